@@ -1,0 +1,41 @@
+"""Hard-negative mining for retrieval and embedding models: exact, deterministic, fast.
+
+The names below need NumPy alone. What needs an extra (texts, models, files) is imported when first used, and says which
+extra to install where it is missing.
+"""
+
+from __future__ import annotations
+
+import importlib
+from typing import Any
+
+from hardmine._native import __version__
+from hardmine._tables import StringTable
+from hardmine.candidates import REASONS, Candidates, Negatives, Positives, Ranking
+
+_LAZY: dict[str, str] = {}
+"""Public names that live in modules with heavier needs, and those modules."""
+
+__all__ = [
+    "REASONS",
+    "Candidates",
+    "Negatives",
+    "Positives",
+    "Ranking",
+    "StringTable",
+    "__version__",
+]
+
+
+def __getattr__(name: str) -> Any:
+    module = _LAZY.get(name)
+    if module is None:
+        raise AttributeError(f"module 'hardmine' has no attribute {name!r}")
+    found = importlib.import_module(module)
+    value = found if module == f"hardmine.{name}" else getattr(found, name)
+    globals()[name] = value
+    return value
+
+
+def __dir__() -> list[str]:
+    return sorted({*globals(), *_LAZY})

@@ -1,0 +1,189 @@
+"""Argument checks that name the argument, what came and what was wanted. Shared by every public function."""
+
+from __future__ import annotations
+
+import math
+import numbers
+import os
+import sys
+from collections.abc import Sequence
+from typing import Any
+
+import numpy as np
+import numpy.typing as npt
+
+from hardmine import _native
+
+Int64Array = npt.NDArray[np.int64]
+Float32Array = npt.NDArray[np.float32]
+
+_ITEM_KINDS = {"float16": "f16", "bfloat16": "bf16", "float32": "f32", "float64": "f64"}
+
+
+def integer(name: str, value: Any, *, minimum: int = 0, maximum: int = 2**63 - 1) -> int:
+    """`value` as an int inside [minimum, maximum]; bools, floats and anything else raise TypeError."""
+    if isinstance(value, (bool, np.bool_)) or not isinstance(value, numbers.Integral):
+        raise TypeError(f"{name}: {type(value).__name__} {value!r}, expected an integer")
+    result = int(value)
+    if not minimum <= result <= maximum:
+        bound = f"at least {minimum}" if result < minimum else f"at most {maximum}"
+        raise ValueError(f"{name}: {result}, expected {bound}")
+    return result
+
+
+def real(name: str, value: Any, *, minimum: float = -math.inf, maximum: float = math.inf, finite: bool = True) -> float:
+    """`value` as a float inside [minimum, maximum]; NaN, and infinities unless allowed, raise ValueError."""
+    if isinstance(value, (bool, np.bool_)) or not isinstance(value, numbers.Real):
+        raise TypeError(f"{name}: {type(value).__name__} {value!r}, expected a number")
+    result = float(value)
+    if math.isnan(result) or (finite and math.isinf(result)):
+        raise ValueError(f"{name}: {result}, expected a finite number")
+    if not minimum <= result <= maximum:
+        bound = f"at least {minimum:g}" if result < minimum else f"at most {maximum:g}"
+        raise ValueError(f"{name}: {result:g}, expected {bound}")
+    return result
+
+
+def choice(name: str, value: Any, options: Sequence[str]) -> str:
+    """`value` if it is one of `options`."""
+    if not isinstance(value, str):
+        raise TypeError(f"{name}: {type(value).__name__} {value!r}, expected one of {', '.join(map(repr, options))}")
+    if value not in options:
+        raise ValueError(f"{name}: {value!r}, expected one of {', '.join(map(repr, options))}")
+    return value
+
+
+def num_threads(value: Any) -> int:
+    """Threads of one call.
+
+    The argument if given, else ``HARDMINE_NUM_THREADS``, else one inside a PyTorch DataLoader worker (the loader is
+    parallel already), else every processor the process may use.
+    """
+    if value is not None:
+        return integer("num_threads", value, minimum=1, maximum=4096)
+    text = os.environ.get("HARDMINE_NUM_THREADS")
+    if text:
+        if not text.isascii() or not text.isdigit() or not 1 <= int(text) <= 4096:
+            raise ValueError(f"HARDMINE_NUM_THREADS: {text!r}, expected an integer from 1 to 4096")
+        return int(text)
+    worker = sys.modules.get("torch.utils.data")
+    if worker is not None and worker.get_worker_info() is not None:
+        return 1
+    return _native.available_threads()
+
+
+def matrix(name: str, value: Any) -> tuple[npt.NDArray[Any], str]:
+    """A 2-d float array as (NumPy array, item kind for the native module), without a copy.
+
+    Takes float16, bfloat16 (ml_dtypes or a torch tensor), float32 and float64, any strides. bfloat16 comes back as its
+    bit pattern (uint16).
+    """
+    array, kind = _floats(name, value)
+    if array.ndim != 2:
+        raise ValueError(f"{name}: {array.ndim} dimensions, shape {array.shape}, expected 2")
+    return array, kind
+
+
+def _floats(name: str, value: Any) -> tuple[npt.NDArray[Any], str]:
+    torch = sys.modules.get("torch")
+    if torch is not None and isinstance(value, torch.Tensor):
+        tensor = value.detach()
+        if tensor.device.type != "cpu":
+            raise TypeError(f"{name}: a tensor on {tensor.device}, expected one on the CPU (call .cpu())")
+        if tensor.dtype is torch.bfloat16:
+            return tensor.view(torch.int16).numpy().view(np.uint16), "bf16"
+        value = tensor.resolve_conj().resolve_neg().numpy()
+    elif not isinstance(value, np.ndarray):
+        kind = type(value).__name__
+        if not hasattr(value, "__array__") and not isinstance(value, (list, tuple)):
+            raise TypeError(f"{name}: {kind}, expected an array")
+        value = np.asarray(value)
+    array: npt.NDArray[Any] = value
+    kind_of_item = _ITEM_KINDS.get(array.dtype.name)
+    if kind_of_item is None or not array.dtype.isnative:
+        accepted = ", ".join(_ITEM_KINDS)
+        order = "" if array.dtype.isnative else " with swapped byte order"
+        raise TypeError(f"{name}: dtype {array.dtype.name}{order}, expected one of {accepted}")
+    if kind_of_item == "bf16":
+        array = array.view(np.uint16)
+    return array, kind_of_item
+
+
+def int64_vector(name: str, value: Any, *, length: int | None = None) -> Int64Array:
+    """A contiguous int64 vector; any integer dtype is widened, floats and bools are refused."""
+    array = np.asarray(value)
+    if array.ndim != 1:
+        raise ValueError(f"{name}: {array.ndim} dimensions, shape {array.shape}, expected 1")
+    if array.size == 0 and array.dtype == np.float64 and not isinstance(value, np.ndarray):
+        array = array.astype(np.int64)  # an empty list has no type of its own
+    if array.dtype.kind not in "iu":
+        raise TypeError(f"{name}: dtype {array.dtype.name}, expected integers")
+    if array.dtype == np.uint64 and array.size and int(array.max()) > 2**63 - 1:
+        raise ValueError(f"{name}: {int(array.max())}, expected at most {2**63 - 1}")
+    if length is not None and array.shape[0] != length:
+        raise ValueError(f"{name}: length {array.shape[0]}, expected {length}")
+    return np.ascontiguousarray(array, dtype=np.int64)
+
+
+def float32_vector(name: str, value: Any, *, length: int | None = None) -> Float32Array:
+    """A contiguous float32 vector from any float array; integers and bools are refused."""
+    array = np.asarray(value)
+    if array.ndim != 1:
+        raise ValueError(f"{name}: {array.ndim} dimensions, shape {array.shape}, expected 1")
+    if array.dtype.kind != "f" and array.dtype.name != "bfloat16":
+        raise TypeError(f"{name}: dtype {array.dtype.name}, expected floats")
+    if length is not None and array.shape[0] != length:
+        raise ValueError(f"{name}: length {array.shape[0]}, expected {length}")
+    return np.ascontiguousarray(array, dtype=np.float32)
+
+
+def keys(name: str, value: Any, length: int) -> npt.NDArray[np.uint64] | None:
+    """Stable 64-bit noise keys of `length` rows or columns: None for the indices themselves."""
+    if value is None:
+        return None
+    array = np.asarray(value)
+    if array.ndim != 1 or array.shape[0] != length:
+        raise ValueError(f"{name}: shape {array.shape}, expected ({length},)")
+    if array.dtype.kind not in "iu":
+        raise TypeError(f"{name}: dtype {array.dtype.name}, expected 64-bit integers")
+    return np.ascontiguousarray(array).astype(np.int64 if array.dtype.kind == "i" else np.uint64).view(np.uint64)
+
+
+def per_query(name: str, value: Any, num_queries: int) -> Float32Array | None:
+    """A bound per query: None, one number for all, or a float32 vector. NaN is refused."""
+    if value is None:
+        return None
+    if isinstance(value, numbers.Real) and not isinstance(value, (bool, np.bool_)):
+        return np.full(num_queries, real(name, value, finite=False), dtype=np.float32)
+    bounds = float32_vector(name, value, length=num_queries)
+    if np.isnan(bounds).any():
+        raise ValueError(f"{name}: NaN for query {int(np.isnan(bounds).argmax())}")
+    return bounds
+
+
+def csr(name: str, value: Any, num_rows: int) -> tuple[Int64Array, Int64Array] | None:
+    """Ragged ids as (offsets, ids): None, such a pair, an object with both, or a sequence of id sequences.
+
+    Offsets and range are checked by the native module.
+    """
+    if value is None:
+        return None
+    if hasattr(value, "offsets") and hasattr(value, "ids"):
+        value = (value.offsets, value.ids)
+    if isinstance(value, tuple) and len(value) == 2 and all(isinstance(part, np.ndarray) for part in value):
+        return int64_vector(f"{name} offsets", value[0]), int64_vector(f"{name} ids", value[1])
+    if not isinstance(value, Sequence) or isinstance(value, (str, bytes)):
+        raise TypeError(
+            f"{name}: {type(value).__name__}, expected a pair (offsets, ids) of arrays or a sequence of id sequences"
+        )
+    if len(value) != num_rows:
+        raise ValueError(f"{name}: {len(value)} rows, expected {num_rows}")
+    return lists_to_csr(name, value)
+
+
+def lists_to_csr(name: str, rows: Sequence[Any]) -> tuple[Int64Array, Int64Array]:
+    """A sequence of id sequences as (offsets, ids)."""
+    offsets = np.zeros(len(rows) + 1, dtype=np.int64)
+    np.cumsum([len(row) for row in rows], out=offsets[1:])
+    parts = [int64_vector(f"{name}[{index}]", row) for index, row in enumerate(rows) if len(row)]
+    return offsets, np.concatenate(parts) if parts else np.empty(0, dtype=np.int64)

@@ -1,0 +1,65 @@
+//! Which instruction set the kernels may use, decided once per call and passed along as a value.
+
+/// Instruction-set level, lowest first. Results are the same bytes at every level.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Isa {
+    /// Plain Rust that the compiler vectorises for the target's baseline (SSE2 on x86-64, NEON on Arm).
+    Portable,
+    /// AVX2 with FMA and F16C.
+    Avx2,
+    /// AVX-512 F, BW, DQ and VL.
+    Avx512,
+}
+
+impl Isa {
+    /// Every level, lowest first.
+    pub const ALL: [Isa; 3] = [Isa::Portable, Isa::Avx2, Isa::Avx512];
+
+    /// Highest level that this machine runs.
+    #[must_use]
+    pub fn detect() -> Self {
+        #[cfg(target_arch = "x86_64")]
+        {
+            if is_x86_feature_detected!("avx512f")
+                && is_x86_feature_detected!("avx512bw")
+                && is_x86_feature_detected!("avx512dq")
+                && is_x86_feature_detected!("avx512vl")
+                && is_x86_feature_detected!("f16c")
+            {
+                return Isa::Avx512;
+            }
+            if is_x86_feature_detected!("avx2") && is_x86_feature_detected!("fma") && is_x86_feature_detected!("f16c") {
+                return Isa::Avx2;
+            }
+        }
+        Isa::Portable
+    }
+
+    /// Levels that this machine runs, lowest first.
+    pub fn available() -> impl Iterator<Item = Isa> {
+        let top = Self::detect();
+        Self::ALL.into_iter().filter(move |level| level.is_within(top))
+    }
+
+    /// Whether a machine whose highest level is `top` runs this level.
+    #[must_use]
+    pub fn is_within(self, top: Isa) -> bool {
+        self as u8 <= top as u8
+    }
+
+    /// Name used by the environment variable `HARDMINE_ISA` and in reports.
+    #[must_use]
+    pub fn name(self) -> &'static str {
+        match self {
+            Isa::Portable => "portable",
+            Isa::Avx2 => "avx2",
+            Isa::Avx512 => "avx512",
+        }
+    }
+
+    /// Level of that name, if there is one.
+    #[must_use]
+    pub fn from_name(name: &str) -> Option<Self> {
+        Self::ALL.into_iter().find(|level| level.name() == name)
+    }
+}

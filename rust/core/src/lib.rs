@@ -1,0 +1,20 @@
+//! Kernels of hardmine over plain slices: no Python, no I/O, no global state but one thread pool per process.
+//!
+//! Everything here obeys one contract: a result is a function of the inputs and the seed alone. The number of threads,
+//! the cut into tiles and the instruction set never change a byte of it.
+
+pub mod csr;
+pub mod error;
+pub mod isa;
+pub mod limits;
+pub mod matrix;
+pub mod order;
+pub mod pool;
+
+pub use csr::Csr;
+pub use error::{Error, Result};
+pub use isa::Isa;
+pub use limits::{Limits, NanPolicy, Ranked, Tally};
+pub use matrix::Matrix;
+pub use order::Score;
+pub use pool::Execution;

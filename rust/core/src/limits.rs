@@ -1,0 +1,99 @@
+//! What every scan over documents shares: the limits that act inside it, and what it returns.
+
+use crate::csr::Csr;
+use crate::error::{Error, Result};
+
+/// What to do with NaN scores.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum NanPolicy {
+    /// Stop with the first (row, column).
+    Raise,
+    /// Never select; count.
+    Drop,
+}
+
+/// Limits that act inside the scan, so that no row runs short because its top was removed.
+#[derive(Debug, Clone, Copy)]
+pub struct Limits<'a> {
+    /// Per row: a score above this is not admissible. Equality keeps.
+    pub ceiling: Option<&'a [f32]>,
+    /// Per row: a score below this is not admissible. Equality keeps.
+    pub floor: Option<&'a [f32]>,
+    /// Per row: documents never admissible, in any order, repeats allowed.
+    pub exclude: Option<Csr<'a>>,
+    /// What to do with NaN scores.
+    pub nan: NanPolicy,
+}
+
+impl Limits<'_> {
+    /// No limit at all; NaN stops the scan.
+    pub const NONE: Limits<'static> = Limits { ceiling: None, floor: None, exclude: None, nan: NanPolicy::Raise };
+
+    /// Checks that every limit is given for `rows` rows.
+    pub fn check(&self, rows: usize) -> Result<()> {
+        let lengths = [
+            ("ceiling", self.ceiling.map(<[f32]>::len)),
+            ("floor", self.floor.map(<[f32]>::len)),
+            ("exclude", self.exclude.map(|csr| csr.rows())),
+        ];
+        for (argument, found) in lengths {
+            if let Some(found) = found.filter(|found| *found != rows) {
+                return Err(Error::Length { argument, found, wanted: rows });
+            }
+        }
+        Ok(())
+    }
+
+    /// Ceiling of a row, +inf where there is none.
+    #[inline]
+    #[must_use]
+    pub fn ceiling(&self, row: usize) -> f32 {
+        self.ceiling.map_or(f32::INFINITY, |c| c[row])
+    }
+
+    /// Floor of a row, -inf where there is none.
+    #[inline]
+    #[must_use]
+    pub fn floor(&self, row: usize) -> f32 {
+        self.floor.map_or(f32::NEG_INFINITY, |f| f[row])
+    }
+
+    /// Excluded documents of a row, sorted and without repeats, in `scratch`.
+    pub fn excluded<'s>(&self, row: usize, scratch: &'s mut Vec<i64>) -> &'s [i64] {
+        scratch.clear();
+        if let Some(exclude) = self.exclude {
+            scratch.extend_from_slice(exclude.row(row));
+            if !scratch.is_sorted() {
+                scratch.sort_unstable();
+            }
+            scratch.dedup();
+        }
+        scratch
+    }
+}
+
+/// What a scan removed from one row. A document is counted once, under the first that applies in the order of the fields.
+#[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
+pub struct Tally {
+    /// Excluded documents that the scan met.
+    pub excluded: i64,
+    /// NaN scores.
+    pub nan: i64,
+    /// Scores above the ceiling.
+    pub above_ceiling: i64,
+    /// Scores below the floor.
+    pub below_floor: i64,
+}
+
+/// The best admissible documents of every row, ragged, in ranking order, and what was removed on the way.
+#[derive(Debug, Clone, Default, PartialEq)]
+pub struct Ranked {
+    /// Row r owns `offsets[r]..offsets[r + 1]` of `ids` and `scores`.
+    pub offsets: Vec<i64>,
+    /// Document indices.
+    pub ids: Vec<i64>,
+    /// Scores as float32.
+    pub scores: Vec<f32>,
+    /// One tally per row.
+    pub tallies: Vec<Tally>,
+}

@@ -1,0 +1,70 @@
+//! The one door into the core: detaches from the interpreter, picks the threads and the instruction set, polls for
+//! Ctrl-C, turns a panic into an exception and maps errors. Nothing else in this crate does any of these.
+
+use std::cell::RefCell;
+use std::num::NonZeroUsize;
+use std::panic::{catch_unwind, AssertUnwindSafe};
+
+use hardmine_core::{Error, Execution, Isa};
+use pyo3::exceptions::{PyKeyboardInterrupt, PyMemoryError, PyRuntimeError, PyValueError};
+use pyo3::prelude::*;
+
+/// Runs `work` detached from the interpreter with `threads` threads.
+pub fn run<T: Send>(
+    py: Python<'_>,
+    threads: usize,
+    work: impl FnOnce(&Execution<'_>) -> hardmine_core::Result<T> + Send,
+) -> PyResult<T> {
+    let threads =
+        NonZeroUsize::new(threads).ok_or_else(|| PyValueError::new_err("num_threads: 0, expected at least 1"))?;
+    let isa = forced_isa()?;
+    let (outcome, signal) = py.detach(move || {
+        let signal = RefCell::new(None);
+        // A method path is not general enough over the lifetime of `py`.
+        #[allow(clippy::redundant_closure_for_method_calls)]
+        let poll = || match Python::attach(|py| py.check_signals()) {
+            Ok(()) => false,
+            Err(raised) => {
+                signal.replace(Some(raised));
+                true
+            }
+        };
+        let exec = Execution::new(threads, isa, &poll);
+        let outcome = catch_unwind(AssertUnwindSafe(|| work(&exec)));
+        (outcome, signal.into_inner())
+    });
+    match outcome {
+        Ok(Ok(value)) => Ok(value),
+        Ok(Err(Error::Interrupted)) => Err(signal.unwrap_or_else(|| PyKeyboardInterrupt::new_err(()))),
+        Ok(Err(error)) => Err(to_py(&error)),
+        Err(panic) => {
+            let text = panic.downcast_ref::<String>().map(String::as_str);
+            let text = text.or_else(|| panic.downcast_ref::<&str>().copied()).unwrap_or("no message");
+            Err(PyRuntimeError::new_err(format!("hardmine failed inside (a bug, please report it): {text}")))
+        }
+    }
+}
+
+/// The Python exception of a core error.
+pub fn to_py(error: &Error) -> PyErr {
+    let text = error.to_string();
+    match error {
+        Error::Interrupted => PyKeyboardInterrupt::new_err(()),
+        Error::OutOfMemory { .. } => PyMemoryError::new_err(text),
+        _ => PyValueError::new_err(text),
+    }
+}
+
+/// The level named by `HARDMINE_ISA`, or the highest of the machine.
+fn forced_isa() -> PyResult<Isa> {
+    let best = Isa::detect();
+    let Ok(name) = std::env::var("HARDMINE_ISA") else { return Ok(best) };
+    match Isa::from_name(&name) {
+        Some(level) if level.is_within(best) => Ok(level),
+        Some(_) => Err(PyValueError::new_err(format!("HARDMINE_ISA={name}: this machine goes up to {}", best.name()))),
+        None => {
+            let known = Isa::ALL.map(Isa::name).join(", ");
+            Err(PyValueError::new_err(format!("HARDMINE_ISA={name}: unknown level, expected one of {known}")))
+        }
+    }
+}

@@ -1,0 +1,14 @@
+//! `hardmine._native`: the doors between Python and `hardmine-core`, one file per core module.
+
+mod array;
+mod door;
+mod ranked;
+mod runtime;
+
+use pyo3::prelude::*;
+
+#[pymodule(gil_used = false)]
+fn _native(module: &Bound<'_, PyModule>) -> PyResult<()> {
+    runtime::register(module)?;
+    Ok(())
+}

@@ -1,0 +1,62 @@
+//! The result of a scan on its way to Python, and the limits on their way in.
+
+use hardmine_core::{Csr, Limits, NanPolicy, Ranked};
+use numpy::{IntoPyArray, PyArray1, PyReadonlyArray1};
+use pyo3::prelude::*;
+
+use crate::array::slice;
+use crate::door::to_py;
+
+/// (offsets, ids, scores, `above_ceiling`, `below_floor`, nan, excluded): the last four per row.
+pub type RankedArrays<'py> = (
+    Bound<'py, PyArray1<i64>>,
+    Bound<'py, PyArray1<i64>>,
+    Bound<'py, PyArray1<f32>>,
+    Bound<'py, PyArray1<i64>>,
+    Bound<'py, PyArray1<i64>>,
+    Bound<'py, PyArray1<i64>>,
+    Bound<'py, PyArray1<i64>>,
+);
+
+/// Hands the arrays over without a copy.
+pub fn to_arrays(py: Python<'_>, found: Ranked) -> RankedArrays<'_> {
+    let column = |pick: fn(&hardmine_core::Tally) -> i64| -> Bound<'_, PyArray1<i64>> {
+        found.tallies.iter().map(pick).collect::<Vec<_>>().into_pyarray(py)
+    };
+    let (above, below) = (column(|t| t.above_ceiling), column(|t| t.below_floor));
+    let (nan, excluded) = (column(|t| t.nan), column(|t| t.excluded));
+    let (offsets, ids, scores) =
+        (found.offsets.into_pyarray(py), found.ids.into_pyarray(py), found.scores.into_pyarray(py));
+    (offsets, ids, scores, above, below, nan, excluded)
+}
+
+/// The arrays behind a [`Limits`]: extracted from Python as one tuple (ceiling, floor, exclude, `nan_is_dropped`).
+#[derive(FromPyObject)]
+pub struct LimitArrays<'py>(
+    Option<PyReadonlyArray1<'py, f32>>,
+    Option<PyReadonlyArray1<'py, f32>>,
+    Option<(PyReadonlyArray1<'py, i64>, PyReadonlyArray1<'py, i64>)>,
+    bool,
+);
+
+impl LimitArrays<'_> {
+    /// Checked limits for `rows` rows over `documents` documents (`None`: any non-negative id).
+    pub fn limits(&self, rows: usize, documents: Option<usize>) -> PyResult<Limits<'_>> {
+        let exclude = match &self.2 {
+            None => None,
+            Some((offsets, ids)) => {
+                let (offsets, ids) = (slice("exclude", offsets)?, slice("exclude", ids)?);
+                let limit = documents.unwrap_or(i64::MAX as usize);
+                Some(Csr::new("exclude", offsets, ids, rows, Some(limit)).map_err(|error| to_py(&error))?)
+            }
+        };
+        let limits = Limits {
+            ceiling: self.0.as_ref().map(|array| slice("ceiling", array)).transpose()?,
+            floor: self.1.as_ref().map(|array| slice("floor", array)).transpose()?,
+            exclude,
+            nan: if self.3 { NanPolicy::Drop } else { NanPolicy::Raise },
+        };
+        limits.check(rows).map_err(|error| to_py(&error))?;
+        Ok(limits)
+    }
+}
