@@ -3,9 +3,9 @@
     python benches/report.py [--only P1 P3 ...] [--passes 3] [--levels avx512 avx2] [--markdown FILE]
 
 Every pass runs hardmine and its peers in one process, one after the other; passes repeat the whole round, so a slow
-spell of the machine falls on both. A figure is the median over passes of the median of its rounds. Ratio = peer's time /
-hardmine's time: above 1 hardmine is faster. Peers do not depend on the level; they are timed again beside each level,
-because only figures of the same run are compared.
+spell of the machine falls on both. A figure is the median over passes of the median of its rounds. The ratio is the
+peer's time over hardmine's: above 1 hardmine is faster. Peers do not depend on the level; they are timed again beside
+each level, because only figures of the same run are compared.
 """
 
 from __future__ import annotations
