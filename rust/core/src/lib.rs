@@ -4,6 +4,7 @@
 //! the cut into tiles and the instruction set never change a byte of it.
 
 pub mod csr;
+pub mod draw;
 pub mod error;
 pub mod isa;
 pub mod limits;
