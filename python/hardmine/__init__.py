@@ -12,6 +12,7 @@ from typing import Any
 from hardmine._native import __version__
 from hardmine._tables import StringTable
 from hardmine.candidates import REASONS, Candidates, Negatives, Positives, Ranking
+from hardmine.search import pair_scores
 
 _LAZY: dict[str, str] = {}
 """Public names that live in modules with heavier needs, and those modules."""
@@ -24,6 +25,7 @@ __all__ = [
     "Ranking",
     "StringTable",
     "__version__",
+    "pair_scores",
 ]
 
 

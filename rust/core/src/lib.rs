@@ -10,6 +10,7 @@ pub mod limits;
 pub mod matrix;
 pub mod order;
 pub mod pool;
+pub mod search;
 
 pub use csr::Csr;
 pub use error::{Error, Result};

@@ -4,11 +4,13 @@ mod array;
 mod door;
 mod ranked;
 mod runtime;
+mod search;
 
 use pyo3::prelude::*;
 
 #[pymodule(gil_used = false)]
 fn _native(module: &Bound<'_, PyModule>) -> PyResult<()> {
     runtime::register(module)?;
+    search::register(module)?;
     Ok(())
 }
