@@ -12,7 +12,7 @@ from typing import Any
 from hardmine._native import __version__
 from hardmine._tables import StringTable
 from hardmine.candidates import REASONS, Candidates, Negatives, Positives, Ranking
-from hardmine.search import pair_scores
+from hardmine.search import ExactIndex, pair_scores, search
 
 _LAZY: dict[str, str] = {}
 """Public names that live in modules with heavier needs, and those modules."""
@@ -20,12 +20,14 @@ _LAZY: dict[str, str] = {}
 __all__ = [
     "REASONS",
     "Candidates",
+    "ExactIndex",
     "Negatives",
     "Positives",
     "Ranking",
     "StringTable",
     "__version__",
     "pair_scores",
+    "search",
 ]
 
 
