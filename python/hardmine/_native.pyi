@@ -1,6 +1,6 @@
 """The compiled core. Private: the typed wrappers beside it check and document every argument."""
 
-from typing import Any, TypeAlias
+from typing import Any, TypeAlias, final
 
 import numpy as np
 import numpy.typing as npt
@@ -48,3 +48,31 @@ def exclusions(
 def anchor_scores(
     candidates: tuple[_I64, _I64], positives: tuple[_I64, _I64], document_embeddings: Matrix, kind: str, num_threads: int
 ) -> _F32: ...
+
+# embeddings: a 2-d array and the kind of its items, "f16" | "bf16" (as uint16) | "f32"
+_Rows: TypeAlias = tuple[npt.NDArray[Any], str]
+
+def pair_scores(
+    queries: _Rows, documents: _Rows, query_ids: _I64, document_ids: _I64, similarity: str, threads: int
+) -> _F32: ...
+def row_norms(argument: str, rows: _Rows, threads: int) -> npt.NDArray[np.float64]: ...
+def check_limits(limits: Limits, queries: int, documents: int) -> None: ...
+def widen_rows(rows: _Rows, first: int, norms: npt.NDArray[np.float64] | None, out: _F32, threads: int) -> None: ...
+def search_bound(
+    similarity: str, dimension: int, query_norms: npt.NDArray[np.float64], document_norms: npt.NDArray[np.float64]
+) -> list[_F32]: ...
+
+# queries, their norms, documents, their norms
+_Source: TypeAlias = tuple[_Rows, npt.NDArray[np.float64], _Rows, npt.NDArray[np.float64]]
+
+@final
+class SearchScan:
+    def __new__(cls, similarity: str, queries: int, documents: int, k: int, limits: Limits) -> SearchScan: ...
+    @staticmethod
+    def bytes_per_query(k: int, documents: int) -> int: ...
+    def update(self, source: _Source, tile: _F32, first_query: int, first_document: int, threads: int) -> None: ...
+    def offer(
+        self, source: _Source, lists: tuple[_I64, _I64, _I64 | None, _I64, _I64], first_query: int, threads: int
+    ) -> None: ...
+    def thresholds(self) -> _F32: ...
+    def finish(self, source: _Source, threads: int) -> Ranked: ...
