@@ -176,11 +176,12 @@ class Collection:
     @cached_property
     def document_texts(self) -> pa.LargeStringArray:
         """Text of every document: title, a space and the text; the text alone where the title is empty."""
+        pa = need("pyarrow", what="hardmine.Collection", extra="mine")
         compute = need("pyarrow.compute", what="hardmine.Collection", extra="mine")
         titles, texts = _flat(self.documents["title"]), _flat(self.documents["text"])
         if not compute.any(compute.greater(compute.binary_length(titles), 0)).as_py():
             return texts
-        joined = compute.binary_join_element_wise(titles, texts, " ")
+        joined = compute.binary_join_element_wise(titles, texts, pa.scalar(" ", pa.large_string()))
         return _flat(compute.if_else(compute.equal(titles, ""), texts, joined))
 
     @cached_property

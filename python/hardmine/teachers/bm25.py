@@ -22,6 +22,7 @@ WORD = r"[^\W_]+"
 _CHUNK = 16_384
 _SMALLEST = float(np.nextafter(np.float32(0), np.float32(1)))
 _PAIR_BUDGET = 4_000_000
+_TILE_BUDGET = 250_000  # cells and postings of a tile that stay in the second-level cache
 
 
 class BM25:
@@ -106,12 +107,27 @@ class BM25Index:
     def scores(self, queries: Sequence[str]) -> npt.NDArray[np.float32]:
         """Score of every document for each query, float32 [num_queries, num_documents]."""
         words, counts = self._lookup(queries)
-        row = np.repeat(np.arange(len(queries), dtype=np.int64), counts)
-        positions, lengths = self._postings(words)
+        result = np.empty((len(queries), self.num_documents), dtype=np.float32)
+        word_ends = np.cumsum(counts)
+        cost = np.concatenate([[0], np.cumsum(self._starts[words + 1] - self._starts[words])])[word_ends]
+        cost += np.arange(1, len(queries) + 1) * self.num_documents
+        first = 0
+        while first < len(queries):
+            before = cost[first - 1] if first else 0
+            end = max(first + 1, int(np.searchsorted(cost, before + _TILE_BUDGET, side="right")))
+            some = words[(word_ends[first - 1] if first else 0) : word_ends[end - 1]]
+            result[first:end] = self._tile(some, counts[first:end])
+            first = end
+        return result
+
+    def _tile(self, words: npt.NDArray[np.int64], counts: npt.NDArray[np.int64]) -> npt.NDArray[np.float64]:
+        row = np.repeat(np.arange(counts.size, dtype=np.int64), counts)
+        lengths = self._starts[words + 1] - self._starts[words]
+        positions = _ranges(self._starts[words], lengths)
         cells = np.repeat(row * self.num_documents, lengths) + self._documents[positions]
         # bincount adds in float64, one posting after the other: query order, whatever the tile.
-        found = np.bincount(cells, self._weights[positions], minlength=len(queries) * self.num_documents)
-        return found.astype(np.float32).reshape(len(queries), self.num_documents)
+        found = np.bincount(cells, self._weights[positions], minlength=counts.size * self.num_documents)
+        return found.reshape(counts.size, self.num_documents)
 
     def pair_scores(
         self, queries: Sequence[str], query_ids: npt.NDArray[np.int64], document_ids: npt.NDArray[np.int64]
@@ -147,10 +163,6 @@ class BM25Index:
         found = [[vocabulary[w] for w in self._teacher.words(text) if w in vocabulary] for text in queries]
         counts = np.array([len(words) for words in found], dtype=np.int64)
         return np.fromiter(chain.from_iterable(found), dtype=np.int64, count=int(counts.sum())), counts
-
-    def _postings(self, words: npt.NDArray[np.int64]) -> tuple[npt.NDArray[np.int64], npt.NDArray[np.int64]]:
-        lengths = self._starts[words + 1] - self._starts[words]
-        return _ranges(self._starts[words], lengths), lengths
 
 
 def _ranges(starts: npt.NDArray[np.int64], lengths: npt.NDArray[np.int64]) -> npt.NDArray[np.int64]:
