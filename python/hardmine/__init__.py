@@ -12,8 +12,15 @@ from typing import Any
 from hardmine._native import __version__
 from hardmine._tables import StringTable
 from hardmine.candidates import REASONS, Candidates, Negatives, Positives, Ranking
+from hardmine.select import anchor_scores, select
+from hardmine.selection import (
+    Absolute, AllOf, Anchored, Laplace, MarginPos, NoCeiling, PercPos, Popularity, RankPower, Selection, SimANS, Softmax,
+    Top, TopThen, Uniform, Weighted,
+)  # fmt: skip
 
-_LAZY: dict[str, str] = {}
+_LAZY: dict[str, str] = {
+    "strategies": "hardmine.strategies",
+}
 """Public names that live in modules with heavier needs, and those modules."""
 
 __all__ = [
@@ -24,6 +31,25 @@ __all__ = [
     "Ranking",
     "StringTable",
     "__version__",
+    "Absolute",
+    "AllOf",
+    "Anchored",
+    "Laplace",
+    "MarginPos",
+    "NoCeiling",
+    "PercPos",
+    "Popularity",
+    "RankPower",
+    "Selection",
+    "SimANS",
+    "Softmax",
+    "Top",
+    "TopThen",
+    "Uniform",
+    "Weighted",
+    "anchor_scores",
+    "select",
+    "strategies",
 ]
 
 

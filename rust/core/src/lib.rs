@@ -3,13 +3,18 @@
 //! Everything here obeys one contract: a result is a function of the inputs and the seed alone. The number of threads,
 //! the cut into tiles and the instruction set never change a byte of it.
 
+pub mod anchor;
+pub mod ceiling;
 pub mod csr;
+pub mod draw;
 pub mod error;
+pub mod exclusions;
 pub mod isa;
 pub mod limits;
 pub mod matrix;
 pub mod order;
 pub mod pool;
+pub mod select;
 
 pub use csr::Csr;
 pub use error::{Error, Result};

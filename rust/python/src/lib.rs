@@ -4,11 +4,13 @@ mod array;
 mod door;
 mod ranked;
 mod runtime;
+mod select;
 
 use pyo3::prelude::*;
 
 #[pymodule(gil_used = false)]
 fn _native(module: &Bound<'_, PyModule>) -> PyResult<()> {
     runtime::register(module)?;
+    select::register(module)?;
     Ok(())
 }

@@ -1,0 +1,165 @@
+//! Where the excluded documents of a query stand in its candidate list: the one full pass over the ids.
+
+use crate::exclusions::Kind;
+use crate::isa::Isa;
+
+/// An excluded document found in a list.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct Hit {
+    /// Position in the list.
+    pub at: usize,
+    /// Why it is excluded.
+    pub kind: Kind,
+}
+
+/// Up to this many ids are compared with every candidate directly; more are sorted and searched.
+const FEW: usize = 8;
+/// Ids per comparison: whole vector registers at every level.
+const LANES: usize = 16;
+
+/// Finds the `wanted` ids in the list, in rising position. `kinds` is aligned with `wanted`; without it, all are
+/// positives and may be unsorted. With it, `wanted` is sorted.
+pub fn find(
+    isa: Isa,
+    list: &[i64],
+    wanted: &[i64],
+    kinds: Option<&[Kind]>,
+    sorted: &mut Vec<i64>,
+    hits: &mut Vec<Hit>,
+) {
+    hits.clear();
+    let kind_of = |index: usize| kinds.map_or(Kind::Positive, |kinds| kinds[index]);
+    if wanted.len() <= FEW {
+        for (index, &id) in wanted.iter().enumerate() {
+            compare(isa, list, id, kind_of(index), hits);
+        }
+        if wanted.len() > 1 {
+            hits.sort_unstable_by_key(|hit| hit.at);
+        }
+        return;
+    }
+    let wanted = if kinds.is_some() {
+        wanted
+    } else {
+        sorted.clear();
+        sorted.extend_from_slice(wanted);
+        sorted.sort_unstable();
+        sorted
+    };
+    for (at, id) in list.iter().enumerate() {
+        if let Ok(index) = wanted.binary_search(id) {
+            hits.push(Hit { at, kind: kind_of(index) });
+        }
+    }
+}
+
+fn compare(isa: Isa, list: &[i64], id: i64, kind: Kind, hits: &mut Vec<Hit>) {
+    match isa {
+        // SAFETY: an `Isa` above portable is only made where the machine has it (`Isa::detect`, `Isa::is_within`).
+        #[cfg(target_arch = "x86_64")]
+        Isa::Avx512 => unsafe { compare_avx512(list, id, kind, hits) },
+        // SAFETY: as above.
+        #[cfg(target_arch = "x86_64")]
+        Isa::Avx2 => unsafe { compare_avx2(list, id, kind, hits) },
+        _ => compare_any(list, id, kind, hits),
+    }
+}
+
+#[cfg(target_arch = "x86_64")]
+#[target_feature(enable = "avx512f,avx512bw,avx512dq,avx512vl")]
+fn compare_avx512(list: &[i64], id: i64, kind: Kind, hits: &mut Vec<Hit>) {
+    compare_any(list, id, kind, hits);
+}
+
+#[cfg(target_arch = "x86_64")]
+#[target_feature(enable = "avx2")]
+fn compare_avx2(list: &[i64], id: i64, kind: Kind, hits: &mut Vec<Hit>) {
+    compare_any(list, id, kind, hits);
+}
+
+#[inline(always)]
+#[allow(clippy::inline_always)] // one copy per instruction set
+fn compare_any(list: &[i64], id: i64, kind: Kind, hits: &mut Vec<Hit>) {
+    let mut chunks = list.chunks_exact(LANES);
+    let mut start = 0;
+    for chunk in chunks.by_ref() {
+        // Counting instead of asking `any` keeps the comparison free of branches, so it becomes vector code.
+        if chunk.iter().map(|&other| u64::from(other == id)).sum::<u64>() > 0 {
+            push_all(chunk, start, id, kind, hits);
+        }
+        start += LANES;
+    }
+    push_all(chunks.remainder(), start, id, kind, hits);
+}
+
+#[inline]
+fn push_all(chunk: &[i64], start: usize, id: i64, kind: Kind, hits: &mut Vec<Hit>) {
+    let found = chunk.iter().enumerate().filter(|(_, other)| **other == id);
+    hits.extend(found.map(|(offset, _)| Hit { at: start + offset, kind }));
+}
+
+/// Number of hits before list position `position`.
+#[inline]
+pub fn before(hits: &[Hit], position: usize) -> usize {
+    if hits.len() <= FEW {
+        return hits.iter().take_while(|hit| hit.at < position).count();
+    }
+    hits.partition_point(|hit| hit.at < position)
+}
+
+/// List position of the `count`-th (0-based) candidate at or after `from` that is no hit, at most `end`.
+#[inline]
+pub fn nth(hits: &[Hit], from: usize, count: usize, end: usize) -> usize {
+    let mut position = from.saturating_add(count);
+    for hit in &hits[before(hits, from)..] {
+        if hit.at > position {
+            break;
+        }
+        position += 1;
+    }
+    position.min(end)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn every_level_finds_every_id_at_every_position() {
+        let list: Vec<i64> = (0..83).map(|i| i * 3).collect();
+        let mut hits = Vec::new();
+        for isa in Isa::available() {
+            for at in 0..list.len() {
+                for width in at + 1..=list.len() {
+                    find(isa, &list[..width], &[list[at], 1], None, &mut Vec::new(), &mut hits);
+                    assert_eq!(hits, [Hit { at, kind: Kind::Positive }]);
+                }
+            }
+        }
+    }
+
+    #[test]
+    fn few_and_many_agree() {
+        let list: Vec<i64> = (0..40).rev().collect();
+        let kinds = [Kind::Excluded; 40];
+        for count in 0..40 {
+            let wanted: Vec<i64> = (0..count).map(|i| i * 2).collect();
+            let mut hits = Vec::new();
+            find(Isa::Portable, &list, &wanted, Some(&kinds[..wanted.len()]), &mut Vec::new(), &mut hits);
+            let expected: Vec<usize> = (0..40).filter(|at| wanted.contains(&list[*at])).collect();
+            assert_eq!(hits.iter().map(|hit| hit.at).collect::<Vec<_>>(), expected);
+            let unsorted: Vec<i64> = wanted.iter().rev().copied().collect();
+            find(Isa::Portable, &list, &unsorted, None, &mut Vec::new(), &mut hits);
+            assert_eq!(hits.iter().map(|hit| hit.at).collect::<Vec<_>>(), expected);
+        }
+    }
+
+    #[test]
+    fn counting_around_hits() {
+        let hits: Vec<Hit> = [0, 1, 4].iter().map(|&at| Hit { at, kind: Kind::Positive }).collect();
+        // Free positions: 2, 3, 5, 6, ...
+        assert_eq!([0, 1, 2, 3].map(|count| nth(&hits, 0, count, 9)), [2, 3, 5, 6]);
+        assert_eq!([0, 1, 2].map(|count| nth(&hits, 3, count, 6)), [3, 5, 6]);
+        assert_eq!([0, 1, 2, 5].map(|position| before(&hits, position)), [0, 1, 2, 3]);
+    }
+}
