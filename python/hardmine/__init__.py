@@ -17,6 +17,7 @@ from hardmine.selection import (
     Absolute, AllOf, Anchored, Laplace, MarginPos, NoCeiling, PercPos, Popularity, RankPower, Selection, SimANS, Softmax,
     Top, TopThen, Uniform, Weighted,
 )  # fmt: skip
+from hardmine.search import ExactIndex, pair_scores, search
 
 _LAZY: dict[str, str] = {
     "strategies": "hardmine.strategies",
@@ -26,6 +27,7 @@ _LAZY: dict[str, str] = {
 __all__ = [
     "REASONS",
     "Candidates",
+    "ExactIndex",
     "Negatives",
     "Positives",
     "Ranking",
@@ -50,6 +52,8 @@ __all__ = [
     "anchor_scores",
     "select",
     "strategies",
+    "pair_scores",
+    "search",
 ]
 
 

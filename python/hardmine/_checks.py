@@ -5,6 +5,7 @@ from __future__ import annotations
 import math
 import numbers
 import os
+import re
 import sys
 from collections.abc import Sequence
 from typing import Any
@@ -51,6 +52,21 @@ def choice(name: str, value: Any, options: Sequence[str]) -> str:
     if value not in options:
         raise ValueError(f"{name}: {value!r}, expected one of {', '.join(map(repr, options))}")
     return value
+
+
+_UNITS = {"": 1, "k": 10**3, "m": 10**6, "g": 10**9, "t": 10**12, "ki": 2**10, "mi": 2**20, "gi": 2**30, "ti": 2**40}
+
+
+def memory(name: str, value: Any, default: int) -> int:
+    """A number of bytes: None for `default`, an integer, or a string such as "6GB", "500 MB" or "2GiB"."""
+    if value is None:
+        return default
+    if isinstance(value, str):
+        found = re.fullmatch(r"(\d+(?:\.\d+)?)\s*([kmgt]?i?)b?", value.strip().lower())
+        if found is None or found[2] not in _UNITS:
+            raise ValueError(f"{name}: {value!r}, expected a number of bytes such as '6GB' or '500MiB'")
+        value = int(float(found[1]) * _UNITS[found[2]])
+    return integer(name, value, minimum=1)
 
 
 def num_threads(value: Any) -> int:

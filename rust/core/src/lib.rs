@@ -15,6 +15,7 @@ pub mod matrix;
 pub mod order;
 pub mod pool;
 pub mod select;
+pub mod search;
 
 pub use csr::Csr;
 pub use error::{Error, Result};

@@ -5,6 +5,7 @@ mod door;
 mod ranked;
 mod runtime;
 mod select;
+mod search;
 
 use pyo3::prelude::*;
 
@@ -12,5 +13,6 @@ use pyo3::prelude::*;
 fn _native(module: &Bound<'_, PyModule>) -> PyResult<()> {
     runtime::register(module)?;
     select::register(module)?;
+    search::register(module)?;
     Ok(())
 }

@@ -1,0 +1,201 @@
+//! The score of a (query, document) pair, the same bits on every instruction set.
+//!
+//! Products are taken in float64, where the product of two float32 numbers is exact; so a fused and an unfused
+//! multiply-add agree. Element `i` is added to lane `i % 16`; the lanes are summed pairwise (lane `j` += lane `j + 8`,
+//! then 4, 2, 1); the sum is rounded once to float32. One body of plain Rust is compiled per instruction set: the
+//! compiler may not reorder float additions, so it can only vectorise across the lanes.
+
+use crate::error::{Error, Result};
+use crate::isa::Isa;
+use crate::pool::{self, Execution};
+
+use super::embeddings::{check_finite, Embeddings, RowScratch};
+
+/// How two embeddings are compared.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Similarity {
+    /// Inner product.
+    Dot,
+    /// Inner product over the product of the norms (all in float64); 0 where a norm is 0.
+    Cosine,
+}
+
+impl Similarity {
+    /// Score from the float64 inner product and the float64 norms.
+    #[inline]
+    #[must_use]
+    pub fn score(self, dot: f64, query_norm: f64, document_norm: f64) -> f32 {
+        match self {
+            Similarity::Dot => dot as f32,
+            // The norms are square roots of sums of exact squares of float32 numbers: neither their product nor the
+            // quotient can overflow or underflow in float64.
+            Similarity::Cosine if query_norm > 0.0 && document_norm > 0.0 => {
+                (dot / (query_norm * document_norm)) as f32
+            }
+            Similarity::Cosine => 0.0,
+        }
+    }
+}
+
+const LANES: usize = 16;
+
+// Must be inlined: it is compiled anew inside each function that enables an instruction set.
+#[allow(clippy::inline_always)]
+#[inline(always)]
+fn dot_lanes(a: &[f32], b: &[f32]) -> f64 {
+    let mut lanes = [0.0f64; LANES];
+    let (a_blocks, b_blocks) = (a.chunks_exact(LANES), b.chunks_exact(LANES));
+    let (a_tail, b_tail) = (a_blocks.remainder(), b_blocks.remainder());
+    for (a, b) in a_blocks.zip(b_blocks) {
+        for lane in 0..LANES {
+            lanes[lane] += f64::from(a[lane]) * f64::from(b[lane]);
+        }
+    }
+    for (lane, (&a, &b)) in a_tail.iter().zip(b_tail).enumerate() {
+        lanes[lane] += f64::from(a) * f64::from(b);
+    }
+    for width in [8, 4, 2, 1] {
+        for lane in 0..width {
+            lanes[lane] += lanes[lane + width];
+        }
+    }
+    lanes[0]
+}
+
+#[cfg(target_arch = "x86_64")]
+#[target_feature(enable = "avx2")]
+fn dot_avx2(a: &[f32], b: &[f32]) -> f64 {
+    dot_lanes(a, b)
+}
+
+#[cfg(target_arch = "x86_64")]
+#[target_feature(enable = "avx512f,avx512vl,avx512dq,avx512bw")]
+fn dot_avx512(a: &[f32], b: &[f32]) -> f64 {
+    dot_lanes(a, b)
+}
+
+/// Inner product in float64, in the fixed lane order.
+#[inline]
+#[must_use]
+pub fn dot(isa: Isa, a: &[f32], b: &[f32]) -> f64 {
+    debug_assert_eq!(a.len(), b.len());
+    match isa {
+        #[cfg(target_arch = "x86_64")]
+        // SAFETY: `Isa` values above portable are only handed out where the machine has the features.
+        Isa::Avx512 => unsafe { dot_avx512(a, b) },
+        #[cfg(target_arch = "x86_64")]
+        // SAFETY: as above.
+        Isa::Avx2 => unsafe { dot_avx2(a, b) },
+        _ => dot_lanes(a, b),
+    }
+}
+
+/// Euclidean norm in float64: the square root of the inner product with itself.
+#[inline]
+#[must_use]
+pub fn norm(isa: Isa, a: &[f32]) -> f64 {
+    dot(isa, a, a).sqrt()
+}
+
+/// Norms of all rows. Fails on the first embedding that holds NaN or an infinity, naming it.
+pub fn row_norms(exec: &Execution<'_>, argument: &'static str, embeddings: Embeddings<'_>) -> Result<Vec<f64>> {
+    let isa = exec.isa();
+    let mut norms = crate::error::try_vec::<f64>(embeddings.rows())?;
+    let rows_per_task = (65_536 / embeddings.dimension().max(1)).max(1);
+    pool::map(exec, norms.chunks_mut(rows_per_task), RowScratch::default, |scratch, task, out| {
+        for (index, out) in out.iter_mut().enumerate() {
+            let row = task * rows_per_task + index;
+            let values = embeddings.row(row, scratch);
+            *out = norm(isa, values);
+            // A sum of squares of finite float32 numbers cannot overflow in float64.
+            if !out.is_finite() {
+                check_finite(argument, row, values)?;
+            }
+        }
+        Ok(())
+    })?;
+    Ok(norms)
+}
+
+/// Exact scores of the pairs (`query_ids[i]`, `document_ids[i]`). Fails on an id out of range, and on the first pair
+/// with an embedding that holds NaN or an infinity.
+pub fn pair_scores(
+    exec: &Execution<'_>,
+    queries: Embeddings<'_>,
+    documents: Embeddings<'_>,
+    query_ids: &[i64],
+    document_ids: &[i64],
+    similarity: Similarity,
+) -> Result<Vec<f32>> {
+    check_ids("query_ids", query_ids, queries.rows())?;
+    check_ids("document_ids", document_ids, documents.rows())?;
+    if document_ids.len() != query_ids.len() {
+        let (found, wanted) = (document_ids.len(), query_ids.len());
+        return Err(Error::Length { argument: "document_ids", found, wanted });
+    }
+    let isa = exec.isa();
+    let mut scores = crate::error::try_vec::<f32>(query_ids.len())?;
+    let pairs_per_task = (1_048_576 / (queries.dimension() + 64)).max(1);
+    let parts = scores
+        .chunks_mut(pairs_per_task)
+        .zip(query_ids.chunks(pairs_per_task))
+        .zip(document_ids.chunks(pairs_per_task));
+    pool::map(
+        exec,
+        parts,
+        || (RowScratch::default(), RowScratch::default()),
+        |(query_scratch, document_scratch), _, ((out, query_ids), document_ids)| {
+            for ((out, &q), &d) in out.iter_mut().zip(query_ids).zip(document_ids) {
+                let query = queries.row(q as usize, query_scratch);
+                let document = documents.row(d as usize, document_scratch);
+                let dot = dot(isa, query, document);
+                // Finite float32 numbers cannot overflow in float64, and any other number makes the sum non-finite.
+                if !dot.is_finite() {
+                    check_finite("queries", q as usize, query)?;
+                    check_finite("documents", d as usize, document)?;
+                }
+                *out = match similarity {
+                    Similarity::Dot => similarity.score(dot, 1.0, 1.0),
+                    Similarity::Cosine => similarity.score(dot, norm(isa, query), norm(isa, document)),
+                };
+            }
+            Ok(())
+        },
+    )?;
+    Ok(scores)
+}
+
+fn check_ids(argument: &'static str, ids: &[i64], rows: usize) -> Result<()> {
+    match ids.iter().position(|id| !(0..rows as i64).contains(id)) {
+        None => Ok(()),
+        Some(row) => Err(Error::IdOutOfRange { argument, row, id: ids[row], limit: rows as i64 }),
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn every_level_gives_the_same_bits() {
+        let mut state = 1u64;
+        let mut next = || {
+            state = state.wrapping_mul(6_364_136_223_846_793_005).wrapping_add(1_442_695_040_888_963_407);
+            ((state >> 40) as f32 / 16_777_216.0 - 0.5) * 2f32.powi((state % 40) as i32 - 20)
+        };
+        for length in 0..100 {
+            let a: Vec<f32> = (0..length).map(|_| next()).collect();
+            let b: Vec<f32> = (0..length).map(|_| next()).collect();
+            let mut lanes = [0.0f64; 16];
+            for i in 0..length {
+                lanes[i % 16] = f64::from(a[i]).mul_add(f64::from(b[i]), lanes[i % 16]);
+            }
+            for width in [8, 4, 2, 1] {
+                (0..width).for_each(|j| lanes[j] += lanes[j + width]);
+            }
+            for isa in Isa::available() {
+                assert_eq!(dot(isa, &a, &b).to_bits(), lanes[0].to_bits(), "{isa:?} {length}");
+            }
+        }
+    }
+}

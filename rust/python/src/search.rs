@@ -1,0 +1,222 @@
+//! Doors of `hardmine_core::search`.
+#![allow(clippy::needless_pass_by_value)] // PyO3 hands arguments over by value.
+
+use hardmine_core::search::{self, Embeddings, Hits, Scan, Similarity, Source, Tile};
+use numpy::{IntoPyArray, PyArray1, PyReadonlyArray1, PyReadonlyArray2, PyReadwriteArray2, PyUntypedArray};
+use pyo3::exceptions::{PyTypeError, PyValueError};
+use pyo3::prelude::*;
+
+use crate::array::{slice, AnyMatrix};
+use crate::door;
+use crate::ranked::{to_arrays, LimitArrays, RankedArrays};
+
+/// Adds this file's functions and classes to the module.
+pub fn register(module: &Bound<'_, PyModule>) -> PyResult<()> {
+    module.add_function(wrap_pyfunction!(pair_scores, module)?)?;
+    module.add_function(wrap_pyfunction!(row_norms, module)?)?;
+    module.add_function(wrap_pyfunction!(check_limits, module)?)?;
+    module.add_function(wrap_pyfunction!(search_bound, module)?)?;
+    module.add_function(wrap_pyfunction!(widen_rows, module)?)?;
+    module.add_class::<SearchScan>()?;
+    Ok(())
+}
+
+/// An array of embeddings and the kind of its items, as the Python layer hands them over.
+type Rows<'py> = (Bound<'py, PyUntypedArray>, String);
+
+fn embeddings<'a>(argument: &str, rows: &'a Rows<'_>) -> PyResult<Embeddings<'a>> {
+    match AnyMatrix::new(argument, &rows.0, &rows.1)? {
+        AnyMatrix::F16(m) => Ok(Embeddings::F16(m)),
+        AnyMatrix::Bf16(m) => Ok(Embeddings::Bf16(m)),
+        AnyMatrix::F32(m) => Ok(Embeddings::F32(m)),
+        AnyMatrix::F64(_) => Err(PyTypeError::new_err(format!("{argument}: float64 embeddings"))),
+    }
+}
+
+fn similarity(name: &str) -> PyResult<Similarity> {
+    match name {
+        "dot" => Ok(Similarity::Dot),
+        "cosine" => Ok(Similarity::Cosine),
+        _ => Err(PyValueError::new_err(format!("similarity: {name:?}, expected 'dot' or 'cosine'"))),
+    }
+}
+
+fn same_dimension(queries: &Embeddings<'_>, documents: &Embeddings<'_>) -> PyResult<()> {
+    let (found, wanted) = (queries.dimension(), documents.dimension());
+    if found == wanted {
+        return Ok(());
+    }
+    Err(PyValueError::new_err(format!("queries: dimension {found}, expected {wanted} (that of documents)")))
+}
+
+#[pyfunction]
+fn pair_scores<'py>(
+    py: Python<'py>,
+    queries: Rows<'py>,
+    documents: Rows<'py>,
+    query_ids: PyReadonlyArray1<'py, i64>,
+    document_ids: PyReadonlyArray1<'py, i64>,
+    similarity: &str,
+    threads: usize,
+) -> PyResult<Bound<'py, PyArray1<f32>>> {
+    let similarity = self::similarity(similarity)?;
+    let (queries, documents) = (embeddings("queries", &queries)?, embeddings("documents", &documents)?);
+    same_dimension(&queries, &documents)?;
+    let (query_ids, document_ids) = (slice("query_ids", &query_ids)?, slice("document_ids", &document_ids)?);
+    let scores = door::run(py, threads, |exec| {
+        search::pair_scores(exec, queries, documents, query_ids, document_ids, similarity)
+    })?;
+    Ok(scores.into_pyarray(py))
+}
+
+#[pyfunction]
+fn row_norms<'py>(
+    py: Python<'py>,
+    argument: &str,
+    rows: Rows<'py>,
+    threads: usize,
+) -> PyResult<Bound<'py, PyArray1<f64>>> {
+    // The core names arguments by static strings.
+    let argument = if argument == "queries" { "queries" } else { "documents" };
+    let rows = embeddings(argument, &rows)?;
+    let norms = door::run(py, threads, |exec| search::row_norms(exec, argument, rows))?;
+    Ok(norms.into_pyarray(py))
+}
+
+/// Raises what a scan with these limits would raise.
+#[pyfunction]
+fn check_limits(limits: LimitArrays<'_>, queries: usize, documents: usize) -> PyResult<()> {
+    limits.limits(queries, Some(documents)).map(drop)
+}
+
+/// Writes rows `first..first + len(out)` into `out` as float32, divided by their norms where those are given.
+#[pyfunction]
+fn widen_rows(
+    py: Python<'_>,
+    rows: Rows<'_>,
+    first: usize,
+    norms: Option<PyReadonlyArray1<'_, f64>>,
+    mut out: PyReadwriteArray2<'_, f32>,
+    threads: usize,
+) -> PyResult<()> {
+    let rows = embeddings("rows", &rows)?;
+    let norms = norms.as_ref().map(|norms| slice("norms", norms)).transpose()?;
+    let [count, dimension] = *out.as_array().shape() else { unreachable!("two dimensions by its type") };
+    let fits = first.checked_add(count).is_some_and(|end| end <= rows.rows()) && dimension == rows.dimension();
+    if !fits || norms.is_some_and(|norms| norms.len() != rows.rows()) {
+        return Err(PyValueError::new_err("out: its shape, the rows and their norms do not match"));
+    }
+    let out = out.as_slice_mut().map_err(|_| PyValueError::new_err("out: expected a contiguous array"))?;
+    door::run(py, threads, |exec| rows.widen(exec, first, norms, out))
+}
+
+/// What a float32 score may be off: (scale, slack) per query and the factor per document; see `search::bound`.
+#[pyfunction]
+fn search_bound<'py>(
+    py: Python<'py>,
+    similarity: &str,
+    dimension: usize,
+    query_norms: PyReadonlyArray1<'py, f64>,
+    document_norms: PyReadonlyArray1<'py, f64>,
+) -> PyResult<[Bound<'py, PyArray1<f32>>; 3]> {
+    let bound = search::bound::Bound::new(self::similarity(similarity)?, dimension);
+    let queries: Vec<_> = slice("query_norms", &query_norms)?.iter().map(|&norm| bound.query(norm)).collect();
+    let documents: Vec<f32> = slice("document_norms", &document_norms)?.iter().map(|&n| bound.document(n)).collect();
+    let scale: Vec<f32> = queries.iter().map(|query| query.scale).collect();
+    let slack: Vec<f32> = queries.iter().map(|query| query.slack).collect();
+    Ok([scale, slack, documents].map(|values| values.into_pyarray(py)))
+}
+
+/// The arrays behind a [`Source`]: extracted from Python as one tuple (queries, their norms, documents, their norms).
+#[derive(FromPyObject)]
+struct SourceArrays<'py>(Rows<'py>, PyReadonlyArray1<'py, f64>, Rows<'py>, PyReadonlyArray1<'py, f64>);
+
+impl SourceArrays<'_> {
+    fn source(&self) -> PyResult<Source<'_>> {
+        let (queries, documents) = (embeddings("queries", &self.0)?, embeddings("documents", &self.2)?);
+        same_dimension(&queries, &documents)?;
+        let (query_norms, document_norms) = (slice("query_norms", &self.1)?, slice("document_norms", &self.3)?);
+        Ok(Source { queries, query_norms, documents, document_norms })
+    }
+}
+
+/// State of a block of queries; see `search::scan`.
+#[pyclass(module = "hardmine._native")]
+struct SearchScan(Scan);
+
+#[pymethods]
+impl SearchScan {
+    #[new]
+    fn new(similarity: &str, queries: usize, documents: usize, k: usize, limits: LimitArrays<'_>) -> PyResult<Self> {
+        let limits = limits.limits(queries, Some(documents))?;
+        let scan = Scan::new(self::similarity(similarity)?, queries, documents, k, &limits);
+        scan.map(SearchScan).map_err(|error| door::to_py(&error))
+    }
+
+    /// Bytes that the state of one query may take.
+    #[staticmethod]
+    fn bytes_per_query(k: usize, documents: usize) -> usize {
+        Scan::bytes_per_query(k, documents)
+    }
+
+    fn update(
+        &mut self,
+        py: Python<'_>,
+        source: SourceArrays<'_>,
+        tile: PyReadonlyArray2<'_, f32>,
+        first_query: usize,
+        first_document: usize,
+        threads: usize,
+    ) -> PyResult<()> {
+        let source = source.source()?;
+        let columns = tile.as_array().ncols();
+        let approx = tile.as_slice().map_err(|_| PyValueError::new_err("tile: expected a contiguous array"))?;
+        let tile = Tile { approx, first_query, first_document, columns };
+        door::run(py, threads, |exec| self.0.update(exec, &source, &tile))
+    }
+
+    /// `lists`: (offsets, rows, documents, above, below) of the fields of `search::Hits`.
+    fn offer(
+        &mut self,
+        py: Python<'_>,
+        source: SourceArrays<'_>,
+        lists: HitArrays<'_>,
+        first_query: usize,
+        threads: usize,
+    ) -> PyResult<()> {
+        let source = source.source()?;
+        let hits = Hits {
+            first_query,
+            offsets: slice("offsets", &lists.0)?,
+            rows: slice("rows", &lists.1)?,
+            documents: lists.2.as_ref().map(|ids| slice("documents", ids)).transpose()?,
+            above: slice("above", &lists.3)?,
+            below: slice("below", &lists.4)?,
+        };
+        door::run(py, threads, |exec| self.0.offer(exec, &source, &hits))
+    }
+
+    fn thresholds<'py>(&self, py: Python<'py>) -> Bound<'py, PyArray1<f32>> {
+        self.0.thresholds().into_pyarray(py)
+    }
+
+    fn finish<'py>(
+        &mut self,
+        py: Python<'py>,
+        source: SourceArrays<'py>,
+        threads: usize,
+    ) -> PyResult<RankedArrays<'py>> {
+        let source = source.source()?;
+        let found = door::run(py, threads, |exec| self.0.finish(exec, &source))?;
+        Ok(to_arrays(py, found))
+    }
+}
+
+#[derive(FromPyObject)]
+struct HitArrays<'py>(
+    PyReadonlyArray1<'py, i64>,
+    PyReadonlyArray1<'py, i64>,
+    Option<PyReadonlyArray1<'py, i64>>,
+    PyReadonlyArray1<'py, i64>,
+    PyReadonlyArray1<'py, i64>,
+);
