@@ -1,0 +1,129 @@
+"""What a model's own files say about how to embed with it: the sentence-transformers configuration, old and new."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Mapping
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+from hardmine._extras import need
+
+POOLINGS = ("mean", "cls", "lasttoken")
+"""How token embeddings become one."""
+
+_OLD_POOLINGS = {
+    "pooling_mode_cls_token": "cls",
+    "pooling_mode_max_tokens": "max",
+    "pooling_mode_mean_tokens": "mean",
+    "pooling_mode_mean_sqrt_len_tokens": "mean_sqrt_len_tokens",
+    "pooling_mode_weightedmean_tokens": "weightedmean",
+    "pooling_mode_lasttoken": "lasttoken",
+}
+_TRANSFORMER_FILES = (
+    "sentence_bert_config.json", "sentence_roberta_config.json", "sentence_distilbert_config.json",
+    "sentence_camembert_config.json", "sentence_albert_config.json", "sentence_xlm-roberta_config.json",
+    "sentence_xlnet_config.json",
+)  # fmt: skip
+_DOCUMENT_PROMPTS = ("document", "passage", "corpus")
+
+
+@dataclass(frozen=True)
+class Recipe:
+    """How to embed with a model."""
+
+    pooling: str | None = None
+    normalize: bool = False
+    max_length: int | None = None
+    lower_case: bool = False
+    similarity: str | None = None
+    query_prompt: str = ""
+    document_prompt: str = ""
+    include_prompt: bool = True
+    subfolder: str = ""
+
+
+def read_recipe(model: str) -> Recipe:
+    """The recipe in a model's folder or repository; an empty one where it has no such configuration.
+
+    Raises
+    ------
+    ValueError
+        The configuration is malformed, or asks for a module or a pooling that is not supported here: embeddings made
+        without it would be others.
+    """
+    modules = _json(model, "modules.json")
+    if modules is None:
+        return Recipe(**_prompts(model))
+    found: dict[str, Any] = _prompts(model)
+    for module in modules if isinstance(modules, list) else [None]:
+        if not isinstance(module, dict) or not isinstance(module.get("type"), str):
+            raise ValueError(f"{model}/modules.json: malformed, expected a list of objects with path and type")
+        kind, path = module["type"].rpartition(".")[2], str(module.get("path") or "")
+        if kind == "Transformer":
+            found |= {"subfolder": path} | _transformer(model, path)
+        elif kind == "Pooling":
+            found |= _pooling(model, path)
+        elif kind == "Normalize":
+            found["normalize"] = True
+        else:
+            raise ValueError(f"{model}/modules.json: module {kind!r}, expected Transformer, Pooling and Normalize only")
+    return Recipe(**found)
+
+
+def _transformer(model: str, path: str) -> dict[str, Any]:
+    config: Any = next((c for c in (_json(model, name, path) for name in _TRANSFORMER_FILES) if c), {})
+    length = config.get("max_seq_length")
+    return {
+        "max_length": length if isinstance(length, int) and length > 0 else None,
+        "lower_case": bool(config.get("do_lower_case")),
+    }
+
+
+def _pooling(model: str, path: str) -> dict[str, Any]:
+    config: Any = _json(model, "config.json", path) or {}
+    modes = config.get("pooling_mode") or [mode for key, mode in _OLD_POOLINGS.items() if config.get(key)] or ["mean"]
+    modes = [modes] if isinstance(modes, str) else list(modes)
+    if len(modes) != 1 or modes[0] not in POOLINGS:
+        wanted = ", ".join(map(repr, POOLINGS))
+        raise ValueError(f"{model}/{path}/config.json: pooling {' + '.join(map(str, modes))!r}, expected one of {wanted}")
+    return {"pooling": modes[0], "include_prompt": bool(config.get("include_prompt", True))}
+
+
+def _prompts(model: str) -> dict[str, Any]:
+    config: Any = _json(model, "config_sentence_transformers.json") or {}
+    prompts = config.get("prompts") or {}
+    if not isinstance(prompts, Mapping):
+        raise ValueError(f"{model}/config_sentence_transformers.json: prompts malformed, expected an object")
+    default = prompts.get(config.get("default_prompt_name")) or ""
+    document = next((prompts[name] for name in _DOCUMENT_PROMPTS if prompts.get(name)), default)
+    return {
+        "query_prompt": str(prompts.get("query") or default),
+        "document_prompt": str(document),
+        "similarity": config.get("similarity_fn_name"),
+    }
+
+
+def _json(model: str, name: str, subfolder: str = "") -> Any:
+    """A JSON file of the model, or None where it has none."""
+    if Path(model).is_dir():
+        path = Path(model, subfolder, name)
+        if not path.is_file():
+            return None
+    else:
+        hub = need("transformers.utils.hub", what="dense teachers", extra="torch")
+        found = hub.cached_file(
+            model,
+            name,
+            subfolder=subfolder,
+            _raise_exceptions_for_missing_entries=False,
+            _raise_exceptions_for_connection_errors=False,
+        )
+        if found is None:
+            return None
+        path = Path(found)
+    try:
+        return json.loads(path.read_text(encoding="utf-8"))
+    except ValueError as error:
+        raise ValueError(f"{path}: malformed ({error}), expected JSON") from None
