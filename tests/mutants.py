@@ -1,8 +1,8 @@
-"""Plant known faults in the source, one at a time, and see the tests catch them: ``python tests/mutants.py [NAME ...]``.
+"""Plant known faults in the source, one at a time, and see the tests catch them: ``make mutants``.
 
-Each mutant replaces one piece of text in one file of a copy of the tree, rebuilds if it is Rust, and runs the tests named
-beside it, which must fail. A mutant that survives is a hole in the tests: the command then exits with 1.
-`tests/test_mutants.py` keeps the list applicable; the command itself takes minutes (`make mutants`).
+Each mutant replaces one piece of text in one file of a copy of the tree, rebuilds if it is Rust, and runs the tests
+named beside it, which must fail. A mutant that survives is a hole in the tests: the command then exits with 1.
+``python tests/mutants.py NAME ...`` runs some of them; `tests/test_mutants.py` keeps the list applicable.
 """
 
 from __future__ import annotations
@@ -73,7 +73,8 @@ def main(names: list[str]) -> int:
                 caught = fails(tree, mutant.tests)
             finally:
                 path.write_text(original)
-            print(f"{'caught  ' if caught else 'SURVIVED'} {mutant.name} ({time.monotonic() - started:.0f} s)", flush=True)
+            verdict = "caught  " if caught else "SURVIVED"
+            print(f"{verdict} {mutant.name} ({time.monotonic() - started:.0f} s)", flush=True)
             if not caught:
                 survivors.append(mutant.name)
             elif rust and mutant is not chosen[-1]:

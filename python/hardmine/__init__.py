@@ -12,12 +12,26 @@ from typing import Any
 from hardmine._native import __version__
 from hardmine._tables import StringTable
 from hardmine.candidates import REASONS, Candidates, Negatives, Positives, Ranking
+from hardmine.search import ExactIndex, pair_scores, search
 from hardmine.select import anchor_scores, select
 from hardmine.selection import (
-    Absolute, AllOf, Anchored, Laplace, MarginPos, NoCeiling, PercPos, Popularity, RankPower, Selection, SimANS, Softmax,
-    Top, TopThen, Uniform, Weighted,
+    Absolute,
+    AllOf,
+    Anchored,
+    Laplace,
+    MarginPos,
+    NoCeiling,
+    PercPos,
+    Popularity,
+    RankPower,
+    Selection,
+    SimANS,
+    Softmax,
+    Top,
+    TopThen,
+    Uniform,
+    Weighted,
 )  # fmt: skip
-from hardmine.search import ExactIndex, pair_scores, search
 
 _LAZY: dict[str, str] = {
     "strategies": "hardmine.strategies",
@@ -26,34 +40,34 @@ _LAZY: dict[str, str] = {
 
 __all__ = [
     "REASONS",
-    "Candidates",
-    "ExactIndex",
-    "Negatives",
-    "Positives",
-    "Ranking",
-    "StringTable",
-    "__version__",
     "Absolute",
     "AllOf",
     "Anchored",
+    "Candidates",
+    "ExactIndex",
     "Laplace",
     "MarginPos",
+    "Negatives",
     "NoCeiling",
     "PercPos",
     "Popularity",
+    "Positives",
     "RankPower",
+    "Ranking",
     "Selection",
     "SimANS",
     "Softmax",
+    "StringTable",
     "Top",
     "TopThen",
     "Uniform",
     "Weighted",
+    "__version__",
     "anchor_scores",
-    "select",
-    "strategies",
     "pair_scores",
     "search",
+    "select",
+    "strategies",
 ]
 
 

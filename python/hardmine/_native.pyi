@@ -35,8 +35,14 @@ def select(
         _I64, _I64, _F32 | None, tuple[_I64, _I64] | None, _I64 | None, npt.NDArray[np.uint64] | None, _I64 | None, bool
     ],
     plan: tuple[
-        int, CeilingTerms, float | None, tuple[int, int | None, bool], str,
-        tuple[int, str, float, float, npt.NDArray[np.float64] | None], tuple[str, int], tuple[int, int],
+        int,
+        CeilingTerms,
+        float | None,
+        tuple[int, int | None, bool],
+        str,
+        tuple[int, str, float, float, npt.NDArray[np.float64] | None],
+        tuple[str, int],
+        tuple[int, int],
         npt.NDArray[np.uint64] | None,
     ],
     num_threads: int,
@@ -46,33 +52,13 @@ def exclusions(
     positives: tuple[_I64, _I64], exclude: tuple[_I64, _I64] | None, document_groups: _I64 | None, num_documents: int
 ) -> tuple[_I64, _I64, list[_I64]]: ...
 def anchor_scores(
-    candidates: tuple[_I64, _I64], positives: tuple[_I64, _I64], document_embeddings: Matrix, kind: str, num_threads: int
+    candidates: tuple[_I64, _I64],
+    positives: tuple[_I64, _I64],
+    document_embeddings: Matrix,
+    kind: str,
+    num_threads: int,
 ) -> _F32: ...
 
-# lists: offsets, ids, scores, ranks, anchor_scores, num_documents
-# queries: offsets, ids, scores, exclude, document_groups, query_keys, query_of_pair, lists_by_pair
-# plan: n, ceilings, floor, (min, max, filtered), positive_agg, (n_top, law, a, b, array), (on_shortage, num_documents),
-#       (seed, epoch), document_keys
-# returns offsets, ids, scores, ranks, positive_scores, rows kept, (name, counts) of each reason
-def select(
-    lists: tuple[_I64, _I64, _F32, npt.NDArray[np.int32] | None, _F32 | None, int | None],
-    queries: tuple[
-        _I64, _I64, _F32 | None, tuple[_I64, _I64] | None, _I64 | None, npt.NDArray[np.uint64] | None, _I64 | None, bool
-    ],
-    plan: tuple[
-        int, CeilingTerms, float | None, tuple[int, int | None, bool], str,
-        tuple[int, str, float, float, npt.NDArray[np.float64] | None], tuple[str, int], tuple[int, int],
-        npt.NDArray[np.uint64] | None,
-    ],
-    num_threads: int,
-) -> tuple[_I64, _I64, _F32, npt.NDArray[np.int32], _F32, _I64 | None, list[tuple[str, _I64 | None]]]: ...
-def ceilings(terms: CeilingTerms, offsets: _I64, scores: _F32, aggregate: str) -> _F32: ...
-def exclusions(
-    positives: tuple[_I64, _I64], exclude: tuple[_I64, _I64] | None, document_groups: _I64 | None, num_documents: int
-) -> tuple[_I64, _I64, list[_I64]]: ...
-def anchor_scores(
-    candidates: tuple[_I64, _I64], positives: tuple[_I64, _I64], document_embeddings: Matrix, kind: str, num_threads: int
-) -> _F32: ...
 # embeddings: a 2-d array and the kind of its items, "f16" | "bf16" (as uint16) | "f32"
 _Rows: TypeAlias = tuple[npt.NDArray[Any], str]
 

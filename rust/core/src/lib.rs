@@ -14,8 +14,8 @@ pub mod limits;
 pub mod matrix;
 pub mod order;
 pub mod pool;
-pub mod select;
 pub mod search;
+pub mod select;
 
 pub use csr::Csr;
 pub use error::{Error, Result};

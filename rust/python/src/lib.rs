@@ -4,8 +4,8 @@ mod array;
 mod door;
 mod ranked;
 mod runtime;
-mod select;
 mod search;
+mod select;
 
 use pyo3::prelude::*;
 
