@@ -19,11 +19,11 @@ import hardmine as hm
 
 NUM_NEGATIVES = 4
 HARDNESS = (0.40, 0.42, 0.45, 0.48, 0.50, 0.55)
-PERC = np.round(np.arange(0.60, 1.1001, 0.025), 3)
+PERC = np.round(np.arange(0.60, 1.4001, 0.05), 3)
 CURVES = {
     "TopK-PercPos, swept": [hm.PercPos(f) for f in PERC],
-    "Anchored, weight 1, swept": [hm.Anchored(f, 1.0) for f in np.round(np.arange(0.80, 1.7001, 0.05), 3)],
-    "Anchored, weight 2, swept": [hm.Anchored(f, 2.0) for f in np.round(np.arange(0.80, 2.6001, 0.1), 3)],
+    "Anchored, weight 1, swept": [hm.Anchored(f, 1.0) for f in np.round(np.arange(0.80, 1.6001, 0.05), 3)],
+    "Anchored, weight 2, swept": [hm.Anchored(f, 2.0) for f in np.round(np.arange(1.00, 2.2001, 0.1), 3)],
 }
 POINTS = {
     "naive top 4": hm.NoCeiling(),
@@ -68,8 +68,8 @@ def study(path: Path, teacher_name: str) -> list[str]:
     """Table lines of one collection."""
     collection = hm.Collection.read(path)
     teacher = hm.teachers.load(teacher_name)
-    documents = teacher.embed_documents(collection.document_texts)
-    all_queries = teacher.embed_queries(collection.query_texts)
+    documents = teacher.embed_documents(collection.document_texts.to_pylist())
+    all_queries = teacher.embed_queries(collection.query_texts.to_pylist())
     queries, labels, hidden = leave_one_labelled(collection.positives)
     vectors = all_queries[queries]
     offsets = np.arange(len(queries) + 1)
