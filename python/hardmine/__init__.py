@@ -12,6 +12,7 @@ from typing import Any
 from hardmine._native import __version__
 from hardmine._tables import StringTable
 from hardmine.candidates import REASONS, Candidates, Negatives, Positives, Ranking
+from hardmine.topk import TopKAccumulator, topk
 
 _LAZY: dict[str, str] = {}
 """Public names that live in modules with heavier needs, and those modules."""
@@ -23,7 +24,9 @@ __all__ = [
     "Positives",
     "Ranking",
     "StringTable",
+    "TopKAccumulator",
     "__version__",
+    "topk",
 ]
 
 

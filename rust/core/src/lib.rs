@@ -10,6 +10,7 @@ pub mod limits;
 pub mod matrix;
 pub mod order;
 pub mod pool;
+pub mod topk;
 
 pub use csr::Csr;
 pub use error::{Error, Result};
@@ -18,3 +19,4 @@ pub use limits::{Limits, NanPolicy, Ranked, Tally};
 pub use matrix::Matrix;
 pub use order::Score;
 pub use pool::Execution;
+pub use topk::{topk, TopKAccumulator};

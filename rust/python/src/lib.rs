@@ -4,11 +4,13 @@ mod array;
 mod door;
 mod ranked;
 mod runtime;
+mod topk;
 
 use pyo3::prelude::*;
 
 #[pymodule(gil_used = false)]
 fn _native(module: &Bound<'_, PyModule>) -> PyResult<()> {
     runtime::register(module)?;
+    topk::register(module)?;
     Ok(())
 }
