@@ -32,6 +32,7 @@ from hardmine.selection import (
     Uniform,
     Weighted,
 )  # fmt: skip
+from hardmine.topk import TopKAccumulator, topk
 
 _LAZY: dict[str, str] = {
     "strategies": "hardmine.strategies",
@@ -68,6 +69,9 @@ __all__ = [
     "search",
     "select",
     "strategies",
+    "TopKAccumulator",
+    "__version__",
+    "topk",
 ]
 
 
