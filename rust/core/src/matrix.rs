@@ -92,6 +92,22 @@ impl<'a, T: Copy + Default> Matrix<'a, T> {
         scratch
     }
 
+    /// Asks the processor to load the first kilobytes of row `row`, where it is one run of memory.
+    #[inline]
+    pub fn prefetch(&self, row: usize) {
+        #[cfg(target_arch = "x86_64")]
+        if self.has_contiguous_rows() {
+            let first = self.data.wrapping_offset(row as isize * self.row_stride);
+            for offset in (0..(self.columns * size_of::<T>()).min(4096)).step_by(64) {
+                use std::arch::x86_64::{_mm_prefetch, _MM_HINT_T0};
+                // SAFETY: a prefetch of any address, mapped or not, has no effect but on the caches; SSE is part of x86-64.
+                unsafe { _mm_prefetch::<_MM_HINT_T0>(first.wrapping_add(offset).cast()) };
+            }
+        }
+        #[cfg(not(target_arch = "x86_64"))]
+        let _ = row;
+    }
+
     /// Row `row`, whole; see [`Matrix::row_part`].
     #[inline]
     pub fn row<'s>(&self, row: usize, scratch: &'s mut Vec<T>) -> &'s [T]
