@@ -60,6 +60,7 @@ __all__ = [
     "Softmax",
     "StringTable",
     "Top",
+    "TopKAccumulator",
     "TopThen",
     "Uniform",
     "Weighted",
@@ -69,8 +70,6 @@ __all__ = [
     "search",
     "select",
     "strategies",
-    "TopKAccumulator",
-    "__version__",
     "topk",
 ]
 
