@@ -280,6 +280,92 @@ def test_values_that_are_not_finite_say_nothing():
     agree(hm.Candidates._from_native(state.finish(source, 1)), oracle.search(q, d, 5))
 
 
+@pytest.fixture(scope="module")
+def torch_search():
+    pytest.importorskip("torch")
+    from hardmine import _torch_search
+
+    return _torch_search
+
+
+def device_search(torch_search, q, d, k, *, tile, query_tile, similarity="dot", ceiling=None, floor=None, exclude=None):
+    """The path of a GPU, on the device "cpu"."""
+    limits = (
+        _checks.per_query("ceiling", ceiling, len(q)),
+        _checks.per_query("floor", floor, len(q)),
+        _checks.csr("exclude", exclude, len(q)),
+        False,
+    )
+    array, kind = _checks.matrix("queries", q)
+    rows = _tiles.Rows(array, kind, _native.row_norms("queries", (array, kind), 2))
+    found = torch_search.scan(rows, d, k, similarity, limits, 10**6, 2, device="cpu", tile=tile, query_tile=query_tile)
+    return hm.Candidates._from_native(found)
+
+
+@pytest.mark.parametrize("similarity", ["dot", "cosine"])
+@pytest.mark.parametrize("kind", KINDS)
+def test_the_device_path_gives_the_same(kind, similarity, torch_search, monkeypatch):
+    import torch
+
+    q, d = make(kind, 5, 120, 33)
+    limits = limits_for(oracle.score_matrix(q, d, similarity))
+    for some in ({}, {"floor": limits["floor"]}, limits):
+        for k in (0, 12, 121):
+            wanted = oracle.search(q, d, k, similarity, **some)
+            for tile, query_tile, hits in [(10**6, 1000, 10**6), (150, 3, 100), (150, 5, 1)]:
+                monkeypatch.setattr(torch_search, "_HITS", hits)
+                cut = {"tile": tile, "query_tile": query_tile, "similarity": similarity}
+                agree(device_search(torch_search, q, torch.from_numpy(d), k, **cut, **some), wanted)
+                monkeypatch.undo()
+
+
+def test_the_device_path_takes_every_type(torch_search):
+    import torch
+
+    q, d = make("random", 5, 90, 12)
+    for dtype in (torch.float16, torch.bfloat16, torch.float32):
+        tensors = torch.from_numpy(q).to(dtype), torch.from_numpy(d).to(dtype)
+        wanted = oracle.search(*(t.float().numpy() for t in tensors), 12)
+        agree(device_search(torch_search, *tensors, 12, tile=100, query_tile=4), wanted)
+        agree(
+            device_search(torch_search, tensors[0], _checks.matrix("d", tensors[1])[0], 12, tile=100, query_tile=4),
+            wanted,
+        )
+    bad = torch.from_numpy(d.copy())
+    bad[70, 5] = torch.nan
+    with pytest.raises(ValueError, match="documents: NaN at row 70, column 5, expected finite embeddings"):
+        device_search(torch_search, q, bad, 12, tile=100, query_tile=4)
+    with pytest.raises(ValueError, match="device: 'meta', expected 'cpu' or 'cuda'"):
+        hm.search(q, d, 3, device="meta")
+
+
+def test_the_device_path_restores_the_precision(torch_search):
+    import torch
+
+    q, d = make("random", 5, 90, 12)
+    before = torch.get_float32_matmul_precision()
+    try:
+        for precision in ("medium", "high", "highest"):
+            torch.set_float32_matmul_precision(precision)
+            agree(device_search(torch_search, q, d, 12, tile=100, query_tile=4), oracle.search(q, d, 12))
+            assert torch.get_float32_matmul_precision() == precision
+    finally:
+        torch.set_float32_matmul_precision(before)
+
+
+def test_torch_is_not_imported_without_need():
+    done = run(
+        """
+        import sys
+        import numpy as np
+        import hardmine as hm
+        hm.search(np.eye(3, dtype=np.float32), np.eye(3, dtype=np.float32), 2)
+        assert "torch" not in sys.modules
+        """
+    )
+    assert done.returncode == 0, done.stderr
+
+
 def test_pair_scores_of_any_pairs_and_types():
     rng = np.random.default_rng(3)
     q, d = make("random", 9, 50, 37)

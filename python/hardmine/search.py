@@ -204,10 +204,10 @@ class ExactIndex:
         rows = _tiles.Rows(array, kind, _native.row_norms("queries", (array, kind), threads))
         with _reporter(progress) as report:
             if device is not None and str(device) != "cpu":
-                from hardmine import _torch_search
+                from hardmine._torch_search import scan as scan_on_device
 
                 documents = self._array if self._tensor is None else self._tensor
-                found = _torch_search.scan(
+                found = scan_on_device(
                     rows, documents, k, self._similarity, limits, budget, threads, report, device=device
                 )
             else:
