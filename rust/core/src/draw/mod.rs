@@ -39,6 +39,7 @@ macro_rules! per_isa {
 }
 
 pub mod distributions;
+mod gather;
 pub mod largest;
 pub mod logarithm;
 pub mod noise;

@@ -23,10 +23,21 @@ const HIGH_TO_LOW: i32 = 0b11_11_01_01;
 /// Moves the low half of every 64-bit lane into its high half.
 const LOW_TO_HIGH: i32 = 0b10_10_00_00;
 
+/// The key of every round in every lane.
+#[inline]
+#[target_feature(enable = "avx512f")]
+fn keys_512(key: [u32; 2]) -> [[__m512i; 2]; ROUNDS] {
+    let mut keys = [[_mm512_set1_epi64(0); 2]; ROUNDS];
+    for (to, [k0, k1]) in keys.iter_mut().zip(round_keys(key)) {
+        *to = [_mm512_set1_epi64(k0 as i64), _mm512_set1_epi64(k1 as i64)];
+    }
+    keys
+}
+
 #[inline]
 #[target_feature(enable = "avx512f,avx512bw,avx512dq,avx512vl")]
 fn rounds_512(mut c: [[__m512i; WIDE]; 4], keys: &[[__m512i; 2]; ROUNDS]) -> [[__m512i; WIDE]; 4] {
-    let multiplier = MULTIPLIER.map(|m| _mm512_set1_epi64(m as i64));
+    let multiplier = [_mm512_set1_epi64(MULTIPLIER[0] as i64), _mm512_set1_epi64(MULTIPLIER[1] as i64)];
     for &[k0, k1] in keys {
         for lane in 0..WIDE {
             let p0 = _mm512_mul_epu32(c[0][lane], multiplier[0]);
@@ -51,7 +62,7 @@ fn pack_512(low: __m512i, high: __m512i) -> __m512i {
 #[inline]
 #[target_feature(enable = "avx512f,avx512bw,avx512dq,avx512vl")]
 pub(super) fn words64_512(key: [u32; 2], low: &[u64], high: u64, out: &mut [u64]) {
-    let keys = round_keys(key).map(|pair| pair.map(|word| _mm512_set1_epi64(word as i64)));
+    let keys = keys_512(key);
     in_chunks(low, out, |low, out| {
         let mut c = [[_mm512_set1_epi64(0); WIDE]; 4];
         for lane in 0..WIDE {
@@ -72,7 +83,7 @@ pub(super) fn words64_512(key: [u32; 2], low: &[u64], high: u64, out: &mut [u64]
 #[inline]
 #[target_feature(enable = "avx512f,avx512bw,avx512dq,avx512vl")]
 pub(super) fn stream_512(key: [u32; 2], first: u64, high: u64, out: &mut [[[u64; 2]; BLOCKS]]) {
-    let keys = round_keys(key).map(|pair| pair.map(|word| _mm512_set1_epi64(word as i64)));
+    let keys = keys_512(key);
     let (front, back) = (_mm512_setr_epi64(0, 8, 1, 9, 2, 10, 3, 11), _mm512_setr_epi64(4, 12, 5, 13, 6, 14, 7, 15));
     let mut next = _mm512_set1_epi64(first as i64);
     next = _mm512_add_epi64(next, _mm512_setr_epi64(0, 1, 2, 3, 4, 5, 6, 7));
@@ -98,10 +109,21 @@ pub(super) fn stream_512(key: [u32; 2], first: u64, high: u64, out: &mut [[[u64;
     }
 }
 
+/// The key of every round in every lane.
+#[inline]
+#[target_feature(enable = "avx2")]
+fn keys_256(key: [u32; 2]) -> [[__m256i; 2]; ROUNDS] {
+    let mut keys = [[_mm256_set1_epi64x(0); 2]; ROUNDS];
+    for (to, [k0, k1]) in keys.iter_mut().zip(round_keys(key)) {
+        *to = [_mm256_set1_epi64x(k0 as i64), _mm256_set1_epi64x(k1 as i64)];
+    }
+    keys
+}
+
 #[inline]
 #[target_feature(enable = "avx2")]
 fn rounds_256(mut c: [[__m256i; NARROW]; 4], keys: &[[__m256i; 2]; ROUNDS]) -> [[__m256i; NARROW]; 4] {
-    let multiplier = MULTIPLIER.map(|m| _mm256_set1_epi64x(m as i64));
+    let multiplier = [_mm256_set1_epi64x(MULTIPLIER[0] as i64), _mm256_set1_epi64x(MULTIPLIER[1] as i64)];
     for &[k0, k1] in keys {
         for lane in 0..NARROW {
             let p0 = _mm256_mul_epu32(c[0][lane], multiplier[0]);
@@ -126,7 +148,7 @@ fn pack_256(low: __m256i, high: __m256i) -> __m256i {
 #[inline]
 #[target_feature(enable = "avx2")]
 pub(super) fn words64_256(key: [u32; 2], low: &[u64], high: u64, out: &mut [u64]) {
-    let keys = round_keys(key).map(|pair| pair.map(|word| _mm256_set1_epi64x(word as i64)));
+    let keys = keys_256(key);
     in_chunks(low, out, |low, out| {
         let mut c = [[_mm256_set1_epi64x(0); NARROW]; 4];
         for lane in 0..NARROW {
@@ -147,7 +169,7 @@ pub(super) fn words64_256(key: [u32; 2], low: &[u64], high: u64, out: &mut [u64]
 #[inline]
 #[target_feature(enable = "avx2")]
 pub(super) fn stream_256(key: [u32; 2], first: u64, high: u64, out: &mut [[[u64; 2]; BLOCKS]]) {
-    let keys = round_keys(key).map(|pair| pair.map(|word| _mm256_set1_epi64x(word as i64)));
+    let keys = keys_256(key);
     let mut next = _mm256_set1_epi64x(first as i64);
     next = _mm256_add_epi64(next, _mm256_setr_epi64x(0, 1, 2, 3));
     for out in out {

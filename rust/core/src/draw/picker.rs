@@ -3,9 +3,10 @@
 //! Those n are distributed exactly as n sequential draws without replacement, each proportional to the weights that are
 //! left (the Plackett-Luce law; Yellott 1977; Kool, van Hoof, Welling, ICML 2019).
 
+use crate::draw::gather::{self, Gather};
 use crate::draw::largest::{descending, keep_smallest};
 use crate::draw::noise::{gumbel, Noise};
-use crate::draw::prefilter::{Rough, LANES};
+use crate::draw::prefilter::{Contenders, Rough};
 use crate::isa::Isa;
 
 /// Below this many candidates per draw the prefilter cannot win.
@@ -25,8 +26,8 @@ struct Scratch {
     bits: Vec<u64>,
     /// Approximate keys.
     rough: Rough,
-    /// Positions still in the race, ascending.
-    positions: Vec<u32>,
+    /// Positions that may be among the n largest.
+    contenders: Contenders,
     /// Random bits of those.
     some_bits: Vec<u64>,
     /// Exact keys of those.
@@ -75,166 +76,73 @@ impl Picker {
     }
 }
 
-/// The one step that plain Rust does not turn into good vector code: which of 32 keys reach the cut, as a mask.
-trait Level {
-    /// # Safety
-    /// The machine must have the level.
-    unsafe fn reaching(keys: &[f32; LANES], cut: f32) -> u32;
-}
-
-struct Plain;
-
-impl Level for Plain {
-    #[inline(always)]
-    unsafe fn reaching(keys: &[f32; LANES], cut: f32) -> u32 {
-        keys.iter().zip(0..).map(|(&key, lane)| u32::from(key >= cut) << lane).sum()
-    }
-}
-
 fn pick(isa: Isa, log_weights: &[f64], n: usize, scratch: &mut Scratch, out: &mut Vec<u32>) {
     match isa {
         // SAFETY: a level is only ever chosen among those that the machine has.
         #[cfg(target_arch = "x86_64")]
-        Isa::Avx512 => unsafe { x86::pick_512(log_weights, n, scratch, out) },
+        Isa::Avx512 => unsafe { pick_512(log_weights, n, scratch, out) },
         // SAFETY: as above.
         #[cfg(target_arch = "x86_64")]
-        Isa::Avx2 => unsafe { x86::pick_256(log_weights, n, scratch, out) },
-        _ => pick_body::<Plain>(log_weights, n, scratch, out),
+        Isa::Avx2 => unsafe { pick_256(log_weights, n, scratch, out) },
+        _ => pick_body::<gather::Plain>(log_weights, n, scratch, out),
     }
 }
 
 #[cfg(target_arch = "x86_64")]
-mod x86 {
-    use std::arch::x86_64::{
-        _mm256_cmp_ps, _mm256_loadu_ps, _mm256_movemask_ps, _mm256_set1_ps, _mm512_cmp_ps_mask, _mm512_loadu_ps,
-        _mm512_set1_ps, _CMP_GE_OQ,
-    };
+#[target_feature(enable = "avx512f,avx512bw,avx512dq,avx512vl,avx2,fma,bmi1,bmi2,popcnt")]
+fn pick_512(log_weights: &[f64], n: usize, scratch: &mut Scratch, out: &mut Vec<u32>) {
+    pick_body::<gather::Wide>(log_weights, n, scratch, out);
+}
 
-    use super::{pick_body, Level, Scratch, LANES};
-
-    struct Wide;
-
-    impl Level for Wide {
-        #[inline]
-        #[target_feature(enable = "avx512f")]
-        unsafe fn reaching(keys: &[f32; LANES], cut: f32) -> u32 {
-            let mask = |at: usize| {
-                // SAFETY: 16 values from 0 and from 16 on lie inside the array of 32.
-                let keys = unsafe { _mm512_loadu_ps(keys.as_ptr().add(at)) };
-                u32::from(_mm512_cmp_ps_mask::<_CMP_GE_OQ>(keys, _mm512_set1_ps(cut)))
-            };
-            mask(0) | mask(16) << 16
-        }
-    }
-
-    struct Narrow;
-
-    impl Level for Narrow {
-        #[inline]
-        #[target_feature(enable = "avx2")]
-        unsafe fn reaching(keys: &[f32; LANES], cut: f32) -> u32 {
-            let mask = |at: usize| {
-                // SAFETY: 8 values from 0, 8, 16 and 24 on lie inside the array of 32.
-                let keys = unsafe { _mm256_loadu_ps(keys.as_ptr().add(at)) };
-                _mm256_movemask_ps(_mm256_cmp_ps::<_CMP_GE_OQ>(keys, _mm256_set1_ps(cut))) as u32
-            };
-            mask(0) | mask(8) << 8 | mask(16) << 16 | mask(24) << 24
-        }
-    }
-
-    #[target_feature(enable = "avx512f,avx512bw,avx512dq,avx512vl,avx2,fma,bmi1,bmi2,popcnt")]
-    pub(super) fn pick_512(log_weights: &[f64], n: usize, scratch: &mut Scratch, out: &mut Vec<u32>) {
-        pick_body::<Wide>(log_weights, n, scratch, out);
-    }
-
-    #[target_feature(enable = "avx2,fma")]
-    pub(super) fn pick_256(log_weights: &[f64], n: usize, scratch: &mut Scratch, out: &mut Vec<u32>) {
-        pick_body::<Narrow>(log_weights, n, scratch, out);
-    }
+#[cfg(target_arch = "x86_64")]
+#[target_feature(enable = "avx2,fma")]
+fn pick_256(log_weights: &[f64], n: usize, scratch: &mut Scratch, out: &mut Vec<u32>) {
+    pick_body::<gather::Narrow>(log_weights, n, scratch, out);
 }
 
 #[inline(always)]
 #[allow(clippy::inline_always)]
-fn pick_body<L: Level>(log_weights: &[f64], n: usize, scratch: &mut Scratch, out: &mut Vec<u32>) {
-    let eligible: usize = log_weights.iter().map(|w| usize::from(*w > f64::NEG_INFINITY)).sum();
-    if eligible <= n {
-        out.extend(log_weights.iter().zip(0..).filter(|(w, _)| **w > f64::NEG_INFINITY).map(|(_, p)| p));
-        return;
-    }
-    if !(eligible / n >= WORTHWHILE && shortlist::<L>(log_weights, n, scratch)) {
-        scratch.positions.clear();
-        scratch.positions.extend(0..log_weights.len() as u32);
+fn pick_body<L: Gather>(log_weights: &[f64], n: usize, scratch: &mut Scratch, out: &mut Vec<u32>) {
+    let Scratch { bits, rough, contenders, .. } = scratch;
+    if log_weights.len() / n >= WORTHWHILE && rough.fill(bits, log_weights) && rough.contenders::<L>(n, contenders) {
+        let settled = match contenders.positions.len() {
+            0..=16 => contenders.settle::<16>(n, out),
+            17..=32 => contenders.settle::<32>(n, out),
+            _ => false,
+        };
+        if settled {
+            return;
+        }
+    } else {
+        let eligible = log_weights.iter().zip(0..).filter(|(weight, _)| **weight > f64::NEG_INFINITY);
+        contenders.positions.clear();
+        contenders.positions.extend(eligible.map(|(_, position)| position));
+        if contenders.positions.len() <= n {
+            out.extend_from_slice(&contenders.positions);
+            return;
+        }
     }
     exact_keys(log_weights, scratch);
-    let Scratch { positions, keys, pairs, .. } = scratch;
-    match positions.len() {
-        0..=16 => rank_few::<16>(positions, keys, n, out),
-        17..=32 => rank_few::<32>(positions, keys, n, out),
-        _ => {
-            pairs.clear();
-            let eligible = keys.iter().zip(&*positions).filter(|(key, _)| **key > f64::NEG_INFINITY);
-            pairs.extend(eligible.map(|(&key, &position)| descending(key, position)));
-            keep_smallest(pairs, n);
-            out.extend(pairs.iter().map(|&(_, position)| position));
-            out.sort_unstable();
-        }
-    }
+    let Scratch { contenders, keys, pairs, .. } = scratch;
+    pairs.clear();
+    pairs.extend(keys.iter().zip(&contenders.positions).map(|(&key, &position)| descending(key, position)));
+    keep_smallest(pairs, n);
+    out.extend(pairs.iter().map(|&(_, position)| position));
+    out.sort_unstable();
 }
 
-/// Leaves in `scratch.positions` all that can be among the n largest; false where that was not possible.
-#[inline(always)]
-#[allow(clippy::inline_always)]
-fn shortlist<L: Level>(log_weights: &[f64], n: usize, scratch: &mut Scratch) -> bool {
-    let Scratch { bits, rough, positions, .. } = scratch;
-    if !rough.fill(bits, log_weights) {
-        return false;
-    }
-    let Some(cut) = rough.cut(n) else { return false };
-    positions.clear();
-    for (first, chunk) in (0u32..).step_by(LANES).zip(rough.chunks()) {
-        // SAFETY: a level is only ever chosen among those that the machine has.
-        let mut mask = unsafe { L::reaching(chunk, cut) };
-        while mask != 0 {
-            positions.push(first + mask.trailing_zeros());
-            mask &= mask - 1;
-        }
-    }
-    true
-}
-
-/// Exact keys of the positions, padded with -inf to whole vectors.
+/// Exact keys of the contenders, none of whose log-weights is -inf.
 #[inline(always)]
 #[allow(clippy::inline_always)]
 fn exact_keys(log_weights: &[f64], scratch: &mut Scratch) {
-    let Scratch { bits, positions, keys, some_bits, .. } = scratch;
-    let padded = positions.len().next_multiple_of(16);
+    let Scratch { bits, contenders, keys, some_bits, .. } = scratch;
+    let positions = contenders.positions.iter().map(|&position| position as usize);
     keys.clear();
-    keys.extend(positions.iter().map(|&position| log_weights[position as usize]));
-    keys.resize(padded, f64::NEG_INFINITY);
+    keys.extend(positions.clone().map(|position| log_weights[position]));
     some_bits.clear();
-    some_bits.extend(positions.iter().map(|&position| bits[position as usize]));
-    some_bits.resize(padded, 0);
+    some_bits.extend(positions.map(|position| bits[position]));
     for (key, &bits) in keys.iter_mut().zip(&*some_bits) {
         *key += gumbel(bits);
-    }
-}
-
-/// The `n` largest of at most L keys: a key stays where fewer than n come before it.
-#[inline(always)]
-#[allow(clippy::inline_always)]
-fn rank_few<const L: usize>(positions: &[u32], keys: &[f64], n: usize, out: &mut Vec<u32>) {
-    let mut padded = [f64::NEG_INFINITY; L];
-    padded[..keys.len().min(L)].copy_from_slice(&keys[..keys.len().min(L)]);
-    let mut before = [0u64; L];
-    for (index, &rival) in (0u64..).zip(&padded) {
-        for ((before, &own), lane) in before.iter_mut().zip(&padded).zip(0u64..) {
-            *before += u64::from(rival > own) | (u64::from(rival == own) & u64::from(index < lane));
-        }
-    }
-    for ((&position, &key), &before) in positions.iter().zip(&padded).zip(&before) {
-        if before < n as u64 && key > f64::NEG_INFINITY {
-            out.push(position);
-        }
     }
 }
 

@@ -4,8 +4,7 @@
 //! whose approximate key lies further below the n-th largest than both errors can add up to has no chance, and is never
 //! computed in full. What is picked is therefore the same to the bit as without this step.
 
-/// Values handled at a time: whole vectors at every level, and the bits of one mask.
-pub(super) const LANES: usize = 32;
+use crate::draw::gather::{Gather, LANES};
 
 /// Bound on |approximate noise - noise|, rounding of the sum of noise and log-weight near zero included.
 ///
@@ -17,6 +16,31 @@ const KEY_BOUND: f64 = 1.0 / 4_194_304.0;
 
 /// Top halves of the random bits outside of which the approximation is not trusted; such rows are computed in full.
 const TRUSTED: std::ops::RangeInclusive<u32> = 1 << 9..=u32::MAX - (1 << 12);
+
+/// Bound on the error of an approximate key `rough`. `rough - error(rough)` and `rough + error(rough)` rise with `rough`.
+#[inline(always)]
+#[allow(clippy::inline_always)]
+fn error(rough: f64) -> f64 {
+    NOISE_BOUND + KEY_BOUND * rough.abs()
+}
+
+/// A float as an integer of the same order: maxima of integers are vector code, those of floats are not.
+#[inline(always)]
+#[allow(clippy::inline_always)]
+fn ordered(x: f32) -> i32 {
+    let bits = x.to_bits() as i32;
+    bits ^ ((bits >> 31) & i32::MAX)
+}
+
+/// The float of [`ordered`].
+#[inline(always)]
+#[allow(clippy::inline_always)]
+fn float(key: i32) -> f64 {
+    f64::from(f32::from_bits((key ^ ((key >> 31) & i32::MAX)) as u32))
+}
+
+/// [`ordered`] of -inf.
+const NEVER: i32 = f32::NEG_INFINITY.to_bits() as i32 ^ i32::MAX;
 
 /// Polynomial for ln(1 + f) / f on [-1/4, 1/2], Chebyshev fit with an error below 4.2e-4.
 #[inline(always)]
@@ -52,11 +76,12 @@ fn rough_gumbel(top: u32) -> f32 {
     -(k * LN_2 + f * ln_1p_over(f))
 }
 
-/// Approximate keys of a row, padded with -inf to whole chunks.
+/// Approximate keys of a row as ordered integers, padded with -inf to whole chunks.
 #[derive(Debug, Clone, Default)]
 pub(super) struct Rough {
     tops: Vec<u32>,
-    keys: Vec<f32>,
+    weights: Vec<f32>,
+    keys: Vec<i32>,
 }
 
 impl Rough {
@@ -66,126 +91,156 @@ impl Rough {
     pub(super) fn fill(&mut self, bits: &[u64], log_weights: &[f64]) -> bool {
         let padded = log_weights.len().next_multiple_of(LANES);
         self.tops.resize(padded, 0);
-        self.keys.resize(padded, 0.0);
+        self.weights.resize(padded, 0.0);
+        self.keys.resize(padded, 0);
         for (top, &bits) in self.tops.iter_mut().zip(bits) {
             *top = (bits >> 32) as u32;
         }
-        for (key, &log_weight) in self.keys.iter_mut().zip(log_weights) {
-            *key = log_weight as f32;
+        for (weight, &log_weight) in self.weights.iter_mut().zip(log_weights) {
+            *weight = log_weight as f32;
         }
         self.tops[log_weights.len()..].fill(*TRUSTED.start());
-        self.keys[log_weights.len()..].fill(f32::NEG_INFINITY);
+        self.weights[log_weights.len()..].fill(f32::NEG_INFINITY);
         // Items of one width from here on: the widest vectors.
         let mut untrusted = 0u32;
-        for (key, &top) in self.keys.iter_mut().zip(&self.tops) {
+        for ((key, &top), &weight) in self.keys.iter_mut().zip(&self.tops).zip(&self.weights) {
             untrusted |= u32::from(top.wrapping_sub(*TRUSTED.start()) > TRUSTED.end() - TRUSTED.start());
-            *key += rough_gumbel(top);
+            *key = ordered(rough_gumbel(top) + weight);
         }
         untrusted == 0
     }
 
-    /// Whole chunks of keys.
-    #[inline(always)]
-    #[allow(clippy::inline_always)]
-    pub(super) fn chunks(&self) -> &[[f32; LANES]] {
-        self.keys.as_chunks().0
-    }
-
-    /// The approximate key that a position must reach to have a chance among the `n` largest.
+    /// Gathers the positions that can be among the `n` largest, ascending; false where there is no finite threshold.
     ///
-    /// n positions reach t, so n keys are at least L = t - bound(t); a position of approximate key a can only compete
-    /// where a + bound(a) >= L. Both sides are widened for the dependence of the bound on a.
+    /// n positions reach t, so n keys are at least L = t - error(t); a position of approximate key a can only compete
+    /// where a + error(a) >= L. That is solved for a with room for the dependence of the error on a.
     #[inline(always)]
     #[allow(clippy::inline_always)]
-    pub(super) fn cut(&self, n: usize) -> Option<f32> {
-        let threshold = f64::from(self.reached_by(n)?);
-        let least = threshold - NOISE_BOUND - KEY_BOUND * threshold.abs();
-        let cut = least - NOISE_BOUND - 2.0 * KEY_BOUND * (least.abs() + 1.0);
-        Some((cut as f32).next_down())
+    pub(super) fn contenders<G: Gather>(&self, n: usize, contenders: &mut Contenders) -> bool {
+        let threshold = float(self.reached_by(n));
+        if !threshold.is_finite() {
+            return false;
+        }
+        let least = threshold - error(threshold);
+        let cut = (least - error(least) - KEY_BOUND * (least.abs() + 1.0)) as f32;
+        let cut = ordered(cut.next_down());
+        let Contenders { positions, keys } = contenders;
+        positions.resize(self.keys.len() + LANES, 0);
+        keys.resize(self.keys.len() + LANES, 0);
+        let mut found = 0;
+        for (first, chunk) in (0u32..).step_by(LANES).zip(self.keys.as_chunks().0) {
+            // SAFETY: the level of this code was chosen among those that the machine has; there is room for a chunk more
+            // than there are positions.
+            found += unsafe { G::gather(chunk, cut, first, &mut positions[found..], &mut keys[found..]) };
+        }
+        positions.truncate(found);
+        keys.truncate(found);
+        true
     }
 
-    /// A threshold that at least `n` keys reach, and not many more; `None` where there is no finite one.
+    /// A threshold that at least `n` keys reach, and not many more.
     #[inline(always)]
     #[allow(clippy::inline_always)]
-    fn reached_by(&self, n: usize) -> Option<f32> {
+    fn reached_by(&self, n: usize) -> i32 {
         // n of the largest keys of L groups are n keys. At three quarters of the groups, about twice as many reach it.
-        let threshold = match n {
+        match n {
             0..=12 => self.largest_of_groups::<16>(n),
             13..=24 => self.largest_of_groups::<32>(n),
             25..=48 => self.largest_of_groups::<64>(n),
-            _ => self.bisect(n)?,
-        };
-        threshold.is_finite().then_some(threshold)
+            _ => self.bisect(n),
+        }
     }
 
     /// The n-th largest among the largest keys of `L` groups of positions, group = position modulo L.
     #[inline(always)]
     #[allow(clippy::inline_always)]
-    fn largest_of_groups<const L: usize>(&self, n: usize) -> f32 {
-        let mut largest = [f32::NEG_INFINITY; L];
-        for chunk in self.keys.chunks(L) {
+    fn largest_of_groups<const L: usize>(&self, n: usize) -> i32 {
+        let mut largest = [NEVER; L];
+        let (whole, rest) = self.keys.as_chunks::<L>();
+        for chunk in whole {
             for (largest, &key) in largest.iter_mut().zip(chunk) {
-                *largest = if key > *largest { key } else { *largest };
+                *largest = key.max(*largest);
             }
         }
-        // How many are above each; the n-th largest is the largest with n - 1 or more above or level with it.
-        let mut before = [0u32; L];
-        for (index, &rival) in (0u32..).zip(&largest) {
-            for ((before, &own), lane) in before.iter_mut().zip(&largest).zip(0u32..) {
-                *before += u32::from(rival > own) | (u32::from(rival == own) & u32::from(index < lane));
-            }
+        for (largest, &key) in largest.iter_mut().zip(rest) {
+            *largest = key.max(*largest);
         }
-        let mut threshold = f32::NEG_INFINITY;
-        for (&own, &before) in largest.iter().zip(&before) {
-            let own = if before as usize + 1 >= n { own } else { f32::NEG_INFINITY };
-            threshold = if own > threshold { own } else { threshold };
+        let mut threshold = NEVER;
+        for (&own, before) in largest.iter().zip(count_before(&largest)) {
+            threshold = threshold.max(if before as usize + 1 >= n { own } else { NEVER });
         }
         threshold
     }
 
     #[inline(always)]
     #[allow(clippy::inline_always)]
-    fn count_from(&self, threshold: f32) -> usize {
-        let mut counts = [0u32; LANES];
-        for chunk in self.chunks() {
-            for (count, &key) in counts.iter_mut().zip(chunk) {
-                *count += u32::from(key >= threshold);
-            }
-        }
-        counts.iter().sum::<u32>() as usize
+    fn count_from(&self, threshold: i32) -> usize {
+        self.keys.iter().map(|&key| u32::from(key >= threshold)).sum::<u32>() as usize
     }
 
     /// Halves an interval of thresholds until little more than `n` keys reach its lower end.
     #[inline(always)]
     #[allow(clippy::inline_always)]
-    fn bisect(&self, n: usize) -> Option<f32> {
-        let mut high = self.keys.iter().fold(f32::NEG_INFINITY, |a, &b| if b > a { b } else { a });
-        let mut span = 4.0f32;
-        let (mut low, mut found) = loop {
-            let found = self.count_from(high - span);
-            if found >= n {
-                break (high - span, found);
-            }
-            span *= 4.0;
-            // Also ends the search where `high` is infinite.
-            if !(span < 1e6) {
-                return None;
-            }
-        };
-        while found > n + n / 4 {
-            let middle = low + (high - low) * 0.5;
-            if !(low < middle && middle < high) {
-                break;
-            }
-            let count = self.count_from(middle);
+    fn bisect(&self, n: usize) -> i32 {
+        let mut high = i64::from(self.keys.iter().copied().max().unwrap_or(NEVER));
+        let mut low = i64::from(NEVER);
+        let mut found = self.keys.len();
+        while found > n + n / 4 && low + 1 < high {
+            let middle = (low + high) >> 1;
+            let count = self.count_from(middle as i32);
             if count >= n {
                 (low, found) = (middle, count);
             } else {
                 high = middle;
             }
         }
-        Some(low)
+        low as i32
     }
+}
+
+/// Positions that can be among the n largest, ascending, and their approximate keys.
+#[derive(Debug, Clone, Default)]
+pub(super) struct Contenders {
+    pub(super) positions: Vec<u32>,
+    keys: Vec<i32>,
+}
+
+impl Contenders {
+    /// Writes the positions of the `n` largest if the approximate keys (at most L) tell them already: where the n-th and
+    /// the next lie further apart than both errors. That is nearly always so.
+    #[inline(always)]
+    #[allow(clippy::inline_always)]
+    pub(super) fn settle<const L: usize>(&self, n: usize, out: &mut Vec<u32>) -> bool {
+        let mut keys = [NEVER; L];
+        for (key, &own) in keys.iter_mut().zip(&self.keys) {
+            *key = own;
+        }
+        let before = count_before(&keys);
+        let (mut last, mut next) = (i32::MAX, NEVER);
+        for (&key, &before) in keys.iter().zip(&before) {
+            last = last.min(if (before as usize) < n { key } else { i32::MAX });
+            next = next.max(if (before as usize) < n { NEVER } else { key });
+        }
+        let settled = next == NEVER || float(last) - error(float(last)) > float(next) + error(float(next));
+        if settled {
+            let taken = self.positions.iter().zip(&before).filter(|(_, before)| (**before as usize) < n);
+            out.extend(taken.map(|(&position, _)| position));
+        }
+        settled
+    }
+}
+
+/// How many keys come before each: larger ones, and equal ones of lower index.
+#[inline(always)]
+#[allow(clippy::inline_always)]
+fn count_before<const L: usize>(keys: &[i32; L]) -> [u32; L] {
+    let mut before = [0u32; L];
+    for (index, &rival) in (0u32..).zip(keys) {
+        for ((before, &own), lane) in before.iter_mut().zip(keys).zip(0u32..) {
+            *before += u32::from(rival > own) | (u32::from(rival == own) & u32::from(index < lane));
+        }
+    }
+    before
 }
 
 #[cfg(test)]
