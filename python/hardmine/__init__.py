@@ -18,8 +18,13 @@ from hardmine.selection import (
     Top, TopThen, Uniform, Weighted,
 )  # fmt: skip
 from hardmine.search import ExactIndex, pair_scores, search
+from hardmine.mine import Mined, mine
+from hardmine.retrieve import retrieve
 
 _LAZY: dict[str, str] = {
+    "Collection": "hardmine.collection",
+    "formats": "hardmine.formats",
+    "teachers": "hardmine.teachers",
     "strategies": "hardmine.strategies",
 }
 """Public names that live in modules with heavier needs, and those modules."""
@@ -27,7 +32,9 @@ _LAZY: dict[str, str] = {
 __all__ = [
     "REASONS",
     "Candidates",
+    "Collection",
     "ExactIndex",
+    "Mined",
     "Negatives",
     "Positives",
     "Ranking",
@@ -50,6 +57,10 @@ __all__ = [
     "Uniform",
     "Weighted",
     "anchor_scores",
+    "formats",
+    "mine",
+    "retrieve",
+    "teachers",
     "select",
     "strategies",
     "pair_scores",
