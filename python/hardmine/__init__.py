@@ -12,14 +12,30 @@ from typing import Any
 from hardmine._native import __version__
 from hardmine._tables import StringTable
 from hardmine.candidates import REASONS, Candidates, Negatives, Positives, Ranking
+from hardmine.search import ExactIndex, pair_scores, search
 from hardmine.select import anchor_scores, select
 from hardmine.selection import (
-    Absolute, AllOf, Anchored, Laplace, MarginPos, NoCeiling, PercPos, Popularity, RankPower, Selection, SimANS, Softmax,
-    Top, TopThen, Uniform, Weighted,
+    Absolute,
+    AllOf,
+    Anchored,
+    Laplace,
+    MarginPos,
+    NoCeiling,
+    PercPos,
+    Popularity,
+    RankPower,
+    Selection,
+    SimANS,
+    Softmax,
+    Top,
+    TopThen,
+    Uniform,
+    Weighted,
 )  # fmt: skip
 from hardmine.search import ExactIndex, pair_scores, search
 from hardmine.mine import Mined, mine
 from hardmine.retrieve import retrieve
+from hardmine.topk import TopKAccumulator, topk
 
 _LAZY: dict[str, str] = {
     "Collection": "hardmine.collection",
@@ -43,19 +59,26 @@ __all__ = [
     "Absolute",
     "AllOf",
     "Anchored",
+    "Candidates",
+    "ExactIndex",
     "Laplace",
     "MarginPos",
+    "Negatives",
     "NoCeiling",
     "PercPos",
     "Popularity",
+    "Positives",
     "RankPower",
+    "Ranking",
     "Selection",
     "SimANS",
     "Softmax",
+    "StringTable",
     "Top",
     "TopThen",
     "Uniform",
     "Weighted",
+    "__version__",
     "anchor_scores",
     "formats",
     "mine",
@@ -65,6 +88,11 @@ __all__ = [
     "strategies",
     "pair_scores",
     "search",
+    "select",
+    "strategies",
+    "TopKAccumulator",
+    "__version__",
+    "topk",
 ]
 
 

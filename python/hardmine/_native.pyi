@@ -22,6 +22,7 @@ __version__: str
 
 def isa_levels() -> list[str]: ...
 def available_threads() -> int: ...
+def panic_in_worker(threads: int) -> None: ...
 
 # lists: offsets, ids, scores, ranks, anchor_scores, num_documents
 # queries: offsets, ids, scores, exclude, document_groups, query_keys, query_of_pair, lists_by_pair
@@ -34,8 +35,14 @@ def select(
         _I64, _I64, _F32 | None, tuple[_I64, _I64] | None, _I64 | None, npt.NDArray[np.uint64] | None, _I64 | None, bool
     ],
     plan: tuple[
-        int, CeilingTerms, float | None, tuple[int, int | None, bool], str,
-        tuple[int, str, float, float, npt.NDArray[np.float64] | None], tuple[str, int], tuple[int, int],
+        int,
+        CeilingTerms,
+        float | None,
+        tuple[int, int | None, bool],
+        str,
+        tuple[int, str, float, float, npt.NDArray[np.float64] | None],
+        tuple[str, int],
+        tuple[int, int],
         npt.NDArray[np.uint64] | None,
     ],
     num_threads: int,
@@ -45,8 +52,13 @@ def exclusions(
     positives: tuple[_I64, _I64], exclude: tuple[_I64, _I64] | None, document_groups: _I64 | None, num_documents: int
 ) -> tuple[_I64, _I64, list[_I64]]: ...
 def anchor_scores(
-    candidates: tuple[_I64, _I64], positives: tuple[_I64, _I64], document_embeddings: Matrix, kind: str, num_threads: int
+    candidates: tuple[_I64, _I64],
+    positives: tuple[_I64, _I64],
+    document_embeddings: Matrix,
+    kind: str,
+    num_threads: int,
 ) -> _F32: ...
+
 # embeddings: a 2-d array and the kind of its items, "f16" | "bf16" (as uint16) | "f32"
 _Rows: TypeAlias = tuple[npt.NDArray[Any], str]
 
@@ -74,3 +86,12 @@ class SearchScan:
     ) -> None: ...
     def thresholds(self) -> _F32: ...
     def finish(self, source: _Source, threads: int) -> Ranked: ...
+def topk(scores: Matrix, kind: str, k: int, limits: Limits, rows: _I64 | None, threads: int) -> Ranked: ...
+
+class TopKAccumulator:
+    def __new__(cls, num_queries: int, k: int, kind: str) -> TopKAccumulator: ...
+    def update(
+        self, tile: Matrix, kind: str, first_query: int, first_document: int, limits: Limits, threads: int
+    ) -> None: ...
+    def merge(self, other: TopKAccumulator) -> None: ...
+    def finish(self, threads: int) -> Ranked: ...

@@ -14,8 +14,9 @@ pub mod limits;
 pub mod matrix;
 pub mod order;
 pub mod pool;
-pub mod select;
 pub mod search;
+pub mod select;
+pub mod topk;
 
 pub use csr::Csr;
 pub use error::{Error, Result};
@@ -24,3 +25,4 @@ pub use limits::{Limits, NanPolicy, Ranked, Tally};
 pub use matrix::Matrix;
 pub use order::Score;
 pub use pool::Execution;
+pub use topk::{topk, TopKAccumulator};

@@ -92,6 +92,22 @@ impl<'a, T: Copy + Default> Matrix<'a, T> {
         scratch
     }
 
+    /// Asks the processor to load the first kilobytes of row `row`, where it is one run of memory.
+    #[inline]
+    pub fn prefetch(&self, row: usize) {
+        #[cfg(target_arch = "x86_64")]
+        if self.has_contiguous_rows() {
+            let first = self.data.wrapping_offset(row as isize * self.row_stride);
+            for offset in (0..(self.columns * size_of::<T>()).min(4096)).step_by(64) {
+                use std::arch::x86_64::{_mm_prefetch, _MM_HINT_T0};
+                // SAFETY: a prefetch of any address, mapped or not, has no effect but on the caches; SSE is part of x86-64.
+                unsafe { _mm_prefetch::<_MM_HINT_T0>(first.wrapping_add(offset).cast()) };
+            }
+        }
+        #[cfg(not(target_arch = "x86_64"))]
+        let _ = row;
+    }
+
     /// Row `row`, whole; see [`Matrix::row_part`].
     #[inline]
     pub fn row<'s>(&self, row: usize, scratch: &'s mut Vec<T>) -> &'s [T]
@@ -99,6 +115,31 @@ impl<'a, T: Copy + Default> Matrix<'a, T> {
         'a: 's,
     {
         self.row_part(row, 0..self.columns, scratch)
+    }
+
+    /// Copies columns `columns` of `rows` into `out`: row i of them starts at `out[i * pitch]`. Memory is read in the
+    /// order in which it lies: along the rows, or across them where columns are closer than rows.
+    pub fn gather(&self, rows: &[usize], columns: std::ops::Range<usize>, out: &mut [T], pitch: usize) {
+        assert!(rows.iter().all(|row| *row < self.rows) && columns.end <= self.columns && columns.len() <= pitch);
+        assert!(out.len() >= rows.len() * pitch);
+        let at = |row: usize, column: usize| {
+            let offset = row as isize * self.row_stride + column as isize * self.column_stride;
+            // SAFETY: callers below pass rows and columns checked by the assert; no alignment asked for.
+            unsafe { self.data.wrapping_offset(offset).cast::<T>().read_unaligned() }
+        };
+        if self.row_stride.unsigned_abs() < self.column_stride.unsigned_abs() {
+            for (index, column) in columns.enumerate() {
+                for (out, row) in out[index..].iter_mut().step_by(pitch).zip(rows) {
+                    *out = at(*row, column);
+                }
+            }
+        } else {
+            for (out, row) in out.chunks_mut(pitch).zip(rows) {
+                for (out, column) in out.iter_mut().zip(columns.clone()) {
+                    *out = at(*row, column);
+                }
+            }
+        }
     }
 
     /// The value at (row, column).
@@ -135,6 +176,14 @@ mod tests {
         assert_eq!(reversed.row(0, &mut scratch), &[11.0, 10.0, 9.0, 8.0]);
         assert_eq!(repeated.row(4, &mut scratch), &[0.0, 1.0, 2.0, 3.0]);
         assert_eq!(transposed.get(3, 2), 11.0);
+        for view in [transposed, reversed, repeated] {
+            let rows: Vec<usize> = (0..view.rows()).rev().collect();
+            let mut tile = vec![0.0; rows.len() * 4];
+            view.gather(&rows, 1..view.columns(), &mut tile, 4);
+            for (tile, row) in tile.chunks(4).zip(rows) {
+                assert_eq!(&tile[..view.columns() - 1], &view.row(row, &mut scratch)[1..]);
+            }
+        }
 
         let mut packed = [0u8; 3 * 5];
         for (i, value) in [1.5f32, 2.5, 3.5].iter().enumerate() {

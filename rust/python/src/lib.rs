@@ -4,8 +4,9 @@ mod array;
 mod door;
 mod ranked;
 mod runtime;
-mod select;
 mod search;
+mod select;
+mod topk;
 
 use pyo3::prelude::*;
 
@@ -14,5 +15,6 @@ fn _native(module: &Bound<'_, PyModule>) -> PyResult<()> {
     runtime::register(module)?;
     select::register(module)?;
     search::register(module)?;
+    topk::register(module)?;
     Ok(())
 }

@@ -3,11 +3,14 @@
 use hardmine_core::{pool, Isa};
 use pyo3::prelude::*;
 
+use crate::door;
+
 /// Adds this file's functions to the module.
 pub fn register(module: &Bound<'_, PyModule>) -> PyResult<()> {
     module.add("__version__", env!("CARGO_PKG_VERSION"))?;
     module.add_function(wrap_pyfunction!(isa_levels, module)?)?;
     module.add_function(wrap_pyfunction!(available_threads, module)?)?;
+    module.add_function(wrap_pyfunction!(panic_in_worker, module)?)?;
     Ok(())
 }
 
@@ -21,4 +24,21 @@ fn isa_levels() -> Vec<&'static str> {
 #[pyfunction]
 fn available_threads() -> usize {
     pool::available_threads().get()
+}
+
+/// Panics in a worker: the way to test that a panic becomes one exception and leaves the pool usable.
+#[pyfunction]
+fn panic_in_worker(py: Python<'_>, threads: usize) -> PyResult<()> {
+    door::run(py, threads, |exec| {
+        pool::map(
+            exec,
+            0..64,
+            || (),
+            |(), index, _| {
+                assert!(index != 33, "asked for");
+                Ok(())
+            },
+        )
+        .map(drop)
+    })
 }

@@ -43,7 +43,10 @@ pub mod largest;
 pub mod logarithm;
 pub mod noise;
 pub mod philox;
+#[cfg(target_arch = "x86_64")]
+mod philox_x86;
 pub mod picker;
+mod prefilter;
 
 pub use distributions::LogWeight;
 pub use largest::largest_positions;

@@ -67,7 +67,12 @@ impl Noise {
     /// Standard Gumbel noise of every document key, into `out` of the same length; see [`gumbel`].
     pub fn gumbel_into(&self, isa: Isa, query_key: u64, document_keys: &[u64], out: &mut [f64]) {
         assert_eq!(document_keys.len(), out.len());
-        gumbels(isa, self.key, query_key, document_keys, out);
+        let mut bits = [0; 256];
+        for (document_keys, out) in document_keys.chunks(bits.len()).zip(out.chunks_mut(256)) {
+            let bits = &mut bits[..out.len()];
+            self.bits_into(isa, query_key, document_keys, bits);
+            gumbels(isa, bits, out);
+        }
     }
 }
 
@@ -109,14 +114,14 @@ pub fn gumbel(bits: u64) -> f64 {
 
 #[inline(always)]
 #[allow(clippy::inline_always)]
-fn gumbels_body(key: [u32; 2], query_key: u64, document_keys: &[u64], out: &mut [f64]) {
-    for (noise, &document_key) in out.iter_mut().zip(document_keys) {
-        *noise = gumbel(philox::word64(key, document_key, query_key));
+fn gumbels_body(bits: &[u64], out: &mut [f64]) {
+    for (noise, &bits) in out.iter_mut().zip(bits) {
+        *noise = gumbel(bits);
     }
 }
 
 per_isa! {
-    fn gumbels(key: [u32; 2], query_key: u64, document_keys: &[u64], out: &mut [f64]) => gumbels_body
+    fn gumbels(bits: &[u64], out: &mut [f64]) => gumbels_body
 }
 
 /// Ids as document keys, without a copy.

@@ -4,27 +4,43 @@
 //! Words are kept in the low halves of 64-bit lanes: that is the shape which the vector multiplication 32 x 32 -> 64 asks
 //! for on every x86 level, and the high halves may hold garbage, since only multiplications read them and those mask.
 
-const ROUNDS: usize = 10;
-const MULTIPLIER: [u64; 2] = [0xD251_1F53, 0xCD9E_8D57];
+#[cfg(target_arch = "x86_64")]
+use crate::draw::philox_x86;
+use crate::isa::Isa;
+
+/// Blocks computed together.
+pub const BLOCKS: usize = 8;
+
+pub(super) const ROUNDS: usize = 10;
+pub(super) const MULTIPLIER: [u64; 2] = [0xD251_1F53, 0xCD9E_8D57];
 const KEY_STEP: [u32; 2] = [0x9E37_79B9, 0xBB67_AE85];
 const LOW: u64 = 0xFFFF_FFFF;
+
+/// Keys of the ten rounds.
+#[inline(always)]
+#[allow(clippy::inline_always)]
+pub(super) fn round_keys(key: [u32; 2]) -> [[u64; 2]; ROUNDS] {
+    let mut keys = [[0; 2]; ROUNDS];
+    for (round, keys) in (0u32..).zip(&mut keys) {
+        for word in 0..2 {
+            keys[word] = u64::from(key[word].wrapping_add(KEY_STEP[word].wrapping_mul(round)));
+        }
+    }
+    keys
+}
 
 /// The ten rounds on lanes whose high halves are ignored, and garbage in the result.
 #[inline(always)]
 #[allow(clippy::inline_always)]
 fn rounds(counter: [u64; 4], key: [u32; 2]) -> [u64; 4] {
     let [mut c0, mut c1, mut c2, mut c3] = counter;
-    let mut round = 0;
-    while round < ROUNDS {
-        let k0 = u64::from(key[0].wrapping_add(KEY_STEP[0].wrapping_mul(round as u32)));
-        let k1 = u64::from(key[1].wrapping_add(KEY_STEP[1].wrapping_mul(round as u32)));
+    for [k0, k1] in round_keys(key) {
         let p0 = (c0 & LOW).wrapping_mul(MULTIPLIER[0]);
         let p1 = (c2 & LOW).wrapping_mul(MULTIPLIER[1]);
         c0 = (p1 >> 32) ^ c1 ^ k0;
         c2 = (p0 >> 32) ^ c3 ^ k1;
         c1 = p1;
         c3 = p0;
-        round += 1;
     }
     [c0, c1, c2, c3]
 }
@@ -44,38 +60,68 @@ pub fn word64(key: [u32; 2], low: u64, high: u64) -> u64 {
     (w0 & LOW) | (w1 << 32)
 }
 
+/// Runs `chunk` on whole arrays of counters and results. The last array overlaps the one before it; padding is left for
+/// inputs shorter than one.
 #[inline(always)]
 #[allow(clippy::inline_always)]
-fn words64_body(key: [u32; 2], low: &[u64], high: u64, out: &mut [u64]) {
-    for (word, &low) in out.iter_mut().zip(low) {
-        *word = word64(key, low, high);
+pub(super) fn in_chunks(low: &[u64], out: &mut [u64], chunk: impl Fn(&[u64; BLOCKS], &mut [u64; BLOCKS])) {
+    let (whole, rest) = low.as_chunks::<BLOCKS>();
+    for (low, out) in whole.iter().zip(out.as_chunks_mut::<BLOCKS>().0) {
+        chunk(low, out);
+    }
+    if rest.is_empty() {
+        return;
+    }
+    if let (Some(low), Some(out)) = (low.last_chunk(), out.last_chunk_mut()) {
+        chunk(low, out);
+    } else {
+        let (mut padded, mut words) = ([0; BLOCKS], [0; BLOCKS]);
+        padded[..rest.len()].copy_from_slice(rest);
+        chunk(&padded, &mut words);
+        out.copy_from_slice(&words[..rest.len()]);
     }
 }
 
-#[inline(always)]
-#[allow(clippy::inline_always)]
-fn stream_body(key: [u32; 2], first: u64, high: u64, out: &mut [[u64; 2]]) {
-    for (index, pair) in out.iter_mut().enumerate() {
-        let low = first.wrapping_add(index as u64);
-        let [w0, w1, w2, w3] = rounds([low, low >> 32, high, high >> 32], key);
-        *pair = [(w0 & LOW) | (w1 << 32), (w2 & LOW) | (w3 << 32)];
+/// [`word64`] of every `low`, into `out` of the same length.
+pub fn words64(isa: Isa, key: [u32; 2], low: &[u64], high: u64, out: &mut [u64]) {
+    assert_eq!(low.len(), out.len());
+    match isa {
+        #[cfg(target_arch = "x86_64")]
+        // SAFETY: a level is only ever chosen among those that the machine has.
+        Isa::Avx512 => unsafe { philox_x86::words64_512(key, low, high, out) },
+        #[cfg(target_arch = "x86_64")]
+        // SAFETY: as above.
+        Isa::Avx2 => unsafe { philox_x86::words64_256(key, low, high, out) },
+        _ => {
+            for (word, &low) in out.iter_mut().zip(low) {
+                *word = word64(key, low, high);
+            }
+        }
     }
 }
 
-per_isa! {
-    /// [`word64`] of every `low`, into `out` of the same length.
-    pub fn words64(key: [u32; 2], low: &[u64], high: u64, out: &mut [u64]) => words64_body
-}
-
-per_isa! {
-    /// Whole blocks with counters (`first`, `high`), (`first + 1`, `high`), ...: words 0 and 1, then words 2 and 3 of each.
-    pub fn stream(key: [u32; 2], first: u64, high: u64, out: &mut [[u64; 2]]) => stream_body
+/// Blocks with counters (`first`, `high`), (`first + 1`, `high`), ...: words 0 and 1, then words 2 and 3 of each.
+pub fn stream(isa: Isa, key: [u32; 2], first: u64, high: u64, out: &mut [[[u64; 2]; BLOCKS]]) {
+    match isa {
+        #[cfg(target_arch = "x86_64")]
+        // SAFETY: a level is only ever chosen among those that the machine has.
+        Isa::Avx512 => unsafe { philox_x86::stream_512(key, first, high, out) },
+        #[cfg(target_arch = "x86_64")]
+        // SAFETY: as above.
+        Isa::Avx2 => unsafe { philox_x86::stream_256(key, first, high, out) },
+        _ => {
+            for (index, pair) in (0u64..).zip(out.as_flattened_mut()) {
+                let low = first.wrapping_add(index);
+                let [w0, w1, w2, w3] = rounds([low, low >> 32, high, high >> 32], key);
+                *pair = [(w0 & LOW) | (w1 << 32), (w2 & LOW) | (w3 << 32)];
+            }
+        }
+    }
 }
 
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::isa::Isa;
 
     /// `kat_vectors` of the authors' library Random123.
     #[test]
@@ -100,13 +146,17 @@ mod tests {
                     let [w0, w1, _, _] = expected(low);
                     assert_eq!(word, u64::from(w0) | u64::from(w1) << 32);
                 }
-                let first = u64::MAX - 3;
-                let mut pairs = vec![[0; 2]; len];
-                stream(isa, key, first, high, &mut pairs);
-                for (index, pair) in pairs.iter().enumerate() {
-                    let words = expected(first.wrapping_add(index as u64)).map(u64::from);
-                    assert_eq!(*pair, [words[0] | words[1] << 32, words[2] | words[3] << 32]);
-                }
+            }
+        }
+        let first = u64::from(u32::MAX) - 3;
+        for isa in Isa::available() {
+            let mut pairs = [[[0; 2]; BLOCKS]; 5];
+            stream(isa, key, first, high, &mut pairs);
+            for (index, pair) in (0u64..).zip(pairs.as_flattened().iter().copied()) {
+                let low = first + index;
+                let words =
+                    block([low as u32, (low >> 32) as u32, high as u32, (high >> 32) as u32], key).map(u64::from);
+                assert_eq!(pair, [words[0] | words[1] << 32, words[2] | words[3] << 32]);
             }
         }
     }

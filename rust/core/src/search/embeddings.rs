@@ -67,6 +67,16 @@ impl Embeddings<'_> {
         }
     }
 
+    /// Asks the processor to load embedding `row`, which will be read soon. Never changes a result.
+    #[inline]
+    pub fn prefetch(&self, row: usize) {
+        match self {
+            Embeddings::F16(m) => m.prefetch(row),
+            Embeddings::Bf16(m) => m.prefetch(row),
+            Embeddings::F32(m) => m.prefetch(row),
+        }
+    }
+
     /// Writes the embeddings from `first` on into `out`, row after row, as float32; where `norms` (those of all rows) are
     /// given, divided by them in float64 and rounded once. An embedding of norm 0 stays 0.
     pub fn widen(&self, exec: &Execution<'_>, first: usize, norms: Option<&[f64]>, out: &mut [f32]) -> Result<()> {

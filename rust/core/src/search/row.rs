@@ -14,6 +14,9 @@ use super::embeddings::{Embeddings, RowScratch};
 use super::exact::{self, Similarity};
 use crate::isa::Isa;
 
+/// Documents fetched ahead of the one that is rescored.
+const PREFETCH: usize = 3;
+
 /// Scores documents exactly for one query.
 #[derive(Clone, Copy)]
 pub struct Scorer<'a> {
@@ -74,7 +77,8 @@ impl Wanted {
 /// Buffers that one thread reuses from row to row.
 #[derive(Default)]
 pub struct Scratch {
-    keys: Vec<u32>,
+    /// Scores as integers, for selection.
+    pub keys: Vec<u32>,
     /// For the documents' rows.
     pub document: RowScratch,
 }
@@ -101,6 +105,17 @@ impl Row {
     #[must_use]
     pub fn theta(&self) -> f32 {
         self.theta
+    }
+
+    /// Whether nothing is known yet that would discard a document.
+    #[must_use]
+    pub fn is_fresh(&self, wanted: &Wanted) -> bool {
+        self.entries.is_empty() && self.theta <= wanted.floor
+    }
+
+    /// Notes another proven lower bound of the final k-th best admissible score.
+    pub fn raise_theta(&mut self, bound: f32) {
+        self.theta = self.theta.max(bound);
     }
 
     /// Takes note of a document whose score lies in the interval of `entry`.
@@ -145,15 +160,20 @@ impl Row {
     /// Rescores every interval and keeps the k best.
     fn resolve(&mut self, wanted: &Wanted, scorer: &Scorer<'_>, scratch: &mut Scratch) {
         let tally = &mut self.tally;
-        self.entries.retain_mut(|entry| {
+        for at in 0..self.entries.len() {
+            // Documents lie far apart: fetch the next ones while this one is computed.
+            if let Some(later) = self.entries.get(at + PREFETCH).filter(|later| later.low < later.high) {
+                scorer.documents.prefetch(later.id as usize);
+            }
+            let entry = &mut self.entries[at];
             if entry.low < entry.high {
                 let score = scorer.score(entry.id as usize, &mut scratch.document);
                 (entry.low, entry.high) = (score, score);
                 tally.above_ceiling += i64::from(score > wanted.ceiling);
                 tally.below_floor += i64::from(score < wanted.floor && score <= wanted.ceiling);
             }
-            entry.low <= wanted.ceiling && entry.low >= wanted.floor
-        });
+        }
+        self.entries.retain(|entry| entry.low <= wanted.ceiling && entry.low >= wanted.floor);
         if self.entries.len() > wanted.k {
             if wanted.k > 0 {
                 let rank = |entry: &Entry| (Reverse(entry.low.key()), entry.id);

@@ -9,7 +9,7 @@ use crate::pool::{self, Execution};
 use super::bound::{Bound, QueryBound};
 use super::embeddings::{Embeddings, RowScratch};
 use super::exact::Similarity;
-use super::filter::{filter, Part, Positions, Thresholds, CHUNK};
+use super::filter::{filter, seed, Part, Positions, Thresholds, CHUNK};
 use super::row::{Entry, Row, Scorer, Scratch, Wanted};
 
 /// Queries per task: a few dozen microseconds of work at the usual tile sizes.
@@ -316,6 +316,13 @@ impl RowView<'_> {
         scratch: &mut Scratch,
     ) {
         let limited = wanted.ceiling < f32::INFINITY || wanted.floor > f32::NEG_INFINITY;
+        if !self.overflowed && state.is_fresh(wanted) {
+            let limits = Thresholds { theta: state.theta(), ceiling: wanted.ceiling, floor: wanted.floor };
+            let (approx, norms) = (&self.approx[range.clone()], &self.norms[range.clone()]);
+            if let Some(theta) = seed(approx, norms, self.bound, limits, wanted.k, &mut scratch.keys) {
+                state.raise_theta(theta);
+            }
+        }
         let mut positions: Positions = [0; CHUNK];
         for start in range.clone().step_by(CHUNK) {
             let chunk = start..range.end.min(start + CHUNK);

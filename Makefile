@@ -1,0 +1,75 @@
+# Two environments of their own below .venv: "user" holds what a user installs, "dev" an editable build with the test tools.
+# Stamps make the second run quick; SOURCES decide when to build again.
+
+PYTHON ?= python3
+USER_BIN := .venv/user/bin
+DEV_BIN := .venv/dev/bin
+SOURCES := Cargo.toml Cargo.lock pyproject.toml README.md LICENSE \
+	$(shell find rust python -name '*.rs' -o -name 'Cargo.toml' -o -name '*.py' -o -name '*.pyi')
+export PIP_DISABLE_PIP_VERSION_CHECK := 1
+export HF_HUB_OFFLINE := 1
+
+.PHONY: demo test test-python test-rust lint format bench quality wheel-smoke clean
+
+demo: .venv/user/.stamp
+	$(USER_BIN)/hardmine demo
+
+test: test-rust test-python
+
+test-rust:
+	cargo test --locked -p hardmine-core
+
+test-python: .venv/dev/.stamp
+	$(DEV_BIN)/pytest
+
+lint: .venv/dev/.stamp
+	cargo fmt --all --check
+	cargo clippy --locked --workspace --all-targets -- -D warnings
+	$(DEV_BIN)/ruff check .
+	$(DEV_BIN)/ruff format --check .
+	$(DEV_BIN)/mypy
+	$(DEV_BIN)/stubtest hardmine._native --allowlist tests/stubtest-allowlist.txt
+
+format: .venv/dev/.stamp
+	cargo fmt --all
+	$(DEV_BIN)/ruff check --fix .
+	$(DEV_BIN)/ruff format .
+
+# The table of ratios against the peers (an optimised build, half an hour on two cores).
+bench: .venv/dev/.bench-stamp
+	$(DEV_BIN)/python benches/report.py
+
+# The false-negative curves of the rules; DATA is a folder of BEIR collections judged (nearly) completely.
+DATA ?= ../shared/data
+quality: .venv/dev/.bench-stamp
+	$(DEV_BIN)/python benches/quality/curve.py $(DATA)/cranfield $(DATA)/cisi
+
+# The wheel, alone with NumPy in a clean environment.
+wheel-smoke:
+	rm -rf dist .venv/smoke
+	$(PYTHON) -m venv .venv/smoke
+	.venv/smoke/bin/pip wheel -q --no-deps -w dist .
+	.venv/smoke/bin/pip install -q dist/*.whl
+	.venv/smoke/bin/python -W error tests/smoke.py
+
+clean:
+	rm -rf target dist .venv
+
+.venv/user/.stamp: $(SOURCES)
+	test -d .venv/user || $(PYTHON) -m venv .venv/user
+	$(USER_BIN)/pip install -q '.[mine]'
+	@touch $@
+
+.venv/dev/.tools: pyproject.toml
+	test -d .venv/dev || $(PYTHON) -m venv .venv/dev
+	$(DEV_BIN)/pip install -q 'maturin>=1.9,<2'
+	@touch $@
+
+# The dev profile is optimised but keeps overflow checks and debug assertions: the tests run with both.
+.venv/dev/.stamp: .venv/dev/.tools $(SOURCES)
+	VIRTUAL_ENV=$(CURDIR)/.venv/dev $(DEV_BIN)/maturin develop -q --locked --profile dev --extras test,lint
+	@rm -f .venv/dev/.bench-stamp; touch $@
+
+.venv/dev/.bench-stamp: .venv/dev/.tools $(SOURCES)
+	VIRTUAL_ENV=$(CURDIR)/.venv/dev $(DEV_BIN)/maturin develop -q --locked --release --extras test,bench
+	@rm -f .venv/dev/.stamp; touch $@

@@ -1,0 +1,113 @@
+"""P5: embeddings to mined rows. P6: embedding texts. P10: import time."""
+
+import os
+import subprocess
+import sys
+
+import numpy as np
+import pytest
+
+import hardmine as hm
+
+SCALE = float(os.environ.get("HARDMINE_BENCH_SCALE", "1"))
+QUERIES, DOCUMENTS, WIDTH = int(10_000 * SCALE), int(100_000 * SCALE), 384
+CASE = f"{QUERIES:,} x {DOCUMENTS:,} x {WIDTH}, PercPos 0.95, 10 negatives, n-tuple"
+
+
+@pytest.fixture(scope="module")
+def embeddings():
+    """Clustered unit vectors with texts: every query close to its positive, as a trained teacher would have it."""
+    rng = np.random.default_rng(0)
+    centres = rng.standard_normal((DOCUMENTS // 50 + 1, WIDTH), dtype=np.float32)
+    documents = centres[rng.integers(len(centres), size=DOCUMENTS)]
+    documents += rng.standard_normal(documents.shape, dtype=np.float32)
+    positives = rng.permutation(DOCUMENTS)[:QUERIES]
+    queries = documents[positives] + 0.7 * rng.standard_normal((QUERIES, WIDTH), dtype=np.float32)
+    documents /= np.linalg.norm(documents, axis=1, keepdims=True)
+    queries /= np.linalg.norm(queries, axis=1, keepdims=True)
+    return queries, documents, positives
+
+
+def mine_with_hardmine(queries, documents, positives):
+    """Rows (query, positive, 10 negatives) as integers; incomplete rows are left out, as an n-tuple file must."""
+    scores = hm.pair_scores(queries, documents, np.arange(len(queries)), positives)
+    labelled = hm.Positives(np.arange(len(queries) + 1), positives, scores)
+    rule = hm.strategies.top_k_perc_pos(10)
+    ceiling = np.float32(scores.astype(np.float64) - np.abs(scores.astype(np.float64)) * (1 - 0.95))
+    run = hm.search(queries, documents, 10, ceiling=ceiling, exclude=labelled)
+    chosen = hm.select(run, labelled, rule)
+    full = chosen.lengths == 10
+    return np.column_stack([chosen.queries[full], positives[full], chosen.padded()[0][full]])
+
+
+class Given:
+    """A stand-in model for sentence-transformers that returns the embeddings given: the encoding is not timed."""
+
+    device = "cpu"
+
+    def __init__(self, queries, documents):
+        from sentence_transformers import util
+
+        self.queries, self.documents = queries, documents
+        # What a model with the default similarity brings.
+        self.similarity, self.similarity_pairwise = util.cos_sim, util.pairwise_cos_sim
+
+    def encode_query(self, texts, **_):
+        assert texts[0] == "q0"
+        assert len(texts) == len(self.queries)
+        return self.queries
+
+    def encode_document(self, texts, **_):
+        assert texts[0] == "d0"
+        assert len(texts) == len(self.documents)
+        return self.documents
+
+    def get_embedding_dimension(self):
+        return self.documents.shape[1]
+
+
+def mine_with_sentence_transformers(model, dataset, corpus, use_faiss):
+    """The same job by the tool that people use today."""
+    from sentence_transformers.util import mine_hard_negatives
+
+    mined = mine_hard_negatives(
+        dataset, model, corpus=corpus, relative_margin=0.05, num_negatives=10,
+        sampling_strategy="top", output_format="n-tuple", use_faiss=use_faiss, verbose=False,
+    )  # fmt: skip
+    names = [f"negative_{i + 1}" for i in range(10)]
+    columns = [mined["query"], mined["answer"], *(mined[name] for name in names)]
+    return np.array([[int(text[1:]) for text in column] for column in columns]).T
+
+
+@pytest.mark.benchmark(group="P5")
+@pytest.mark.parametrize("peer", ["hardmine", "sentence-transformers torch", "sentence-transformers FAISS"])
+def test_mining(record, embeddings, peer):
+    queries, documents, positives = embeddings
+    if peer == "hardmine":
+        rows = record(peer, CASE).pedantic(mine_with_hardmine, embeddings, rounds=3, warmup_rounds=1)
+        assert rows.shape[1] == 12
+        return
+    datasets = pytest.importorskip("datasets")
+    pytest.importorskip("sentence_transformers")
+    dataset = datasets.Dataset.from_dict(
+        {"query": [f"q{i}" for i in range(len(queries))], "answer": [f"d{i}" for i in positives]}
+    )
+    corpus = [f"d{i}" for i in range(len(documents))]
+    model = Given(queries, documents)
+    rows = record(peer, CASE).pedantic(
+        mine_with_sentence_transformers, (model, dataset, corpus, "FAISS" in peer), rounds=1
+    )
+    ours = mine_with_hardmine(*embeddings)
+    same = {tuple(row) for row in rows.tolist()} & {tuple(row) for row in ours.tolist()}
+    # The peer scores in float32 and stops at a fixed depth: near-ties and short rows may differ, nothing else.
+    assert len(same) >= 0.98 * len(rows)
+
+
+@pytest.mark.benchmark(group="P10")
+@pytest.mark.parametrize("peer", ["hardmine", "numpy alone"])
+def test_import(record, peer):
+    """Whole processes: the difference of the two is what `import hardmine` adds to `import numpy`."""
+    code = "import numpy" if peer == "numpy alone" else "import numpy, hardmine"
+    record(peer, "a fresh process that imports").pedantic(
+        subprocess.run, ([sys.executable, "-c", code],), {"check": True}, rounds=15, warmup_rounds=2
+    )

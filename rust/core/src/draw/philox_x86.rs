@@ -1,0 +1,174 @@
+//! Philox rounds in vector registers: 8 (AVX-512) or 4 (AVX2) counters each, several registers interleaved, because one
+//! round is a chain of a multiplication, a shift and an exclusive or that would otherwise wait for itself.
+
+use std::arch::x86_64::{
+    __m256i, __m512i, _mm256_add_epi64, _mm256_blend_epi32, _mm256_loadu_si256, _mm256_mul_epu32,
+    _mm256_permute2x128_si256, _mm256_set1_epi64x, _mm256_setr_epi64x, _mm256_shuffle_epi32, _mm256_slli_epi64,
+    _mm256_srli_epi64, _mm256_storeu_si256, _mm256_unpackhi_epi64, _mm256_unpacklo_epi64, _mm256_xor_si256,
+    _mm512_add_epi64, _mm512_loadu_si512, _mm512_mask_shuffle_epi32, _mm512_mul_epu32, _mm512_permutex2var_epi64,
+    _mm512_set1_epi64, _mm512_setr_epi64, _mm512_shuffle_epi32, _mm512_srli_epi64, _mm512_storeu_si512,
+    _mm512_ternarylogic_epi64,
+};
+
+use crate::draw::philox::{in_chunks, round_keys, BLOCKS, MULTIPLIER, ROUNDS};
+
+/// Registers interleaved at AVX-512 and at AVX2.
+const WIDE: usize = BLOCKS / 8;
+const NARROW: usize = BLOCKS / 4;
+
+/// Truth table of a ^ b ^ c.
+const XOR3: i32 = 0x96;
+/// Moves the high half of every 64-bit lane into its low half; a shuffle runs beside the multiplications, a shift does not.
+const HIGH_TO_LOW: i32 = 0b11_11_01_01;
+/// Moves the low half of every 64-bit lane into its high half.
+const LOW_TO_HIGH: i32 = 0b10_10_00_00;
+
+#[inline]
+#[target_feature(enable = "avx512f,avx512bw,avx512dq,avx512vl")]
+fn rounds_512(mut c: [[__m512i; WIDE]; 4], keys: &[[__m512i; 2]; ROUNDS]) -> [[__m512i; WIDE]; 4] {
+    let multiplier = MULTIPLIER.map(|m| _mm512_set1_epi64(m as i64));
+    for &[k0, k1] in keys {
+        for lane in 0..WIDE {
+            let p0 = _mm512_mul_epu32(c[0][lane], multiplier[0]);
+            let p1 = _mm512_mul_epu32(c[2][lane], multiplier[1]);
+            let (h0, h1) = (_mm512_shuffle_epi32::<HIGH_TO_LOW>(p0), _mm512_shuffle_epi32::<HIGH_TO_LOW>(p1));
+            c[0][lane] = _mm512_ternarylogic_epi64::<XOR3>(h1, c[1][lane], k0);
+            c[2][lane] = _mm512_ternarylogic_epi64::<XOR3>(h0, c[3][lane], k1);
+            c[1][lane] = p1;
+            c[3][lane] = p0;
+        }
+    }
+    c
+}
+
+/// Low halves of `low` below low halves of `high`.
+#[inline]
+#[target_feature(enable = "avx512f")]
+fn pack_512(low: __m512i, high: __m512i) -> __m512i {
+    _mm512_mask_shuffle_epi32::<LOW_TO_HIGH>(low, 0xAAAA, high)
+}
+
+#[inline]
+#[target_feature(enable = "avx512f,avx512bw,avx512dq,avx512vl")]
+pub(super) fn words64_512(key: [u32; 2], low: &[u64], high: u64, out: &mut [u64]) {
+    let keys = round_keys(key).map(|pair| pair.map(|word| _mm512_set1_epi64(word as i64)));
+    in_chunks(low, out, |low, out| {
+        let mut c = [[_mm512_set1_epi64(0); WIDE]; 4];
+        for lane in 0..WIDE {
+            // SAFETY: 8 values from 8 * lane on lie inside the array of 8 * WIDE.
+            c[0][lane] = unsafe { _mm512_loadu_si512(low.as_ptr().add(8 * lane).cast()) };
+            c[1][lane] = _mm512_srli_epi64::<32>(c[0][lane]);
+            c[2][lane] = _mm512_set1_epi64(high as i64);
+            c[3][lane] = _mm512_set1_epi64((high >> 32) as i64);
+        }
+        let c = rounds_512(c, &keys);
+        for lane in 0..WIDE {
+            // SAFETY: as above.
+            unsafe { _mm512_storeu_si512(out.as_mut_ptr().add(8 * lane).cast(), pack_512(c[0][lane], c[1][lane])) };
+        }
+    });
+}
+
+#[inline]
+#[target_feature(enable = "avx512f,avx512bw,avx512dq,avx512vl")]
+pub(super) fn stream_512(key: [u32; 2], first: u64, high: u64, out: &mut [[[u64; 2]; BLOCKS]]) {
+    let keys = round_keys(key).map(|pair| pair.map(|word| _mm512_set1_epi64(word as i64)));
+    let (front, back) = (_mm512_setr_epi64(0, 8, 1, 9, 2, 10, 3, 11), _mm512_setr_epi64(4, 12, 5, 13, 6, 14, 7, 15));
+    let mut next = _mm512_set1_epi64(first as i64);
+    next = _mm512_add_epi64(next, _mm512_setr_epi64(0, 1, 2, 3, 4, 5, 6, 7));
+    for out in out {
+        let mut c = [[_mm512_set1_epi64(0); WIDE]; 4];
+        for lane in 0..WIDE {
+            c[0][lane] = next;
+            c[1][lane] = _mm512_srli_epi64::<32>(next);
+            c[2][lane] = _mm512_set1_epi64(high as i64);
+            c[3][lane] = _mm512_set1_epi64((high >> 32) as i64);
+            next = _mm512_add_epi64(next, _mm512_set1_epi64(8));
+        }
+        let c = rounds_512(c, &keys);
+        for lane in 0..WIDE {
+            let (a, b) = (pack_512(c[0][lane], c[1][lane]), pack_512(c[2][lane], c[3][lane]));
+            // SAFETY: 16 values from 16 * lane on lie inside the array of 16 * WIDE.
+            unsafe {
+                let to = out.as_mut_ptr().cast::<u64>().add(16 * lane);
+                _mm512_storeu_si512(to.cast(), _mm512_permutex2var_epi64(a, front, b));
+                _mm512_storeu_si512(to.add(8).cast(), _mm512_permutex2var_epi64(a, back, b));
+            }
+        }
+    }
+}
+
+#[inline]
+#[target_feature(enable = "avx2")]
+fn rounds_256(mut c: [[__m256i; NARROW]; 4], keys: &[[__m256i; 2]; ROUNDS]) -> [[__m256i; NARROW]; 4] {
+    let multiplier = MULTIPLIER.map(|m| _mm256_set1_epi64x(m as i64));
+    for &[k0, k1] in keys {
+        for lane in 0..NARROW {
+            let p0 = _mm256_mul_epu32(c[0][lane], multiplier[0]);
+            let p1 = _mm256_mul_epu32(c[2][lane], multiplier[1]);
+            let (h0, h1) = (_mm256_shuffle_epi32::<HIGH_TO_LOW>(p0), _mm256_shuffle_epi32::<HIGH_TO_LOW>(p1));
+            c[0][lane] = _mm256_xor_si256(h1, _mm256_xor_si256(c[1][lane], k0));
+            c[2][lane] = _mm256_xor_si256(h0, _mm256_xor_si256(c[3][lane], k1));
+            c[1][lane] = p1;
+            c[3][lane] = p0;
+        }
+    }
+    c
+}
+
+/// Low halves of `low` below low halves of `high`.
+#[inline]
+#[target_feature(enable = "avx2")]
+fn pack_256(low: __m256i, high: __m256i) -> __m256i {
+    _mm256_blend_epi32::<0b1010_1010>(low, _mm256_slli_epi64::<32>(high))
+}
+
+#[inline]
+#[target_feature(enable = "avx2")]
+pub(super) fn words64_256(key: [u32; 2], low: &[u64], high: u64, out: &mut [u64]) {
+    let keys = round_keys(key).map(|pair| pair.map(|word| _mm256_set1_epi64x(word as i64)));
+    in_chunks(low, out, |low, out| {
+        let mut c = [[_mm256_set1_epi64x(0); NARROW]; 4];
+        for lane in 0..NARROW {
+            // SAFETY: 4 values from 4 * lane on lie inside the array of 4 * NARROW.
+            c[0][lane] = unsafe { _mm256_loadu_si256(low.as_ptr().add(4 * lane).cast()) };
+            c[1][lane] = _mm256_srli_epi64::<32>(c[0][lane]);
+            c[2][lane] = _mm256_set1_epi64x(high as i64);
+            c[3][lane] = _mm256_set1_epi64x((high >> 32) as i64);
+        }
+        let c = rounds_256(c, &keys);
+        for lane in 0..NARROW {
+            // SAFETY: as above.
+            unsafe { _mm256_storeu_si256(out.as_mut_ptr().add(4 * lane).cast(), pack_256(c[0][lane], c[1][lane])) };
+        }
+    });
+}
+
+#[inline]
+#[target_feature(enable = "avx2")]
+pub(super) fn stream_256(key: [u32; 2], first: u64, high: u64, out: &mut [[[u64; 2]; BLOCKS]]) {
+    let keys = round_keys(key).map(|pair| pair.map(|word| _mm256_set1_epi64x(word as i64)));
+    let mut next = _mm256_set1_epi64x(first as i64);
+    next = _mm256_add_epi64(next, _mm256_setr_epi64x(0, 1, 2, 3));
+    for out in out {
+        let mut c = [[_mm256_set1_epi64x(0); NARROW]; 4];
+        for lane in 0..NARROW {
+            c[0][lane] = next;
+            c[1][lane] = _mm256_srli_epi64::<32>(next);
+            c[2][lane] = _mm256_set1_epi64x(high as i64);
+            c[3][lane] = _mm256_set1_epi64x((high >> 32) as i64);
+            next = _mm256_add_epi64(next, _mm256_set1_epi64x(4));
+        }
+        let c = rounds_256(c, &keys);
+        for lane in 0..NARROW {
+            let (a, b) = (pack_256(c[0][lane], c[1][lane]), pack_256(c[2][lane], c[3][lane]));
+            let (even, odd) = (_mm256_unpacklo_epi64(a, b), _mm256_unpackhi_epi64(a, b));
+            // SAFETY: 8 values from 8 * lane on lie inside the array of 8 * NARROW.
+            unsafe {
+                let to = out.as_mut_ptr().cast::<u64>().add(8 * lane);
+                _mm256_storeu_si256(to.cast(), _mm256_permute2x128_si256::<0x20>(even, odd));
+                _mm256_storeu_si256(to.add(4).cast(), _mm256_permute2x128_si256::<0x31>(even, odd));
+            }
+        }
+    }
+}

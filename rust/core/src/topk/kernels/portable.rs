@@ -1,0 +1,79 @@
+//! Plain Rust in a shape that compilers vectorise for the target's baseline.
+
+use super::{Bounds, Counts, Hit, Scan, BLOCK};
+
+/// Groups whose maxima are built side by side: what one vector register of most machines holds, or a few.
+const LANES: usize = 16;
+
+/// See [`Scan::hits`].
+pub(super) fn hits<T: Scan>(values: &[T], bounds: &Bounds<T>, hits: &mut Vec<Hit>) -> Counts {
+    let mut counts = Counts::default();
+    let least = bounds.least.low_lane();
+    for (index, values) in values.chunks(BLOCK).enumerate() {
+        if !bounds.counted && !any_reaches(values, least) {
+            continue;
+        }
+        let (mask, here) = block(values, bounds);
+        counts.above += here.above;
+        counts.below += here.below;
+        if mask != 0 {
+            hits.push(Hit { block: index as u32, mask });
+        }
+    }
+    counts
+}
+
+#[inline(always)]
+fn any_reaches<T: Scan>(values: &[T], least: T::Lane) -> bool {
+    values.iter().fold(false, |any, value| any | reaches(value.lane(), least))
+}
+
+/// Not below, written so that NaN reaches every bound.
+#[allow(clippy::neg_cmp_op_on_partial_ord)]
+#[inline(always)]
+fn reaches<L: Copy + PartialOrd>(lane: L, least: L) -> bool {
+    !(lane < least)
+}
+
+/// Mask and counts of at most [`BLOCK`] scores.
+pub(super) fn block<T: Scan>(values: &[T], bounds: &Bounds<T>) -> (u64, Counts) {
+    debug_assert!(values.len() <= BLOCK);
+    let least = bounds.least.low_lane();
+    let mut mask = 0u64;
+    for (bit, value) in values.iter().enumerate() {
+        mask |= u64::from(reaches(value.lane(), least)) << bit;
+    }
+    let mut counts = Counts::default();
+    if bounds.counted {
+        let (floor, ceiling) = (bounds.floor.low_lane(), bounds.ceiling.high_lane());
+        for (bit, value) in values.iter().enumerate() {
+            let lane = value.lane();
+            let above = lane > ceiling && lane <= T::TOP;
+            mask &= !(u64::from(above) << bit);
+            counts.above += i64::from(above);
+            counts.below += i64::from(lane < floor);
+        }
+    }
+    (mask, counts)
+}
+
+/// See [`Scan::maxima`].
+pub(super) fn maxima<T: Scan>(values: &[T], per_group: usize, ceiling: Option<T>, maxima: &mut Vec<T>) {
+    let cap = ceiling.unwrap_or(T::HIGHEST).high_lane();
+    let lowest = T::LOWEST.lane();
+    for chunk in values.chunks_exact(per_group * LANES) {
+        let mut best = [T::LOWEST; LANES];
+        let mut lanes = [lowest; LANES];
+        for vector in chunk.chunks_exact(LANES) {
+            for lane in 0..LANES {
+                let next = vector[lane].lane();
+                // NaN is not under the cap, whichever way it compares.
+                if next > lanes[lane] && next <= cap {
+                    lanes[lane] = next;
+                    best[lane] = vector[lane];
+                }
+            }
+        }
+        maxima.extend_from_slice(&best);
+    }
+}

@@ -1,0 +1,196 @@
+//! The k best documents of every row of a score matrix, in one pass at memory speed.
+//!
+//! Each row keeps a lower bound that at least k of its scores are known to reach. Vector code compares 64 scores at a
+//! time with it and reports blocks that hold anything else; what reached the bound goes, as one integer in ranking
+//! order, into a small buffer that is cut back to k when full, which raises the bound. A first bound comes from the
+//! maxima of disjoint groups: the k-th largest of them is reached by k scores whatever the order of the data, so
+//! sorted rows cost a small multiple of shuffled ones.
+
+mod accumulator;
+mod entry;
+mod kernels;
+mod rows;
+mod selector;
+
+use std::ops::Range;
+
+pub use accumulator::TopKAccumulator;
+pub use kernels::Scan;
+
+use crate::error::{Error, Result};
+use crate::limits::{Limits, NanPolicy, Ranked, Tally};
+use crate::matrix::Matrix;
+use crate::pool::{self, Execution};
+use entry::Entry;
+use rows::{RowGroup, Worker};
+use selector::RowState;
+
+/// Bytes of scores that one task reads, so that tasks are many and short.
+const TASK_BYTES: usize = 1 << 20;
+
+/// A row is split over tasks only into parts of at least so many columns.
+const MIN_PART: usize = 1 << 16;
+
+/// A row is always split into parts of at most so many columns: a task must end within some tens of milliseconds.
+const MAX_PART: usize = 1 << 24;
+
+/// Selects the `k` best admissible documents of each row.
+///
+/// `limits` holds one entry per *output* row. Output row `r` reads matrix row `rows[r]`, or row `r` where `rows` is
+/// absent, so one matrix row can be scanned under several ceilings. Scores come out as float32, zeros as 0.0.
+///
+/// # Errors
+/// [`Error::NotANumber`] at the first NaN in output order under [`NanPolicy::Raise`], with the matrix row; a limit of
+/// the wrong length or NaN; a row outside the matrix; [`Error::OutOfMemory`]; [`Error::Interrupted`].
+pub fn topk<T: Scan>(
+    exec: &Execution<'_>,
+    scores: Matrix<'_, T>,
+    k: usize,
+    limits: &Limits<'_>,
+    rows: Option<&[i64]>,
+) -> Result<Ranked> {
+    let outputs = rows.map_or(scores.rows(), <[i64]>::len);
+    check_limits(limits, outputs)?;
+    check_rows(rows, scores.rows())?;
+    let k = k.min(scores.columns());
+    let plan = Plan::new(exec.threads(), &scores, outputs, k);
+    let (isa, nan) = (exec.isa(), limits.nan);
+    let worker = || Worker::new(k, isa, nan);
+    let group =
+        |task: Range<usize>, columns: Range<usize>| RowGroup { scores, limits, first_limit: 0, rows, task, columns };
+    if plan.parts == 1 {
+        let found = pool::map(exec, plan.row_ranges(outputs), worker, |worker, _, task| {
+            let mut found = Found::default();
+            for chunk in chunks(task, Worker::width(&scores)) {
+                let states = worker.scan(&group(chunk, 0..scores.columns()))?;
+                for state in states {
+                    let tally = state.tally;
+                    found.push::<T>(state.finish(k), tally)?;
+                }
+            }
+            Ok(found)
+        })?;
+        return Found::join(&found);
+    }
+    let tasks = (0..outputs).flat_map(|row| plan.column_ranges(scores.columns()).map(move |columns| (row, columns)));
+    let partial = pool::map(exec, tasks, worker, |worker, _, (row, columns)| {
+        let state = &mut worker.scan(&group(row..row + 1, columns))?[0];
+        state.cut(k);
+        Ok((state.entries.clone(), state.tally))
+    })?;
+    let found = pool::map(exec, partial.chunks(plan.parts), RowState::<T>::new, |state, _, parts| {
+        state.clear();
+        for (entries, tally) in parts {
+            state.entries.extend_from_slice(entries);
+            state.add_tally(*tally);
+        }
+        let mut found = Found::default();
+        let tally = state.tally;
+        found.push::<T>(state.finish(k), tally)?;
+        Ok(found)
+    })?;
+    Found::join(&found)
+}
+
+fn chunks(range: Range<usize>, width: usize) -> impl Iterator<Item = Range<usize>> {
+    let end = range.end;
+    range.step_by(width).map(move |start| start..end.min(start + width))
+}
+
+fn check_limits(limits: &Limits<'_>, rows: usize) -> Result<()> {
+    limits.check(rows)?;
+    for (argument, bounds) in [("ceiling", limits.ceiling), ("floor", limits.floor)] {
+        if let Some(row) = bounds.and_then(|bounds| bounds.iter().position(|bound| bound.is_nan())) {
+            return Err(Error::Value { argument, problem: format!("NaN for row {row}, expected a number") });
+        }
+    }
+    Ok(())
+}
+
+fn check_rows(rows: Option<&[i64]>, count: usize) -> Result<()> {
+    let limit = count as i64;
+    if let Some((row, &id)) = rows.and_then(|rows| rows.iter().enumerate().find(|(_, id)| !(0..limit).contains(*id))) {
+        return Err(Error::IdOutOfRange { argument: "rows", row, id, limit });
+    }
+    Ok(())
+}
+
+/// How the work is cut. Never what comes out.
+struct Plan {
+    rows_per_task: usize,
+    parts: usize,
+}
+
+impl Plan {
+    /// For `rows` output rows of `scores` (more or fewer than it has, where rows are mapped).
+    fn new<T: Scan>(threads: usize, scores: &Matrix<'_, T>, rows: usize, k: usize) -> Self {
+        let columns = scores.columns();
+        // Parts that are not much longer than k would select little.
+        let most = columns / MIN_PART.max(k.saturating_mul(8));
+        let wanted = if threads > 1 && rows > 0 && rows < 4 * threads { (4 * threads).div_ceil(rows) } else { 1 };
+        let parts = wanted.max(columns.div_ceil(MAX_PART)).min(most).max(1);
+        let by_bytes = TASK_BYTES / columns.saturating_mul(size_of::<T>()).max(1024);
+        let by_threads = rows.div_ceil(4 * threads);
+        Plan { rows_per_task: by_bytes.min(by_threads).max(Worker::width(scores)), parts }
+    }
+
+    fn row_ranges(&self, rows: usize) -> impl Iterator<Item = Range<usize>> {
+        chunks(0..rows, self.rows_per_task)
+    }
+
+    fn column_ranges(&self, columns: usize) -> impl Iterator<Item = Range<usize>> {
+        chunks(0..columns, columns.div_ceil(self.parts))
+    }
+}
+
+/// Rows found by one task, in output form.
+#[derive(Default)]
+struct Found {
+    ids: Vec<i64>,
+    scores: Vec<f32>,
+    lengths: Vec<usize>,
+    tallies: Vec<Tally>,
+}
+
+impl Found {
+    fn push<T: Scan>(&mut self, entries: &[Entry], tally: Tally) -> Result<()> {
+        reserve(&mut self.ids, entries.len())?;
+        reserve(&mut self.scores, entries.len())?;
+        self.ids.extend(entries.iter().map(|&entry| entry::id(entry)));
+        self.scores.extend(entries.iter().map(|&entry| entry::score::<T>(entry).to_f32()));
+        self.lengths.push(entries.len());
+        self.tallies.push(tally);
+        Ok(())
+    }
+
+    fn join(parts: &[Found]) -> Result<Ranked> {
+        let mut ranked = Ranked { offsets: vec![0], ..Ranked::default() };
+        let total = parts.iter().map(|part| part.ids.len()).sum();
+        reserve(&mut ranked.ids, total)?;
+        reserve(&mut ranked.scores, total)?;
+        let mut end = 0;
+        for part in parts {
+            ranked.ids.extend_from_slice(&part.ids);
+            ranked.scores.extend_from_slice(&part.scores);
+            ranked.tallies.extend_from_slice(&part.tallies);
+            ranked.offsets.extend(part.lengths.iter().map(|&length| {
+                end += length as i64;
+                end
+            }));
+        }
+        Ok(ranked)
+    }
+}
+
+/// Sizes come from user input, so a refused allocation is an error, not an abort.
+fn reserve<V>(vec: &mut Vec<V>, more: usize) -> Result<()> {
+    vec.try_reserve(more).map_err(|_| Error::OutOfMemory { bytes: more.saturating_mul(size_of::<V>()) })
+}
+
+/// The first NaN among `states`, which stand for rising rows, where NaN is refused.
+fn refuse_nan<T: Scan>(states: &[RowState<T>], nan: NanPolicy) -> Option<(usize, i64)> {
+    if nan == NanPolicy::Drop {
+        return None;
+    }
+    states.iter().enumerate().find_map(|(row, state)| state.first_nan.map(|column| (row, column)))
+}

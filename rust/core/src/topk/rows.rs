@@ -1,0 +1,122 @@
+//! Scanning a few rows of a matrix of any strides: borrowed where a row is contiguous, gathered in tiles where not.
+
+use std::ops::Range;
+
+use super::kernels::Scan;
+use super::selector::{RowLimits, RowState, Selector};
+use super::{refuse_nan, Error, Result};
+use crate::isa::Isa;
+use crate::limits::{Limits, NanPolicy};
+use crate::matrix::Matrix;
+
+/// Rows gathered together: where columns lie closer than rows, a cache line then gives a score to each of them.
+pub(super) const GATHERED_ROWS: usize = 32;
+
+/// Columns of a gathered tile.
+const GATHERED_COLUMNS: usize = 2048;
+
+/// Space behind each gathered row, so that rows of a tile do not compete for the same cache sets.
+const GATHERED_PAD: usize = 32;
+
+/// Output rows `task` over columns `columns`.
+pub(super) struct RowGroup<'g, 'a, T> {
+    pub scores: Matrix<'a, T>,
+    pub limits: &'g Limits<'g>,
+    /// Row of `limits` that holds those of output row 0.
+    pub first_limit: usize,
+    pub rows: Option<&'g [i64]>,
+    pub task: Range<usize>,
+    pub columns: Range<usize>,
+}
+
+impl<T> RowGroup<'_, '_, T> {
+    fn matrix_row(&self, output: usize) -> usize {
+        self.rows.map_or(output, |rows| rows[output] as usize)
+    }
+}
+
+/// Memory of one thread.
+pub(super) struct Worker<T: Scan> {
+    selector: Selector<T>,
+    nan: NanPolicy,
+    states: Vec<RowState<T>>,
+    excluded: Vec<Vec<i64>>,
+    tile: Vec<T>,
+}
+
+impl<T: Scan> Worker<T> {
+    pub(super) fn new(k: usize, isa: Isa, nan: NanPolicy) -> Self {
+        let selector = Selector::new(k, isa, nan);
+        Worker { selector, nan, states: Vec::new(), excluded: Vec::new(), tile: Vec::new() }
+    }
+
+    /// Rows that one scan should take.
+    pub(super) fn width(scores: &Matrix<'_, T>) -> usize {
+        if scores.has_contiguous_rows() {
+            1
+        } else {
+            GATHERED_ROWS
+        }
+    }
+
+    /// Scans a group from scratch; one state per output row.
+    pub(super) fn scan(&mut self, group: &RowGroup<'_, '_, T>) -> Result<&mut [RowState<T>]> {
+        let count = group.task.len();
+        self.states.resize_with(count.max(self.states.len()), RowState::new);
+        let mut states = std::mem::take(&mut self.states);
+        states[..count].iter_mut().for_each(RowState::clear);
+        self.scan_into(group, &mut states[..count], group.columns.start as i64);
+        self.states = states;
+        let states = &mut self.states[..count];
+        if let Some((row, column)) = refuse_nan(states, self.nan) {
+            let row = group.matrix_row(group.task.start + row);
+            return Err(Error::NotANumber { argument: "scores", row, column: column as usize });
+        }
+        Ok(states)
+    }
+
+    /// Scans a group on top of what `states` hold; its first column is document `first_id`.
+    pub(super) fn update(&mut self, group: &RowGroup<'_, '_, T>, states: &mut [RowState<T>], first_id: i64) {
+        // Scans want a roomy buffer, states are kept small: there are as many as queries.
+        self.states.resize_with(states.len().max(self.states.len()), RowState::new);
+        let mut roomy = std::mem::take(&mut self.states);
+        for (roomy, state) in roomy.iter_mut().zip(states.iter()) {
+            roomy.assign(state);
+        }
+        self.scan_into(group, &mut roomy[..states.len()], first_id);
+        for (roomy, state) in roomy.iter_mut().zip(states) {
+            self.selector.settle(roomy);
+            state.assign(roomy);
+        }
+        self.states = roomy;
+    }
+
+    fn scan_into(&mut self, group: &RowGroup<'_, '_, T>, states: &mut [RowState<T>], first_id: i64) {
+        self.excluded.resize_with(states.len().max(self.excluded.len()), Vec::new);
+        let limits: Vec<_> = group
+            .task
+            .clone()
+            .zip(&mut self.excluded)
+            .map(|(output, excluded)| RowLimits::new(group.limits, group.first_limit + output, excluded))
+            .collect();
+        if group.scores.has_contiguous_rows() {
+            for ((output, state), limits) in group.task.clone().zip(states).zip(&limits) {
+                let row = group.matrix_row(output);
+                let values = group.scores.row_part(row, group.columns.clone(), &mut self.tile);
+                self.selector.scan(state, values, first_id, limits);
+            }
+            return;
+        }
+        let rows: Vec<usize> = group.task.clone().map(|output| group.matrix_row(output)).collect();
+        let pitch = GATHERED_COLUMNS + GATHERED_PAD;
+        self.tile.resize(rows.len() * pitch, T::default());
+        for start in group.columns.clone().step_by(GATHERED_COLUMNS) {
+            let end = group.columns.end.min(start + GATHERED_COLUMNS);
+            group.scores.gather(&rows, start..end, &mut self.tile, pitch);
+            let document = first_id + (start - group.columns.start) as i64;
+            for ((tile, state), limits) in self.tile.chunks(pitch).zip(states.iter_mut()).zip(&limits) {
+                self.selector.scan(state, &tile[..end - start], document, limits);
+            }
+        }
+    }
+}

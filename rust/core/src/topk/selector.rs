@@ -1,0 +1,279 @@
+//! Selection inside one row: a bound that rises, and a buffer of what reached it.
+
+use super::entry::{self, Entry, LAST};
+use super::kernels::{ceiling_in, floor_in, Bounds, Hit, Scan, BLOCK};
+use crate::isa::Isa;
+use crate::limits::{Limits, NanPolicy, Tally};
+
+/// Columns scanned between two looks at the bound: small enough that a stale bound costs little.
+const STRIDE: usize = 128 * BLOCK;
+
+/// Bytes of scores whose bound is estimated ahead: they are read twice, so they should stay in the second-level cache.
+const SPAN_BYTES: usize = 512 << 10;
+
+/// Groups per wanted score in an estimate. More make the bound tighter and cost more to select from.
+const GROUPS_PER_SCORE: usize = 8;
+
+/// Fewest groups worth building where there are more columns.
+const MIN_GROUPS: usize = 256;
+
+/// Most vectors per group: documents in ascending order pass whole groups, so that these must stay small.
+const MAX_PER_GROUP: usize = 64;
+
+/// Limits of one row in terms of its score type.
+#[derive(Debug)]
+pub(super) struct RowLimits<'a, T> {
+    floor: T,
+    ceiling: T,
+    bounded: bool,
+    excluded: &'a [i64],
+}
+
+impl<'a, T: Scan> RowLimits<'a, T> {
+    pub(super) fn new(limits: &Limits<'_>, row: usize, excluded: &'a mut Vec<i64>) -> Self {
+        RowLimits {
+            floor: floor_in(limits.floor(row)),
+            ceiling: ceiling_in(limits.ceiling(row)),
+            bounded: limits.ceiling.is_some() || limits.floor.is_some(),
+            excluded: limits.excluded(row, excluded),
+        }
+    }
+
+    fn excluded_between(&self, start: i64, end: i64) -> &'a [i64] {
+        let from = self.excluded.partition_point(|&id| id < start);
+        let to = self.excluded.partition_point(|&id| id < end);
+        &self.excluded[from..to]
+    }
+}
+
+/// What is known of a row between two scans.
+#[derive(Debug, Clone)]
+pub(super) struct RowState<T> {
+    /// Everything that may be among the best k, in any order.
+    pub entries: Vec<Entry>,
+    /// The k-th best at the last cut: nothing behind it can enter.
+    pub worst: Entry,
+    /// At least k entries reach this, or it is -inf.
+    pub least: T,
+    /// Whether the last scan let so many through that estimating the bound first will pay.
+    pub flooded: bool,
+    pub tally: Tally,
+    /// Document of the first NaN met.
+    pub first_nan: Option<i64>,
+}
+
+impl<T: Scan> RowState<T> {
+    pub(super) fn new() -> Self {
+        RowState {
+            entries: Vec::new(),
+            worst: LAST,
+            least: T::LOWEST,
+            flooded: false,
+            tally: Tally::default(),
+            first_nan: None,
+        }
+    }
+
+    /// Back to an empty row, keeping the memory.
+    pub(super) fn clear(&mut self) {
+        let mut entries = std::mem::take(&mut self.entries);
+        entries.clear();
+        *self = RowState { entries, ..Self::new() };
+    }
+
+    /// Becomes a copy of `other`, with no more memory than that needs (unless it has more already).
+    pub(super) fn assign(&mut self, other: &Self) {
+        let mut entries = std::mem::take(&mut self.entries);
+        entries.clear();
+        entries.reserve_exact(other.entries.len());
+        entries.extend_from_slice(&other.entries);
+        *self = RowState { entries, ..*other };
+    }
+
+    /// Takes in what another state found among other documents.
+    pub(super) fn absorb(&mut self, other: &Self, k: usize) {
+        self.entries.extend_from_slice(&other.entries);
+        self.cut(k);
+        self.add_tally(other.tally);
+        self.first_nan = self.first_nan.or(other.first_nan);
+    }
+
+    pub(super) fn add_tally(&mut self, other: Tally) {
+        self.tally.excluded += other.excluded;
+        self.tally.nan += other.nan;
+        self.tally.above_ceiling += other.above_ceiling;
+        self.tally.below_floor += other.below_floor;
+    }
+
+    /// Drops what ranks behind the k-th best.
+    pub(super) fn cut(&mut self, k: usize) {
+        if self.entries.len() > k {
+            let (_, &mut worst, _) = self.entries.select_nth_unstable(k - 1);
+            self.entries.truncate(k);
+            self.worst = worst;
+            // An estimate may be ahead of the buffer: what reached it is still to come.
+            if entry::rank(worst) > self.least.rank() {
+                self.least = entry::score(worst);
+            }
+        }
+    }
+
+    /// The best k in ranking order.
+    pub(super) fn finish(&mut self, k: usize) -> &[Entry] {
+        self.cut(k);
+        self.entries.sort_unstable();
+        &self.entries
+    }
+}
+
+/// Scans scores into row states; holds the scratch memory of one thread.
+pub(super) struct Selector<T: Scan> {
+    k: usize,
+    capacity: usize,
+    isa: Isa,
+    nan: NanPolicy,
+    hits: Vec<Hit>,
+    maxima: Vec<T>,
+    keys: Vec<T::Key>,
+}
+
+impl<T: Scan> Selector<T> {
+    pub(super) fn new(k: usize, isa: Isa, nan: NanPolicy) -> Self {
+        let capacity = k.saturating_add((k / 2).max(3 * BLOCK));
+        Selector { k, capacity, isa, nan, hits: Vec::new(), maxima: Vec::new(), keys: Vec::new() }
+    }
+
+    /// Scans `values`, the scores of documents `first_id..`, into `row`. Scans may come in any order of documents.
+    pub(super) fn scan(&mut self, row: &mut RowState<T>, values: &[T], first_id: i64, limits: &RowLimits<'_, T>) {
+        let span = SPAN_BYTES / size_of::<T>();
+        let mut estimated = 0;
+        for start in (0..values.len()).step_by(STRIDE) {
+            let rest = values.len() - start;
+            let unbounded = row.worst == LAST && row.least == T::LOWEST;
+            if start >= estimated && (row.flooded || unbounded) && row.entries.len() + rest > self.capacity {
+                let ahead = rest.min(span);
+                self.estimate(row, &values[start..start + ahead], first_id + start as i64, limits);
+                estimated = start + ahead;
+            }
+            let part = &values[start..values.len().min(start + STRIDE)];
+            let passed = self.scan_part(row, part, first_id + start as i64, limits);
+            row.flooded = passed > part.len() / 16;
+        }
+        if !limits.excluded.is_empty() {
+            Self::move_excluded(row, values, first_id, limits, self.nan);
+        }
+    }
+
+    /// Cuts a state that is to be kept, unless little would be gained.
+    pub(super) fn settle(&self, row: &mut RowState<T>) {
+        if row.entries.len() > self.k.saturating_add(self.k / 4 + 16) {
+            row.cut(self.k);
+        }
+    }
+
+    /// Scans scores under one bound; returns how many reached it.
+    fn scan_part(&mut self, row: &mut RowState<T>, values: &[T], first_id: i64, limits: &RowLimits<'_, T>) -> usize {
+        let least = self.bound(row, first_id);
+        let least = if least.rank() < limits.floor.rank() { limits.floor } else { least };
+        let bounds = Bounds { least, floor: limits.floor, ceiling: limits.ceiling, counted: limits.bounded };
+        let mut hits = std::mem::take(&mut self.hits);
+        let counts = T::hits(self.isa, values, &bounds, &mut hits);
+        row.tally.above_ceiling += counts.above;
+        row.tally.below_floor += counts.below;
+        let mut passed = 0;
+        for hit in &hits {
+            if row.entries.len() + BLOCK > self.capacity {
+                row.cut(self.k);
+            }
+            let at = hit.block as usize * BLOCK;
+            let block = &values[at..values.len().min(at + BLOCK)];
+            passed += self.admit(row, block, first_id + at as i64, hit.mask, limits);
+        }
+        self.hits = hits;
+        passed
+    }
+
+    /// Lowest score that can still enter, for documents from `first_id` on.
+    fn bound(&self, row: &RowState<T>, first_id: i64) -> T {
+        if self.k == 0 {
+            return T::HIGHEST;
+        }
+        // Documents behind the k-th best need a higher score than its own.
+        let above = row.worst != LAST && first_id > entry::id(row.worst) && row.least == entry::score(row.worst);
+        if above && row.least < T::HIGHEST {
+            return T::from_rank(row.least.rank() + 1);
+        }
+        row.least
+    }
+
+    /// Looks at the scores that `mask` names, one by one.
+    fn admit(
+        &self,
+        row: &mut RowState<T>,
+        block: &[T],
+        first_id: i64,
+        mut mask: u64,
+        limits: &RowLimits<'_, T>,
+    ) -> usize {
+        let before = row.entries.len();
+        while mask != 0 {
+            let lane = mask.trailing_zeros() as usize;
+            mask &= mask - 1;
+            let (score, id) = (block[lane], first_id + lane as i64);
+            if score.is_nan() {
+                row.first_nan = Some(row.first_nan.map_or(id, |first| first.min(id)));
+                row.tally.nan += 1;
+                continue;
+            }
+            let entry = entry::pack(score.rank(), id);
+            let excluded = !limits.excluded.is_empty() && limits.excluded.binary_search(&id).is_ok();
+            if entry < row.worst && self.k > 0 && !excluded {
+                row.entries.push(entry);
+            }
+        }
+        row.entries.len() - before
+    }
+
+    /// Raises the bound to the k-th largest of the maxima of disjoint groups of admissible scores: k scores reach it.
+    fn estimate(&mut self, row: &mut RowState<T>, values: &[T], first_id: i64, limits: &RowLimits<'_, T>) {
+        if self.k == 0 {
+            return;
+        }
+        // Each excluded document can spoil the maximum of one group.
+        let spoiled = limits.excluded_between(first_id, first_id + values.len() as i64).len();
+        let wanted = self.k + spoiled;
+        let groups = wanted.saturating_mul(GROUPS_PER_SCORE).max(MIN_GROUPS);
+        let per_group = (values.len() / groups).clamp(1, MAX_PER_GROUP);
+        let ceiling = limits.bounded.then_some(limits.ceiling);
+        T::maxima(self.isa, values, per_group, ceiling, &mut self.maxima);
+        if self.maxima.len() < wanted {
+            return;
+        }
+        self.keys.clear();
+        // A group that came out as NaN is worth nothing.
+        self.keys.extend(self.maxima.iter().map(|max| if max.is_nan() { T::Key::default() } else { max.key() }));
+        let at = self.keys.len() - wanted;
+        let (_, &mut key, _) = self.keys.select_nth_unstable(at);
+        if key >= T::LOWEST.key() {
+            let bound = T::from_key(key).flush_safe();
+            if bound.rank() > row.least.rank() {
+                row.least = bound;
+            }
+        }
+    }
+
+    /// Counts excluded documents as excluded and nothing else.
+    fn move_excluded(row: &mut RowState<T>, values: &[T], first_id: i64, limits: &RowLimits<'_, T>, nan: NanPolicy) {
+        let ids = limits.excluded_between(first_id, first_id + values.len() as i64);
+        row.tally.excluded += ids.len() as i64;
+        for &id in ids {
+            let score = values[(id - first_id) as usize];
+            if score.is_nan() {
+                row.tally.nan -= i64::from(nan == NanPolicy::Drop);
+            } else if limits.bounded {
+                row.tally.above_ceiling -= i64::from(score.rank() > limits.ceiling.rank());
+                row.tally.below_floor -= i64::from(score.rank() < limits.floor.rank());
+            }
+        }
+    }
+}

@@ -1,0 +1,165 @@
+"""Fork, signals, threads, memory, and inputs that change under our hands. Everything that could hang runs in a process
+of its own with a watchdog."""
+
+import subprocess
+import sys
+import textwrap
+import threading
+from concurrent.futures import ThreadPoolExecutor
+from pathlib import Path
+
+import numpy as np
+import pytest
+
+import hardmine as hm
+
+ROOT = Path(__file__).resolve().parent.parent
+posix = pytest.mark.skipif(sys.platform == "win32", reason="fork and SIGINT to one process are POSIX matters")
+
+
+def run_script(code, *, timeout=60):
+    """Output of a Python script run in a fresh process; fails loudly on a hang or a bad exit."""
+    run = subprocess.run(
+        [sys.executable, "-c", textwrap.dedent(code)], capture_output=True, text=True, timeout=timeout, cwd=ROOT
+    )
+    assert run.returncode == 0, run.stderr
+    return run.stdout
+
+
+@posix
+@pytest.mark.parametrize("parent_used_the_pool", [False, True])
+@pytest.mark.parametrize("rows", [1, 2000])
+def test_a_forked_child_works(parent_used_the_pool, rows):
+    out = run_script(
+        f"""
+        import os, numpy as np, hardmine as hm
+        scores = np.random.default_rng(0).standard_normal((2000, 500), dtype=np.float32)
+        if {parent_used_the_pool}:
+            hm.topk(scores, 5, num_threads=2)
+        child = os.fork()
+        if child == 0:
+            found = hm.topk(scores[:{rows}], 5, num_threads=2)
+            same = np.array_equal(found.padded()[0], np.argsort(-scores[:{rows}], axis=1, kind="stable")[:, :5])
+            os._exit(0 if same else 1)
+        _, status = os.waitpid(child, 0)
+        hm.topk(scores, 5, num_threads=2)
+        print(os.waitstatus_to_exitcode(status))
+        """
+    )
+    assert out.strip() == "0"
+
+
+@posix
+@pytest.mark.parametrize("method", ["fork", "spawn", "forkserver"])
+def test_inside_data_loader_workers(method):
+    out = run_script(
+        f"""
+        import warnings
+        import numpy as np, torch, hardmine as hm
+        from tests.loader_dataset import TopkDataset
+
+        if __name__ == "__main__":
+            warnings.simplefilter("error")
+            warnings.filterwarnings("ignore", message=".*fork.*", category=DeprecationWarning)
+            dataset = TopkDataset()
+            here = [dataset[i] for i in range(len(dataset))]  # the parent has used its pool
+            loader = torch.utils.data.DataLoader(
+                dataset, batch_size=None, num_workers=2, multiprocessing_context="{method}"
+            )
+            there = list(loader)
+            assert len(there) == len(here) == 8
+            for (ids, threads), (expected, _) in zip(there, here):
+                assert np.array_equal(ids, expected)
+                assert threads == 1, threads
+            print("ok")
+        """,
+        timeout=100,
+    )
+    assert out.strip() == "ok"
+
+
+@posix
+def test_ctrl_c_stops_a_long_call_twice_in_a_row():
+    out = run_script(
+        """
+        import os, signal, threading, time, numpy as np, hardmine as hm
+        row = np.random.default_rng(0).standard_normal(1_000_000, dtype=np.float32)
+        endless = np.broadcast_to(row, (1_000_000, row.size))
+        for threads in (1, 2):
+            sent = []
+            def interrupt():
+                time.sleep(0.3)
+                sent.append(time.monotonic())
+                os.kill(os.getpid(), signal.SIGINT)
+            threading.Thread(target=interrupt).start()
+            try:
+                hm.topk(endless, 10, num_threads=threads)
+            except KeyboardInterrupt:
+                print(time.monotonic() - sent[0])
+            assert hm.topk(row[None], 1).ids[0] == row.argmax()
+        """
+    )
+    delays = [float(line) for line in out.split()]
+    assert len(delays) == 2
+    assert max(delays) < 0.5
+
+
+def test_fifty_threads_agree_on_a_shared_array():
+    scores = np.random.default_rng(0).standard_normal((40, 3000), dtype=np.float32)
+    expected = hm.topk(scores, 7, num_threads=1)
+    with ThreadPoolExecutor(50) as pool:
+        for found in pool.map(lambda i: hm.topk(scores, 7, num_threads=1 + i % 3), range(200)):
+            assert np.array_equal(found.ids, expected.ids)
+            assert np.array_equal(found.scores, expected.scores)
+
+
+def test_an_input_that_changes_during_the_call_crashes_nothing():
+    scores = np.random.default_rng(0).standard_normal((64, 20_000), dtype=np.float32)
+    stop = threading.Event()
+
+    def scribble():
+        rng = np.random.default_rng(1)
+        while not stop.is_set():
+            scores[rng.integers(64)] = rng.standard_normal(20_000, dtype=np.float32)
+            scores[:, rng.integers(20_000)] = np.nan
+
+    writer = threading.Thread(target=scribble)
+    writer.start()
+    try:
+        for _ in range(100):
+            found = hm.topk(scores, 50, nan="drop", num_threads=2)
+            assert found.ids.min(initial=0) >= 0
+            assert found.ids.max(initial=0) < 20_000
+    finally:
+        stop.set()
+        writer.join()
+
+
+@pytest.mark.skipif(not Path("/proc/self/statm").exists(), reason="reads resident memory from /proc")
+def test_memory_reaches_a_plateau():
+    out = run_script(
+        """
+        import resource, numpy as np, hardmine as hm
+        def resident():
+            return int(open("/proc/self/statm").read().split()[1]) * resource.getpagesize()
+        rng = np.random.default_rng(0)
+        scores = rng.standard_normal((32, 400), dtype=np.float32)
+        positives = hm.Positives.from_lists([[int(i)] for i in scores.argmax(axis=1)])
+        rule = hm.strategies.top_k_perc_pos(4)
+        def work(calls):
+            for i in range(calls):
+                hm.mine_scores(scores, positives, rule, num_threads=2)
+                hm.topk(scores, 20, num_threads=2)
+                hm.draw(scores, 3, seed=i, num_threads=2)
+                try:
+                    hm.topk(scores, 5, ceiling=np.float32([np.nan] * 32))
+                except ValueError:
+                    pass
+        work(1000)
+        before = resident()
+        work(10_000)
+        print(resident() - before)
+        """,
+        timeout=110,
+    )
+    assert int(out) < 4 << 20

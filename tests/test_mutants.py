@@ -1,0 +1,19 @@
+"""The list of planted faults stays applicable; `make mutants` runs it."""
+
+import pytest
+
+from tests.mutants import MUTANTS, ROOT
+
+
+def test_there_are_enough():
+    assert len(MUTANTS) >= 10
+    assert len({mutant.name for mutant in MUTANTS}) == len(MUTANTS)
+
+
+@pytest.mark.parametrize("mutant", MUTANTS, ids=lambda mutant: mutant.name)
+def test_the_fault_can_be_planted(mutant):
+    assert (ROOT / mutant.file).read_text().count(mutant.old) == 1
+    assert mutant.old != mutant.new
+    for test in mutant.tests.split():
+        if not test.startswith("-"):
+            assert (ROOT / test.split("::")[0]).exists()
