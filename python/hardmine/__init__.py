@@ -32,15 +32,30 @@ from hardmine.selection import (
     Uniform,
     Weighted,
 )  # fmt: skip
+from hardmine.search import ExactIndex, pair_scores, search
+from hardmine.mine import Mined, mine
+from hardmine.retrieve import retrieve
 from hardmine.topk import TopKAccumulator, topk
 
 _LAZY: dict[str, str] = {
+    "Collection": "hardmine.collection",
+    "formats": "hardmine.formats",
+    "teachers": "hardmine.teachers",
     "strategies": "hardmine.strategies",
 }
 """Public names that live in modules with heavier needs, and those modules."""
 
 __all__ = [
     "REASONS",
+    "Candidates",
+    "Collection",
+    "ExactIndex",
+    "Mined",
+    "Negatives",
+    "Positives",
+    "Ranking",
+    "StringTable",
+    "__version__",
     "Absolute",
     "AllOf",
     "Anchored",
@@ -66,6 +81,12 @@ __all__ = [
     "Weighted",
     "__version__",
     "anchor_scores",
+    "formats",
+    "mine",
+    "retrieve",
+    "teachers",
+    "select",
+    "strategies",
     "pair_scores",
     "search",
     "select",

@@ -21,6 +21,8 @@ if TYPE_CHECKING:
 
     from hardmine.candidates import Positives
 
+need("pyarrow", what="hardmine.Collection", extra="mine")
+
 _QUERY_COLUMNS = ("id", "text")
 _DOCUMENT_COLUMNS = ("id", "title", "text")
 _CHUNK = 16_384

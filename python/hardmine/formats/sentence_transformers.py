@@ -223,7 +223,7 @@ def _provenance(
     pa = need("pyarrow", what="writing training rows", extra="mine")
     query_ids = collection.queries["id"].combine_chunks()
     document_ids = collection.documents["id"].combine_chunks()
-    teacher = str(negatives.metadata.get("teacher", ""))
+    teacher = str(negatives.metadata.get("candidates", {}).get("teacher", ""))
     for start in range(0, max(len(pairs), 1), _CHUNK):
         some = pairs.take(slice(start, start + _CHUNK))
         members = _ranges(some.start, some.length)

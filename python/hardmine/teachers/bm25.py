@@ -15,6 +15,7 @@ import numpy.typing as npt
 from hardmine import _checks
 from hardmine._extras import need
 from hardmine._progress import Progress
+from hardmine.teachers.protocol import strings
 
 WORD = r"[^\W_]+"
 """Runs of letters and digits: snake_case counts as its words."""
@@ -85,7 +86,7 @@ class BM25Index:
         rows: list[list[int]] = []
         with Progress("indexing documents", len(documents), enabled=progress) as bar:
             for start in range(0, len(documents), _CHUNK):
-                some = [teacher.words(text) for text in documents[start : start + _CHUNK]]
+                some = [teacher.words(text) for text in strings(documents[start : start + _CHUNK])]
                 vocabulary = self._vocabulary
                 rows += [[vocabulary.setdefault(word, len(vocabulary)) for word in words] for words in some]
                 bar.update(len(some))
@@ -160,7 +161,7 @@ class BM25Index:
 
     def _lookup(self, queries: Sequence[str]) -> tuple[npt.NDArray[np.int64], npt.NDArray[np.int64]]:
         vocabulary = self._vocabulary
-        found = [[vocabulary[w] for w in self._teacher.words(text) if w in vocabulary] for text in queries]
+        found = [[vocabulary[w] for w in self._teacher.words(text) if w in vocabulary] for text in strings(queries)]
         counts = np.array([len(words) for words in found], dtype=np.int64)
         return np.fromiter(chain.from_iterable(found), dtype=np.int64, count=int(counts.sum())), counts
 

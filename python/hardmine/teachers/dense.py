@@ -16,6 +16,7 @@ from hardmine import _checks
 from hardmine._extras import need
 from hardmine._progress import Progress
 from hardmine.teachers._model_folder import POOLINGS, read_recipe
+from hardmine.teachers.protocol import strings
 
 DTYPES = ("float32", "bfloat16", "float16")
 """Arithmetic of the model; embeddings leave as float32."""
@@ -150,7 +151,7 @@ class Dense:
         return result
 
     def _tokenize(self, texts: Sequence[str], prompt: str) -> list[list[int]]:
-        prepared = [prompt + text for text in texts] if prompt else list(texts)
+        prepared = [prompt + text for text in strings(texts)]
         if self.recipe.lower_case:
             prepared = [text.lower() for text in prepared]
         found = self._tokenizer(

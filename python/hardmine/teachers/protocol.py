@@ -72,3 +72,9 @@ class LexicalTeacher(Protocol):
 
 
 Teacher: TypeAlias = DenseTeacher | LexicalTeacher
+
+
+def strings(texts: Any) -> list[str]:
+    """A slice of texts as Python strings: Arrow arrays become strings only here, a window at a time."""
+    found: list[str] = texts.to_pylist() if hasattr(texts, "to_pylist") else list(texts)
+    return found
