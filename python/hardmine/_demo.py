@@ -33,8 +33,8 @@ class Pair(NamedTuple):
 def docstring_collection(folder: Path | None = None, *, progress: bool = False) -> Collection:
     """Collection of the docstrings below `folder`, by default the standard library of the running Python.
 
-    Query: the first line of a function's docstring; document: its source without the docstring. Tests, trivial bodies and
-    repeated texts are left out. The order is that of the sorted paths, so the same Python gives the same collection.
+    Query: the first line of a function's docstring; document: its source without the docstring. Tests, trivial bodies
+    and repeated texts are left out. The order is that of the sorted paths: the same Python, the same collection.
 
     Raises
     ------

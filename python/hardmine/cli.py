@@ -71,7 +71,7 @@ def _parser() -> _Parser:
     run_retrieve = commands.add_parser("retrieve", help="from a collection to a run of candidates")
     _add_collection(run_retrieve)
     _add_teacher(run_retrieve)
-    run_retrieve.add_argument("-k", type=int, default=DEFAULT_K, metavar="K", help=f"candidates per query ({DEFAULT_K})")
+    run_retrieve.add_argument("-k", type=int, default=DEFAULT_K, help=f"candidates per query ({DEFAULT_K})")
     run_retrieve.add_argument("--anchors", action="store_true", help="add what the rule anchored needs")
     run_retrieve.add_argument("--output", type=Path, required=True, metavar="RUN")
     run_retrieve.set_defaults(run=_retrieve)
@@ -98,7 +98,7 @@ def _add_collection(parser: argparse.ArgumentParser) -> None:
 def _add_teacher(parser: argparse.ArgumentParser) -> None:
     group = parser.add_argument_group("teacher")
     group.add_argument(
-        "--teacher", required=True, metavar="T", help="bm25, a model folder or name, or precomputed:QUERIES.npy,DOCS.npy"
+        "--teacher", required=True, metavar="T", help="bm25, a model folder or name, precomputed:QUERIES.npy,DOCS.npy"
     )
     group.add_argument("--similarity", choices=("cosine", "dot"))
     group.add_argument("--pooling", choices=("mean", "cls", "lasttoken"))
@@ -116,7 +116,7 @@ def _add_rule(parser: argparse.ArgumentParser) -> None:
     group = parser.add_argument_group("rule")
     group.add_argument(
         "--rule", action="append", metavar="R",
-        help="naive, abs=0.7, margin-pos=0.05, perc-pos=0.95, anchored=1.1[,WEIGHT]; several must all hold (perc-pos=0.95)",
+        help="naive, abs=0.7, margin-pos=0.05, perc-pos=0.95 (default), anchored=1.1[,WEIGHT]; several must all hold",
     )  # fmt: skip
     group.add_argument(
         "--draw", default="top", metavar="D",
@@ -248,8 +248,10 @@ def _write(mined: hm.Mined, options: argparse.Namespace) -> None:
 
 
 def _written(path: Path, written: dict[str, int]) -> str:
-    dropped = f"; {written['dropped_pairs']:,} pairs with too few negatives left out" if written["dropped_pairs"] else ""
-    return f"{written['rows']:,} rows in {path}{dropped}"
+    dropped = written["dropped_pairs"]
+    return f"{written['rows']:,} rows in {path}" + (
+        f"; {dropped:,} pairs with too few negatives left out" * (dropped > 0)
+    )
 
 
 def _mine(options: argparse.Namespace) -> None:

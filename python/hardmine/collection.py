@@ -98,14 +98,14 @@ class Collection:
         split: str | None = None,
         ignore_identical_ids: bool = False,
     ) -> Collection:
-        """Read a collection from disk.
+        r"""Read a collection from disk.
 
         Parameters
         ----------
         path : path-like
-            A BEIR folder (corpus.jsonl, queries.jsonl, qrels/\\*.tsv), or a jsonl or parquet file whose rows hold a query
-            and its positives: a string or a list of strings under ``positive``, ``positives``, ``pos``, ``answer``,
-            ``document``, ``passage``, ``positive_1`` ..., or ids of `corpus` under ``positive_id`` or
+            A BEIR folder (corpus.jsonl, queries.jsonl, qrels/\*.tsv), or a jsonl or parquet file whose rows hold a
+            query and its positives: a string or a list of strings under ``positive``, ``positives``, ``pos``,
+            ``answer``, ``document``, ``passage``, ``positive_1`` ..., or ids of `corpus` under ``positive_id`` or
             ``positive_ids``. The query is under ``query``, ``anchor``, ``question`` or ``query_text``.
         format : {"beir", "jsonl", "parquet"}, optional
             Taken from the path where it is not given.
@@ -120,8 +120,8 @@ class Collection:
         Returns
         -------
         Collection
-            Queries in the order of the file; those without a positive are left out and counted in ``counts``. Pairs with
-            the same query text become one query with several positives.
+            Queries in the order of the file; those without a positive are left out and counted in ``counts``. Pairs
+            with the same query text become one query with several positives.
 
         Raises
         ------

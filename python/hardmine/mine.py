@@ -216,8 +216,8 @@ def _check(collection: Any, selection: Any) -> None:
 def _scan_ceiling(positives: Positives, selection: Selection) -> npt.NDArray[np.float32] | None:
     """Bound on the score alone per query, None where the rule sets none or the scan must not use it."""
     rules = selection.ceiling._native()
-    # Pairs of one query have ceilings of their own; documents that fill a shortage are drawn from what is not listed, so
-    # what a rule rejects has to be listed.
+    # Pairs of one query have ceilings of their own. Documents that fill a shortage are drawn from what is not listed,
+    # so what a rule rejects has to be listed.
     if not rules or selection.positive_agg == "each" or selection.on_shortage == "fill":
         return None
     assert positives.scores is not None  # noqa: S101

@@ -62,9 +62,9 @@ def retrieve(
     Returns
     -------
     Candidates
-        Best first, equal scores by lower index, with string ids. ``reasons`` counts what the scan left out. ``metadata``
-        holds ``teacher``, ``k``, ``similarity``, ``version`` and ``positive_scores``: the scores of the positives under
-        the same teacher, in the order of ``collection.positives``.
+        Best first, equal scores by lower index, with string ids. ``reasons`` counts what the scan left out.
+        ``metadata`` holds ``teacher``, ``k``, ``similarity``, ``version`` and ``positive_scores``: the scores of the
+        positives under the same teacher, in the order of ``collection.positives``.
 
     Raises
     ------
@@ -80,7 +80,7 @@ def retrieve(
     --------
     >>> import hardmine as hm
     >>> collection = hm.Collection.from_pairs(
-    ...     ["red apples", "green pears"], ["an apple is red", "a pear is green"], ["red cars", "green leaves and pears"]
+    ...     ["red apples", "green pears"], ["an apple is red", "a pear is green"], ["red cars", "green leaves"]
     ... )
     >>> run = hm.retrieve(collection, "bm25", k=2, progress=False)
     >>> [collection.documents["text"][i].as_py() for i in run[0].ids]
@@ -123,10 +123,10 @@ class DenseScorer:
         self._max_memory, self._progress = max_memory, progress
         self.queries = teacher.embed_queries(collection.query_texts, progress=progress)
         self.documents = teacher.embed_documents(collection.document_texts, progress=progress)
-        sizes = (("queries", self.queries, collection.num_queries), ("documents", self.documents, collection.num_documents))
-        for name, embeddings, rows in sizes:
-            if embeddings.shape[0] != rows:
-                raise ValueError(f"teacher {teacher.name!r}: {embeddings.shape[0]} embeddings of {name}, expected {rows}")
+        for name in ("queries", "documents"):
+            rows, wanted = getattr(self, name).shape[0], getattr(collection, f"num_{name}")
+            if rows != wanted:
+                raise ValueError(f"teacher {teacher.name!r}: {rows} embeddings of {name}, expected {wanted}")
 
     def pair_scores(self, query_ids: npt.NDArray[np.int64], document_ids: npt.NDArray[np.int64]) -> _Float32:
         """Score of each pair, float32 [n]."""
@@ -243,13 +243,12 @@ def scan(
     )
 
 
-def _exclusions(
-    collection: Collection, *, exclude_positives: bool
-) -> tuple[_Csr, Mapping[str, npt.NDArray[np.int64]]]:
+def _exclusions(collection: Collection, *, exclude_positives: bool) -> tuple[_Csr, Mapping[str, npt.NDArray[np.int64]]]:
     """All that a scan leaves out, and how many documents of each query fall under each reason."""
     identical = collection.identical_ids() if collection.ignore_identical_ids else None
     positives = collection.positives
-    labels, groups = (positives.offsets, positives.ids), collection.document_groups
+    groups: npt.NDArray[np.int64] | None = collection.document_groups
+    labels = positives.offsets, positives.ids
     if not exclude_positives:
         labels, groups = (np.zeros_like(positives.offsets), positives.ids[:0]), None
     offsets, ids, counts = _native.exclusions(labels, identical, groups, collection.num_documents)
@@ -295,5 +294,5 @@ def positives_of(collection: Collection, run: Candidates) -> Positives:
     positives = collection.positives
     if not isinstance(scores, list) or len(scores) != positives.ids.size:
         came = "no scores" if not isinstance(scores, list) else f"{len(scores)} scores"
-        raise ValueError(f"run: {came} of positives, expected {positives.ids.size} (other labels than in the collection?)")
+        raise ValueError(f"run: {came} of positives, expected {positives.ids.size} (made with other labels?)")
     return positives.with_scores(np.array(scores, dtype=np.float32))

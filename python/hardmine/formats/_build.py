@@ -10,7 +10,6 @@ from hardmine._extras import need
 from hardmine.candidates import Positives
 
 if TYPE_CHECKING:
-    from collections.abc import Mapping
     from pathlib import Path
 
     from hardmine.collection import Collection
@@ -90,13 +89,13 @@ class Builder:
         kept = [number for number, labels in enumerate(self._positives) if labels]
         self.counts["queries_without_positives"] = len(self._positives) - len(kept)
         ids, titles, texts = (column.finish() for column in self._documents)
-        queries: Mapping[str, Any] = dict(zip(("id", "text"), (column.finish() for column in self._queries), strict=True))
+        names, questions = (column.finish() for column in self._queries)
         lengths = [len(self._positives[number]) for number in kept]
         offsets = np.zeros(len(kept) + 1, dtype=np.int64)
         np.cumsum(lengths, out=offsets[1:])
         labels = [document for number in kept for document in self._positives[number]]
         return Collection(
-            queries=pa.table(queries).take(pa.array(kept, pa.int64())).combine_chunks(),
+            queries=pa.table({"id": names, "text": questions}).take(pa.array(kept, pa.int64())).combine_chunks(),
             documents=pa.table({"id": ids, "title": titles, "text": texts}),
             positives=Positives(offsets, np.array(labels, dtype=np.int64)),
             source=str(source),

@@ -1,6 +1,6 @@
-"""Training files that sentence-transformers reads, in its four shapes, with a side file that says where rows come from.
+"""Training files that sentence-transformers reads, in its four shapes, and a side file that says where rows come from.
 
-The columns are those of ``sentence_transformers.util.mine_hard_negatives`` (6.x); the order of columns matters to losses.
+The columns are those of ``sentence_transformers.util.mine_hard_negatives`` (6.x); losses read them in order.
 """
 
 from __future__ import annotations
@@ -67,7 +67,8 @@ def _label_of(negatives: Negatives, positives: Positives, rows: _Int64) -> _Int6
     span = int(positives.ids.max(initial=0)) + 1
     keys = queries[order] * span + positives.ids[order]
     wanted = negatives.queries[rows] * span + negatives.positives[rows]
-    return order[np.searchsorted(keys, wanted)].astype(np.int64)
+    found: _Int64 = order[np.searchsorted(keys, wanted)]
+    return found
 
 
 def check_output(path: Path) -> None:
@@ -111,8 +112,11 @@ def write(
     kept = pairs.length >= wanted if shape == "n-tuple" else pairs.length >= (shape == "triplet")
     cut = _Cut(collection, negatives, wanted, scores=scores)
     chunks = {
-        "n-tuple": cut.n_tuple, "triplet": cut.triplet, "labeled-pair": cut.labeled_pair, "labeled-list": cut.labeled_list
-    }[shape]  # fmt: skip
+        "n-tuple": cut.n_tuple,
+        "triplet": cut.triplet,
+        "labeled-pair": cut.labeled_pair,
+        "labeled-list": cut.labeled_list,
+    }[shape]
     chosen = pairs.take(kept)
     with contextlib.ExitStack() as files:
         if provenance:
@@ -216,9 +220,7 @@ class _Cut:
         return self._pa.table(columns)
 
 
-def _provenance(
-    collection: Collection, negatives: Negatives, pairs: _Pairs, first_rows: _Int64
-) -> Iterator[pa.Table]:
+def _provenance(collection: Collection, negatives: Negatives, pairs: _Pairs, first_rows: _Int64) -> Iterator[pa.Table]:
     """One row per (query, positive) that was mined, also where it gave no training row."""
     pa = need("pyarrow", what="writing training rows", extra="mine")
     query_ids = collection.queries["id"].combine_chunks()
@@ -275,7 +277,8 @@ def _put(file: Any, suffix: str, tables: Iterator[pa.Table]) -> int:
 def _ranges(starts: _Int64, lengths: _Int64) -> _Int64:
     """start, start + 1 ... of every range, one after the other."""
     ends = np.cumsum(lengths)
-    return np.arange(int(lengths.sum())) + np.repeat(starts - (ends - lengths), lengths)
+    found: _Int64 = np.arange(int(lengths.sum()), dtype=np.int64) + np.repeat(starts - (ends - lengths), lengths)
+    return found
 
 
 def _with_head(heads: npt.NDArray[Any], tails: npt.NDArray[Any], lengths: _Int64) -> npt.NDArray[Any]:

@@ -54,9 +54,10 @@ def load(name: str | os.PathLike[str], **options: Any) -> Teacher:
     return _made(Dense, name, {"model": name, **options})
 
 
-def _made(kind: Any, name: str, options: dict[str, Any]) -> Any:
+def _made(kind: Any, name: str, options: dict[str, Any]) -> Teacher:
     known = kind.__init__.__kwdefaults__
     unknown = sorted(set(options) - set(known) - {"model"})
     if unknown:
         raise TypeError(f"teacher {name!r}: unknown option {unknown[0]!r}, expected {', '.join(known)}")
-    return kind(**options)
+    made: Teacher = kind(**options)
+    return made

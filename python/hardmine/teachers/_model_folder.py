@@ -87,7 +87,8 @@ def _pooling(model: str, path: str) -> dict[str, Any]:
     modes = [modes] if isinstance(modes, str) else list(modes)
     if len(modes) != 1 or modes[0] not in POOLINGS:
         wanted = ", ".join(map(repr, POOLINGS))
-        raise ValueError(f"{model}/{path}/config.json: pooling {' + '.join(map(str, modes))!r}, expected one of {wanted}")
+        came = " + ".join(map(str, modes))
+        raise ValueError(f"{model}/{path}/config.json: pooling {came!r}, expected one of {wanted}")
     return {"pooling": modes[0], "include_prompt": bool(config.get("include_prompt", True))}
 
 

@@ -1,6 +1,7 @@
 """BM25 as a teacher, on an index that bm25s builds.
 
-S. Robertson, H. Zaragoza, The Probabilistic Relevance Framework: BM25 and Beyond, 2009; in Lucene's form (Kamphuis et al., 2020).
+S. Robertson, H. Zaragoza, The Probabilistic Relevance Framework: BM25 and Beyond, 2009; in Lucene's form
+(C. Kamphuis et al., Which BM25 Do You Mean?, 2020).
 """
 
 from __future__ import annotations
@@ -8,6 +9,7 @@ from __future__ import annotations
 import re
 from collections.abc import Iterable, Sequence
 from itertools import chain
+from typing import Any
 
 import numpy as np
 import numpy.typing as npt
@@ -127,7 +129,9 @@ class BM25Index:
         positions = _ranges(self._starts[words], lengths)
         cells = np.repeat(row * self.num_documents, lengths) + self._documents[positions]
         # bincount adds in float64, one posting after the other: query order, whatever the tile.
-        found = np.bincount(cells, self._weights[positions], minlength=counts.size * self.num_documents)
+        found: npt.NDArray[Any] = np.bincount(
+            cells, self._weights[positions], minlength=counts.size * self.num_documents
+        )
         return found.reshape(counts.size, self.num_documents)
 
     def pair_scores(
@@ -168,4 +172,6 @@ class BM25Index:
 
 def _ranges(starts: npt.NDArray[np.int64], lengths: npt.NDArray[np.int64]) -> npt.NDArray[np.int64]:
     ends = np.cumsum(lengths)
-    return np.arange(int(lengths.sum()), dtype=np.int64) + np.repeat(starts - (ends - lengths), lengths)
+    found: npt.NDArray[np.int64] = np.arange(int(lengths.sum()), dtype=np.int64)
+    found += np.repeat(starts - (ends - lengths), lengths)
+    return found

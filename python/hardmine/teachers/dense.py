@@ -78,7 +78,11 @@ class Dense:
         self._torch = need("torch", what="dense teachers", extra="torch")
         transformers = need("transformers", what="dense teachers", extra="torch")
         _check_place(model)
-        given = {"query_prompt": query_prompt, "document_prompt": document_prompt, "normalize": normalize}
+        given: dict[str, Any] = {
+            "query_prompt": query_prompt,
+            "document_prompt": document_prompt,
+            "normalize": normalize,
+        }
         if pooling is not None:
             given["pooling"] = _checks.choice("pooling", pooling, POOLINGS)
         if max_length is not None:
@@ -94,7 +98,9 @@ class Dense:
             dtype = "bfloat16" if self.device.type == "cuda" else "float32"
         self.dtype = _checks.choice("dtype", dtype, DTYPES)
         default = _BATCH_TOKENS.get(self.device.type, _BATCH_TOKENS["cpu"])
-        self.batch_tokens = default if batch_tokens is None else _checks.integer("batch_tokens", batch_tokens, minimum=1)
+        self.batch_tokens = _checks.integer(
+            "batch_tokens", default if batch_tokens is None else batch_tokens, minimum=1
+        )
         with _loading(transformers, model):
             self._tokenizer = transformers.AutoTokenizer.from_pretrained(model, subfolder=recipe.subfolder)
             config = transformers.AutoConfig.from_pretrained(model, subfolder=recipe.subfolder)

@@ -36,9 +36,7 @@ class Precomputed:
         return f"Precomputed(queries {self._queries.shape}, documents {self._documents.shape}, {self.similarity})"
 
 
-def precomputed(
-    queries: Any, documents: Any, *, similarity: str = "cosine", name: str = "precomputed"
-) -> Precomputed:
+def precomputed(queries: Any, documents: Any, *, similarity: str = "cosine", name: str = "precomputed") -> Precomputed:
     """Use embeddings made elsewhere as a teacher.
 
     Parameters
@@ -88,11 +86,12 @@ def _open(name: str, value: Any) -> Any:
             raise ValueError(f"{path}: several arrays (.npz), expected one (.npy)")
     array, kind = _checks.matrix(where, value)
     if kind == "f64":
-        raise TypeError(f"{where}: dtype float64, expected float32, float16 or bfloat16 (convert with .astype(np.float32))")
+        raise TypeError(f"{where}: dtype float64, expected float32, float16 or bfloat16; convert: .astype(np.float32)")
     return value if hasattr(value, "shape") else array
 
 
-def _counted(what: str, embeddings: Any, wanted: int, units: str) -> Any:
+def _counted(what: str, embeddings: Any, wanted: int, units: str) -> npt.NDArray[Any]:
     if embeddings.shape[0] != wanted:
         raise ValueError(f"{what}: {embeddings.shape[0]} rows, expected {wanted} (the {units} of the collection)")
-    return embeddings
+    found: npt.NDArray[Any] = embeddings
+    return found
