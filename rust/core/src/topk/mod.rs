@@ -11,6 +11,8 @@ mod entry;
 mod kernels;
 mod rows;
 mod selector;
+#[cfg(test)]
+mod tests;
 
 use std::ops::Range;
 

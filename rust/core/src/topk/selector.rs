@@ -31,12 +31,13 @@ pub(super) struct RowLimits<'a, T> {
 
 impl<'a, T: Scan> RowLimits<'a, T> {
     pub(super) fn new(limits: &Limits<'_>, row: usize, excluded: &'a mut Vec<i64>) -> Self {
-        RowLimits {
-            floor: floor_in(limits.floor(row)),
-            ceiling: ceiling_in(limits.ceiling(row)),
-            bounded: limits.ceiling.is_some() || limits.floor.is_some(),
-            excluded: limits.excluded(row, excluded),
+        let (mut floor, ceiling): (T, T) = (floor_in(limits.floor(row)), ceiling_in(limits.ceiling(row)));
+        if floor.rank() > ceiling.rank() {
+            // Nothing is admissible; what is above the ceiling must not count as below the floor too.
+            floor = T::from_rank(ceiling.rank() + 1);
         }
+        let bounded = limits.ceiling.is_some() || limits.floor.is_some();
+        RowLimits { floor, ceiling, bounded, excluded: limits.excluded(row, excluded) }
     }
 
     fn excluded_between(&self, start: i64, end: i64) -> &'a [i64] {
