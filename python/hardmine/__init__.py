@@ -12,6 +12,7 @@ from typing import Any
 from hardmine._native import __version__
 from hardmine._tables import StringTable
 from hardmine.candidates import REASONS, Candidates, Negatives, Positives, Ranking
+from hardmine.draw import AliasTable, draw, sample_uniform
 from hardmine.search import ExactIndex, pair_scores, search
 from hardmine.select import anchor_scores, select
 from hardmine.selection import (
@@ -47,6 +48,7 @@ _LAZY: dict[str, str] = {
 
 __all__ = [
     "REASONS",
+    "AliasTable",
     "Candidates",
     "Collection",
     "ExactIndex",
@@ -92,6 +94,8 @@ __all__ = [
     "select",
     "strategies",
     "topk",
+    "draw",
+    "sample_uniform",
 ]
 
 
