@@ -14,6 +14,7 @@ from hardmine._tables import StringTable
 from hardmine.candidates import REASONS, Candidates, Negatives, Positives, Ranking
 from hardmine.mine import Mined, mine
 from hardmine.retrieve import retrieve
+from hardmine.draw import AliasTable, draw, sample_uniform
 from hardmine.search import ExactIndex, pair_scores, search
 from hardmine.select import anchor_scores, select
 from hardmine.selection import (
@@ -46,6 +47,16 @@ _LAZY: dict[str, str] = {
 
 __all__ = [
     "REASONS",
+    "AliasTable",
+    "Candidates",
+    "Collection",
+    "ExactIndex",
+    "Mined",
+    "Negatives",
+    "Positives",
+    "Ranking",
+    "StringTable",
+    "__version__",
     "Absolute",
     "AllOf",
     "Anchored",
@@ -82,6 +93,8 @@ __all__ = [
     "strategies",
     "teachers",
     "topk",
+    "draw",
+    "sample_uniform",
 ]
 
 

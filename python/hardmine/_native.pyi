@@ -6,7 +6,9 @@ import numpy as np
 import numpy.typing as npt
 
 _I64: TypeAlias = npt.NDArray[np.int64]
+_U64: TypeAlias = npt.NDArray[np.uint64]
 _F32: TypeAlias = npt.NDArray[np.float32]
+_F64: TypeAlias = npt.NDArray[np.float64]
 
 # offsets, ids, scores; then per row: above_ceiling, below_floor, nan, excluded
 Ranked: TypeAlias = tuple[_I64, _I64, _F32, _I64, _I64, _I64, _I64]
@@ -17,6 +19,8 @@ Matrix: TypeAlias = npt.NDArray[Any]
 
 # name of a ceiling and its two parameters
 CeilingTerms: TypeAlias = list[tuple[str, float, float]]
+# rows, n, seed, epoch, replace, exclude (offsets, ids), row keys
+Request: TypeAlias = tuple[int, int, int, int, bool, tuple[_I64, _I64] | None, _U64 | None]
 
 __version__: str
 
@@ -95,3 +99,20 @@ class TopKAccumulator:
     ) -> None: ...
     def merge(self, other: TopKAccumulator) -> None: ...
     def finish(self, threads: int) -> Ranked: ...
+def draw_rows(
+    log_weights: Matrix,
+    kind: str,
+    n: int,
+    seed: int,
+    epoch: int,
+    replace: bool,
+    row_keys: _U64 | None,
+    column_keys: _U64 | None,
+    threads: int,
+) -> _I64: ...
+def sample_uniform(num_items: int, request: Request, threads: int) -> _I64: ...
+
+@final
+class AliasTable:
+    def __new__(cls, weights: _F64) -> AliasTable: ...
+    def sample(self, request: Request, threads: int) -> _I64: ...

@@ -2,6 +2,7 @@
 
 mod array;
 mod door;
+mod draw;
 mod ranked;
 mod runtime;
 mod search;
@@ -12,6 +13,7 @@ use pyo3::prelude::*;
 
 #[pymodule(gil_used = false)]
 fn _native(module: &Bound<'_, PyModule>) -> PyResult<()> {
+    draw::register(module)?;
     runtime::register(module)?;
     select::register(module)?;
     search::register(module)?;

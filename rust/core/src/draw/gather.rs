@@ -18,6 +18,7 @@ pub(super) struct Plain;
 
 impl Gather for Plain {
     #[inline(always)]
+    #[allow(clippy::inline_always)]
     unsafe fn gather(chunk: &[i32; LANES], cut: i32, first: u32, positions: &mut [u32], keys: &mut [i32]) -> usize {
         let mut found = 0;
         for (&key, position) in chunk.iter().zip(first..) {

@@ -38,18 +38,26 @@ macro_rules! per_isa {
     };
 }
 
+pub mod alias;
 pub mod distributions;
 mod gather;
 pub mod largest;
 pub mod logarithm;
+mod marks;
 pub mod noise;
 pub mod philox;
 #[cfg(target_arch = "x86_64")]
 mod philox_x86;
 pub mod picker;
 mod prefilter;
+pub mod rows;
+pub mod uniform;
+mod words;
 
+pub use alias::AliasTable;
 pub use distributions::LogWeight;
 pub use largest::largest_positions;
 pub use noise::{as_keys, Domain, Noise};
 pub use picker::Picker;
+pub use rows::{draw_rows, Keys};
+pub use uniform::{sample_uniform, Request};

@@ -1,6 +1,9 @@
 //! Philox rounds in vector registers: 8 (AVX-512) or 4 (AVX2) counters each, several registers interleaved, because one
 //! round is a chain of a multiplication, a shift and an exclusive or that would otherwise wait for itself.
 
+// A lane is one register in each of four arrays.
+#![allow(clippy::needless_range_loop)]
+
 use std::arch::x86_64::{
     __m256i, __m512i, _mm256_add_epi64, _mm256_blend_epi32, _mm256_loadu_si256, _mm256_mul_epu32,
     _mm256_permute2x128_si256, _mm256_set1_epi64x, _mm256_setr_epi64x, _mm256_shuffle_epi32, _mm256_slli_epi64,

@@ -1,0 +1,149 @@
+//! Uniform draws of items, each row with its own exclusions.
+
+use crate::csr::Csr;
+use crate::draw::marks::Marks;
+use crate::draw::noise::Noise;
+use crate::draw::rows::{chunks_of_rows, Keys};
+use crate::draw::words::{Below, Below32, Words};
+use crate::error::{try_vec, Error, Result};
+use crate::pool::{self, Execution};
+
+/// Steps that one task makes.
+const TASK_STEPS: usize = 1 << 15;
+
+/// A request for `n` items for each of `rows` rows.
+#[derive(Debug, Clone, Copy)]
+pub struct Request<'a> {
+    /// Number of rows.
+    pub rows: usize,
+    /// Draws for each row.
+    pub n: usize,
+    /// Whether a row may get an item more than once.
+    pub replace: bool,
+    /// Items that a row never gets, in any order, repeats allowed; checked against the number of items.
+    pub exclude: Option<Csr<'a>>,
+    /// Noise of the draws.
+    pub noise: Noise,
+    /// One key for each row, its index where there is none.
+    pub keys: Keys<'a>,
+}
+
+impl Request<'_> {
+    /// Runs `task(scratch, row, out)` for every row, where `cost` is about the steps of a row.
+    pub(super) fn for_each_row<S>(
+        &self,
+        exec: &Execution<'_>,
+        cost: usize,
+        scratch: impl Fn() -> S + Sync,
+        task: impl Fn(&mut S, usize, &mut [i64]) + Sync,
+    ) -> Result<Vec<i64>> {
+        self.keys.check_rows(self.rows)?;
+        let cells = self.rows.checked_mul(self.n).ok_or(Error::OutOfMemory { bytes: usize::MAX })?;
+        let mut out: Vec<i64> = try_vec(cells)?;
+        let rows_of_task = (TASK_STEPS / cost.max(1)).clamp(1, self.rows.max(1));
+        let parts = (0..self.rows.div_ceil(rows_of_task)).zip(chunks_of_rows(&mut out, rows_of_task, self.n));
+        pool::map(exec, parts, scratch, |scratch, _, (part, out)| {
+            let first = part * rows_of_task;
+            for row in first..(first + rows_of_task).min(self.rows) {
+                task(scratch, row, &mut out[(row - first) * self.n..][..self.n]);
+            }
+            Ok(())
+        })?;
+        Ok(out)
+    }
+
+    /// Exclusions of a row.
+    pub(super) fn excluded(&self, row: usize) -> &[i64] {
+        self.exclude.map_or(&[], |exclude| exclude.row(row))
+    }
+}
+
+/// Draws from the items `0..num_items`, row after row, in the order of the draws, -1 where a row has no more to give.
+///
+/// The work for a row is proportional to n and the number of its exclusions, not to the number of items.
+pub fn sample_uniform(exec: &Execution<'_>, num_items: u64, request: &Request<'_>) -> Result<Vec<i64>> {
+    let (isa, key) = (exec.isa(), request.noise.key());
+    let scratch = || Sampler { num_items, words: Words::new(isa, key), marks: Marks::new(num_items), left: Vec::new() };
+    request.for_each_row(exec, request.n, scratch, |sampler, row, out| {
+        sampler.row(request.keys.row(row), request.excluded(row), request.replace, out);
+    })
+}
+
+struct Sampler {
+    num_items: u64,
+    words: Words,
+    marks: Marks,
+    left: Vec<u64>,
+}
+
+impl Sampler {
+    fn row(&mut self, row_key: u64, excluded: &[i64], replace: bool, out: &mut [i64]) {
+        self.words.start(row_key);
+        let gone = excluded.iter().filter(|item| self.marks.mark(**item as u64)).count() as u64;
+        let left = self.num_items - gone;
+        let wanted = if replace { 0 } else { out.len() as u64 };
+        if left == 0 {
+            out.fill(-1);
+        } else if gone + wanted <= self.num_items / 2 {
+            // At least every second attempt is accepted.
+            self.by_rejection(replace, out);
+        } else {
+            self.draw_the_rest(replace, out);
+        }
+        let drawn = out.iter().copied().filter(|item| *item >= 0);
+        self.marks.clear(excluded.iter().copied().chain(drawn));
+    }
+
+    /// Items as they come; those marked are passed over, and without replacement those drawn are marked.
+    fn by_rejection(&mut self, replace: bool, out: &mut [i64]) {
+        if let Ok(range) = u32::try_from(self.num_items) {
+            let bound = Below32::new(range);
+            let halves = |word: u64| [word as u32, (word >> 32) as u32].map(|bits| bound.of(bits).map(u64::from));
+            fill_by_rejection(&mut self.words, &mut self.marks, replace, out, halves);
+        } else {
+            let bound = Below::new(self.num_items);
+            fill_by_rejection(&mut self.words, &mut self.marks, replace, out, |word| [bound.of(word)]);
+        }
+    }
+
+    /// From the list of what is left: few items, or most of them wanted.
+    fn draw_the_rest(&mut self, replace: bool, out: &mut [i64]) {
+        self.left.clear();
+        self.left.extend((0..self.num_items).filter(|item| !self.marks.contains(*item)));
+        let total = self.left.len();
+        for (drawn, out) in out.iter_mut().enumerate() {
+            if replace {
+                *out = self.left[self.words.below(total as u64) as usize] as i64;
+            } else if drawn < total {
+                let other = drawn + self.words.below((total - drawn) as u64) as usize;
+                self.left.swap(drawn, other);
+                *out = self.left[drawn] as i64;
+            } else {
+                *out = -1;
+            }
+        }
+    }
+}
+
+/// `candidates` makes a few candidates, or refusals, of every 64 bits.
+#[inline]
+fn fill_by_rejection<const N: usize>(
+    words: &mut Words,
+    marks: &mut Marks,
+    replace: bool,
+    out: &mut [i64],
+    candidates: impl Fn(u64) -> [Option<u64>; N],
+) {
+    let mut drawn = 0;
+    loop {
+        for word in words.next_array::<16>() {
+            for item in candidates(word).into_iter().flatten() {
+                if drawn == out.len() {
+                    return;
+                }
+                out[drawn] = item as i64;
+                drawn += usize::from(if replace { !marks.contains(item) } else { marks.mark(item) });
+            }
+        }
+    }
+}
