@@ -68,28 +68,54 @@ fn compare(isa: Isa, list: &[i64], id: i64, kind: Kind, hits: &mut Vec<Hit>) {
 #[cfg(target_arch = "x86_64")]
 #[target_feature(enable = "avx512f,avx512bw,avx512dq,avx512vl")]
 fn compare_avx512(list: &[i64], id: i64, kind: Kind, hits: &mut Vec<Hit>) {
-    compare_any(list, id, kind, hits);
+    use std::arch::x86_64::{_mm512_cmpeq_epi64_mask, _mm512_loadu_si512, _mm512_set1_epi64};
+    let wanted = _mm512_set1_epi64(id);
+    compare_by(list, id, kind, hits, |chunk| {
+        let (low, high) = chunk.split_at(8);
+        // SAFETY: each half holds eight values.
+        let (low, high) =
+            unsafe { (_mm512_loadu_si512(low.as_ptr().cast()), _mm512_loadu_si512(high.as_ptr().cast())) };
+        u32::from(_mm512_cmpeq_epi64_mask(low, wanted)) | u32::from(_mm512_cmpeq_epi64_mask(high, wanted))
+    });
 }
 
 #[cfg(target_arch = "x86_64")]
 #[target_feature(enable = "avx2")]
 fn compare_avx2(list: &[i64], id: i64, kind: Kind, hits: &mut Vec<Hit>) {
-    compare_any(list, id, kind, hits);
+    use std::arch::x86_64::{
+        _mm256_cmpeq_epi64, _mm256_loadu_si256, _mm256_movemask_epi8, _mm256_or_si256, _mm256_set1_epi64x,
+        _mm256_setzero_si256,
+    };
+    let wanted = _mm256_set1_epi64x(id);
+    compare_by(list, id, kind, hits, |chunk| {
+        let mut any = _mm256_setzero_si256();
+        for four in chunk.chunks_exact(4) {
+            // SAFETY: the piece holds four values.
+            let four = unsafe { _mm256_loadu_si256(four.as_ptr().cast()) };
+            any = _mm256_or_si256(any, _mm256_cmpeq_epi64(four, wanted));
+        }
+        _mm256_movemask_epi8(any) as u32
+    });
 }
 
+fn compare_any(list: &[i64], id: i64, kind: Kind, hits: &mut Vec<Hit>) {
+    compare_by(list, id, kind, hits, |chunk| {
+        // No early end: without branches the comparison becomes vector code.
+        chunk.iter().fold(0, |any, &other| any | u32::from(other == id))
+    });
+}
+
+/// Looks closely only at chunks in which `any` finds the id.
 #[inline(always)]
 #[allow(clippy::inline_always)] // one copy per instruction set
-fn compare_any(list: &[i64], id: i64, kind: Kind, hits: &mut Vec<Hit>) {
-    let mut chunks = list.chunks_exact(LANES);
-    let mut start = 0;
-    for chunk in chunks.by_ref() {
-        // Counting instead of asking `any` keeps the comparison free of branches, so it becomes vector code.
-        if chunk.iter().map(|&other| u64::from(other == id)).sum::<u64>() > 0 {
-            push_all(chunk, start, id, kind, hits);
+fn compare_by(list: &[i64], id: i64, kind: Kind, hits: &mut Vec<Hit>, any: impl Fn(&[i64; LANES]) -> u32) {
+    let (chunks, rest) = list.as_chunks::<LANES>();
+    for (index, chunk) in chunks.iter().enumerate() {
+        if any(chunk) != 0 {
+            push_all(chunk, index * LANES, id, kind, hits);
         }
-        start += LANES;
     }
-    push_all(chunks.remainder(), start, id, kind, hits);
+    push_all(rest, chunks.len() * LANES, id, kind, hits);
 }
 
 #[inline]

@@ -58,6 +58,11 @@ pub struct Queries<'a> {
 }
 
 impl Queries<'_> {
+    /// Number of rows of the result, left-out ones included.
+    fn rows(&self) -> usize {
+        self.query_of_pair.map_or(self.positives.rows(), <[i64]>::len)
+    }
+
     /// Query of a row.
     fn query(&self, row: usize) -> usize {
         self.query_of_pair.map_or(row, |queries| queries[row] as usize)
@@ -174,7 +179,7 @@ pub struct Chosen {
 /// Selects negatives for every row.
 pub fn select(exec: &Execution<'_>, lists: &Lists<'_>, queries: &Queries<'_>, plan: &Plan<'_>) -> Result<Chosen> {
     check(lists, queries, plan)?;
-    let rows = queries.query_of_pair.map_or(queries.positives.rows(), <[i64]>::len);
+    let rows = queries.rows();
     let blocks: Vec<Range<usize>> = (0..rows).step_by(BLOCK).map(|start| start..(start + BLOCK).min(rows)).collect();
     let sizes: Vec<usize> = blocks.iter().map(|block| capacity(lists, queries, plan, block)).collect();
     let mut columns = Columns::new(&sizes, rows, plan, queries.kinds.is_some())?;

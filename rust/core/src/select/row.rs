@@ -20,6 +20,11 @@ const BELOW_FLOOR: usize = 5;
 const NOT_DRAWN: usize = 6;
 const KEPT: usize = 7;
 
+/// Rows between a prefetch and its use: some hundred nanoseconds.
+const AHEAD: usize = 4;
+/// Scores of one cache line.
+const LINE: usize = 16;
+
 type Counts = [usize; COUNTS.len()];
 
 /// Selects row after row; one per thread, since it owns the scratch space.
@@ -28,6 +33,7 @@ pub struct Worker<'a> {
     lists: &'a Lists<'a>,
     queries: &'a Queries<'a>,
     plan: &'a Plan<'a>,
+    rows: usize,
     needs_positive: bool,
     anchored: Vec<Ceiling>,
     hits: Vec<Hit>,
@@ -83,6 +89,7 @@ impl<'a> Worker<'a> {
             lists,
             queries,
             plan,
+            rows: queries.rows(),
             needs_positive: plan.needs_positive(),
             anchored: plan.ceilings.iter().filter(is_anchored).copied().collect(),
             hits: Vec::new(),
@@ -96,7 +103,9 @@ impl<'a> Worker<'a> {
 
     /// Appends the negatives of `row` to `part`, and what became of its candidates.
     pub fn run(&mut self, row: usize, part: &mut Part<'_>) -> Result<()> {
-        let list = self.list(row)?;
+        self.prefetch(row + AHEAD);
+        let list = self.list(row);
+        self.check(&list)?;
         let mut counts = [0; COUNTS.len()];
         self.find_excluded(&list, &mut counts);
         let mut span = if self.anchored.is_empty() {
@@ -122,7 +131,24 @@ impl<'a> Worker<'a> {
         Ok(())
     }
 
-    fn list(&self, row: usize) -> Result<List<'a>> {
+    /// Asks for the scores at the front of a later row's list. The ids are read in full and in order, which the processor
+    /// foresees; the scores are not.
+    fn prefetch(&self, row: usize) {
+        #[cfg(target_arch = "x86_64")]
+        if row < self.rows {
+            use std::arch::x86_64::{_mm_prefetch, _MM_HINT_T0};
+            let front = &self.lists.scores[self.lists.lists.range(self.queries.list(row))];
+            for line in front.chunks(LINE).take(3) {
+                // SAFETY: a prefetch reads nothing; the address is inside the slice anyway.
+                unsafe { _mm_prefetch(line.as_ptr().cast(), _MM_HINT_T0) };
+            }
+        }
+        #[cfg(not(target_arch = "x86_64"))]
+        let _ = row;
+    }
+
+    #[inline]
+    fn list(&self, row: usize) -> List<'a> {
         let query = self.queries.query(row);
         let range = self.lists.lists.range(self.queries.list(row));
         let p = match (self.queries.positive_scores, self.queries.query_of_pair) {
@@ -130,26 +156,35 @@ impl<'a> Worker<'a> {
             (Some(scores), Some(_)) => Some(f64::from(scores[row])),
             (Some(scores), None) => self.plan.aggregate.of(&scores[self.queries.positives.range(query)]),
         };
-        if self.needs_positive && !p.is_some_and(f64::is_finite) {
-            let found = p.map_or("no positive".into(), |p| format!("a positive of score {p}"));
+        List {
+            start: range.start,
+            query,
+            key: self.queries.keys.map_or(query as u64, |keys| keys[query]),
+            ids: &self.lists.lists.ids()[range.clone()],
+            scores: &self.lists.scores[range.clone()],
+            ranks: self.lists.ranks.map(|ranks| &ranks[range]),
+            p: p.unwrap_or(f64::NAN),
+        }
+    }
+
+    fn check(&self, list: &List<'_>) -> Result<()> {
+        let query = list.query;
+        if self.needs_positive && !list.p.is_finite() {
+            let found = if list.p.is_nan() { "no positive".into() } else { format!("a positive of score {}", list.p) };
             let problem = format!("query {query} has {found}, but this ceiling or draw needs a finite positive score");
             return Err(Error::Value { argument: "positives", problem });
         }
-        let ranks = self.lists.ranks.map(|ranks| &ranks[range.clone()]);
-        if let Some(ranks) = ranks {
+        if let Some(ranks) = list.ranks {
             if ranks.first().is_some_and(|&rank| rank < 1) || ranks.windows(2).any(|pair| pair[0] >= pair[1]) {
                 let problem = format!("ranks of query {query} do not rise from 1 or more");
                 return Err(Error::Value { argument: "candidates", problem });
             }
         }
-        let ids = &self.lists.lists.ids()[range.clone()];
-        if u32::try_from(ids.len()).is_err() {
-            let problem = format!("query {query} has {} candidates, expected fewer than 2^32", ids.len());
+        if u32::try_from(list.ids.len()).is_err() {
+            let problem = format!("query {query} has {} candidates, expected fewer than 2^32", list.ids.len());
             return Err(Error::Value { argument: "candidates", problem });
         }
-        let scores = &self.lists.scores[range.clone()];
-        let key = self.queries.keys.map_or(query as u64, |keys| keys[query]);
-        Ok(List { start: range.start, query, key, ids, scores, ranks, p: p.unwrap_or(f64::NAN) })
+        Ok(())
     }
 
     fn find_excluded(&mut self, list: &List<'_>, counts: &mut Counts) {
@@ -205,11 +240,11 @@ impl<'a> Worker<'a> {
         let ceiling = score_ceiling(self.plan.ceilings, list.p);
         let mut first = low;
         if ceiling < f32::INFINITY {
-            first += list.scores[low..high].partition_point(|&score| score > ceiling);
+            first += leading(&list.scores[low..high], |score| score > ceiling);
         }
         let mut end = high;
         if let Some(floor) = self.plan.floor {
-            end = first + list.scores[first..high].partition_point(|&score| score >= floor);
+            end = first + leading(&list.scores[first..high], |score| score >= floor);
         }
         counts[OUTSIDE_WINDOW] = self.free(0, low) + self.free(high, list.ids.len());
         counts[ABOVE_CEILING] = self.free(low, first);
@@ -349,4 +384,18 @@ impl<'a> Worker<'a> {
             }
         }
     }
+}
+
+/// Number of leading scores for which `holds`; it must hold for all of them and none of the others.
+///
+/// Looks from the front in growing steps: the boundary is near the front, and a search from the middle would wait for
+/// memory at every step.
+fn leading(scores: &[f32], holds: impl Fn(f32) -> bool) -> usize {
+    let (mut low, mut step) = (0, LINE);
+    while low + step <= scores.len() && holds(scores[low + step - 1]) {
+        low += step;
+        step = LINE.max(low / 2);
+    }
+    let high = (low + step).min(scores.len());
+    low + scores[low..high].partition_point(|&score| holds(score))
 }
