@@ -7,9 +7,10 @@ from __future__ import annotations
 
 import os
 
-import hardmine as hm
 import numpy as np
 import pytest
+
+import hardmine as hm
 from hardmine import _native, _tiles
 
 SCALE = float(os.environ.get("HARDMINE_BENCH_SCALE", "1"))

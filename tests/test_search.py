@@ -9,14 +9,15 @@ import sys
 import textwrap
 import time
 
-import hardmine as hm
 import ml_dtypes
 import numpy as np
 import pytest
-from hardmine import _checks, _native, _tiles
 from hypothesis import given, settings
 from hypothesis import strategies as st
-from oracle import search as oracle
+
+import hardmine as hm
+from hardmine import _checks, _native, _tiles
+from tests.oracle import search as oracle
 
 LEVELS = _native.isa_levels()
 REASONS = ("excluded", "above_ceiling", "below_floor")

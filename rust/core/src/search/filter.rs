@@ -162,8 +162,7 @@ mod x86 {
                 let mut none = true;
                 for block in (at..at + 64).step_by(16) {
                     let ahead = part.approx.as_ptr().wrapping_add(block + AHEAD);
-                    // SAFETY: a prefetch of any address has no effect but on the caches.
-                    unsafe { _mm_prefetch::<_MM_HINT_T0>(ahead.cast()) };
+                    _mm_prefetch::<_MM_HINT_T0>(ahead.cast());
                     // SAFETY: block + 16 <= at + 64 <= count, the length of both slices.
                     let (a, n) = unsafe {
                         let (approx, norms) = (part.approx.as_ptr().add(block), part.norms.as_ptr().add(block));
