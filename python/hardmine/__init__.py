@@ -12,6 +12,8 @@ from typing import Any
 from hardmine._native import __version__
 from hardmine._tables import StringTable
 from hardmine.candidates import REASONS, Candidates, Negatives, Positives, Ranking
+from hardmine.mine import Mined, mine
+from hardmine.retrieve import retrieve
 from hardmine.search import ExactIndex, pair_scores, search
 from hardmine.select import anchor_scores, select
 from hardmine.selection import (
@@ -31,10 +33,7 @@ from hardmine.selection import (
     TopThen,
     Uniform,
     Weighted,
-)  # fmt: skip
-from hardmine.search import ExactIndex, pair_scores, search
-from hardmine.mine import Mined, mine
-from hardmine.retrieve import retrieve
+)
 from hardmine.topk import TopKAccumulator, topk
 
 _LAZY: dict[str, str] = {
@@ -47,22 +46,15 @@ _LAZY: dict[str, str] = {
 
 __all__ = [
     "REASONS",
-    "Candidates",
-    "Collection",
-    "ExactIndex",
-    "Mined",
-    "Negatives",
-    "Positives",
-    "Ranking",
-    "StringTable",
-    "__version__",
     "Absolute",
     "AllOf",
     "Anchored",
     "Candidates",
+    "Collection",
     "ExactIndex",
     "Laplace",
     "MarginPos",
+    "Mined",
     "Negatives",
     "NoCeiling",
     "PercPos",
@@ -83,14 +75,12 @@ __all__ = [
     "anchor_scores",
     "formats",
     "mine",
-    "retrieve",
-    "teachers",
-    "select",
-    "strategies",
     "pair_scores",
+    "retrieve",
     "search",
     "select",
     "strategies",
+    "teachers",
     "topk",
 ]
 
