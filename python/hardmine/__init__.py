@@ -35,6 +35,7 @@ from hardmine.selection import (
     Uniform,
     Weighted,
 )  # fmt: skip
+)
 from hardmine.topk import TopKAccumulator, topk
 
 _LAZY: dict[str, str] = {

@@ -266,10 +266,10 @@ def refuse_anchors(scorer: Scorer) -> None:
 
 def add_anchors(candidates: Candidates, positives: Positives, scorer: Scorer) -> Candidates:
     """The candidates with the column that `Anchored` needs."""
-    import hardmine
+    from hardmine import anchor_scores
 
     assert isinstance(scorer, DenseScorer)  # noqa: S101
-    return hardmine.anchor_scores(candidates, positives, scorer.documents, num_threads=scorer.num_threads)
+    return anchor_scores(candidates, positives, scorer.documents, num_threads=scorer.num_threads)
 
 
 def positives_of(collection: Collection, run: Candidates) -> Positives:
