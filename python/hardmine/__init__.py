@@ -12,9 +12,9 @@ from typing import Any
 from hardmine._native import __version__
 from hardmine._tables import StringTable
 from hardmine.candidates import REASONS, Candidates, Negatives, Positives, Ranking
+from hardmine.draw import AliasTable, draw, sample_uniform
 from hardmine.mine import Mined, mine
 from hardmine.retrieve import retrieve
-from hardmine.draw import AliasTable, draw, sample_uniform
 from hardmine.search import ExactIndex, pair_scores, search
 from hardmine.select import anchor_scores, select
 from hardmine.selection import (
@@ -35,7 +35,6 @@ from hardmine.selection import (
     Uniform,
     Weighted,
 )  # fmt: skip
-)
 from hardmine.topk import TopKAccumulator, topk
 
 _LAZY: dict[str, str] = {
@@ -48,17 +47,8 @@ _LAZY: dict[str, str] = {
 
 __all__ = [
     "REASONS",
-    "AliasTable",
-    "Candidates",
-    "Collection",
-    "ExactIndex",
-    "Mined",
-    "Negatives",
-    "Positives",
-    "Ranking",
-    "StringTable",
-    "__version__",
     "Absolute",
+    "AliasTable",
     "AllOf",
     "Anchored",
     "Candidates",
@@ -85,17 +75,17 @@ __all__ = [
     "Weighted",
     "__version__",
     "anchor_scores",
+    "draw",
     "formats",
     "mine",
     "pair_scores",
     "retrieve",
+    "sample_uniform",
     "search",
     "select",
     "strategies",
     "teachers",
     "topk",
-    "draw",
-    "sample_uniform",
 ]
 
 
