@@ -127,15 +127,14 @@ impl<'a, T: Copy + Default> Matrix<'a, T> {
             // SAFETY: callers below pass rows and columns checked by the assert; no alignment asked for.
             unsafe { self.data.wrapping_offset(offset).cast::<T>().read_unaligned() }
         };
-        if self.row_stride.unsigned_abs() < self.column_stride.unsigned_abs() {
-            for (index, column) in columns.enumerate() {
-                for (out, row) in out[index..].iter_mut().step_by(pitch).zip(rows) {
-                    *out = at(*row, column);
-                }
-            }
-        } else {
+        // Across the rows, some columns at a time: their cache lines then stay close until every row has had its share.
+        let across = self.row_stride.unsigned_abs() < self.column_stride.unsigned_abs();
+        let step = if across { 16 } else { columns.len().max(1) };
+        for start in columns.clone().step_by(step) {
+            let part = start..columns.end.min(start + step);
             for (out, row) in out.chunks_mut(pitch).zip(rows) {
-                for (out, column) in out.iter_mut().zip(columns.clone()) {
+                let out = &mut out[start - columns.start..][..part.len()];
+                for (out, column) in out.iter_mut().zip(part.clone()) {
                     *out = at(*row, column);
                 }
             }

@@ -91,7 +91,9 @@ fn kernels_agree<T: Scan>(values: &[T], least: f32, case: &Case) {
         let mut hits = Vec::new();
         let counts = T::hits(isa, values, &bounds, &mut hits);
         let mut masks = vec![0u64; values.len().div_ceil(BLOCK)];
-        hits.iter().for_each(|hit| masks[hit.block as usize] = hit.mask);
+        for hit in &hits {
+            masks[hit.block as usize] = hit.mask;
+        }
         for (at, &value) in values.iter().enumerate() {
             let reaches = value.to_f64() >= f64::from(least) && !above(value);
             let wanted = value.is_nan() || reaches;
@@ -107,7 +109,7 @@ fn kernels_agree<T: Scan>(values: &[T], least: f32, case: &Case) {
             maxima.retain(|max| !max.is_nan());
             maxima.sort_unstable_by_key(|max| std::cmp::Reverse(max.key()));
             let mut admissible: Vec<T> =
-                values.iter().copied().filter(|value| !value.is_nan() && !(cap.is_some() && above(*value))).collect();
+                values.iter().copied().filter(|value| !value.is_nan() && (cap.is_none() || !above(*value))).collect();
             admissible.sort_unstable_by_key(|value| std::cmp::Reverse(value.key()));
             // Groups are disjoint, so the i-th largest maximum is never above the i-th largest score.
             for (index, max) in maxima.iter().enumerate() {
