@@ -105,7 +105,7 @@ fn pick_256(log_weights: &[f64], n: usize, scratch: &mut Scratch, out: &mut Vec<
 fn pick_body<L: Gather>(log_weights: &[f64], n: usize, scratch: &mut Scratch, out: &mut Vec<u32>) {
     let Scratch { bits, rough, contenders, .. } = scratch;
     if log_weights.len() / n >= WORTHWHILE && rough.fill(bits, log_weights) && rough.contenders::<L>(n, contenders) {
-        let settled = match contenders.positions.len() {
+        let settled = match contenders.positions().len() {
             0..=16 => contenders.settle::<16>(n, out),
             17..=32 => contenders.settle::<32>(n, out),
             _ => false,
@@ -115,17 +115,16 @@ fn pick_body<L: Gather>(log_weights: &[f64], n: usize, scratch: &mut Scratch, ou
         }
     } else {
         let eligible = log_weights.iter().zip(0..).filter(|(weight, _)| **weight > f64::NEG_INFINITY);
-        contenders.positions.clear();
-        contenders.positions.extend(eligible.map(|(_, position)| position));
-        if contenders.positions.len() <= n {
-            out.extend_from_slice(&contenders.positions);
+        contenders.replace(eligible.map(|(_, position)| position));
+        if contenders.positions().len() <= n {
+            out.extend_from_slice(contenders.positions());
             return;
         }
     }
     exact_keys(log_weights, scratch);
     let Scratch { contenders, keys, pairs, .. } = scratch;
     pairs.clear();
-    pairs.extend(keys.iter().zip(&contenders.positions).map(|(&key, &position)| descending(key, position)));
+    pairs.extend(keys.iter().zip(contenders.positions()).map(|(&key, &position)| descending(key, position)));
     keep_smallest(pairs, n);
     out.extend(pairs.iter().map(|&(_, position)| position));
     out.sort_unstable();
@@ -136,7 +135,7 @@ fn pick_body<L: Gather>(log_weights: &[f64], n: usize, scratch: &mut Scratch, ou
 #[allow(clippy::inline_always)]
 fn exact_keys(log_weights: &[f64], scratch: &mut Scratch) {
     let Scratch { bits, contenders, keys, some_bits, .. } = scratch;
-    let positions = contenders.positions.iter().map(|&position| position as usize);
+    let positions = contenders.positions().iter().map(|&position| position as usize);
     keys.clear();
     keys.extend(positions.clone().map(|position| log_weights[position]));
     some_bits.clear();

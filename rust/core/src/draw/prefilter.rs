@@ -124,17 +124,17 @@ impl Rough {
         let least = threshold - error(threshold);
         let cut = (least - error(least) - KEY_BOUND * (least.abs() + 1.0)) as f32;
         let cut = ordered(cut.next_down());
-        let Contenders { positions, keys } = contenders;
-        positions.resize(self.keys.len() + LANES, 0);
-        keys.resize(self.keys.len() + LANES, 0);
-        let mut found = 0;
+        let Contenders { positions, keys, found } = contenders;
+        if positions.len() < self.keys.len() + LANES {
+            positions.resize(self.keys.len() + LANES, 0);
+            keys.resize(self.keys.len() + LANES, 0);
+        }
+        *found = 0;
         for (first, chunk) in (0u32..).step_by(LANES).zip(self.keys.as_chunks().0) {
             // SAFETY: the level of this code was chosen among those that the machine has; there is room for a chunk more
             // than there are positions.
-            found += unsafe { G::gather(chunk, cut, first, &mut positions[found..], &mut keys[found..]) };
+            *found += unsafe { G::gather(chunk, cut, first, &mut positions[*found..], &mut keys[*found..]) };
         }
-        positions.truncate(found);
-        keys.truncate(found);
         true
     }
 
@@ -201,18 +201,32 @@ impl Rough {
 /// Positions that can be among the n largest, ascending, and their approximate keys.
 #[derive(Debug, Clone, Default)]
 pub(super) struct Contenders {
-    pub(super) positions: Vec<u32>,
+    positions: Vec<u32>,
     keys: Vec<i32>,
+    /// How many there are; what lies behind them in the two vectors is left over.
+    found: usize,
 }
 
 impl Contenders {
+    pub(super) fn positions(&self) -> &[u32] {
+        &self.positions[..self.found]
+    }
+
+    /// Lets all of `positions` contend.
+    pub(super) fn replace(&mut self, positions: impl Iterator<Item = u32>) {
+        self.positions.clear();
+        self.positions.extend(positions);
+        self.keys.resize(self.positions.len(), 0);
+        self.found = self.positions.len();
+    }
+
     /// Writes the positions of the `n` largest if the approximate keys (at most L) tell them already: where the n-th and
     /// the next lie further apart than both errors. That is nearly always so.
     #[inline(always)]
     #[allow(clippy::inline_always)]
     pub(super) fn settle<const L: usize>(&self, n: usize, out: &mut Vec<u32>) -> bool {
         let mut keys = [NEVER; L];
-        for (key, &own) in keys.iter_mut().zip(&self.keys) {
+        for (key, &own) in keys.iter_mut().zip(&self.keys[..self.found]) {
             *key = own;
         }
         let before = count_before(&keys);
@@ -223,7 +237,7 @@ impl Contenders {
         }
         let settled = next == NEVER || float(last) - error(float(last)) > float(next) + error(float(next));
         if settled {
-            let taken = self.positions.iter().zip(&before).filter(|(_, before)| (**before as usize) < n);
+            let taken = self.positions().iter().zip(&before).filter(|(_, before)| (**before as usize) < n);
             out.extend(taken.map(|(&position, _)| position));
         }
         settled
