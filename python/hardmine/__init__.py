@@ -12,9 +12,10 @@ from typing import Any
 from hardmine._native import __version__
 from hardmine._tables import StringTable
 from hardmine.candidates import REASONS, Candidates, Negatives, Positives, Ranking
-from hardmine.mine import Mined, mine
-from hardmine.retrieve import retrieve
 from hardmine.draw import AliasTable, draw, sample_uniform
+from hardmine.mine import Mined, mine
+from hardmine.mine_scores import mine_scores
+from hardmine.retrieve import retrieve
 from hardmine.search import ExactIndex, pair_scores, search
 from hardmine.select import anchor_scores, select
 from hardmine.selection import (
@@ -34,7 +35,6 @@ from hardmine.selection import (
     TopThen,
     Uniform,
     Weighted,
-)  # fmt: skip
 )
 from hardmine.topk import TopKAccumulator, topk
 
@@ -48,17 +48,8 @@ _LAZY: dict[str, str] = {
 
 __all__ = [
     "REASONS",
-    "AliasTable",
-    "Candidates",
-    "Collection",
-    "ExactIndex",
-    "Mined",
-    "Negatives",
-    "Positives",
-    "Ranking",
-    "StringTable",
-    "__version__",
     "Absolute",
+    "AliasTable",
     "AllOf",
     "Anchored",
     "Candidates",
@@ -85,17 +76,18 @@ __all__ = [
     "Weighted",
     "__version__",
     "anchor_scores",
+    "draw",
     "formats",
     "mine",
+    "mine_scores",
     "pair_scores",
     "retrieve",
+    "sample_uniform",
     "search",
     "select",
     "strategies",
     "teachers",
     "topk",
-    "draw",
-    "sample_uniform",
 ]
 
 
