@@ -18,6 +18,7 @@ type CsrArrays<'py> = (PyReadonlyArray1<'py, i64>, PyReadonlyArray1<'py, i64>);
 /// Adds this file's functions to the module.
 pub fn register(module: &Bound<'_, PyModule>) -> PyResult<()> {
     module.add_function(wrap_pyfunction!(draw_rows, module)?)?;
+    module.add_function(wrap_pyfunction!(gumbel_noise, module)?)?;
     module.add_function(wrap_pyfunction!(sample_uniform, module)?)?;
     module.add_class::<AliasTable>()
 }
@@ -44,6 +45,24 @@ fn draw_rows<'py>(
         door::run(py, threads, |exec| draw::draw_rows(exec, m, n, noise, keys, replace))
     })?;
     Ok(drawn.into_pyarray(py))
+}
+
+/// The noise that one row of `draw_rows` sees: what its tests compare.
+#[pyfunction]
+fn gumbel_noise<'py>(
+    py: Python<'py>,
+    seed: u64,
+    epoch: u64,
+    row_key: u64,
+    column_keys: KeyArray<'py>,
+) -> PyResult<Bound<'py, PyArray1<f64>>> {
+    let column_keys = slice("column_keys", &column_keys)?;
+    let noise = door::run(py, 1, |exec| {
+        let mut out = vec![0.0; column_keys.len()];
+        Noise::new(seed, epoch, Domain::Draw).gumbel_into(exec.isa(), row_key, column_keys, &mut out);
+        Ok(out)
+    })?;
+    Ok(noise.into_pyarray(py))
 }
 
 /// The arrays behind a [`Request`]: (rows, n, seed, epoch, replace, exclude, `row_keys`).
