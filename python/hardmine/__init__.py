@@ -14,6 +14,7 @@ from hardmine._tables import StringTable
 from hardmine.candidates import REASONS, Candidates, Negatives, Positives, Ranking
 from hardmine.draw import AliasTable, draw, sample_uniform
 from hardmine.mine import Mined, mine
+from hardmine.mine_scores import mine_scores
 from hardmine.retrieve import retrieve
 from hardmine.search import ExactIndex, pair_scores, search
 from hardmine.select import anchor_scores, select
@@ -35,6 +36,7 @@ from hardmine.selection import (
     Uniform,
     Weighted,
 )  # fmt: skip
+)
 from hardmine.topk import TopKAccumulator, topk
 
 _LAZY: dict[str, str] = {
@@ -78,6 +80,7 @@ __all__ = [
     "draw",
     "formats",
     "mine",
+    "mine_scores",
     "pair_scores",
     "retrieve",
     "sample_uniform",

@@ -10,7 +10,7 @@ import numpy.typing as npt
 
 from hardmine import _checks, _native
 from hardmine.candidates import REASONS, Candidates, Negatives, Positives
-from hardmine.selection import Popularity, Selection, TopThen, Weighted
+from hardmine.selection import Popularity, Selection, Weighted
 
 __all__ = ["anchor_scores", "select"]
 
@@ -90,10 +90,8 @@ def select(
     {'positive': 1, 'above_ceiling': 1, 'kept': 2}
     """
     _expect("candidates", candidates, Candidates)
-    fill_from = _documents_to_fill(selection, num_documents)
-    if fill_from is not None:
-        _refuse_unlisted(candidates)
-    return _select(
+    corpus_size = _documents_to_fill(selection, num_documents)
+    chosen = _select(
         candidates,
         positives,
         selection,
@@ -102,9 +100,12 @@ def select(
         document_keys=document_keys,
         document_groups=document_groups,
         exclude=exclude,
-        num_documents=fill_from,
+        num_documents=corpus_size,
         num_threads=_checks.num_threads(num_threads),
     )
+    if selection.on_shortage == "fill":
+        _refuse_unlisted(candidates, chosen)
+    return chosen
 
 
 def _expect(name: str, value: Any, kind: type[Any]) -> None:
@@ -121,8 +122,19 @@ def _documents_to_fill(selection: Selection, num_documents: Any) -> int | None:
     return None
 
 
-def _refuse_unlisted(candidates: Candidates) -> None:
-    pass
+def _refuse_unlisted(candidates: Candidates, chosen: Negatives) -> None:
+    """Filled rows must not get back what the scan removed without saying which documents it was."""
+    if candidates.reasons is None or not chosen.filled.any():
+        return
+    queries = np.unique(chosen.queries[np.repeat(np.arange(len(chosen)), chosen.lengths)[chosen.filled]])
+    for name in ("above_ceiling", "below_floor", "nan"):
+        count = candidates.reasons.get(name)
+        if count is not None and count[queries].any():
+            query = int(queries[count[queries].argmax()])
+            raise ValueError(
+                f"on_shortage: 'fill' could bring back the {int(count[query])} documents that the scan of query {query}"
+                f" removed as {name} without listing them; retrieve without limits, or use 'keep'"
+            )
 
 
 def _select(

@@ -7,7 +7,6 @@ from __future__ import annotations
 
 import hashlib
 import math
-from abc import ABC
 from collections.abc import Mapping
 from dataclasses import dataclass, field, fields
 from typing import Any, ClassVar, TypeAlias, TypeVar
@@ -36,13 +35,13 @@ def _above_zero(name: str, value: Any) -> float:
     return result
 
 
-class _Value(ABC):
+class _Value:
     """A frozen value with a kind name, its parameters as a dictionary, and back."""
 
     kind: ClassVar[str] = ""
 
     def to_dict(self) -> dict[str, Any]:
-        """This value as JSON-able data: its kind and its parameters. An array becomes its length and SHA-256."""
+        """Describe the value as JSON-able data: kind and parameters. An array becomes its length and SHA-256."""
         parts = {f.name: getattr(self, f.name) for f in fields(self) if f.init}  # type: ignore[arg-type]
         return {"kind": self.kind, **{name: _plain(part) for name, part in parts.items()}}
 
@@ -144,6 +143,7 @@ class NoCeiling(Ceiling):
 
     @property
     def needs_positive(self) -> bool:
+        """Whether the score of the query's positive is needed."""
         return False
 
 
@@ -168,6 +168,7 @@ class Absolute(Ceiling):
 
     @property
     def needs_positive(self) -> bool:
+        """Whether the score of the query's positive is needed."""
         return False
 
 
@@ -244,6 +245,7 @@ class Anchored(Ceiling):
 
     @property
     def needs_anchor_scores(self) -> bool:
+        """Whether ``Candidates.anchor_scores`` are needed."""
         return True
 
 
@@ -268,10 +270,12 @@ class AllOf(Ceiling):
 
     @property
     def needs_positive(self) -> bool:
+        """Whether the score of the query's positive is needed."""
         return any(part.needs_positive for part in self.ceilings)
 
     @property
     def needs_anchor_scores(self) -> bool:
+        """Whether ``Candidates.anchor_scores`` are needed."""
         return any(part.needs_anchor_scores for part in self.ceilings)
 
     @classmethod
@@ -318,6 +322,7 @@ class Top(Draw):
 
     @property
     def is_top(self) -> bool:
+        """Whether the choice is the first n, without noise."""
         return True
 
     def _native(self) -> _Law:
@@ -336,7 +341,7 @@ class Uniform(Draw):
 
 @dataclass(frozen=True)
 class Softmax(Draw):
-    """Log-weight ``s / temperature`` (NV-Retriever's sampled top-k, arXiv 2407.15831; the paper states no temperature).
+    """Log-weight ``s / temperature``: NV-Retriever's sampled top-k (arXiv 2407.15831; temperature not stated there).
 
     Parameters
     ----------
@@ -356,10 +361,10 @@ class Softmax(Draw):
 
 @dataclass(frozen=True)
 class SimANS(Draw):
-    """Log-weight ``-a (s - p - b)^2``: ambiguous negatives near the positive's score (arXiv 2210.11773, formula of 3.2).
+    """Log-weight ``-a (s - p - b)^2``: ambiguous negatives near the positive's score (SimANS, arXiv 2210.11773).
 
-    The paper's sign of b: the weight peaks at ``p + b`` (the authors' code peaks at ``p - b``). Its a = 0.5 is meant for
-    raw inner products in the tens. On cosine scores differences are of order 0.1, so a must grow by two orders of
+    The paper's sign of b: the weight peaks at ``p + b`` (the authors' code peaks at ``p - b``). Its a = 0.5 is meant
+    for raw inner products in the tens. On cosine scores differences are of order 0.1, so a must grow by two orders of
     magnitude or more to have an effect: a = 0.5 there is nearly uniform.
 
     Parameters
@@ -383,6 +388,7 @@ class SimANS(Draw):
 
     @property
     def needs_positive(self) -> bool:
+        """Whether the score of the query's positive is needed."""
         return True
 
 
@@ -407,6 +413,7 @@ class Laplace(Draw):
 
     @property
     def needs_positive(self) -> bool:
+        """Whether the score of the query's positive is needed."""
         return True
 
 
@@ -451,7 +458,7 @@ class _WithArray(Draw):
     def __eq__(self, other: object) -> bool:
         if type(other) is not type(self):
             return NotImplemented
-        return self._identity() == other._identity()  # type: ignore[attr-defined]
+        return self._identity() == other._identity()
 
     def __hash__(self) -> int:
         return hash((self.kind, self._identity()))
@@ -544,10 +551,12 @@ class TopThen(Draw):
 
     @property
     def needs_positive(self) -> bool:
+        """Whether the score of the query's positive is needed."""
         return self.draw.needs_positive
 
     @property
     def is_top(self) -> bool:
+        """Whether the choice is the first n, without noise."""
         return self.draw.is_top
 
     @classmethod
@@ -648,7 +657,7 @@ class Selection:
         return Selection(**{**known, **changes})
 
     def to_dict(self) -> dict[str, Any]:
-        """This selection as JSON-able data."""
+        """Describe the selection as JSON-able data."""
         return {f.name: _plain(getattr(self, f.name)) for f in fields(self)}
 
     @classmethod

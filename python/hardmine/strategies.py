@@ -9,7 +9,18 @@ from __future__ import annotations
 from typing import Any
 
 from hardmine.selection import (
-    Absolute, Anchored, Laplace, MarginPos, NoCeiling, PercPos, Selection, SimANS, Softmax, Top, TopThen, Uniform,
+    Absolute,
+    Anchored,
+    Laplace,
+    MarginPos,
+    NoCeiling,
+    PercPos,
+    Selection,
+    SimANS,
+    Softmax,
+    Top,
+    TopThen,
+    Uniform,
 )  # fmt: skip
 
 __all__ = [
@@ -85,7 +96,7 @@ def top_k_perc_pos(n: int = 4, f: float = 0.95, **options: Any) -> Selection:
 
 
 def sampled_top_k(n: int = 4, k: int = 10, temperature: float = 1.0, **options: Any) -> Selection:
-    """n of the k first survivors of PercPos 0.95, by softmax of the score: "Sampled Top-k" of NV-Retriever.
+    """Draw n of the k first survivors of PercPos 0.95, by softmax of the score: "Sampled Top-k" of NV-Retriever.
 
     arXiv 2407.15831; k = 10 is the paper's best for n = 4, the temperature is not stated there.
 
@@ -101,9 +112,9 @@ def sampled_top_k(n: int = 4, k: int = 10, temperature: float = 1.0, **options: 
 
 
 def top1_sampled_top_k(n: int = 4, k: int = 10, temperature: float = 1.0, **options: Any) -> Selection:
-    """The first survivor of PercPos 0.95 for certain, n - 1 of the next k - 1 by softmax: NV-Retriever's best by a hair.
+    """Take the first survivor of PercPos 0.95 and draw n - 1 of the next k - 1: "Top-1 + sampled Top-k".
 
-    arXiv 2407.15831, "Top-1 + sampled Top-k".
+    NV-Retriever (arXiv 2407.15831): its best variant, by a hair; the draw is a softmax of the score.
 
     Examples
     --------
@@ -117,7 +128,7 @@ def top1_sampled_top_k(n: int = 4, k: int = 10, temperature: float = 1.0, **opti
 
 
 def sim_ans(n: int = 15, a: float = 0.5, b: float = 0.0, depth: int = 100, **options: Any) -> Selection:
-    """n of the first 100 candidates near the positive's score: SimANS (arXiv 2210.11773, section 3.2; 1:15 and k = 100).
+    """Draw n of the first 100 candidates near the positive's score: SimANS (arXiv 2210.11773; 1:15, k = 100).
 
     a = 0.5 is meant for raw inner products; cosine scores need a far larger a (see `SimANS`).
 
@@ -131,7 +142,7 @@ def sim_ans(n: int = 15, a: float = 0.5, b: float = 0.0, depth: int = 100, **opt
 
 
 def laplace(n: int = 15, tau: float = 3.0, depth: int = 200, **options: Any) -> Selection:
-    """n of the first 200 candidates by ``exp(-tau |s - p|)``: the weight of SimANS' MS MARCO passage code (tau = 3).
+    """Draw n of the first 200 candidates by ``exp(-tau |s - p|)``: the weight of SimANS' MS MARCO passage code.
 
     Found in the authors' repository, not in the paper (arXiv 2210.11773).
 
@@ -145,9 +156,10 @@ def laplace(n: int = 15, tau: float = 3.0, depth: int = 200, **options: Any) -> 
 
 
 def static_hard(n: int = 1, depth: int = 200, **options: Any) -> Selection:
-    """n uniform draws from the top 200 without the positives: STAR's static hard negatives (arXiv 2104.08051), ANCE's too.
+    """Draw n uniformly from the top 200 without the positives: STAR's static hard negatives (arXiv 2104.08051).
 
-    STAR's code takes one per step from the 200 that a warm-up model retrieves; ANCE (arXiv 2007.00808) refreshes them.
+    STAR's code takes one per step from the 200 that a warm-up model retrieves; ANCE (arXiv 2007.00808) draws likewise
+    from lists that it refreshes.
 
     Examples
     --------

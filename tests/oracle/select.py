@@ -1,0 +1,236 @@
+"""Selection, slow and plain: one candidate after another, every test in words, everything counted."""
+
+from __future__ import annotations
+
+import math
+
+import numpy as np
+
+import hardmine as hm
+from hardmine.candidates import REASONS
+from tests.oracle import draw as noise
+
+
+class Short(Exception):  # noqa: N818
+    """A row ran short under on_shortage="error"."""
+
+
+def bound(ceiling, p):
+    """The bound on the score (for Anchored: on score + weight c), in float64."""
+    match ceiling:
+        case hm.Absolute(t=t):
+            return t
+        case hm.MarginPos(m=m):
+            return p - m
+        case hm.PercPos(f=f):
+            return p - abs(p) * (1.0 - f)
+        case hm.Anchored(f=f):
+            return p + (f - 1.0) * abs(p)
+
+
+def parts(ceiling):
+    if isinstance(ceiling, hm.AllOf):
+        return [part for inner in ceiling.ceilings for part in parts(inner)]
+    return [] if isinstance(ceiling, hm.NoCeiling) else [ceiling]
+
+
+def is_above(ceiling, score, anchor, p):
+    for part in parts(ceiling):
+        if isinstance(part, hm.Anchored):
+            if float(score) + part.weight * float(anchor) > bound(part, p):
+                return True
+        elif score > np.float32(bound(part, p)):
+            return True
+    return False
+
+
+def aggregate(scores, how):
+    values = [float(score) for score in scores]
+    if not values:
+        return math.nan
+    if how == "min":
+        return min(values)
+    if how == "max":
+        return max(values)
+    total = values[0]
+    for value in values[1:]:
+        total += value
+    return total / len(values)
+
+
+def ln_any(x):
+    if x == 0:
+        return -math.inf
+    return float(noise.ln(np.array([float(x)]))[0])
+
+
+def log_weight(draw, *, score, p, rank, document, position):
+    s = float(score)
+    match draw:
+        case hm.Uniform():
+            return 0.0
+        case hm.Softmax(temperature=t):
+            return s / t
+        case hm.SimANS(a=a, b=b):
+            distance = s - p - b
+            return -a * (distance * distance) if a else 0.0
+        case hm.Laplace(tau=tau):
+            return -tau * abs(s - p) if tau else 0.0
+        case hm.RankPower(alpha=alpha):
+            return -alpha * ln_any(rank)
+        case hm.Popularity(counts=counts, alpha=alpha):
+            return alpha * ln_any(counts[document]) if counts[document] else -math.inf
+        case hm.Weighted(log_weights=weights):
+            return float(weights[position])
+
+
+def choose(draw, survivors, n, *, p, seed, epoch, query_key, document_keys):
+    """Positions of the chosen among the survivors, in order. Survivors: (position, document, score, rank)."""
+    if isinstance(draw, hm.Top):
+        return list(range(len(survivors)))[:n]
+    if isinstance(draw, hm.TopThen):
+        top = list(range(len(survivors)))[: min(n, draw.n_top)]
+        rest = survivors[len(top) :]
+        chosen = choose(
+            draw.draw, rest, n - len(top), p=p, seed=seed, epoch=epoch, query_key=query_key, document_keys=document_keys
+        )
+        return top + [len(top) + index for index in chosen]
+    if not survivors or not n:
+        return []
+    documents = [document for _, document, _, _ in survivors]
+    keys = documents if document_keys is None else [int(document_keys[document]) for document in documents]
+    gumbel = noise.noise(seed, epoch, query_key, np.array(keys, np.uint64), noise.SELECT)
+    weights = [
+        log_weight(draw, score=score, p=p, rank=rank, document=document, position=position)
+        for position, document, score, rank in survivors
+    ]
+    return sorted(noise.largest(np.array(weights) + gumbel, n))
+
+
+def fill(found, excluded, listed, documents, count, *, seed, epoch, query_key):
+    """Floyd's sampling over the documents that are left."""
+    left = [document for document in range(documents) if document not in excluded and document not in listed]
+    count = min(count, len(left))
+    key = noise.stream_key(seed, epoch, noise.FILL)
+    drawn = set()
+    for step, last in enumerate(range(len(left) - count, len(left))):
+        word = int(noise.bits(key, query_key, np.array([step], np.uint64))[0])
+        pick = word * (last + 1) >> 64
+        drawn.add(last if pick in drawn else pick)
+    return found + [(left[index], math.nan, 0) for index in sorted(drawn)]
+
+
+def select(
+    candidates,
+    positives,
+    selection,
+    *,
+    epoch=0,
+    query_keys=None,
+    document_keys=None,
+    document_groups=None,
+    exclude=None,
+    num_documents=None,
+    lists_by_pair=False,
+):
+    """(rows, dropped queries); a row is a dict of what Negatives hold."""
+    rows, dropped = [], []
+    pairs = [(query, None) for query in range(len(positives))]
+    if selection.positive_agg == "each":
+        pairs = [(int(query), i) for i, query in enumerate(positives.query_of_each)]
+    for row, (query, pair) in enumerate(pairs):
+        known = {int(document) for document in positives[query]}
+        named = set() if exclude is None else {int(document) for document in exclude[query]}
+        twins = set()
+        if document_groups is not None:
+            groups = {document_groups[document] for document in known}
+            twins = {document for document, group in enumerate(document_groups) if group in groups}
+        span = slice(positives.offsets[query], positives.offsets[query + 1])
+        p = math.nan
+        if positives.scores is not None:
+            p = float(positives.scores[pair]) if pair is not None else aggregate(
+                positives.scores[span], selection.positive_agg
+            )  # fmt: skip
+        which = row if lists_by_pair else query
+        start, end = candidates.offsets[which : which + 2]
+        reasons = dict.fromkeys(REASONS, 0)
+        for name, counts in (candidates.reasons or {}).items():
+            reasons[name] += int(counts[which])
+        survivors, removed = [], 0
+        for index, position in enumerate(range(start, end)):
+            document, score = int(candidates.ids[position]), candidates.scores[position]
+            anchor = math.nan if candidates.anchor_scores is None else candidates.anchor_scores[position]
+            place = (index if candidates.ranks is None else int(candidates.ranks[position]) - 1) - removed
+            raw = selection.range_on == "raw"
+            if document in known:
+                reasons["positive"] += 1
+                removed += 1
+            elif document in named:
+                reasons["excluded"] += 1
+                removed += 1
+            elif document in twins:
+                reasons["duplicate_text"] += 1
+                removed += 1
+            elif raw and not _inside(place, selection):
+                reasons["outside_window"] += 1
+            elif is_above(selection.ceiling, score, anchor, p):
+                reasons["above_ceiling"] += 1
+            elif selection.floor is not None and score < np.float32(selection.floor):
+                reasons["below_floor"] += 1
+            else:
+                survivors.append((position, document, score, place + 1))
+        if selection.range_on == "filtered":
+            inside = [s for i, s in enumerate(survivors) if _inside(i, selection)]
+            reasons["outside_window"] += len(survivors) - len(inside)
+            survivors = inside
+        n = selection.num_negatives
+        query_key = query if query_keys is None else int(query_keys[query]) % 2**64
+        chosen = choose(
+            selection.draw, survivors, n, p=p, seed=selection.seed, epoch=epoch, query_key=query_key,
+            document_keys=document_keys,
+        )  # fmt: skip
+        found = [(survivors[i][1], survivors[i][2], survivors[i][3]) for i in chosen]
+        reasons["kept"] = len(found)
+        reasons["not_drawn"] = len(survivors) - len(found)
+        if len(found) < n:
+            if selection.on_shortage == "drop":
+                dropped.append(query)
+                continue
+            if selection.on_shortage == "error":
+                raise Short(f"query {query} has {len(found)}")
+            if selection.on_shortage == "fill":
+                listed = {int(document) for document in candidates.ids[start:end]}
+                found = fill(
+                    found, known | named | twins, listed, num_documents, n - len(found), seed=selection.seed,
+                    epoch=epoch, query_key=query_key,
+                )  # fmt: skip
+        rows.append(
+            {
+                "query": query,
+                "positive": -1 if pair is None else int(positives.ids[pair]),
+                "p": p,
+                "found": found,
+                "reasons": reasons,
+            }
+        )
+    return rows, dropped
+
+
+def _inside(place, selection):
+    return place >= selection.range_min and (selection.range_max is None or place < selection.range_max)
+
+
+def anchor_scores(candidates, positives, embeddings):
+    """Centred cosines in plain float64."""
+    centred = np.asarray(embeddings, np.float64) - np.asarray(embeddings, np.float64).mean(0)
+    norms = np.sqrt((centred**2).sum(1))
+    out = []
+    for query in range(len(candidates)):
+        for document in candidates[query].ids:
+            best = None
+            for positive in positives[query]:
+                product = norms[document] * norms[positive]
+                c = 0.0 if product == 0 else float(centred[document] @ centred[positive]) / product
+                best = c if best is None else max(best, c)
+            out.append(0.0 if best is None else best)
+    return np.array(out)
