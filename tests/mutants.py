@@ -29,7 +29,127 @@ class Mutant(NamedTuple):
     tests: str
 
 
-MUTANTS: list[Mutant] = []
+MUTANTS: list[Mutant] = [
+    Mutant(
+        "search-bound-halved",
+        "rust/core/src/search/bound.rs",
+        "let relative = (gamma * (1.0 + 4.0 * U)",
+        "let relative = (gamma * 0.5",
+        "tests/test_search.py",
+    ),
+    Mutant(
+        "search-bound-without-underflow",
+        "rust/core/src/search/bound.rs",
+        "let slack = norm * inputs + (8.0 * self.dimension + 32.0) * TINY;",
+        "let slack = 0.0 * inputs;",
+        "tests/test_search.py",
+    ),
+    Mutant(
+        "search-overflow-believed",
+        "rust/core/src/search/bound.rs",
+        "!(self.norm(query_norm) * f64::from(largest) < f64::from(f32::MAX) / 4.0)",
+        "self.norm(query_norm) * f64::from(largest) < -1.0",
+        "tests/test_search.py",
+    ),
+    Mutant(
+        "search-ties-with-threshold-dropped",
+        "rust/core/src/search/filter.rs",
+        "let mut listed = _mm512_mask_cmp_ps_mask::<_CMP_NLT_UQ>(lanes, high, theta);",
+        "let mut listed = _mm512_mask_cmp_ps_mask::<_CMP_GT_OQ>(lanes, _mm512_sub_ps(high, e), theta);",
+        "tests/test_search.py",
+    ),
+    Mutant(
+        "search-seed-one-too-high",
+        "rust/core/src/search/filter.rs",
+        "keys.select_nth_unstable(groups - k)",
+        "keys.select_nth_unstable((groups - k + 1).min(groups - 1))",
+        "tests/test_search.py",
+    ),
+    Mutant(
+        "search-theta-one-too-high",
+        "rust/core/src/search/row.rs",
+        "let place = keys.len() - wanted.k;",
+        "let place = (keys.len() - wanted.k + 1).min(keys.len() - 1);",
+        "tests/test_search.py",
+    ),
+    Mutant(
+        "search-ties-to-the-higher-id",
+        "rust/core/src/search/row.rs",
+        "(Reverse(entry.low.key()), entry.id)",
+        "(Reverse(entry.low.key()), Reverse(entry.id))",
+        "tests/test_search.py",
+    ),
+    Mutant(
+        "search-floor-tally-inclusive",
+        "rust/core/src/search/row.rs",
+        "tally.below_floor += i64::from(score < wanted.floor",
+        "tally.below_floor += i64::from(score <= wanted.floor",
+        "tests/test_search.py",
+    ),
+    Mutant(
+        "search-doubtful-side-forgotten",
+        "rust/core/src/search/row.rs",
+        "} else if !(entry.high < self.theta) || wanted.unsure(&entry) {",
+        "} else if !(entry.high < self.theta) {",
+        "tests/test_search.py",
+    ),
+    Mutant(
+        "search-exclusion-skipped",
+        "rust/core/src/search/scan.rs",
+        "start = stop + 1;",
+        "start = stop;",
+        "tests/test_search.py",
+    ),
+    Mutant(
+        "search-cosine-of-zero",
+        "rust/core/src/search/exact.rs",
+        "Similarity::Cosine => 0.0,",
+        "Similarity::Cosine => 1.0,",
+        "tests/test_search.py",
+    ),
+    Mutant(
+        "search-cosine-rounded-twice",
+        "rust/core/src/search/exact.rs",
+        "(dot / (query_norm * document_norm)) as f32",
+        "(dot as f32) / ((query_norm * document_norm) as f32)",
+        "tests/test_search.py",
+    ),
+    Mutant(
+        "search-tail-in-other-lanes",
+        "rust/core/src/search/exact.rs",
+        "a_tail.iter().zip(b_tail).enumerate()",
+        "a_tail.iter().zip(b_tail).rev().enumerate()",
+        "tests/test_search.py",
+    ),
+    Mutant(
+        "search-infinity-accepted",
+        "rust/core/src/search/exact.rs",
+        "if !out.is_finite() {",
+        "if out.is_nan() {",
+        "tests/test_search.py",
+    ),
+    Mutant(
+        "search-panel-limits-misplaced",
+        "python/hardmine/_tiles.py",
+        "offsets[start : stop + 1] - first",
+        "offsets[start : stop + 1] * 0",
+        "tests/test_search.py",
+    ),
+    Mutant(
+        "search-memory-ignored",
+        "python/hardmine/_tiles.py",
+        "while tile_bytes() > free // 2 and",
+        "while tile_bytes() > free * 50 and",
+        "tests/test_search.py",
+    ),
+    Mutant(
+        "search-device-drops-ties",
+        "python/hardmine/_device.py",
+        "listed = ~(high < theta) | unsure",
+        "listed = (low > theta) | unsure",
+        "tests/test_search.py",
+    ),
+]
 
 
 def build(tree: Path) -> None:

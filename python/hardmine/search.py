@@ -61,7 +61,8 @@ def search(
         Threads of the filter. Default: ``HARDMINE_NUM_THREADS``, else every processor. The matrix product runs on
         NumPy's BLAS, which takes its own number from its own variable (such as ``OPENBLAS_NUM_THREADS``).
     progress : callable or bool, optional
-        Called as ``progress(pairs_done, pairs_total)`` after every tile; True shows a bar where tqdm is installed.
+        Called as ``progress(pairs_done, pairs_total)`` after every tile; True shows progress on
+        standard error (a bar where tqdm is installed).
 
     Returns
     -------
@@ -202,9 +203,9 @@ class ExactIndex:
         )
         _native.check_limits(limits, len(array), len(self))
         rows = _tiles.Rows(array, kind, _native.row_norms("queries", (array, kind), threads))
-        with _reporter(progress) as report:
+        with _reporter(progress, len(array) * len(self)) as report:
             if device is not None and str(device) != "cpu":
-                from hardmine._torch_search import scan as scan_on_device
+                from hardmine._device import scan as scan_on_device
 
                 documents = self._array if self._tensor is None else self._tensor
                 found = scan_on_device(
@@ -342,21 +343,20 @@ def _device_tensor(name: str, value: Any) -> Any:
 
 
 @contextlib.contextmanager
-def _reporter(progress: Any) -> Iterator[Callable[[int, int], object] | None]:
+def _reporter(progress: Any, pairs: int) -> Iterator[Callable[[int, int], object] | None]:
     """What to call after every tile."""
     if progress is None or progress is False:
         yield None
     elif progress is True:
-        try:
-            from tqdm.auto import tqdm
-        except ImportError:
-            yield None
-            return
-        with tqdm(desc="search", unit="pair", unit_scale=True) as bar:
+        from hardmine._progress import Progress
 
-            def report(done: int, total: int) -> None:
-                bar.total = total
-                bar.update(done - bar.n)
+        with Progress("search", pairs, enabled=True) as bar:
+            before = 0
+
+            def report(done: int, _total: int) -> None:
+                nonlocal before
+                bar.update(done - before)
+                before = done
 
             yield report
     elif callable(progress):
