@@ -70,21 +70,49 @@ def test_identical_ids(tmp_path):
 BAD_BEIR = {
     "corpus json": ("corpus.jsonl", '{"_id": "d1", "text": \n', r"corpus.jsonl, line 1: .* expected one JSON object"),
     "corpus list": ("corpus.jsonl", "[1]\n", r"corpus.jsonl, line 1: a list .* expected one JSON object per line"),
-    "corpus no text": ("corpus.jsonl", '{"_id": "d1"}\n', r"line 1, field 'text': missing; found _id, expected a string"),
-    "corpus text type": ("corpus.jsonl", '{"_id": "d1", "text": 3}\n', r"line 1, field 'text': a number \(3\), expected"),
+    "corpus no text": (
+        "corpus.jsonl",
+        '{"_id": "d1"}\n',
+        r"line 1, field 'text': missing; found _id, expected a string",
+    ),
+    "corpus text type": (
+        "corpus.jsonl",
+        '{"_id": "d1", "text": 3}\n',
+        r"line 1, field 'text': a number \(3\), expected",
+    ),
     "corpus text null": ("corpus.jsonl", '{"_id": "d1", "text": null}\n', r"field 'text': null, expected a string"),
     "corpus title type": ("corpus.jsonl", '{"_id": "d1", "title": [], "text": ""}\n', r"field 'title': a list"),
     "corpus id": ("corpus.jsonl", '{"_id": true, "text": ""}\n', r"field '_id': a boolean \(True\), expected a string"),
     "corpus twice": ("corpus.jsonl", '{"_id": "d1", "text": ""}\n' * 2, r"line 2: document id 'd1' occurs twice"),
-    "corpus surrogate": ("corpus.jsonl", '{"_id": "d1", "text": "\\ud800"}\n', r"field 'text': half of a surrogate pair"),
+    "corpus surrogate": (
+        "corpus.jsonl",
+        '{"_id": "d1", "text": "\\ud800"}\n',
+        r"field 'text': half of a surrogate pair",
+    ),
     "corpus deep": ("corpus.jsonl", "[" * 100_000 + "\n", r"corpus.jsonl, line 1: "),
     "corpus empty": ("corpus.jsonl", "", r"corpus.jsonl: no documents, expected at least one"),
-    "queries twice": ("queries.jsonl", '{"_id": "q1", "text": ""}\n' * 2, r"queries.jsonl, line 2: query id 'q1' occurs"),
-    "qrels columns": ("qrels/train.tsv", "a\tb\tc\nq1\td1\n", r"train.tsv, line 2: 2 columns .* expected three columns"),
+    "queries twice": (
+        "queries.jsonl",
+        '{"_id": "q1", "text": ""}\n' * 2,
+        r"queries.jsonl, line 2: query id 'q1' occurs",
+    ),
+    "qrels columns": (
+        "qrels/train.tsv",
+        "a\tb\tc\nq1\td1\n",
+        r"train.tsv, line 2: 2 columns .* expected three columns",
+    ),
     "qrels header": ("qrels/train.tsv", "q1\td1\t1\n", r"train.tsv, line 1: no header .* expected the line query-id"),
     "qrels score": ("qrels/train.tsv", "a\tb\tc\nq1\td1\thigh\n", r"line 2, field 'score': 'high', expected a finite"),
-    "qrels nan": ("qrels/train.tsv", "a\tb\tc\nq1\td1\tnan\n", r"line 2, field 'score': 'nan', expected a finite number"),
-    "qrels document": ("qrels/train.tsv", "a\tb\tc\nq1\td9\t1\n", r"line 2, field 'corpus-id': 'd9', expected an id of c"),
+    "qrels nan": (
+        "qrels/train.tsv",
+        "a\tb\tc\nq1\td1\tnan\n",
+        r"line 2, field 'score': 'nan', expected a finite number",
+    ),
+    "qrels document": (
+        "qrels/train.tsv",
+        "a\tb\tc\nq1\td9\t1\n",
+        r"line 2, field 'corpus-id': 'd9', expected an id of c",
+    ),
     "qrels query": ("qrels/train.tsv", "a\tb\tc\nq9\td1\t1\n", r"line 2, field 'query-id': 'q9', expected an id of q"),
     "qrels none": ("qrels/train.tsv", "a\tb\tc\nq1\td1\t0\n", r"train.tsv: no judgement with a score above 0"),
     "qrels empty": ("qrels/train.tsv", "", r"train.tsv: no judgement with a score above 0, expected at least one"),
@@ -176,7 +204,11 @@ def test_pairs_with_a_corpus(tmp_path, suffix):
         pq.write_table(pa.Table.from_pylist(rows), corpus)
     pairs = write_jsonl(
         tmp_path / "pairs.jsonl",
-        [{"query": "1", "positive": "T A"}, {"query": "2", "positive": "new"}, {"query": "3", "positive_ids": ["y", "x"]}],
+        [
+            {"query": "1", "positive": "T A"},
+            {"query": "2", "positive": "new"},
+            {"query": "3", "positive_ids": ["y", "x"]},
+        ],
     )
     collection = hm.Collection.read(pairs, corpus=corpus)
     assert collection.documents["id"].to_pylist() == ["x", "y", "positive-2"]
@@ -206,7 +238,9 @@ def test_malformed_pairs(tmp_path, rows, message):
 def test_malformed_corpus(tmp_path):
     pairs = write_jsonl(tmp_path / "pairs.jsonl", [{"query": "a", "positive_id": "z"}])
     corpus = write_jsonl(tmp_path / "corpus.jsonl", [{"id": "x", "text": "A"}])
-    with pytest.raises(FormatError, match=r"pairs.jsonl, line 1, field 'positive_id': 'z', expected an id of corpus.jsonl"):
+    with pytest.raises(
+        FormatError, match=r"pairs.jsonl, line 1, field 'positive_id': 'z', expected an id of corpus.jsonl"
+    ):
         hm.Collection.read(pairs, corpus=corpus)
     with pytest.raises(FormatError, match=r"empty.jsonl: no documents, expected at least one"):
         hm.Collection.read(pairs, corpus=write_jsonl(tmp_path / "empty.jsonl", []))
@@ -224,7 +258,9 @@ def test_malformed_parquet(tmp_path):
     with pytest.raises(FormatError, match=r"pairs.parquet: unreadable after row 0 .* expected a parquet file"):
         hm.Collection.read(path)
     pq.write_table(pa.table({"query": ["a"], "positive": [3.5]}), path)
-    with pytest.raises(FormatError, match=r"pairs.parquet, row 1, field 'positive': a number \(3.5\), expected a string"):
+    with pytest.raises(
+        FormatError, match=r"pairs.parquet, row 1, field 'positive': a number \(3.5\), expected a string"
+    ):
         hm.Collection.read(path)
     pq.write_table(pa.table({"query": ["a" * 50_000], "positive": ["b"]}), path, compression="none")
     path.write_bytes(path.read_bytes()[:-40])
