@@ -216,13 +216,13 @@ def test_pairs_with_a_corpus(tmp_path, suffix):
 
 
 BAD_PAIRS = {
-    "no query": ([{"text": "a", "positive": "b"}], r"line 1, field 'query': missing; found text, positive, expected a str"),
-    "no positive": ([{"query": "a"}], r"line 1, field 'positive': missing; found query, expected a string under this n"),
+    "no query": ([{"text": "a", "positive": "b"}], r"line 1, field 'query': missing; found text, positive, expected a"),
+    "no positive": ([{"query": "a"}], r"line 1, field 'positive': missing; found query, expected a string under this"),
     "null positive": ([{"query": "a", "positive": None}], r"line 1, field 'positive': null, expected a string"),
     "empty list": ([{"query": "a", "positive": []}], r"line 1, field 'positive': .* expected"),
-    "number": ([{"query": "a", "positive": "b"}, {"query": 3, "positive": "b"}], r"line 2, field 'query': a number \(3\)"),
-    "list item": ([{"query": "a", "positive": ["b", 4]}], r"field 'positive': a number \(4\), expected a string or a list"),
-    "id without corpus": ([{"query": "a", "positive_id": "7"}], r"field 'positive_id': ids of documents, expected a corp"),
+    "number": ([{"query": "a", "positive": "b"}, {"query": 3, "positive": "b"}], r"line 2, field 'query': a number \("),
+    "list item": ([{"query": "a", "positive": ["b", 4]}], r"field 'positive': a number \(4\), expected a string or a"),
+    "id without corpus": ([{"query": "a", "positive_id": "7"}], r"field 'positive_id': ids of documents, expected a c"),
     "query id": ([{"id": 1, "query": "a", "positive": "b"}, {"id": 1, "query": "c", "positive": "b"}],
                  r"line 2: query id '1' has another text in an earlier row, expected one text per query id"),
     "none": ([], r"pairs.jsonl: no rows, expected at least one \(query, positive\)"),
@@ -301,7 +301,7 @@ def test_tables_are_checked():
         hm.Collection([], documents, positives)
 
 
-@given(st.lists(st.text(alphabet=" \t\u00a0aAßﬁfíéÉ①1ſs\n\x1c", max_size=4), min_size=1, max_size=12))
+@given(st.lists(st.text(alphabet=" \t\u00a0aAßﬁfíéÉ①1\u017fs\n\x1c", max_size=4), min_size=1, max_size=12))
 def test_groups_of_equal_texts(texts):
     table = pa.table({"id": [str(i) for i in range(len(texts))], "text": pa.array(texts, pa.string())})
     queries = pa.table({"id": ["q"], "text": ["t"]})

@@ -116,7 +116,8 @@ def test_column_types(mined, tmp_path):
 
 @pytest.mark.parametrize("suffix", [".jsonl", ".parquet"])
 @pytest.mark.parametrize(("shape", "first_rows"), [
-    ("n-tuple", [0, 1, 2, -1]), ("triplet", [0, 2, 4, 6]), ("labeled-pair", [0, 1, 4, 7]), ("labeled-list", [0, 1, 2, 3])
+    ("n-tuple", [0, 1, 2, -1]), ("triplet", [0, 2, 4, 6]), ("labeled-pair", [0, 1, 4, 7]),
+    ("labeled-list", [0, 1, 2, 3]),
 ])  # fmt: skip
 def test_provenance(mined, tmp_path, suffix, shape, first_rows):
     mined.write(tmp_path / f"rows{suffix}", PREFIX + shape)

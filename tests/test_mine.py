@@ -56,7 +56,7 @@ def ceiling_of(rule, scores):
     parts = rule.ceilings if isinstance(rule, hm.AllOf) else (rule,)
     p = float(min(scores))
     bounds = {
-        "NoCeiling": lambda r: np.inf, "Absolute": lambda r: r.t, "MarginPos": lambda r: p - r.m,
+        "NoCeiling": lambda _: np.inf, "Absolute": lambda r: r.t, "MarginPos": lambda r: p - r.m,
         "PercPos": lambda r: p - abs(p) * (1 - r.f),
     }  # fmt: skip
     return min(np.float32(bounds[type(part).__name__](part)) for part in parts)
@@ -251,6 +251,6 @@ def test_bad_arguments(collection, embeddings):
     broken[collection.positives.ids[0], 2] = np.nan
     with pytest.raises(ValueError, match=r"documents.*NaN.*|NaN.*documents"):
         hm.mine(collection, hm.teachers.precomputed(queries, broken), hm.Selection(), progress=False)
+    bare = hm.Collection(collection.queries.slice(0, 2), collection.documents, hm.Positives.from_lists([[0], []]))
     with pytest.raises(ValueError, match="query 1 has no positive, expected one under a rule that needs its score"):
-        bare = hm.Collection(collection.queries.slice(0, 2), collection.documents, hm.Positives.from_lists([[0], []]))
         hm.mine(bare, "bm25", hm.Selection(), progress=False)

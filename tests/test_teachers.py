@@ -226,8 +226,8 @@ def test_prompt_left_out_of_the_mean(tiny, tmp_path):
 
 
 @pytest.mark.parametrize(("options", "message"), [
-    ({"pooling": {"pooling_mode": "max"}}, r"1_Pooling/config.json: pooling 'max', expected one of 'mean', 'cls', 'last"),
-    ({"pooling": {"pooling_mode_cls_token": True, "pooling_mode_mean_tokens": True}}, "pooling 'cls \\+ mean', expected"),
+    ({"pooling": {"pooling_mode": "max"}}, r"1_Pooling/config.json: pooling 'max', expected one of 'mean', 'cls', 'la"),
+    ({"pooling": {"pooling_mode_cls_token": True, "pooling_mode_mean_tokens": True}}, "pooling 'cls \\+ mean', expect"),
     ({"extra": [("2_Dense", "Dense")]}, r"modules.json: module 'Dense', expected Transformer, Pooling and Normalize"),
     ({"top": {"similarity_fn_name": "euclidean"}}, "similarity: 'euclidean', expected one of 'cosine', 'dot'"),
     ({"top": {"prompts": ["query"]}}, "prompts malformed, expected an object"),
