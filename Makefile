@@ -9,7 +9,7 @@ SOURCES := Cargo.toml Cargo.lock pyproject.toml README.md LICENSE \
 export PIP_DISABLE_PIP_VERSION_CHECK := 1
 export HF_HUB_OFFLINE := 1
 
-.PHONY: demo test test-python test-rust lint format bench quality wheel-smoke clean
+.PHONY: demo test test-python test-rust lint format bench quality mutants wheel-smoke clean
 
 demo: .venv/user/.stamp
 	$(USER_BIN)/hardmine demo
@@ -43,6 +43,10 @@ bench: .venv/dev/.bench-stamp
 DATA ?= ../shared/data
 quality: .venv/dev/.bench-stamp
 	$(DEV_BIN)/python benches/quality/curve.py $(DATA)/cranfield $(DATA)/cisi
+
+# Plant known faults in a copy of the source, one at a time, and see the tests catch them (some minutes).
+mutants: .venv/dev/.stamp
+	$(DEV_BIN)/python tests/mutants.py
 
 # The wheel, alone with NumPy in a clean environment.
 wheel-smoke:

@@ -36,7 +36,6 @@ from hardmine.selection import (
     Uniform,
     Weighted,
 )  # fmt: skip
-)
 from hardmine.topk import TopKAccumulator, topk
 
 _LAZY: dict[str, str] = {
