@@ -29,7 +29,78 @@ class Mutant(NamedTuple):
     tests: str
 
 
-MUTANTS: list[Mutant] = []
+MUTANTS: list[Mutant] = [
+    Mutant(
+        "draw-tie-to-the-higher",
+        "rust/core/src/draw/largest.rs",
+        "(!key.key(), position)",
+        "(!key.key(), !position)",
+        "tests/test_draw.py::test_columns_of_one_key_tie_and_the_lower_wins",
+    ),
+    Mutant(
+        "philox-nine-rounds",
+        "rust/core/src/draw/philox.rs",
+        "ROUNDS: usize = 10",
+        "ROUNDS: usize = 9",
+        "tests/test_draw.py::test_noise_equals_the_twin_to_the_bit",
+    ),
+    Mutant(
+        "biased-last-bin",
+        "rust/core/src/draw/words.rs",
+        "(product as u32 >= self.refused)",
+        "(product as u32 >= self.refused.min(0))",
+        "tests/test_draw.py::test_no_item_is_favoured",
+    ),
+    Mutant(
+        "prefilter-without-its-bound",
+        "rust/core/src/draw/prefilter.rs",
+        "NOISE_BOUND: f64 = 1.0 / 512.0",
+        "NOISE_BOUND: f64 = 0.0",
+        "tests/test_draw.py::test_close_calls_are_decided_in_full",
+    ),
+    Mutant(
+        "first-exclusion-skipped",
+        "rust/core/src/draw/uniform.rs",
+        "excluded.iter().filter(",
+        "excluded.iter().skip(1).filter(",
+        "tests/test_draw.py::test_uniform_draws_are_distinct_and_never_excluded",
+    ),
+    Mutant(
+        "minus-infinity-eligible",
+        "rust/core/src/draw/picker.rs",
+        "**weight > f64::NEG_INFINITY",
+        "**weight >= f64::NEG_INFINITY",
+        "tests/test_draw.py::test_minus_infinity_is_never_drawn",
+    ),
+    Mutant(
+        "half-of-the-epoch",
+        "rust/core/src/draw/noise.rs",
+        "[epoch as u32, (epoch >> 32) as u32,",
+        "[epoch as u32, 0,",
+        "tests/test_draw.py::test_noise_equals_the_twin_to_the_bit",
+    ),
+    Mutant(
+        "alias-swapped",
+        "rust/core/src/draw/alias.rs",
+        "if coin < cell.threshold",
+        "if coin >= cell.threshold",
+        "tests/test_draw.py::test_alias_draws_follow_the_weights",
+    ),
+    Mutant(
+        "shuffle-one-short",
+        "rust/core/src/draw/uniform.rs",
+        "below((total - drawn) as u64)",
+        "below((total - drawn).max(2) as u64 - 1)",
+        "tests/test_draw.py::test_ordered_pairs_are_uniform",
+    ),
+    Mutant(
+        "one-noise-for-all-arrivals",
+        "rust/core/src/draw/noise.rs",
+        "self.domain, arrival), ..*self",
+        "self.domain, 0), ..*self",
+        "tests/test_draw.py::test_draws_with_replacement_are_independent",
+    ),
+]
 
 
 def build(tree: Path) -> None:
