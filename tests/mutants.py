@@ -241,7 +241,7 @@ def fails(tree: Path, tests: str) -> bool:
 def main(names: list[str]) -> int:
     """Entry point."""
     chosen = [mutant for mutant in MUTANTS if not names or mutant.name in names]
-    survivors = []
+    survivors, stale = [], False
     with tempfile.TemporaryDirectory() as folder:
         tree = Path(folder) / "tree"
         shutil.copytree(ROOT, tree, ignore=shutil.ignore_patterns("target", ".venv", ".git", "*.so", "__pycache__"))
@@ -256,11 +256,12 @@ def main(names: list[str]) -> int:
             path.write_text(original.replace(mutant.old, mutant.new))
             rust = path.suffix == ".rs"
             try:
-                if rust:
+                if rust or stale:
                     build(tree)
                 caught = fails(tree, mutant.tests)
             finally:
                 path.write_text(original)
+            stale = rust  # the extension still holds the fault
             verdict = "caught  " if caught else "SURVIVED"
             print(f"{verdict} {mutant.name} ({time.monotonic() - started:.0f} s)", flush=True)
             if not caught:

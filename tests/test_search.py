@@ -534,13 +534,13 @@ def test_max_memory_is_obeyed(dtype):
         np.ones((2048, 2048), np.float32) @ np.ones((2048, 2048), np.float32)  # the buffers of BLAS itself
         hm.search(q[:50], d[:500], 5)
         before = peak()
-        found = hm.search(q, d, 200, max_memory="40MB")
+        found = hm.search(q, d, 200, max_memory="12MB")
         result = found.ids.nbytes + found.scores.nbytes + 50 * len(found)
         print((peak() - before - result) / 1e6)
         """
     )
     assert done.returncode == 0, done.stderr
-    assert float(done.stdout) < 40
+    assert float(done.stdout) < 12
 
 
 @pytest.mark.skipif(sys.platform == "win32", reason="signals")
