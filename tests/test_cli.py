@@ -50,8 +50,12 @@ def test_mine(beir, tmp_path):
 
 def test_retrieve_then_select_equals_mine(beir, tmp_path, capsys):
     rng = np.random.default_rng(0)
-    np.save(tmp_path / "q.npy", rng.standard_normal((40, 6), dtype=np.float32))
-    np.save(tmp_path / "d.npy", rng.standard_normal((200, 6), dtype=np.float32))
+    positives = hm.Collection.read(beir).positives
+    queries = rng.standard_normal((40, 6), dtype=np.float32)
+    documents = rng.standard_normal((200, 6), dtype=np.float32)
+    documents[positives.ids] += queries[positives.query_of_each]
+    np.save(tmp_path / "q.npy", queries)
+    np.save(tmp_path / "d.npy", documents)
     teacher = f"precomputed:{tmp_path / 'q.npy'},{tmp_path / 'd.npy'}"
     rules = [
         "--rule",

@@ -7,7 +7,7 @@ import numpy as np
 import pyarrow as pa
 import pyarrow.parquet as pq
 import pytest
-from hypothesis import given
+from hypothesis import example, given
 from hypothesis import strategies as st
 
 import hardmine as hm
@@ -301,6 +301,7 @@ def test_tables_are_checked():
         hm.Collection([], documents, positives)
 
 
+@example(["Straße", "STRASSE", "strasse ", "ﬁn", "fin", "\u00a0fin", "e\u0301", "é", "É", ""])
 @given(st.lists(st.text(alphabet=" \t\u00a0aAßﬁfíéÉ①1\u017fs\n\x1c", max_size=4), min_size=1, max_size=12))
 def test_groups_of_equal_texts(texts):
     table = pa.table({"id": [str(i) for i in range(len(texts))], "text": pa.array(texts, pa.string())})

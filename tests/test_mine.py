@@ -176,7 +176,8 @@ def test_anchored(collection, embeddings):
 def test_threads_memory_and_levels_do_not_show(collection, teacher, isa):
     rule = hm.Selection(4, draw=hm.Softmax(0.3), seed=1)
     one = hm.mine(collection, teacher, rule, num_threads=1, progress=False).negatives
-    other = hm.mine(collection, teacher, rule, num_threads=3, max_memory="1MB", progress=False).negatives
+    memory = 5_000 if teacher.name == "bm25" else "1MB"
+    other = hm.mine(collection, teacher, rule, num_threads=3, max_memory=memory, progress=False).negatives
     assert one.ids.tobytes() == other.ids.tobytes()
     assert one.scores.tobytes() == other.scores.tobytes()
     assert isa
@@ -195,6 +196,15 @@ def test_retrieve(collection, teacher, tmp_path):
     loaded = hm.Candidates.load(tmp_path / "run")
     scores = positives_of(collection, loaded).scores
     assert scores.tobytes() == hm.mine(collection, teacher, hm.Selection(), progress=False).positives.scores.tobytes()
+    everything = hm.retrieve(collection, teacher, k=200, exclude_positives=False, progress=False)
+    own = hm.retrieve(collection, teacher, k=200, progress=False)
+    groups = collection.document_groups
+    for query, labels in enumerate(collection.positives):
+        taboo = np.isin(groups, groups[labels])
+        assert not taboo[own[query].ids].any()
+        if teacher.name != "bm25":
+            assert np.isin(np.flatnonzero(taboo), everything[query].ids).all()
+    assert everything.ids.size > own.ids.size
     low = hm.retrieve(collection, teacher, k=7, ceiling=float(np.median(run.scores)), progress=False)
     assert low.scores.max() <= np.median(run.scores)
 
