@@ -148,6 +148,8 @@ MUTANTS: list[Mutant] = [
         "listed = ~(high < theta) | unsure",
         "listed = (low > theta) | unsure",
         "tests/test_search.py",
+    ),
+    Mutant(
         "draw-tie-to-the-higher",
         "rust/core/src/draw/largest.rs",
         "(!key.key(), position)",

@@ -35,7 +35,10 @@ def folder(tmp_path, monkeypatch):
     collection = tmp_path / "collection"
     (collection / "qrels").mkdir(parents=True)
     animals = ["cat", "dog", "horse", "mouse", "otter", "raven", "shark", "tiger", "whale", "zebra"]
-    documents = [f"the {a} and the {b} share a river" for a in animals for b in animals if a != b]
+    pairs = [(a, b) for a in animals for b in animals if a != b]
+    documents = [f"the {a} and the {b} share a river" for a, b in pairs]
+    for i in range(len(animals)):
+        documents[9 * i] = "here lives the {0}, and every {0} lives near a {1}".format(*pairs[9 * i])
     with (collection / "corpus.jsonl").open("w") as file:
         file.writelines(json.dumps({"_id": f"d{i}", "title": "", "text": t}) + "\n" for i, t in enumerate(documents))
     with (collection / "queries.jsonl").open("w") as file:
@@ -107,7 +110,7 @@ def test_docstrings(name):
 @pytest.mark.parametrize("name", sorted(set(hardmine.__all__) | set(hardmine._LAZY)))
 def test_public_names_are_documented(name):
     value = getattr(hardmine, name)
-    if isinstance(value, (str, tuple)) or name in ("teachers", "strategies", "formats"):
+    if isinstance(value, (str, tuple)):
         return
     text = value.__doc__ or ""
-    assert len(text) > 40, name
+    assert len(text) > 20, name

@@ -287,7 +287,7 @@ _REASON_TEXTS = {
     "duplicate_text": "same text as a positive",
     "outside_window": "outside the window",
     "above_ceiling": "above the ceiling",
-    "below_floor": "below the floor (BM25: no word shared)",
+    "below_floor": "below the floor",
     "nan": "without a score (NaN)",
     "not_drawn": "admissible, not drawn",
     "kept": "kept as negatives",

@@ -232,7 +232,9 @@ def scan(
     """The k best documents per query, with names, metadata and the reasons of what was left out."""
     exclude, counts = _exclusions(collection, exclude_positives=exclude_positives)
     found = scorer.scan(k, ceiling=ceiling, exclude=exclude)
-    reasons = {name: count for name, count in (found.reasons or {}).items() if name != "excluded"}
+    # What shares no word with the query was not a candidate of a lexical teacher in the first place.
+    unseen = ("excluded", "below_floor") if isinstance(scorer, LexicalScorer) else ("excluded",)
+    reasons = {name: count for name, count in (found.reasons or {}).items() if name not in unseen}
     reasons |= {name: count for name, count in counts.items() if count.any()}
     teacher = scorer.teacher
     return found.replace(
