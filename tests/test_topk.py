@@ -92,6 +92,16 @@ def test_threads_over_many_and_long_rows(dtype, threads):
         check(hm.topk(long, 37, nan="drop", num_threads=threads), long, 37)
 
 
+@pytest.mark.parametrize("threads", THREADS)
+def test_long_rows_that_are_gathered_and_split(threads):
+    scores = np.asfortranarray(make("nan mix", 600_000, np.float16, rows=3))
+    check(hm.topk(scores, 20, nan="drop", num_threads=threads), scores, 20)
+    scores = np.nan_to_num(scores, nan=0.0)
+    scores[[2, 1], [5, 599_999]] = np.nan
+    with pytest.raises(ValueError, match="NaN at row 1, column 599999;"):
+        hm.topk(scores, 20, num_threads=threads)
+
+
 @pytest.mark.usefixtures("isa")
 def test_ties_at_the_cut_go_to_the_lower_index():
     # More equal scores than any buffer holds, with the k-th place in their middle and across block borders.

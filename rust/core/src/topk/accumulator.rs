@@ -96,9 +96,7 @@ impl<T: Scan> TopKAccumulator<T> {
                 let columns = 0..tile.columns();
                 let group = RowGroup { scores: tile, limits, first_limit: first_query, rows: None, task, columns };
                 worker.update(&group, states, first_document);
-                if let Some((row, document)) = refuse_nan(states, limits.nan) {
-                    return Err(Error::NotANumber { argument: "scores", row: first + row, column: document as usize });
-                }
+                refuse_nan(states, limits.nan, |index| first + index)?;
             }
             Ok(())
         })?;

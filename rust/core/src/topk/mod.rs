@@ -33,7 +33,8 @@ const TASK_BYTES: usize = 1 << 20;
 /// A row is split over tasks only into parts of at least so many columns.
 const MIN_PART: usize = 1 << 16;
 
-/// A row is always split into parts of at most so many columns: a task must end within some tens of milliseconds.
+/// Scores of one task, where rows are so long that they are split for this alone: a task must end within some tens of
+/// milliseconds.
 const MAX_PART: usize = 1 << 24;
 
 /// Selects the `k` best admissible documents of each row.
@@ -74,21 +75,28 @@ pub fn topk<T: Scan>(
         })?;
         return Found::join(&found);
     }
-    let tasks = (0..outputs).flat_map(|row| plan.column_ranges(scores.columns()).map(move |columns| (row, columns)));
-    let partial = pool::map(exec, tasks, worker, |worker, _, (row, columns)| {
-        let state = &mut worker.scan(&group(row..row + 1, columns))?[0];
-        state.cut(k);
-        Ok((state.entries.clone(), state.tally))
-    })?;
-    let found = pool::map(exec, partial.chunks(plan.parts), RowState::<T>::new, |state, _, parts| {
-        state.clear();
-        for (entries, tally) in parts {
-            state.entries.extend_from_slice(entries);
-            state.add_tally(*tally);
+    let width = Worker::width(&scores);
+    let groups = chunks(0..outputs, width);
+    let tasks =
+        groups.flat_map(|rows| plan.column_ranges(scores.columns()).map(move |columns| (rows.clone(), columns)));
+    let partial = pool::map(exec, tasks, worker, |worker, _, (rows, columns)| {
+        let mut states = worker.scan_all(&group(rows, columns)).to_vec();
+        for state in &mut states {
+            state.cut(k);
         }
+        Ok(states)
+    })?;
+    // A group's parts lie side by side; NaN is looked for row by row, so that the first one in row order is named.
+    let found = pool::map(exec, 0..outputs, RowState::<T>::new, |whole, _, row| {
+        whole.clear();
+        for part in &partial[row / width * plan.parts..][..plan.parts] {
+            whole.absorb(&part[row % width], k);
+        }
+        let matrix_row = rows.map_or(row, |rows| rows[row] as usize);
+        refuse_nan(std::slice::from_ref(whole), limits.nan, |_| matrix_row)?;
         let mut found = Found::default();
-        let tally = state.tally;
-        found.push::<T>(state.finish(k), tally)?;
+        let tally = whole.tally;
+        found.push::<T>(whole.finish(k), tally)?;
         Ok(found)
     })?;
     Found::join(&found)
@@ -130,7 +138,10 @@ impl Plan {
         // Parts that are not much longer than k would select little.
         let most = columns / MIN_PART.max(k.saturating_mul(8));
         let wanted = if threads > 1 && rows > 0 && rows < 4 * threads { (4 * threads).div_ceil(rows) } else { 1 };
-        let parts = wanted.max(columns.div_ceil(MAX_PART)).min(most).max(1);
+        let longest = MAX_PART / Worker::width(scores);
+        let parts = wanted.max(columns.div_ceil(longest)).min(most).max(1);
+        // The last parts may be empty after rounding up their length.
+        let parts = columns.div_ceil(columns.div_ceil(parts).max(1)).max(1);
         let by_bytes = TASK_BYTES / columns.saturating_mul(size_of::<T>()).max(1024);
         let by_threads = rows.div_ceil(4 * threads);
         Plan { rows_per_task: by_bytes.min(by_threads).max(Worker::width(scores)), parts }
@@ -189,10 +200,15 @@ fn reserve<V>(vec: &mut Vec<V>, more: usize) -> Result<()> {
     vec.try_reserve(more).map_err(|_| Error::OutOfMemory { bytes: more.saturating_mul(size_of::<V>()) })
 }
 
-/// The first NaN among `states`, which stand for rising rows, where NaN is refused.
-fn refuse_nan<T: Scan>(states: &[RowState<T>], nan: NanPolicy) -> Option<(usize, i64)> {
-    if nan == NanPolicy::Drop {
-        return None;
+/// Reports the first NaN among `states`, which stand for rising rows, where NaN is refused. `row_of` names a state's row.
+fn refuse_nan<T: Scan>(states: &[RowState<T>], nan: NanPolicy, row_of: impl Fn(usize) -> usize) -> Result<()> {
+    if nan == NanPolicy::Raise {
+        for (index, state) in states.iter().enumerate() {
+            if let Some(column) = state.first_nan {
+                let (row, column) = (row_of(index), column as usize);
+                return Err(Error::NotANumber { argument: "scores", row, column });
+            }
+        }
     }
-    states.iter().enumerate().find_map(|(row, state)| state.first_nan.map(|column| (row, column)))
+    Ok(())
 }

@@ -4,7 +4,7 @@ use std::ops::Range;
 
 use super::kernels::Scan;
 use super::selector::{RowLimits, RowState, Selector};
-use super::{refuse_nan, Error, Result};
+use super::{refuse_nan, Result};
 use crate::isa::Isa;
 use crate::limits::{Limits, NanPolicy};
 use crate::matrix::Matrix;
@@ -59,20 +59,23 @@ impl<T: Scan> Worker<T> {
         }
     }
 
-    /// Scans a group from scratch; one state per output row.
+    /// Scans a group from scratch; one state per output row. NaN is refused where it has to be.
     pub(super) fn scan(&mut self, group: &RowGroup<'_, '_, T>) -> Result<&mut [RowState<T>]> {
+        let nan = self.nan;
+        let states = self.scan_all(group);
+        refuse_nan(states, nan, |index| group.matrix_row(group.task.start + index))?;
+        Ok(states)
+    }
+
+    /// As `scan`, but leaves NaN to the caller.
+    pub(super) fn scan_all(&mut self, group: &RowGroup<'_, '_, T>) -> &mut [RowState<T>] {
         let count = group.task.len();
         self.states.resize_with(count.max(self.states.len()), RowState::new);
         let mut states = std::mem::take(&mut self.states);
         states[..count].iter_mut().for_each(RowState::clear);
         self.scan_into(group, &mut states[..count], group.columns.start as i64);
         self.states = states;
-        let states = &mut self.states[..count];
-        if let Some((row, column)) = refuse_nan(states, self.nan) {
-            let row = group.matrix_row(group.task.start + row);
-            return Err(Error::NotANumber { argument: "scores", row, column: column as usize });
-        }
-        Ok(states)
+        &mut self.states[..count]
     }
 
     /// Scans a group on top of what `states` hold; its first column is document `first_id`.
