@@ -106,6 +106,12 @@ def test_draws_equal_the_twin(width, replace):
         np.testing.assert_array_equal(found, expected)
 
 
+def test_close_calls_are_decided_in_full():
+    """Of some thousand rows, a few have neighbours that float32 noise puts in the wrong order."""
+    weights = np.linspace(0, 2, 64)[None].repeat(4000, axis=0)
+    np.testing.assert_array_equal(hm.draw(weights, 8, seed=1), oracle.draw(weights, 8, seed=1))
+
+
 @given(
     st.lists(st.one_of(st.floats(-1e3, 1e3), st.just(-INF), st.sampled_from([-1e300, 1e300, 0.0, -0.0])), max_size=80),
     st.integers(0, 20),
