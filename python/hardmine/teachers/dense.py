@@ -46,7 +46,8 @@ class Dense:
         Scale embeddings to length 1. Default: what the model's configuration says.
     dtype : {"float32", "bfloat16", "float16"}, optional
         Default: bfloat16 on CUDA, float32 elsewhere (the same embeddings on every run and close to the same on every
-        machine). bfloat16 is two to three times as fast on processors that have it.
+        machine). On processors with bfloat16 matrix units (AMX) bfloat16 is some three times as fast; with the vector
+        instructions alone it may be slower than float32.
     device : str, optional
         Default: CUDA, else MPS, else CPU.
     batch_tokens : int, optional
