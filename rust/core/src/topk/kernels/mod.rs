@@ -76,6 +76,9 @@ pub trait Scan: Score + sealed::Sealed {
     /// Lane of a score.
     #[doc(hidden)]
     fn lane(self) -> Self::Lane;
+    /// Score of a lane that `lane` gave.
+    #[doc(hidden)]
+    fn from_lane(lane: Self::Lane) -> Self;
     /// Lane of an inclusive lower bound: at a zero, that of -0.0.
     #[doc(hidden)]
     fn low_lane(self) -> Self::Lane;
@@ -156,6 +159,10 @@ macro_rules! scan_floats {
                 self
             }
             #[inline(always)]
+            fn from_lane(lane: $float) -> Self {
+                lane
+            }
+            #[inline(always)]
             fn low_lane(self) -> $float {
                 self
             }
@@ -193,6 +200,10 @@ macro_rules! scan_halves {
             #[inline(always)]
             fn lane(self) -> i16 {
                 to_lane(self.to_bits(), $shift)
+            }
+            #[inline(always)]
+            fn from_lane(lane: i16) -> Self {
+                Self::from_bits(fold(lane.wrapping_sub($shift)) as u16)
             }
             #[inline(always)]
             fn low_lane(self) -> i16 {

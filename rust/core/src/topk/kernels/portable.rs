@@ -62,18 +62,14 @@ pub(super) fn maxima<T: Scan>(values: &[T], per_group: usize, ceiling: Option<T>
     let cap = ceiling.unwrap_or(T::HIGHEST).high_lane();
     let lowest = T::LOWEST.lane();
     for chunk in values.chunks_exact(per_group * LANES) {
-        let mut best = [T::LOWEST; LANES];
-        let mut lanes = [lowest; LANES];
+        let mut best = [lowest; LANES];
         for vector in chunk.chunks_exact(LANES) {
-            for lane in 0..LANES {
-                let next = vector[lane].lane();
+            for (best, value) in best.iter_mut().zip(vector) {
+                let next = value.lane();
                 // NaN is not under the cap, whichever way it compares.
-                if next > lanes[lane] && next <= cap {
-                    lanes[lane] = next;
-                    best[lane] = vector[lane];
-                }
+                *best = if next > *best && next <= cap { next } else { *best };
             }
         }
-        maxima.extend_from_slice(&best);
+        maxima.extend(best.map(T::from_lane));
     }
 }
