@@ -8,7 +8,7 @@ use crate::draw::gather::{Gather, LANES};
 
 /// Bound on |approximate noise - noise|, rounding of the sum of noise and log-weight near zero included.
 ///
-/// The largest error over all 2^32 inputs is 0.0009 (a test walks through them); the rest is room.
+/// Over all trusted inputs the error is below half of this (a test walks through them); the rest is room.
 const NOISE_BOUND: f64 = 1.0 / 512.0;
 
 /// Bound on the relative error of an approximate key: the log-weight is rounded to float32, then the sum; 2^-24 each.
