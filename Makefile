@@ -71,9 +71,9 @@ clean:
 
 # The dev profile is optimised but keeps overflow checks and debug assertions: the tests run with both.
 .venv/dev/.stamp: .venv/dev/.tools $(SOURCES)
-	VIRTUAL_ENV=$(CURDIR)/.venv/dev $(DEV_BIN)/maturin develop -q --locked --profile dev --extras test,lint
+	VIRTUAL_ENV=$(CURDIR)/.venv/dev $(DEV_BIN)/maturin develop -q --locked --profile dev --extras mine,torch,test,lint
 	@rm -f .venv/dev/.bench-stamp; touch $@
 
 .venv/dev/.bench-stamp: .venv/dev/.tools $(SOURCES)
-	VIRTUAL_ENV=$(CURDIR)/.venv/dev $(DEV_BIN)/maturin develop -q --locked --release --extras test,bench
+	VIRTUAL_ENV=$(CURDIR)/.venv/dev $(DEV_BIN)/maturin develop -q --locked --release --extras mine,torch,test,bench
 	@rm -f .venv/dev/.stamp; touch $@

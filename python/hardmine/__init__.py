@@ -12,30 +12,25 @@ from typing import Any
 from hardmine._native import __version__
 from hardmine._tables import StringTable
 from hardmine.candidates import REASONS, Candidates, Negatives, Positives, Ranking
+from hardmine.ceilings import Absolute, AllOf, Anchored, MarginPos, NoCeiling, PercPos
 from hardmine.draw import AliasTable, draw, sample_uniform
-from hardmine.mine import Mined, mine
-from hardmine.mine_scores import mine_scores
-from hardmine.retrieve import retrieve
-from hardmine.search import ExactIndex, pair_scores, search
-from hardmine.select import anchor_scores, select
-from hardmine.selection import (
-    Absolute,
-    AllOf,
-    Anchored,
+from hardmine.draws import (
     Laplace,
-    MarginPos,
-    NoCeiling,
-    PercPos,
     Popularity,
     RankPower,
-    Selection,
     SimANS,
     Softmax,
     Top,
     TopThen,
     Uniform,
     Weighted,
-)  # fmt: skip
+)
+from hardmine.mine import Mined, mine
+from hardmine.mine_scores import mine_scores
+from hardmine.retrieve import retrieve
+from hardmine.search import ExactIndex, pair_scores, search
+from hardmine.select import anchor_scores, select
+from hardmine.selection import Selection
 from hardmine.topk import TopKAccumulator, topk
 
 _LAZY: dict[str, str] = {

@@ -10,8 +10,9 @@ import numpy.typing as npt
 from hardmine import _checks, _native
 from hardmine._checks import Float32Array, Int64Array
 from hardmine.candidates import Candidates, Negatives, Positives
+from hardmine.draws import Weighted
 from hardmine.select import _expect, _refuse_missing, _select
-from hardmine.selection import Selection, Weighted
+from hardmine.selection import Selection
 from hardmine.topk import _scan
 
 __all__ = ["mine_scores"]

@@ -10,7 +10,8 @@ import numpy.typing as npt
 
 from hardmine import _checks, _native
 from hardmine.candidates import REASONS, Candidates, Negatives, Positives
-from hardmine.selection import Popularity, Selection, Weighted
+from hardmine.draws import Popularity, Weighted
+from hardmine.selection import Selection
 
 __all__ = ["anchor_scores", "select"]
 

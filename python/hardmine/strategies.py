@@ -8,20 +8,9 @@ from __future__ import annotations
 
 from typing import Any
 
-from hardmine.selection import (
-    Absolute,
-    Anchored,
-    Laplace,
-    MarginPos,
-    NoCeiling,
-    PercPos,
-    Selection,
-    SimANS,
-    Softmax,
-    Top,
-    TopThen,
-    Uniform,
-)  # fmt: skip
+from hardmine.ceilings import Absolute, Anchored, MarginPos, NoCeiling, PercPos
+from hardmine.draws import Laplace, SimANS, Softmax, Top, TopThen, Uniform
+from hardmine.selection import Selection
 
 __all__ = [
     "anchored", "laplace", "naive_top_k", "sampled_top_k", "shifted_top_k", "sim_ans", "static_hard",
