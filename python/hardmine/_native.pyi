@@ -93,6 +93,7 @@ class SearchScan:
 
 def topk(scores: Matrix, kind: str, k: int, limits: Limits, rows: _I64 | None, threads: int) -> Ranked: ...
 
+@final
 class TopKAccumulator:
     def __new__(cls, num_queries: int, k: int, kind: str) -> TopKAccumulator: ...
     def update(
