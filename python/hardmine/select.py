@@ -245,9 +245,9 @@ def _negatives(
         ids=ids,
         scores=scores,
         ranks=ranks,
-        filled=ranks == 0 if selection.on_shortage == "fill" else np.zeros(ids.size, dtype=np.bool_),
+        filled=ranks == 0 if selection.on_shortage == "fill" else _same(False, ids.size, np.bool_),
         queries=queries,
-        positives=np.full(num_rows, -1, dtype=np.int64) if row_positives is None else row_positives,
+        positives=_same(-1, num_rows, np.int64) if row_positives is None else row_positives,
         positive_scores=positive_scores,
         reasons=_reasons(dict(counts), candidates.reasons, num_rows, list_of_row),
         dropped=dropped,
@@ -275,9 +275,13 @@ def _reasons(
         if before is not None:
             before = before if list_of_row is None else before[list_of_row]
             found = before if found is None else found + before
-        # Untouched zeros cost no memory: the operating system maps them lazily.
-        reasons[name] = np.zeros(num_rows, dtype=np.int64) if found is None else found
+        reasons[name] = _same(0, num_rows, np.int64) if found is None else found
     return reasons
+
+
+def _same(value: int, length: int, dtype: type[np.generic]) -> npt.NDArray[Any]:
+    """A read-only column of one value, without memory of its own: columns that say nothing should cost nothing."""
+    return np.broadcast_to(np.array(value, dtype=dtype), (length,))
 
 
 def anchor_scores(

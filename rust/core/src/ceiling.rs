@@ -43,7 +43,7 @@ impl Ceiling {
 #[must_use]
 pub fn score_ceiling(rules: &[Ceiling], p: f64) -> f32 {
     let bounds = rules.iter().filter(|rule| !matches!(rule, Ceiling::Anchored { .. })).map(|rule| rule.bound(p) as f32);
-    bounds.fold(f32::INFINITY, f32::min)
+    bounds.fold(f32::INFINITY, |lowest, bound| if bound < lowest { bound } else { lowest })
 }
 
 /// How several positives of a query become one p.
@@ -63,8 +63,8 @@ impl Aggregate {
     pub fn of(self, scores: &[f32]) -> Option<f64> {
         let (&first, rest) = scores.split_first()?;
         Some(match self {
-            Aggregate::Min => f64::from(rest.iter().fold(first, |a, &b| a.min(b))),
-            Aggregate::Max => f64::from(rest.iter().fold(first, |a, &b| a.max(b))),
+            Aggregate::Min => f64::from(rest.iter().fold(first, |a, &b| if b < a { b } else { a })),
+            Aggregate::Max => f64::from(rest.iter().fold(first, |a, &b| if b > a { b } else { a })),
             Aggregate::Mean => rest.iter().fold(f64::from(first), |a, &b| a + f64::from(b)) / scores.len() as f64,
         })
     }

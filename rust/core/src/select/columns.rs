@@ -3,7 +3,7 @@
 use std::ops::Range;
 
 use crate::error::{Error, Result};
-use crate::select::output::{Column, Filled, Stretch};
+use crate::select::output::{copy, Column, Filled, Stretch};
 use crate::select::{Chosen, Plan, Shortage, COUNTS};
 
 /// All columns of the result.
@@ -19,22 +19,22 @@ pub struct Columns {
     drops: bool,
 }
 
-/// The stretches of one task.
+/// The stretches of one task, filled row by row.
 pub struct Part<'a> {
-    /// Document indices.
-    pub ids: Stretch<'a, i64>,
-    /// Their scores.
-    pub scores: Stretch<'a, f32>,
-    /// Their ranks.
-    pub ranks: Stretch<'a, i32>,
-    /// Documents per row.
+    ids: Stretch<'a, i64>,
+    scores: Stretch<'a, f32>,
+    ranks: Stretch<'a, i32>,
+    /// Items written, and how many of them belong to ended rows.
+    items: usize,
+    row_start: usize,
     lengths: Stretch<'a, i64>,
     positive_scores: Stretch<'a, f32>,
-    rows: Stretch<'a, i64>,
-    counts: Vec<Stretch<'a, i64>>,
-    counted: [bool; COUNTS.len()],
-    drops: bool,
-    row_start: usize,
+    /// Empty where no row can be left out.
+    kept_rows: Stretch<'a, i64>,
+    /// Those that are always 0 are empty.
+    counts: [Stretch<'a, i64>; COUNTS.len()],
+    /// Rows written.
+    rows: usize,
 }
 
 /// How far a task filled its stretches: those of items, of rows, and of rows that were kept.
@@ -55,7 +55,7 @@ impl Columns {
             ids: Column::new(items)?,
             scores: Column::new(items)?,
             ranks: Column::new(items)?,
-            lengths: Column::new(rows)?,
+            lengths: Column::new(rows + 1)?,
             positive_scores: Column::new(rows)?,
             rows: Column::new(if drops { rows } else { 0 })?,
             counts: counts.collect::<Result<_>>()?,
@@ -75,13 +75,13 @@ impl Columns {
             ids: ids.cut(size),
             scores: scores.cut(size),
             ranks: ranks.cut(size),
+            items: 0,
+            row_start: 0,
             lengths: lengths.cut(block.len()),
             positive_scores: positive_scores.cut(block.len()),
-            rows: rows.cut(if drops { block.len() } else { 0 }),
-            counts: counts.iter_mut().zip(counted).map(|(c, on)| c.cut(if on { block.len() } else { 0 })).collect(),
-            counted,
-            drops,
-            row_start: 0,
+            kept_rows: rows.cut(if drops { block.len() } else { 0 }),
+            counts: std::array::from_fn(|index| counts[index].cut(if counted[index] { block.len() } else { 0 })),
+            rows: 0,
         };
         blocks.iter().zip(sizes).map(part).collect()
     }
@@ -94,12 +94,12 @@ impl Columns {
         let items = || extents.iter().map(|extent| extent.items);
         let rows = || extents.iter().map(|extent| extent.rows);
         let counts = self.counts.into_iter().zip(self.counted);
-        // SAFETY: `Part::finish` has checked that all stretches of a part that belong to items were filled equally far,
-        // and so were those that belong to rows; a column that is off has stretches of size 0 and is not closed.
+        // SAFETY: a part writes the same number of items to all columns of items and of rows to all columns of rows; a
+        // column that is off is not closed.
         unsafe {
             let mut closed = counts.map(|(column, on)| on.then(|| column.close(rows())));
             Chosen {
-                offsets: to_offsets(&self.lengths.close(rows())),
+                offsets: to_offsets(self.lengths.close(rows())),
                 ids: self.ids.close(items()),
                 scores: self.scores.close(items()),
                 ranks: self.ranks.close(items()),
@@ -114,58 +114,68 @@ impl Columns {
 impl Part<'_> {
     /// Number of items written to the current row.
     pub fn row_len(&self) -> usize {
-        self.ids.len() - self.row_start
+        self.items - self.row_start
     }
 
     /// Writes one item.
     #[inline]
     pub fn push(&mut self, id: i64, score: f32, rank: i32) {
-        self.ids.push(id);
-        self.scores.push(score);
-        self.ranks.push(rank);
+        self.ids[self.items].write(id);
+        self.scores[self.items].write(score);
+        self.ranks[self.items].write(rank);
+        self.items += 1;
+    }
+
+    /// Writes items of the ranks `first_rank..`.
+    #[inline]
+    pub fn extend(&mut self, ids: &[i64], scores: &[f32], first_rank: i32) {
+        let end = self.items + ids.len();
+        copy(self.ids, self.items, ids);
+        copy(self.scores, self.items, &scores[..ids.len()]);
+        for (slot, rank) in self.ranks[self.items..end].iter_mut().zip(first_rank..) {
+            slot.write(rank);
+        }
+        self.items = end;
     }
 
     /// Forgets the items of the current row, which is left out.
     pub fn drop_row(&mut self) {
-        self.ids.truncate(self.row_start);
-        self.scores.truncate(self.row_start);
-        self.ranks.truncate(self.row_start);
+        self.items = self.row_start;
     }
 
     /// Ends the current row.
+    #[inline]
     pub fn end_row(&mut self, row: usize, positive_score: f32, counts: &[usize; COUNTS.len()]) {
-        self.lengths.push(self.row_len() as i64);
-        self.positive_scores.push(positive_score);
-        if self.drops {
-            self.rows.push(row as i64);
+        self.lengths[self.rows].write(self.row_len() as i64);
+        self.positive_scores[self.rows].write(positive_score);
+        if let Some(slot) = self.kept_rows.get_mut(self.rows) {
+            slot.write(row as i64);
         }
-        for ((stretch, &count), on) in self.counts.iter_mut().zip(counts).zip(self.counted) {
-            if on {
-                stretch.push(count as i64);
+        for (column, &count) in self.counts.iter_mut().zip(counts) {
+            if let Some(slot) = column.get_mut(self.rows) {
+                slot.write(count as i64);
             }
         }
-        self.row_start = self.ids.len();
+        self.rows += 1;
+        self.row_start = self.items;
     }
 
     /// Ends the writing.
     pub fn finish(self) -> Extent {
-        let (items, rows) = (self.ids.finish(), self.lengths.finish());
-        assert!(self.scores.finish() == items && self.ranks.finish() == items);
-        assert!(self.positive_scores.finish() == rows && (!self.drops || self.rows.finish() == rows));
-        for (stretch, on) in self.counts.into_iter().zip(self.counted) {
-            assert!(!on || stretch.finish() == rows);
+        Extent {
+            items: Filled { size: self.ids.len(), used: self.row_start },
+            rows: Filled { size: self.lengths.len(), used: self.rows },
         }
-        Extent { items, rows }
     }
 }
 
-fn to_offsets(lengths: &[i64]) -> Vec<i64> {
-    let mut offsets = Vec::with_capacity(lengths.len() + 1);
+/// Turns lengths into offsets in place; one more value than `lengths` must fit without moving it.
+fn to_offsets(mut lengths: Vec<i64>) -> Vec<i64> {
     let mut end = 0;
-    offsets.push(end);
-    offsets.extend(lengths.iter().map(|length| {
-        end += length;
-        end
-    }));
-    offsets
+    for length in &mut lengths {
+        let start = end;
+        end += std::mem::replace(length, start);
+    }
+    lengths.push(end);
+    lengths
 }

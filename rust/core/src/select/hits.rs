@@ -14,10 +14,8 @@ pub struct Hit {
 
 /// Up to this many ids are compared with every candidate directly; more are sorted and searched.
 const FEW: usize = 8;
-/// Ids per comparison: whole vector registers at every level.
-const LANES: usize = 16;
 
-/// Finds the `wanted` ids in the list, in rising position. `kinds` is aligned with `wanted`; without it, all are
+/// Finds where the `wanted` ids stand in the list, in rising position. `kinds` is aligned with `wanted`; without it, all are
 /// positives and may be unsorted. With it, `wanted` is sorted.
 pub fn find(
     isa: Isa,
@@ -61,21 +59,31 @@ fn compare(isa: Isa, list: &[i64], id: i64, kind: Kind, hits: &mut Vec<Hit>) {
         // SAFETY: as above.
         #[cfg(target_arch = "x86_64")]
         Isa::Avx2 => unsafe { compare_avx2(list, id, kind, hits) },
-        _ => compare_any(list, id, kind, hits),
+        _ => compare_by(list, kind, hits, |block| mask_of(block, id)),
     }
 }
 
 #[cfg(target_arch = "x86_64")]
 #[target_feature(enable = "avx512f,avx512bw,avx512dq,avx512vl")]
 fn compare_avx512(list: &[i64], id: i64, kind: Kind, hits: &mut Vec<Hit>) {
-    use std::arch::x86_64::{_mm512_cmpeq_epi64_mask, _mm512_loadu_si512, _mm512_set1_epi64};
+    use std::arch::x86_64::{_mm512_cmpeq_epi64_mask, _mm512_mask_cmpeq_epi64_mask, _mm512_set1_epi64};
+    use std::arch::x86_64::{_mm512_loadu_epi64, _mm512_maskz_loadu_epi64};
     let wanted = _mm512_set1_epi64(id);
-    compare_by(list, id, kind, hits, |chunk| {
-        let (low, high) = chunk.split_at(8);
-        // SAFETY: each half holds eight values.
-        let (low, high) =
-            unsafe { (_mm512_loadu_si512(low.as_ptr().cast()), _mm512_loadu_si512(high.as_ptr().cast())) };
-        u32::from(_mm512_cmpeq_epi64_mask(low, wanted)) | u32::from(_mm512_cmpeq_epi64_mask(high, wanted))
+    compare_by(list, kind, hits, |block| {
+        let (eights, rest) = block.as_chunks::<8>();
+        let mut mask = 0;
+        for (index, eight) in eights.iter().enumerate() {
+            // SAFETY: the chunk holds eight values.
+            let eight = unsafe { _mm512_loadu_epi64(eight.as_ptr()) };
+            mask |= u64::from(_mm512_cmpeq_epi64_mask(eight, wanted)) << (index * 8);
+        }
+        if !rest.is_empty() {
+            let inside = u8::MAX >> (8 - rest.len());
+            // SAFETY: the mask admits the values of `rest` alone.
+            let rest = unsafe { _mm512_maskz_loadu_epi64(inside, rest.as_ptr()) };
+            mask |= u64::from(_mm512_mask_cmpeq_epi64_mask(inside, rest, wanted)) << (eights.len() * 8);
+        }
+        mask
     });
 }
 
@@ -83,45 +91,44 @@ fn compare_avx512(list: &[i64], id: i64, kind: Kind, hits: &mut Vec<Hit>) {
 #[target_feature(enable = "avx2")]
 fn compare_avx2(list: &[i64], id: i64, kind: Kind, hits: &mut Vec<Hit>) {
     use std::arch::x86_64::{
-        _mm256_cmpeq_epi64, _mm256_loadu_si256, _mm256_movemask_epi8, _mm256_or_si256, _mm256_set1_epi64x,
-        _mm256_setzero_si256,
+        _mm256_castsi256_pd, _mm256_cmpeq_epi64, _mm256_loadu_si256, _mm256_movemask_pd, _mm256_set1_epi64x,
     };
     let wanted = _mm256_set1_epi64x(id);
-    compare_by(list, id, kind, hits, |chunk| {
-        let mut any = _mm256_setzero_si256();
-        for four in chunk.chunks_exact(4) {
-            // SAFETY: the piece holds four values.
+    compare_by(list, kind, hits, |block| {
+        let (fours, rest) = block.as_chunks::<4>();
+        let mut mask = 0;
+        for (index, four) in fours.iter().enumerate() {
+            // SAFETY: the chunk holds four values.
             let four = unsafe { _mm256_loadu_si256(four.as_ptr().cast()) };
-            any = _mm256_or_si256(any, _mm256_cmpeq_epi64(four, wanted));
+            let equal = _mm256_movemask_pd(_mm256_castsi256_pd(_mm256_cmpeq_epi64(four, wanted)));
+            mask |= (equal as u64) << (index * 4);
         }
-        _mm256_movemask_epi8(any) as u32
+        if rest.is_empty() {
+            mask
+        } else {
+            mask | mask_of(rest, id) << (fours.len() * 4)
+        }
     });
 }
 
-fn compare_any(list: &[i64], id: i64, kind: Kind, hits: &mut Vec<Hit>) {
-    compare_by(list, id, kind, hits, |chunk| {
-        // No early end: without branches the comparison becomes vector code.
-        chunk.iter().fold(0, |any, &other| any | u32::from(other == id))
-    });
-}
-
-/// Looks closely only at chunks in which `any` finds the id.
+/// One bit for each value of a block of at most 64, set where it is the id.
 #[inline(always)]
 #[allow(clippy::inline_always)] // one copy per instruction set
-fn compare_by(list: &[i64], id: i64, kind: Kind, hits: &mut Vec<Hit>, any: impl Fn(&[i64; LANES]) -> u32) {
-    let (chunks, rest) = list.as_chunks::<LANES>();
-    for (index, chunk) in chunks.iter().enumerate() {
-        if any(chunk) != 0 {
-            push_all(chunk, index * LANES, id, kind, hits);
-        }
-    }
-    push_all(rest, chunks.len() * LANES, id, kind, hits);
+fn mask_of(block: &[i64], id: i64) -> u64 {
+    block.iter().zip(0..64).fold(0, |mask, (&other, bit)| mask | u64::from(other == id) << bit)
 }
 
-#[inline]
-fn push_all(chunk: &[i64], start: usize, id: i64, kind: Kind, hits: &mut Vec<Hit>) {
-    let found = chunk.iter().enumerate().filter(|(_, other)| **other == id);
-    hits.extend(found.map(|(offset, _)| Hit { at: start + offset, kind }));
+/// Pushes a hit for every bit that `mask` sets, 64 ids at a time: no branch but on the rare hit.
+#[inline(always)]
+#[allow(clippy::inline_always)] // one copy per instruction set
+fn compare_by(list: &[i64], kind: Kind, hits: &mut Vec<Hit>, mask: impl Fn(&[i64]) -> u64) {
+    for (index, block) in list.chunks(64).enumerate() {
+        let mut left = mask(block);
+        while left != 0 {
+            hits.push(Hit { at: index * 64 + left.trailing_zeros() as usize, kind });
+            left &= left - 1;
+        }
+    }
 }
 
 /// Number of hits before list position `position`.

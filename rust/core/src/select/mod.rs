@@ -5,6 +5,7 @@
 
 mod columns;
 mod fill;
+mod front;
 mod hits;
 mod output;
 mod row;
@@ -140,6 +141,11 @@ impl Plan<'_> {
     fn needs_positive(&self) -> bool {
         let law_needs = matches!(self.choice.law, Some(LogWeight::SimAns { .. } | LogWeight::Laplace { .. }));
         law_needs || self.ceilings.iter().any(|rule| rule.needs_positive())
+    }
+
+    /// Whether the choice is the first n between bounds on the score.
+    fn is_plain(&self) -> bool {
+        self.choice.law.is_none() && !self.is_anchored() && self.window.min == 0 && self.window.max.is_none()
     }
 
     fn is_anchored(&self) -> bool {

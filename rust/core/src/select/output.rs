@@ -12,31 +12,30 @@ pub struct Column<T> {
     capacity: usize,
 }
 
+/// The stretch of a column that one task fills from the front.
+pub type Stretch<'a, T> = &'a mut [MaybeUninit<T>];
+
 /// What is left of a column to hand out.
 pub struct Cutter<'a, T> {
-    rest: &'a mut [MaybeUninit<T>],
+    rest: Stretch<'a, T>,
 }
 
 impl<'a, T> Cutter<'a, T> {
     /// The next stretch of the given size; the sizes must not exceed the column's capacity together.
     pub fn cut(&mut self, size: usize) -> Stretch<'a, T> {
-        let (space, rest) = std::mem::take(&mut self.rest).split_at_mut(size);
+        let (stretch, rest) = std::mem::take(&mut self.rest).split_at_mut(size);
         self.rest = rest;
-        Stretch { space, used: 0 }
+        stretch
     }
 }
 
-/// The stretch of a column that one task fills from the front.
-pub struct Stretch<'a, T> {
-    space: &'a mut [MaybeUninit<T>],
-    used: usize,
-}
-
-/// How far a stretch was filled. Only [`Stretch::finish`] makes one.
+/// How far a stretch was filled.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub struct Filled {
-    size: usize,
-    used: usize,
+    /// Values it has room for.
+    pub size: usize,
+    /// Values written from the front.
+    pub used: usize,
 }
 
 impl<T: Copy> Column<T> {
@@ -56,8 +55,8 @@ impl<T: Copy> Column<T> {
     /// The column, with the unused ends of the stretches closed up.
     ///
     /// # Safety
-    /// `filled` must be, in order, what [`Stretch::finish`] returned for every stretch cut by the one cutter of this column,
-    /// or for stretches of other columns of the same sizes that were filled as far.
+    /// `filled` must give, in order, the size of every stretch cut by the one cutter of this column, and how many values
+    /// at its front have been written.
     pub unsafe fn close(mut self, filled: impl Iterator<Item = Filled>) -> Vec<T> {
         let (mut read, mut write) = (0, 0);
         let base = self.storage.as_mut_ptr();
@@ -65,52 +64,23 @@ impl<T: Copy> Column<T> {
             debug_assert!(used <= size && read + size <= self.capacity);
             if read != write {
                 // SAFETY: both ends lie inside the capacity, `write` never overtakes `read`, and the `used` values at
-                // `read` were written by the stretch.
+                // `read` have been written.
                 unsafe { std::ptr::copy(base.add(read), base.add(write), used) };
             }
             read += size;
             write += used;
         }
-        // SAFETY: the first `write` values have been written by the stretches, or moved there above.
+        // SAFETY: the first `write` values have been written in place, or moved there above.
         unsafe { self.storage.set_len(write) };
         self.storage
     }
 }
 
-impl<T: Copy> Stretch<'_, T> {
-    /// Appends a value.
-    #[inline]
-    pub fn push(&mut self, value: T) {
-        self.space[self.used].write(value);
-        self.used += 1;
-    }
-
-    /// Appends all values, of which there must be exactly `count`.
-    #[inline]
-    pub fn extend(&mut self, count: usize, values: impl Iterator<Item = T>) {
-        let mut written = 0;
-        for (slot, value) in self.space[self.used..self.used + count].iter_mut().zip(values) {
-            slot.write(value);
-            written += 1;
-        }
-        assert_eq!(written, count, "a stretch was promised more values");
-        self.used += count;
-    }
-
-    /// Forgets all but the first `len` values.
-    pub fn truncate(&mut self, len: usize) {
-        self.used = self.used.min(len);
-    }
-
-    /// Number of values so far.
-    #[inline]
-    pub fn len(&self) -> usize {
-        self.used
-    }
-
-    /// Ends the writing.
-    pub fn finish(self) -> Filled {
-        Filled { size: self.space.len(), used: self.used }
+/// Copies `values` to the front of `stretch[at..]`.
+#[inline]
+pub fn copy<T: Copy>(stretch: &mut [MaybeUninit<T>], at: usize, values: &[T]) {
+    for (slot, &value) in stretch[at..at + values.len()].iter_mut().zip(values) {
+        slot.write(value);
     }
 }
 
@@ -124,13 +94,12 @@ mod tests {
         let mut filled = Vec::new();
         let mut cutter = column.cutter();
         for (index, size) in [3, 0, 4, 3].into_iter().enumerate() {
-            let mut stretch = cutter.cut(size);
-            for value in 0..[2, 0, 4, 1][index] {
-                stretch.push(value + 10 * index as i64);
-            }
-            filled.push(stretch.finish());
+            let used = [2, 0, 4, 1][index];
+            let values: Vec<i64> = (0..used).map(|value| value + 10 * index as i64).collect();
+            copy(cutter.cut(size), 0, &values);
+            filled.push(Filled { size, used: values.len() });
         }
-        // SAFETY: every stretch, in order.
+        // SAFETY: every stretch, in order, as written above.
         let values = unsafe { column.close(filled.into_iter()) };
         assert_eq!(values, [0, 1, 20, 21, 22, 23, 30]);
     }

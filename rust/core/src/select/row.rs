@@ -7,6 +7,7 @@ use crate::exclusions::Kind;
 use crate::isa::Isa;
 use crate::select::columns::Part;
 use crate::select::fill::Filler;
+use crate::select::front::{leading, prefetch};
 use crate::select::hits::{self, Hit};
 use crate::select::weighed::{Source, Weighed};
 use crate::select::{Lists, Plan, Queries, Shortage, COUNTS};
@@ -20,10 +21,8 @@ const BELOW_FLOOR: usize = 5;
 const NOT_DRAWN: usize = 6;
 const KEPT: usize = 7;
 
-/// Rows between a prefetch and its use: some hundred nanoseconds.
-const AHEAD: usize = 4;
-/// Scores of one cache line.
-const LINE: usize = 16;
+/// Rows between a prefetch and its use.
+const AHEAD: usize = 2;
 
 type Counts = [usize; COUNTS.len()];
 
@@ -35,7 +34,9 @@ pub struct Worker<'a> {
     plan: &'a Plan<'a>,
     rows: usize,
     needs_positive: bool,
+    is_plain: bool,
     anchored: Vec<Ceiling>,
+    /// Excluded documents in the list of the current row.
     hits: Vec<Hit>,
     sorted: Vec<i64>,
     /// List positions of a [`Span::Listed`].
@@ -90,6 +91,7 @@ impl<'a> Worker<'a> {
             queries,
             plan,
             rows: queries.rows(),
+            is_plain: plan.is_plain() && lists.ranks.is_none(),
             needs_positive: plan.needs_positive(),
             anchored: plan.ceilings.iter().filter(is_anchored).copied().collect(),
             hits: Vec::new(),
@@ -103,25 +105,13 @@ impl<'a> Worker<'a> {
 
     /// Appends the negatives of `row` to `part`, and what became of its candidates.
     pub fn run(&mut self, row: usize, part: &mut Part<'_>) -> Result<()> {
-        self.prefetch(row + AHEAD);
         let list = self.list(row);
         self.check(&list)?;
+        self.find_excluded(row, &list);
         let mut counts = [0; COUNTS.len()];
-        self.find_excluded(&list, &mut counts);
-        let mut span = if self.anchored.is_empty() {
-            self.score_bounds(&list, &mut counts)
-        } else {
-            self.candidate_by_candidate(&list, &mut counts)?
-        };
-        if self.plan.window.filtered {
-            let seen = self.len(span);
-            span = self.cut(span, self.plan.window.min, self.plan.window.max);
-            counts[OUTSIDE_WINDOW] += seen - self.len(span);
-        }
-        let admissible = self.len(span);
-        self.choose(&list, span, part);
-        let kept = part.row_len();
-        counts[NOT_DRAWN] = admissible - kept;
+        self.count_excluded(&mut counts);
+        let kept =
+            if self.is_plain { self.take_top(&list, &mut counts, part) } else { self.pick(&list, &mut counts, part)? };
         counts[KEPT] = kept;
         if kept < self.plan.n && !self.mend(&list, kept, part)? {
             part.drop_row();
@@ -131,20 +121,61 @@ impl<'a> Worker<'a> {
         Ok(())
     }
 
-    /// Asks for the scores at the front of a later row's list. The ids are read in full and in order, which the processor
-    /// foresees; the scores are not.
-    fn prefetch(&self, row: usize) {
-        #[cfg(target_arch = "x86_64")]
-        if row < self.rows {
-            use std::arch::x86_64::{_mm_prefetch, _MM_HINT_T0};
-            let front = &self.lists.scores[self.lists.lists.range(self.queries.list(row))];
-            for line in front.chunks(LINE).take(3) {
-                // SAFETY: a prefetch reads nothing; the address is inside the slice anyway.
-                unsafe { _mm_prefetch(line.as_ptr().cast(), _MM_HINT_T0) };
-            }
+    /// The common case, written out: the first n between the bounds, no window, positions for ranks.
+    #[inline]
+    fn take_top(&self, list: &List<'_>, counts: &mut Counts, part: &mut Part<'_>) -> usize {
+        let len = list.ids.len();
+        let ceiling = score_ceiling(self.plan.ceilings, list.p);
+        let first = if ceiling < f32::INFINITY { leading(list.scores, |score| score > ceiling) } else { 0 };
+        let end = self.plan.floor.map_or(len, |floor| first + leading(&list.scores[first..], |score| score >= floor));
+        let (above, not_below) = (hits::before(&self.hits, first), hits::before(&self.hits, end));
+        let admissible = (end - first) - (not_below - above);
+        counts[ABOVE_CEILING] = first - above;
+        counts[BELOW_FLOOR] = (len - end) - (self.hits.len() - not_below);
+        let kept = admissible.min(self.plan.n);
+        counts[NOT_DRAWN] = admissible - kept;
+        if self.hits.get(above).is_none_or(|hit| hit.at >= first + kept) {
+            let kept = first..first + kept;
+            part.extend(&list.ids[kept.clone()], &list.scores[kept], (first - above) as i32 + 1);
+        } else {
+            self.emit(list, Span::Stretch(first, hits::nth(&self.hits, first, kept, end)), part);
         }
-        #[cfg(not(target_arch = "x86_64"))]
-        let _ = row;
+        kept
+    }
+
+    /// Everything else.
+    fn pick(&mut self, list: &List<'_>, counts: &mut Counts, part: &mut Part<'_>) -> Result<usize> {
+        let mut span = if self.anchored.is_empty() {
+            self.score_bounds(list, counts)
+        } else {
+            self.candidate_by_candidate(list, counts)?
+        };
+        if self.plan.window.filtered {
+            let seen = self.len(span);
+            span = self.cut(span, self.plan.window.min, self.plan.window.max);
+            counts[OUTSIDE_WINDOW] += seen - self.len(span);
+        }
+        let admissible = self.len(span);
+        self.choose(list, span, part);
+        let kept = part.row_len();
+        counts[NOT_DRAWN] = admissible - kept;
+        Ok(kept)
+    }
+
+    /// Finds the excluded documents of a row, and asks for what a later row will read.
+    ///
+    /// A hit is a branch that cannot be foreseen and that waits for the ids; they must be under way long before.
+    #[inline]
+    fn find_excluded(&mut self, row: usize, list: &List<'_>) {
+        if row + AHEAD < self.rows {
+            let later = self.lists.lists.range(self.queries.list(row + AHEAD));
+            prefetch(&self.lists.lists.ids()[later.clone()], 2048);
+            prefetch(&self.lists.scores[later], 192);
+        }
+        let wanted = self.queries.excluded.range(list.query);
+        let kinds = self.queries.kinds.map(|kinds| &kinds[wanted.clone()]);
+        let wanted = &self.queries.excluded.ids()[wanted];
+        hits::find(self.isa, list.ids, wanted, kinds, &mut self.sorted, &mut self.hits);
     }
 
     #[inline]
@@ -187,11 +218,7 @@ impl<'a> Worker<'a> {
         Ok(())
     }
 
-    fn find_excluded(&mut self, list: &List<'_>, counts: &mut Counts) {
-        let wanted = self.queries.excluded.range(list.query);
-        let kinds = self.queries.kinds.map(|kinds| &kinds[wanted.clone()]);
-        let wanted = &self.queries.excluded.ids()[wanted];
-        hits::find(self.isa, list.ids, wanted, kinds, &mut self.sorted, &mut self.hits);
+    fn count_excluded(&self, counts: &mut Counts) {
         for hit in &self.hits {
             let count = match hit.kind {
                 Kind::Positive => POSITIVE,
@@ -318,8 +345,11 @@ impl<'a> Worker<'a> {
         if n == top || self.len(rest) == 0 {
             return;
         }
-        let source = match self.without_hits(rest) {
-            Span::Stretch(low, high) => Source::Stretch(low, high, hits::before(&self.hits, low)),
+        let source = match rest {
+            Span::Stretch(low, high) => {
+                let (first, end) = (hits::before(&self.hits, low), hits::before(&self.hits, high));
+                Source::Stretch(low, high, first, &self.hits[first..end])
+            }
             Span::Listed(low, high) => Source::Listed(&self.positions[low..high], &self.hits),
         };
         let drawn = self.weighed.draw(self.isa, &mut self.picker, law, self.plan.document_keys, list, source, n - top);
@@ -329,18 +359,6 @@ impl<'a> Worker<'a> {
         }
     }
 
-    /// The same candidates; a stretch with excluded documents inside becomes a list of positions.
-    fn without_hits(&mut self, span: Span) -> Span {
-        let Span::Stretch(low, high) = span else { return span };
-        if self.free(low, high) == high - low {
-            return span;
-        }
-        self.positions.clear();
-        let mut hits = self.hits[hits::before(&self.hits, low)..].iter().peekable();
-        self.positions.extend((low..high).filter(|&at| hits.next_if(|hit| hit.at == at).is_none()).map(|at| at as u32));
-        Span::Listed(0, self.positions.len())
-    }
-
     /// Writes every candidate of the span.
     fn emit(&self, list: &List<'_>, span: Span, part: &mut Part<'_>) {
         match span {
@@ -348,9 +366,12 @@ impl<'a> Worker<'a> {
                 let mut removed = hits::before(&self.hits, low);
                 while low < high {
                     let next = self.hits.get(removed).map_or(high, |hit| hit.at.min(high));
-                    part.ids.extend(next - low, list.ids[low..next].iter().copied());
-                    part.scores.extend(next - low, list.scores[low..next].iter().copied());
-                    part.ranks.extend(next - low, (low..next).map(|at| list.rank(at, removed)));
+                    match list.ranks {
+                        None => part.extend(&list.ids[low..next], &list.scores[low..next], (low - removed) as i32 + 1),
+                        Some(_) => (low..next).for_each(|at| {
+                            part.push(list.ids[at], list.scores[at], list.rank(at, removed));
+                        }),
+                    }
                     low = next + 1;
                     removed += 1;
                 }
@@ -384,18 +405,4 @@ impl<'a> Worker<'a> {
             }
         }
     }
-}
-
-/// Number of leading scores for which `holds`; it must hold for all of them and none of the others.
-///
-/// Looks from the front in growing steps: the boundary is near the front, and a search from the middle would wait for
-/// memory at every step.
-fn leading(scores: &[f32], holds: impl Fn(f32) -> bool) -> usize {
-    let (mut low, mut step) = (0, LINE);
-    while low + step <= scores.len() && holds(scores[low + step - 1]) {
-        low += step;
-        step = LINE.max(low / 2);
-    }
-    let high = (low + step).min(scores.len());
-    low + scores[low..high].partition_point(|&score| holds(score))
 }

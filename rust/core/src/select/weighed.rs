@@ -9,8 +9,8 @@ use crate::select::row::List;
 /// Where the survivors stand in the list.
 #[derive(Clone, Copy)]
 pub enum Source<'s> {
-    /// List positions low..high, none of them excluded, behind so many excluded ones.
-    Stretch(usize, usize, usize),
+    /// List positions low..high without the excluded ones: so many before low, and these inside.
+    Stretch(usize, usize, usize, &'s [Hit]),
     /// These list positions, among these hits.
     Listed(&'s [u32], &'s [Hit]),
 }
@@ -20,7 +20,11 @@ impl Source<'_> {
     #[inline]
     pub fn locate(self, index: usize) -> (usize, usize) {
         match self {
-            Source::Stretch(low, _, removed) => (low + index, removed),
+            Source::Stretch(low, _, removed, inside) => {
+                let skipped = inside.iter().enumerate().take_while(|(skipped, hit)| hit.at <= low + index + skipped);
+                let skipped = skipped.count();
+                (low + index + skipped, removed + skipped)
+            }
             Source::Listed(positions, hits) => {
                 let at = positions[index] as usize;
                 (at, hits::before(hits, at))
@@ -30,17 +34,25 @@ impl Source<'_> {
 
     fn len(self) -> usize {
         match self {
-            Source::Stretch(low, high, _) => high - low,
+            Source::Stretch(low, high, _, inside) => high - low - inside.len(),
             Source::Listed(positions, _) => positions.len(),
         }
     }
 
     /// The values of the survivors in a column of the list: borrowed where they stand side by side, else gathered.
     fn of<'c, T: Copy>(self, column: &'c [T], scratch: &'c mut Vec<T>) -> &'c [T] {
+        scratch.clear();
         match self {
-            Source::Stretch(low, high, _) => &column[low..high],
+            Source::Stretch(low, high, _, []) => &column[low..high],
+            Source::Stretch(mut low, high, _, inside) => {
+                for hit in inside {
+                    scratch.extend_from_slice(&column[low..hit.at]);
+                    low = hit.at + 1;
+                }
+                scratch.extend_from_slice(&column[low..high]);
+                scratch
+            }
             Source::Listed(positions, _) => {
-                scratch.clear();
                 scratch.extend(positions.iter().map(|&at| column[at as usize]));
                 scratch
             }
