@@ -89,8 +89,8 @@ MUTANTS: list[Mutant] = [
     Mutant(
         "select-equality-drops",
         "rust/core/src/select/row.rs",
-        "|score| score > ceiling)",
-        "|score| score >= ceiling)",
+        "leading(list.scores, |score| score > ceiling)",
+        "leading(list.scores, |score| score >= ceiling)",
         "tests/test_select.py",
     ),
     Mutant(
@@ -117,8 +117,8 @@ MUTANTS: list[Mutant] = [
     Mutant(
         "select-highest-positive",
         "rust/core/src/ceiling.rs",
-        "rest.iter().fold(first, |a, &b| a.min(b))",
-        "rest.iter().fold(first, |a, &b| a.max(b))",
+        "|a, &b| if b < a { b } else { a }",
+        "|a, &b| if b > a { b } else { a }",
         "tests/test_select.py",
     ),
     Mutant(
