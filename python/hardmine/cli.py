@@ -315,7 +315,7 @@ def _demo(options: argparse.Namespace) -> None:
 def _examples(mined: hm.Mined, count: int = 3) -> list[str]:
     """A few rows to read, spread over the collection."""
     collection, negatives = mined.collection, mined.negatives
-    full = [row for row in range(len(negatives)) if len(negatives[row].ids) == negatives.metadata["num_negatives"]]
+    full = (negatives.lengths == negatives.metadata["num_negatives"]).nonzero()[0].tolist()
     rows = [full[(2 * i + 1) * len(full) // (2 * count)] for i in range(count)] if len(full) >= count else full
     lines = []
     for row in rows:
