@@ -245,7 +245,7 @@ def _negatives(
         ids=ids,
         scores=scores,
         ranks=ranks,
-        filled=ranks == 0 if selection.on_shortage == "fill" else _same(False, ids.size, np.bool_),
+        filled=ranks == 0 if selection.on_shortage == "fill" else _same(0, ids.size, np.bool_),
         queries=queries,
         positives=_same(-1, num_rows, np.int64) if row_positives is None else row_positives,
         positive_scores=positive_scores,
