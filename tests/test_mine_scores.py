@@ -218,3 +218,13 @@ def test_bad_input_is_named(options, message):
 def test_a_missing_positive_is_named_for_every_aggregate(agg):
     with pytest.raises(ValueError, match="positives: query 1 has no positive"):
         hm.mine_scores(SCORES, hm.Positives.from_lists([[0], []]), hm.Selection(1, positive_agg=agg))
+
+
+def test_long_lists_are_cut_into_tasks_of_their_own():
+    rng = np.random.default_rng(1)
+    scores = rng.normal(size=(5, 70_000)).astype(np.float32)
+    positives = hm.Positives.from_lists([[3], [7], [9], [11], [13]])
+    rule = hm.Selection(6, ceiling=hm.MarginPos(0.1), draw=hm.Softmax(0.5))
+    first, second = (hm.mine_scores(scores, positives, rule, num_threads=threads) for threads in (1, 3))
+    assert_same(first, second)
+    assert_same(first, full_route(scores, positives, rule, {}))

@@ -12,9 +12,9 @@ use crate::order::Score;
 use crate::pool::{self, Execution};
 
 /// Documents summed before the partial sums are added, in order.
-const MEAN_BLOCK: usize = 1024;
-/// Candidate lists of one task.
-const LIST_BLOCK: usize = 16;
+const MEAN_BLOCK: usize = 8192;
+/// Candidates of one task, about.
+const SOME_CANDIDATES: usize = 2048;
 /// Independent sums of a dot product: element i belongs to lane i % 16.
 const LANES: usize = 16;
 
@@ -32,10 +32,9 @@ pub fn anchor_scores<T: Score>(
     }
     let mean = mean(exec, documents)?;
     let isa = exec.isa();
-    let blocks: Vec<Range<usize>> = (0..candidates.rows())
-        .step_by(LIST_BLOCK)
-        .map(|start| start..(start + LIST_BLOCK).min(candidates.rows()))
-        .collect();
+    let block = SOME_CANDIDATES / (candidates.ids().len() / candidates.rows().max(1) + 1) + 1;
+    let starts = (0..candidates.rows()).step_by(block);
+    let blocks: Vec<Range<usize>> = starts.map(|start| start..(start + block).min(candidates.rows())).collect();
     let mut anchors = crate::error::try_vec(candidates.ids().len())?;
     let mut rest = anchors.as_mut_slice();
     let parts = blocks.into_iter().map(|block| {

@@ -23,8 +23,10 @@ use crate::pool::{self, Execution};
 use columns::Columns;
 use row::Worker;
 
-/// Rows of one task: some tens of microseconds of work.
-const BLOCK: usize = 512;
+/// Most rows of one task.
+const MOST_ROWS: usize = 512;
+/// Candidates of one task, about: a millisecond of draws, so that work divides well and Ctrl-C is noticed.
+const SOME_CANDIDATES: usize = 65_536;
 
 /// Candidate lists in ranking order, the columns aligned with `lists.ids()`.
 #[derive(Debug, Clone, Copy)]
@@ -186,7 +188,9 @@ pub struct Chosen {
 pub fn select(exec: &Execution<'_>, lists: &Lists<'_>, queries: &Queries<'_>, plan: &Plan<'_>) -> Result<Chosen> {
     check(lists, queries, plan)?;
     let rows = queries.rows();
-    let blocks: Vec<Range<usize>> = (0..rows).step_by(BLOCK).map(|start| start..(start + BLOCK).min(rows)).collect();
+    let mean_length = lists.lists.ids().len() / lists.lists.rows().max(1) + 1;
+    let block = (SOME_CANDIDATES / mean_length).clamp(1, MOST_ROWS);
+    let blocks: Vec<Range<usize>> = (0..rows).step_by(block).map(|start| start..(start + block).min(rows)).collect();
     let sizes: Vec<usize> = blocks.iter().map(|block| capacity(lists, queries, plan, block)).collect();
     let mut columns = Columns::new(&sizes, rows, plan, queries.kinds.is_some())?;
     let parts = columns.parts(&blocks, &sizes);
