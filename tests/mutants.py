@@ -234,10 +234,10 @@ MUTANTS: list[Mutant] = [
         "tests/test_collection.py",
     ),
     Mutant(
-        "container-truncation-unseen",
+        "container-of-another-kind",
         "python/hardmine/_container.py",
-        "or not 0 <= start <= end <= data.size",
-        "or not 0 <= start <= end",
+        "if found != kind:",
+        "if found is None:",
         "tests/test_candidates.py",
     ),
     Mutant(
