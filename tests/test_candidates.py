@@ -194,6 +194,14 @@ def test_hostile_files_give_one_clear_error(tmp_path, data):
         hm.Candidates.load(path)
 
 
+def test_a_file_of_another_kind_is_named(tmp_path):
+    run = full_run()
+    columns = {"offsets": run.offsets, "ids": run.ids, "scores": run.scores}
+    _container.save(tmp_path / "other.hm", "negatives", columns, {})
+    with pytest.raises(ValueError, match="other.hm: holds negatives, expected candidates"):
+        hm.Candidates.load(tmp_path / "other.hm")
+
+
 def test_every_truncation_of_a_run_is_refused(tmp_path):
     full_run().save(tmp_path / "run.hm")
     data = (tmp_path / "run.hm").read_bytes()
