@@ -31,6 +31,48 @@ class Mutant(NamedTuple):
 
 MUTANTS: list[Mutant] = [
     Mutant(
+        "in-batch-equality-dropped",
+        "rust/core/src/batch/mask.rs",
+        "*out = !(lane <= ceiling);",
+        "*out = !(lane < ceiling);",
+        "tests/test_in_batch.py",
+    ),
+    Mutant(
+        "in-batch-positive-left-in",
+        "rust/core/src/batch/mask.rs",
+        "out[positive] = !rules.keep_positive;",
+        "out[positive] |= !rules.keep_positive;",
+        "tests/test_in_batch.py",
+    ),
+    Mutant(
+        "in-batch-nan-unseen",
+        "rust/core/src/batch/mask.rs",
+        "all_numbers &= lane <= T::TOP;",
+        "all_numbers &= lane <= T::TOP || true;",
+        "tests/test_in_batch.py",
+    ),
+    Mutant(
+        "in-batch-no-label-is-a-label",
+        "rust/core/src/batch/labels.rs",
+        "pairs.filter(|(label, _)| *label != NONE).collect()",
+        "pairs.collect()",
+        "tests/test_in_batch.py",
+    ),
+    Mutant(
+        "in-batch-label-of-the-row",
+        "rust/core/src/batch/mask.rs",
+        "shared.columns(labels[positive])",
+        "shared.columns(labels[row % labels.len()])",
+        "tests/test_in_batch.py",
+    ),
+    Mutant(
+        "in-batch-device-rounds-late",
+        "python/hardmine/_device_mask.py",
+        "bounds[:, None].to(wide.dtype)",
+        "bounds[:, None].to(wide.dtype) + 0.125",
+        "tests/test_in_batch.py",
+    ),
+    Mutant(
         "topk-one-too-few",
         "rust/core/src/topk/selector.rs",
         "self.entries.truncate(k);",

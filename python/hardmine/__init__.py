@@ -25,6 +25,7 @@ from hardmine.draws import (
     Uniform,
     Weighted,
 )
+from hardmine.in_batch import in_batch_mask
 from hardmine.mine import Mined, mine
 from hardmine.mine_scores import mine_scores
 from hardmine.retrieve import retrieve
@@ -73,6 +74,7 @@ __all__ = [
     "anchor_scores",
     "draw",
     "formats",
+    "in_batch_mask",
     "mine",
     "mine_scores",
     "pair_scores",

@@ -45,6 +45,13 @@ def real(name: str, value: Any, *, minimum: float = -math.inf, maximum: float = 
     return result
 
 
+def boolean(name: str, value: Any) -> bool:
+    """`value` as a bool; numbers raise TypeError."""
+    if not isinstance(value, (bool, np.bool_)):
+        raise TypeError(f"{name}: {type(value).__name__} {value!r}, expected True or False")
+    return bool(value)
+
+
 def choice(name: str, value: Any, options: Sequence[str]) -> str:
     """`value` if it is one of `options`."""
     if not isinstance(value, str):

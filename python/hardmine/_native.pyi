@@ -28,6 +28,18 @@ def isa_levels() -> list[str]: ...
 def available_threads() -> int: ...
 def panic_in_worker(threads: int) -> None: ...
 
+# ceiling: terms, positive_columns, positive_scores
+# labels: labels of the columns, query of each row, known positives (offsets, ids, ids of the columns)
+def in_batch_mask(
+    scores: Matrix,
+    kind: str,
+    ceiling: tuple[CeilingTerms, _I64, _F32 | None],
+    labels: tuple[list[_I64], _I64 | None, tuple[_I64, _I64, _I64] | None],
+    keep_positive: bool,
+    drop_nan: bool,
+    num_threads: int,
+) -> npt.NDArray[np.bool_]: ...
+
 # lists: offsets, ids, scores, ranks, anchor_scores, num_documents
 # queries: offsets, ids, scores, exclude, document_groups, query_keys, query_of_pair, lists_by_pair
 # plan: n, ceilings, floor, (min, max, filtered), positive_agg, (n_top, law, a, b, array), (on_shortage, num_documents),

@@ -4,6 +4,7 @@
 //! the cut into tiles and the instruction set never change a byte of it.
 
 pub mod anchor;
+pub mod batch;
 pub mod ceiling;
 pub mod csr;
 pub mod draw;

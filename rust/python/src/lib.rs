@@ -1,6 +1,7 @@
 //! `hardmine._native`: the doors between Python and `hardmine-core`, one file per core module.
 
 mod array;
+mod batch;
 mod door;
 mod draw;
 mod ranked;
@@ -13,6 +14,7 @@ use pyo3::prelude::*;
 
 #[pymodule(gil_used = false)]
 fn _native(module: &Bound<'_, PyModule>) -> PyResult<()> {
+    batch::register(module)?;
     draw::register(module)?;
     runtime::register(module)?;
     select::register(module)?;

@@ -184,7 +184,8 @@ fn aggregate(name: &str) -> PyResult<Aggregate> {
     }
 }
 
-fn rules(terms: &[(String, f64, f64)]) -> PyResult<Vec<Ceiling>> {
+/// The ceilings of a value object's terms.
+pub fn rules(terms: &[(String, f64, f64)]) -> PyResult<Vec<Ceiling>> {
     let rule = |(name, a, b): &(String, f64, f64)| match name.as_str() {
         "abs" => Ok(Ceiling::Absolute(*a)),
         "margin-pos" => Ok(Ceiling::MarginPos(*a)),

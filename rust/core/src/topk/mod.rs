@@ -17,6 +17,7 @@ mod tests;
 use std::ops::Range;
 
 pub use accumulator::TopKAccumulator;
+pub(crate) use kernels::ceiling_in;
 pub use kernels::Scan;
 
 use crate::error::{Error, Result};

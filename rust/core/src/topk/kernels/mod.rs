@@ -256,7 +256,7 @@ pub(super) fn floor_in<T: Scan>(bound: f32) -> T {
 }
 
 /// Largest value of the type that is not above `bound`.
-pub(super) fn ceiling_in<T: Scan>(bound: f32) -> T {
+pub(crate) fn ceiling_in<T: Scan>(bound: f32) -> T {
     let nearest = T::nearest(bound);
     if nearest.to_f64() > f64::from(bound) {
         // The rank below that of zero belongs to no score: both zeros share one.

@@ -1,0 +1,6 @@
+//! Kernels for one training batch, whose score matrix is small and new at every step.
+
+mod labels;
+mod mask;
+
+pub use mask::{in_batch_mask, positive_scores, MaskRules};

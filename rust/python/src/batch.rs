@@ -1,0 +1,82 @@
+//! Door of `hardmine_core::batch`.
+
+// Arguments arrive by value from Python.
+#![allow(clippy::needless_pass_by_value)]
+
+use hardmine_core::batch::{self as core, MaskRules};
+use hardmine_core::ceiling::{score_ceiling, Ceiling};
+use hardmine_core::{Csr, NanPolicy};
+use numpy::{IntoPyArray, PyArray2, PyArrayMethods, PyReadonlyArray1, PyUntypedArray};
+use pyo3::prelude::*;
+
+use crate::array::{slice, AnyMatrix};
+use crate::door::{self, to_py};
+use crate::{select, with_matrix};
+
+/// Adds this file's names to the module.
+pub fn register(module: &Bound<'_, PyModule>) -> PyResult<()> {
+    module.add_function(wrap_pyfunction!(in_batch_mask, module)?)
+}
+
+type Ids<'py> = PyReadonlyArray1<'py, i64>;
+
+/// Ceilings and what they speak of: (terms, `positive_columns`, `positive_scores`).
+#[derive(FromPyObject)]
+struct CeilingArrays<'py>(Vec<(String, f64, f64)>, Ids<'py>, Option<PyReadonlyArray1<'py, f32>>);
+
+/// Equal things: (labels per column, queries per row, known positives as (offsets, ids, ids of the columns)).
+#[derive(FromPyObject)]
+struct LabelArrays<'py>(Vec<Ids<'py>>, Option<Ids<'py>>, Option<(Ids<'py>, Ids<'py>, Ids<'py>)>);
+
+/// True where a column is no trustworthy negative of a row.
+#[pyfunction]
+#[pyo3(signature = (scores, kind, ceiling, labels, keep_positive, drop_nan, num_threads))]
+#[allow(clippy::too_many_arguments)]
+fn in_batch_mask<'py>(
+    py: Python<'py>,
+    scores: &Bound<'py, PyUntypedArray>,
+    kind: &str,
+    ceiling: CeilingArrays<'py>,
+    labels: LabelArrays<'py>,
+    keep_positive: bool,
+    drop_nan: bool,
+    num_threads: usize,
+) -> PyResult<Bound<'py, PyArray2<bool>>> {
+    let matrix = AnyMatrix::new("scores", scores, kind)?;
+    let (shape, positive_columns) = ([matrix.rows(), matrix.columns()], slice("positive_columns", &ceiling.1)?);
+    let bounds = bounds(matrix, &ceiling)?;
+    let by_column = labels.0.iter().map(|labels| slice("labels", labels)).collect::<PyResult<Vec<_>>>()?;
+    let rules = MaskRules {
+        ceiling: &bounds,
+        positive_columns,
+        labels: &by_column,
+        queries: labels.1.as_ref().map(|queries| slice("query_ids", queries)).transpose()?,
+        known: labels.2.as_ref().map(known).transpose()?,
+        keep_positive,
+        nan: if drop_nan { NanPolicy::Drop } else { NanPolicy::Raise },
+    };
+    let mask =
+        door::run(py, num_threads, |exec| with_matrix!(matrix, matrix => core::in_batch_mask(exec, matrix, &rules)))?;
+    mask.into_pyarray(py).reshape(shape)
+}
+
+/// One bound per row, +inf where no rule sets one.
+fn bounds(matrix: AnyMatrix<'_>, ceiling: &CeilingArrays<'_>) -> PyResult<Vec<f32>> {
+    let rules = select::rules(&ceiling.0)?;
+    if !rules.iter().any(|rule| Ceiling::needs_positive(*rule)) {
+        return Ok(vec![score_ceiling(&rules, 0.0); matrix.rows()]);
+    }
+    let columns = slice("positive_columns", &ceiling.1)?;
+    let scores = match &ceiling.2 {
+        Some(scores) => slice("positive_scores", scores)?.to_vec(),
+        None => with_matrix!(matrix, matrix => core::positive_scores(&matrix, columns)).map_err(|e| to_py(&e))?,
+    };
+    Ok(scores.iter().map(|p| score_ceiling(&rules, f64::from(*p))).collect())
+}
+
+fn known<'a>((offsets, ids, columns): &'a (Ids<'_>, Ids<'_>, Ids<'_>)) -> PyResult<(Csr<'a>, &'a [i64])> {
+    let offsets = slice("positives offsets", offsets)?;
+    let rows = offsets.len().saturating_sub(1);
+    let known = Csr::new("positives", offsets, slice("positives ids", ids)?, rows, None).map_err(|e| to_py(&e))?;
+    Ok((known, slice("ids", columns)?))
+}
