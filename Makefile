@@ -35,9 +35,9 @@ format: .venv/dev/.stamp
 	$(DEV_BIN)/ruff check --fix .
 	$(DEV_BIN)/ruff format .
 
-# The table of ratios against the peers (an optimised build, half an hour on two cores).
+# Writes docs/benchmarks.md, the page of ratios against the peers (an optimised build, half an hour on two cores).
 bench: .venv/dev/.bench-stamp
-	$(DEV_BIN)/python benches/report.py
+	$(DEV_BIN)/python benches/report.py --output docs/benchmarks.md
 
 # The false-negative curves of the rules; DATA is a folder of BEIR collections judged (nearly) completely.
 DATA ?= ../shared/data

@@ -1,4 +1,4 @@
-"""Selects benchmark groups by the environment variable HARDMINE_BENCH_ONLY (names divided by blanks)."""
+"""Selects benchmark groups by HARDMINE_BENCH_ONLY and HARDMINE_BENCH_SKIP (names divided by blanks)."""
 
 import os
 
@@ -7,15 +7,14 @@ import pytest
 
 def pytest_collection_modifyitems(config, items):
     """Keep the groups asked for, all of them by default."""
-    only = set(os.environ.get("HARDMINE_BENCH_ONLY", "").split())
-    if not only:
-        return
+    only, skip = (set(os.environ.get(f"HARDMINE_BENCH_{name}", "").split()) for name in ("ONLY", "SKIP"))
     keep, drop = [], []
     for item in items:
         marker = item.get_closest_marker("benchmark")
         group = marker.kwargs.get("group", "") if marker else ""
-        (keep if group in only else drop).append(item)
-    config.hook.pytest_deselected(items=drop)
+        (keep if group not in skip and (not only or group in only) else drop).append(item)
+    if drop:
+        config.hook.pytest_deselected(items=drop)
     items[:] = keep
 
 

@@ -1,6 +1,6 @@
-"""Run the benchmarks and print one table of ratios against the peers.
+"""Run the benchmarks and write the page of ratios against the peers.
 
-    python benches/report.py [--only P1 P3 ...] [--passes 3] [--levels avx512 avx2] [--markdown FILE]
+    python benches/report.py [--only P1 P3 ...] [--passes 3] [--levels avx512 avx2] [--output docs/benchmarks.md]
 
 Every pass runs hardmine and its peers in one process, one after the other; passes repeat the whole round, so a slow
 spell of the machine falls on both. A figure is the median over passes of the median of its rounds. The ratio is the
@@ -14,17 +14,73 @@ import argparse
 import json
 import os
 import platform
+import re
 import statistics
 import subprocess
 import sys
 import tempfile
 from collections import defaultdict
+from collections.abc import Iterator
 from importlib.metadata import PackageNotFoundError, version
 from pathlib import Path
+from typing import NamedTuple
 
 from hardmine import _native
 
 BENCHES = Path(__file__).resolve().parent
+LEVEL_FREE = ("P6", "P10")
+"""Groups whose work does not depend on the instruction-set level: run beside the highest level alone."""
+GRIDS = {"P1b": re.compile(r"(?P<row>.*), k = (?P<column>.*)")}
+"""Groups of many cells, shown as a table of ratios to the best peer."""
+GOALS = {
+    "P1": "4x torch, 2x faiss heap; reading: 0.5x at 100,000 columns, 0.7x at 1,000,000",
+    "P1b": "no cell slower than the best peer",
+    "P1c": "16-bit at least as fast as f32",
+    "P2": "5x faiss with VNNI, 2x on AVX2",
+    "P3": "15x the better of NumPy and torch",
+    "P4": "10x the best vectorised, 100x a loop",
+    "P4b": "20x NumPy",
+    "P5": "10x the torch path, 5x the FAISS path",
+    "P6": "2.5x the default, 1.2x bfloat16",
+    "P8": "two threads 1.9x one",
+    "P9": "50x per-item Python, below 1 ms",
+    "P10": "below 60 ms over NumPy",
+}
+YARDSTICKS = ("reading alone", "numpy alone", "hardmine")
+"""Contenders that are no peers: what the machine could do, hardmine itself in another setting."""
+HEADER = """# Benchmarks
+
+`make bench` writes this page on your machine. Every figure is a median; every ratio is peer's time / hardmine's time in
+the same run, outputs checked equal before timing: above 1 hardmine is faster. Machines and spells differ, ratios less
+than times. Both sides use two threads where they can use more than one.
+"""
+
+Key = tuple[str, str]
+
+
+class Cell(NamedTuple):
+    """One case of one group: medians by contender."""
+
+    group: str
+    case: str
+    seconds: dict[str, float]
+
+    @property
+    def ours(self) -> float | None:
+        """hardmine's time."""
+        return self.seconds.get("hardmine")
+
+    def peers(self) -> Iterator[tuple[str, float]]:
+        """(name, seconds) of all others, the fastest first."""
+        others = ((name, seconds) for name, seconds in self.seconds.items() if name != "hardmine")
+        return iter(sorted(others, key=lambda item: item[1]))
+
+    def best_peer(self) -> tuple[str, float] | None:
+        """The fastest true peer and its ratio."""
+        for name, seconds in self.peers():
+            if self.ours and not name.startswith(YARDSTICKS):
+                return name, seconds / self.ours
+        return None
 
 
 def main() -> int:
@@ -33,50 +89,55 @@ def main() -> int:
     parser.add_argument("--only", nargs="*", default=[], help="groups to run, such as P1 P4b (default: all)")
     parser.add_argument("--passes", type=int, default=3)
     parser.add_argument("--levels", nargs="*", default=list(reversed(_native.isa_levels()))[:2])
-    parser.add_argument("--markdown", type=Path, help="also write the table to this file")
+    parser.add_argument("--output", type=Path, help="write the page to this file")
     options = parser.parse_args()
 
-    lines = [*machine(), ""]
-    for level in options.levels:
-        times = measure(level, options.passes, set(options.only))
-        lines += [f"### {level}", "", *table(times), ""]
-    text = "\n".join(lines)
+    lines = [HEADER, *machine(options.passes)]
+    for number, level in enumerate(options.levels):
+        cells = measure(level, options.passes, set(options.only), skip=LEVEL_FREE if number else ())
+        lines += ["", f"## Level {level}", "", *table(cells), *grids(cells), *losses(cells)]
+    text = "\n".join(lines) + "\n"
     print(text)
-    if options.markdown:
-        options.markdown.write_text(text + "\n")
+    if options.output:
+        options.output.write_text(text)
     return 0
 
 
-def machine() -> list[str]:
+def machine(passes: int) -> list[str]:
     """What the figures were measured on."""
     model = platform.processor() or platform.machine()
     cpuinfo = Path("/proc/cpuinfo")
     if cpuinfo.exists():
         models = [line.split(":", 1)[1].strip() for line in cpuinfo.read_text().splitlines() if "model name" in line]
         model = models[0] if models else model
-    packages = []
-    for name in ("hardmine", "numpy", "torch", "faiss-cpu", "sentence-transformers"):
+    packages = [f"hardmine {_native.__version__}"]
+    for name in ("numpy", "torch", "faiss-cpu", "sentence-transformers"):
         try:
             packages.append(f"{name} {version(name)}")
         except PackageNotFoundError:
             packages.append(f"{name} absent")
     levels = ", ".join(_native.isa_levels())
     return [
-        f"{model}, {_native.available_threads()} processors, levels {levels}; Python {platform.python_version()}.",
-        f"{', '.join(packages)}.",
+        f"{model}, {_native.available_threads()} processors, levels {levels}; Python {platform.python_version()}; "
+        f"{', '.join(packages)}. Medians over {passes} pass{'es' if passes > 1 else ''}.",
     ]
 
 
-def measure(level: str, passes: int, only: set[str]) -> dict[tuple[str, str], dict[str, list[float]]]:
-    """Median seconds of every pass by (group, case) and contender."""
-    times: dict[tuple[str, str], dict[str, list[float]]] = defaultdict(lambda: defaultdict(list))
+def measure(level: str, passes: int, only: set[str], skip: tuple[str, ...]) -> list[Cell]:
+    """All cells at one level."""
+    times: dict[Key, dict[str, list[float]]] = defaultdict(lambda: defaultdict(list))
     for number in range(passes):
         print(f"{level}: pass {number + 1} of {passes}", file=sys.stderr)
         with tempfile.TemporaryDirectory() as folder:
             result = Path(folder) / "result.json"
             command = [sys.executable, "-m", "pytest", str(BENCHES), "-q", "--benchmark-only", "--timeout=0"]
             command += ["-W", "default", "-p", "no:cacheprovider", f"--benchmark-json={result}"]
-            environment = {**os.environ, "HARDMINE_ISA": level, "HARDMINE_BENCH_ONLY": " ".join(sorted(only))}
+            environment = {
+                **os.environ,
+                "HARDMINE_ISA": level,
+                "HARDMINE_BENCH_ONLY": " ".join(sorted(only)),
+                "HARDMINE_BENCH_SKIP": " ".join(skip),
+            }
             run = subprocess.run(command, env=environment, stdout=subprocess.PIPE, stderr=subprocess.STDOUT, text=True)
             if run.returncode or not result.exists():
                 print(run.stdout[-4000:], file=sys.stderr)
@@ -85,21 +146,76 @@ def measure(level: str, passes: int, only: set[str]) -> dict[tuple[str, str], di
                 info = entry["extra_info"]
                 key = (entry["group"] or "", str(info.get("case", "")))
                 times[key][info.get("peer", entry["name"])].append(entry["stats"]["median"])
-    return times
+    medians = {key: {peer: statistics.median(all_) for peer, all_ in peers.items()} for key, peers in times.items()}
+    return [Cell(group, case, seconds) for (group, case), seconds in sorted(medians.items(), key=in_order)]
 
 
-def table(times: dict[tuple[str, str], dict[str, list[float]]]) -> list[str]:
-    """Markdown rows: one per group and case."""
-    rows = ["| group | case | hardmine | peers: time (ratio) |", "|---|---|---|---|"]
-    for (group, case), contenders in sorted(times.items()):
-        medians = {peer: statistics.median(values) for peer, values in contenders.items()}
-        ours = medians.pop("hardmine", None)
-        peers = []
-        for peer, seconds in sorted(medians.items(), key=lambda item: item[1]):
-            ratio = f" ({seconds / ours:.2f}x)" if ours else ""
-            peers.append(f"{peer} {show(seconds)}{ratio}")
-        rows.append(f"| {group} | {case} | {show(ours) if ours else '-'} | {'; '.join(peers)} |")
+def in_order(item: tuple[Key, object]) -> tuple[int, str, str]:
+    """P1b before P2, P9 before P10."""
+    (group, case), _ = item
+    number = re.match(r"P(\d+)", group)
+    return int(number[1]) if number else 99, group, case
+
+
+def table(cells: list[Cell]) -> list[str]:
+    """One row per group and case, but for the grids."""
+    rows = ["| row | case | hardmine | peers: time (ratio) | asked |", "|---|---|---|---|---|"]
+    for cell in cells:
+        if cell.group in GRIDS:
+            continue
+        peers = [beside(peer, seconds, cell.ours) for peer, seconds in cell.peers()]
+        asked = GOALS.get(cell.group, GOALS.get(cell.group.split("-")[0], ""))
+        ours = show(cell.ours) if cell.ours else "-"
+        rows.append(f"| {cell.group} | {cell.case} | {ours} | {'; '.join(peers)} | {asked} |")
     return rows
+
+
+def beside(peer: str, seconds: float, ours: float | None) -> str:
+    """A contender's time, and how it compares."""
+    if ours is None:
+        return f"{peer} {show(seconds)}"
+    if peer == "numpy alone":
+        return f"{peer} {show(seconds)} (hardmine adds {show(ours - seconds)})"
+    return f"{peer} {show(seconds)} ({ratio(seconds / ours)})"
+
+
+def grids(cells: list[Cell]) -> list[str]:
+    """Ratios to the best peer of groups with many cells."""
+    lines = []
+    for group, pattern in GRIDS.items():
+        grid: dict[str, dict[str, Cell]] = defaultdict(dict)
+        for cell in cells:
+            found = pattern.fullmatch(cell.case)
+            if cell.group == group and found:
+                grid[found["row"]][found["column"]] = cell
+        if not grid:
+            continue
+        columns = list(dict.fromkeys(column for row in grid.values() for column in row))
+        columns.sort(key=lambda name: (not name[0].isdigit(), len(name), name))
+        lines += ["", f"### {group}: ratio to the best peer ({GOALS[group]})", ""]
+        lines += [f"| case | {' | '.join(f'k = {column}' for column in columns)} |", "|---" * (len(columns) + 1) + "|"]
+        for name, row in grid.items():
+            lines.append(f"| {name} | {' | '.join(in_grid(row.get(column)) for column in columns)} |")
+    return lines
+
+
+def in_grid(cell: Cell | None) -> str:
+    """Ratio and name of the best peer."""
+    best = cell.best_peer() if cell else None
+    return f"{ratio(best[1])} {best[0]}" if best else "-"
+
+
+def losses(cells: list[Cell]) -> list[str]:
+    """Every cell in which some peer is faster."""
+    slower = [(cell, best) for cell in cells if (best := cell.best_peer()) and best[1] < 1]
+    compared = sum(cell.best_peer() is not None for cell in cells)
+    lines = ["", f"A peer is faster in {len(slower)} of {compared} cells{':' if slower else '.'}", ""]
+    return lines + [f"- {cell.group}, {cell.case}: {name}, {ratio(factor)}" for cell, (name, factor) in slower]
+
+
+def ratio(factor: float) -> str:
+    """Two or three significant figures."""
+    return f"{factor:.0f}x" if factor >= 20 else f"{factor:.1f}x" if factor >= 3 else f"{factor:.2f}x"
 
 
 def show(seconds: float) -> str:
