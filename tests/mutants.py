@@ -31,6 +31,27 @@ class Mutant(NamedTuple):
 
 MUTANTS: list[Mutant] = [
     Mutant(
+        "fuse-rank-from-zero",
+        "rust/core/src/fuse.rs",
+        "(constant + 1.0 + place.position as f64)",
+        "(constant + 0.5 + place.position as f64)",
+        "tests/test_fuse.py",
+    ),
+    Mutant(
+        "fuse-missing-counts-as-mean",
+        "rust/core/src/fuse.rs",
+        "place.map_or(scale.lowest, |place| {",
+        "place.map_or(0.0, |place| {",
+        "tests/test_fuse.py",
+    ),
+    Mutant(
+        "fuse-source-of-the-last",
+        "rust/core/src/fuse.rs",
+        "(place.position, place.list))",
+        "(place.position, usize::MAX - place.list))",
+        "tests/test_fuse.py",
+    ),
+    Mutant(
         "in-batch-equality-dropped",
         "rust/core/src/batch/mask.rs",
         "*out = !(lane <= ceiling);",

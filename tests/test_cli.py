@@ -129,6 +129,19 @@ def failing(beir, tmp_path):
     }  # fmt: skip
 
 
+def test_fuse(beir, tmp_path):
+    for name in ("one", "two"):
+        run("retrieve", beir, "--teacher", "bm25", "-k", 9 if name == "one" else 5, "--output", tmp_path / name)
+    found = run("fuse", tmp_path / "one", tmp_path / "two", "--method", "vote", "-k", 7, "--output", tmp_path / "both")
+    assert "with sources, query_ids" in found.stdout
+    runs = [hm.Candidates.load(tmp_path / name) for name in ("one", "two")]
+    np.testing.assert_array_equal(hm.Candidates.load(tmp_path / "both").ids, hm.fuse(runs, method="vote", k=7).ids)
+    found = run("fuse", tmp_path / "one", tmp_path / "none", "--output", tmp_path / "x", code=2)
+    assert "none: no such file, expected a run made by hardmine retrieve" in found.stderr
+    found = run("fuse", tmp_path / "one", "--method", "sum", "--output", tmp_path / "x", code=2)
+    assert "method: 'sum', expected one of 'rrf'" in found.stderr
+
+
 def test_errors_are_one_line_and_exit_code_2(beir, tmp_path, capsys):
     for name, (arguments, message) in failing(beir, tmp_path).items():
         before = sorted(tmp_path.iterdir())

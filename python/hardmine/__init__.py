@@ -25,6 +25,7 @@ from hardmine.draws import (
     Uniform,
     Weighted,
 )
+from hardmine.fuse import fuse
 from hardmine.in_batch import in_batch_mask
 from hardmine.mine import Mined, mine
 from hardmine.mine_scores import mine_scores
@@ -74,6 +75,7 @@ __all__ = [
     "anchor_scores",
     "draw",
     "formats",
+    "fuse",
     "in_batch_mask",
     "mine",
     "mine_scores",

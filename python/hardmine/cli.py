@@ -1,4 +1,4 @@
-"""The command line: ``hardmine demo | mine | retrieve | select``.
+"""The command line: ``hardmine demo | mine | retrieve | fuse | select``.
 
 Exit codes: 0, 2 for wrong usage or input (one line on standard error), 130 after Ctrl-C.
 """
@@ -14,6 +14,7 @@ from pathlib import Path
 from typing import Any, NoReturn
 
 import hardmine as hm
+from hardmine.fuse import METHODS
 from hardmine.mine import finish, mine, summarise
 from hardmine.retrieve import DEFAULT_K, positives_of, retrieve
 
@@ -75,6 +76,17 @@ def _parser() -> _Parser:
     run_retrieve.add_argument("--anchors", action="store_true", help="add what the rule anchored needs")
     run_retrieve.add_argument("--output", type=Path, required=True, metavar="RUN")
     run_retrieve.set_defaults(run=_retrieve)
+
+    run_fuse = commands.add_parser("fuse", help="from the runs of several teachers to one")
+    run_fuse.add_argument("candidates", type=Path, nargs="+", metavar="RUN", help="files written by hardmine retrieve")
+    run_fuse.add_argument("--method", default="rrf", metavar="M", help=f"{', '.join(METHODS)} (rrf)")
+    run_fuse.add_argument("--weights", type=float, nargs="+", metavar="W", help="one per run (1 each)")
+    run_fuse.add_argument("--rrf-constant", type=float, default=60.0, metavar="C", help="of rrf (60)")
+    run_fuse.add_argument("--min-votes", type=int, default=1, metavar="N", help="runs that must hold a document (1)")
+    run_fuse.add_argument("-k", type=int, metavar="K", help="candidates kept per query (all)")
+    run_fuse.add_argument("--threads", type=int, metavar="N")
+    run_fuse.add_argument("--output", type=Path, required=True, metavar="RUN")
+    run_fuse.set_defaults(run=_fuse)
 
     run_select = commands.add_parser("select", help="from a run to training rows")
     _add_collection(run_select)
@@ -285,12 +297,31 @@ def _retrieve(options: argparse.Namespace) -> None:
     print(f"{run!r} in {options.output}")
 
 
+def _fuse(options: argparse.Namespace) -> None:
+    _check_folder(options.output)
+    fused = hm.fuse(
+        [_run(path) for path in options.candidates],
+        method=options.method,
+        k=options.k,
+        weights=options.weights,
+        rrf_constant=options.rrf_constant,
+        min_votes=options.min_votes,
+        num_threads=options.threads,
+    )
+    fused.save(options.output)
+    print(f"{fused!r} in {options.output}")
+
+
+def _run(path: Path) -> hm.Candidates:
+    if not path.is_file():
+        raise FileNotFoundError(f"{path}: no such file, expected a run made by hardmine retrieve")
+    return hm.Candidates.load(path)
+
+
 def _select(options: argparse.Namespace) -> None:
     selection = _selection(options)
     _check_rows(options)
-    if not options.candidates.is_file():
-        raise FileNotFoundError(f"{options.candidates}: no such file, expected a run made by hardmine retrieve")
-    run = hm.Candidates.load(options.candidates)
+    run = _run(options.candidates)
     collection = _collection(options)
     positives = positives_of(collection, run)
     _write(finish(collection, run, positives, selection, epoch=options.epoch, num_threads=options.threads), options)

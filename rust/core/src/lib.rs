@@ -10,6 +10,7 @@ pub mod csr;
 pub mod draw;
 pub mod error;
 pub mod exclusions;
+pub mod fuse;
 pub mod isa;
 pub mod limits;
 pub mod matrix;

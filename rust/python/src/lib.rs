@@ -4,6 +4,7 @@ mod array;
 mod batch;
 mod door;
 mod draw;
+mod fuse;
 mod ranked;
 mod runtime;
 mod search;
@@ -16,6 +17,7 @@ use pyo3::prelude::*;
 fn _native(module: &Bound<'_, PyModule>) -> PyResult<()> {
     batch::register(module)?;
     draw::register(module)?;
+    fuse::register(module)?;
     runtime::register(module)?;
     select::register(module)?;
     search::register(module)?;
