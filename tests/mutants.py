@@ -40,8 +40,8 @@ MUTANTS: list[Mutant] = [
     Mutant(
         "fuse-missing-counts-as-mean",
         "rust/core/src/fuse.rs",
-        "place.map_or(scale.lowest, |place| ",
-        "place.map_or(0.0, |place| ",
+        ".map_or(scale.lowest, |place| ",
+        ".map_or(0.0, |place| ",
         "tests/test_fuse.py",
     ),
     Mutant(
