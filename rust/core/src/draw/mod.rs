@@ -40,8 +40,10 @@ macro_rules! per_isa {
 
 pub mod alias;
 pub mod distributions;
-mod gather;
 pub mod largest;
+mod level;
+#[cfg(target_arch = "x86_64")]
+mod level_x86;
 pub mod logarithm;
 mod marks;
 pub mod noise;

@@ -11,6 +11,9 @@ use crate::isa::Isa;
 /// Blocks computed together.
 pub const BLOCKS: usize = 8;
 
+/// Words computed together by [`tops`].
+pub(super) const TOPS: usize = 16;
+
 pub(super) const ROUNDS: usize = 10;
 pub(super) const MULTIPLIER: [u64; 2] = [0xD251_1F53, 0xCD9E_8D57];
 const KEY_STEP: [u32; 2] = [0x9E37_79B9, 0xBB67_AE85];
@@ -29,12 +32,75 @@ pub(super) fn round_keys(key: [u32; 2]) -> [[u64; 2]; ROUNDS] {
     keys
 }
 
+/// The keys of the ten rounds, made once for many rows.
+#[derive(Debug, Clone, Copy)]
+pub(super) struct Schedule {
+    pub(super) keys: [[u64; 2]; ROUNDS],
+}
+
+impl Schedule {
+    pub(super) fn new(key: [u32; 2]) -> Self {
+        Schedule { keys: round_keys(key) }
+    }
+}
+
+/// What the first two rounds make of the upper half of a counter, which a row has in common, where the lower half is below
+/// 2^32: of their four multiplications two remain.
+#[derive(Debug, Clone, Copy)]
+pub(super) struct RowStart {
+    /// Round 1: c2 = high half of the product ^ this.
+    pub(super) c2_first: u64,
+    /// Round 2: c0 = high half of the product ^ this.
+    pub(super) c0_second: u64,
+    /// Round 2: c2 = low half of the product of round 1 ^ this.
+    pub(super) c2_second: u64,
+    /// Round 3: c2 = high half of the product ^ this.
+    pub(super) c2_third: u64,
+}
+
+impl RowStart {
+    #[inline(always)]
+    #[allow(clippy::inline_always)]
+    pub(super) fn new(schedule: &Schedule, high: u64) -> Self {
+        let keys = &schedule.keys;
+        let first = (high & LOW) * MULTIPLIER[1];
+        let second = ((first >> 32) ^ keys[0][0]) * MULTIPLIER[0];
+        RowStart {
+            c2_first: (high >> 32) ^ keys[0][1],
+            c0_second: (first & LOW) ^ keys[1][0],
+            c2_second: (second >> 32) ^ keys[1][1],
+            c2_third: (second & LOW) ^ keys[2][1],
+        }
+    }
+}
+
+/// Word 1 of the block with counter (`low`, the row's half), `low` below 2^32: the last two rounds compute nothing else.
+#[inline(always)]
+#[allow(clippy::inline_always)]
+fn top(schedule: &Schedule, start: RowStart, low: u64) -> u32 {
+    let keys = &schedule.keys;
+    let half = |word: u64, multiplier: usize| (word & LOW).wrapping_mul(MULTIPLIER[multiplier]);
+    let p = half(low, 0);
+    let c2 = (p >> 32) ^ start.c2_first;
+    let q = half(c2, 1);
+    let (c0, c2) = ((q >> 32) ^ start.c0_second, p ^ start.c2_second);
+    let (p0, p1) = (half(c0, 0), half(c2, 1));
+    let (mut c0, mut c1, mut c2, mut c3) = ((p1 >> 32) ^ q ^ keys[2][0], p1, (p0 >> 32) ^ start.c2_third, p0);
+    for [k0, k1] in &keys[3..ROUNDS - 2] {
+        let (p0, p1) = (half(c0, 0), half(c2, 1));
+        (c0, c1, c2, c3) = ((p1 >> 32) ^ c1 ^ k0, p1, (p0 >> 32) ^ c3 ^ k1, p0);
+    }
+    let _ = c1;
+    let c2 = (half(c0, 0) >> 32) ^ c3 ^ keys[ROUNDS - 2][1];
+    half(c2, 1) as u32
+}
+
 /// The ten rounds on lanes whose high halves are ignored, and garbage in the result.
 #[inline(always)]
 #[allow(clippy::inline_always)]
-fn rounds(counter: [u64; 4], key: [u32; 2]) -> [u64; 4] {
+fn rounds(counter: [u64; 4], keys: &[[u64; 2]; ROUNDS]) -> [u64; 4] {
     let [mut c0, mut c1, mut c2, mut c3] = counter;
-    for [k0, k1] in round_keys(key) {
+    for [k0, k1] in keys {
         let p0 = (c0 & LOW).wrapping_mul(MULTIPLIER[0]);
         let p1 = (c2 & LOW).wrapping_mul(MULTIPLIER[1]);
         c0 = (p1 >> 32) ^ c1 ^ k0;
@@ -48,7 +114,7 @@ fn rounds(counter: [u64; 4], key: [u32; 2]) -> [u64; 4] {
 /// One block: four 32-bit words.
 #[must_use]
 pub fn block(counter: [u32; 4], key: [u32; 2]) -> [u32; 4] {
-    rounds(counter.map(u64::from), key).map(|word| word as u32)
+    rounds(counter.map(u64::from), &round_keys(key)).map(|word| word as u32)
 }
 
 /// Words 0 (low half) and 1 of the block with counter (`low`, `high`), each 64 bits, lower word first.
@@ -56,7 +122,7 @@ pub fn block(counter: [u32; 4], key: [u32; 2]) -> [u32; 4] {
 #[must_use]
 #[allow(clippy::inline_always)]
 pub fn word64(key: [u32; 2], low: u64, high: u64) -> u64 {
-    let [w0, w1, _, _] = rounds([low, low >> 32, high, high >> 32], key);
+    let [w0, w1, _, _] = rounds([low, low >> 32, high, high >> 32], &round_keys(key));
     (w0 & LOW) | (w1 << 32)
 }
 
@@ -100,6 +166,36 @@ pub fn words64(isa: Isa, key: [u32; 2], low: &[u64], high: u64, out: &mut [u64])
     }
 }
 
+/// Word 1 of the block with counter (`low`, `high`) for every `low`: the top half of [`word64`]. What `out` holds beyond
+/// them is left as it is or overwritten; its length must be a multiple of [`TOPS`].
+pub(super) fn tops(isa: Isa, schedule: &Schedule, low: &[u64], high: u64, out: &mut [u32]) {
+    assert!(out.len() >= low.len() && out.len() % TOPS == 0);
+    match isa {
+        #[cfg(target_arch = "x86_64")]
+        // SAFETY: a level is only ever chosen among those that the machine has.
+        Isa::Avx512 => unsafe { philox_x86::tops_512(schedule, low, high, out) },
+        #[cfg(target_arch = "x86_64")]
+        // SAFETY: as above.
+        Isa::Avx2 => unsafe { philox_x86::tops_256(schedule, low, high, out) },
+        _ => tops_plain(schedule, low, high, out),
+    }
+}
+
+fn tops_plain(schedule: &Schedule, low: &[u64], high: u64, out: &mut [u32]) {
+    let start = RowStart::new(schedule, high);
+    for (low, out) in low.chunks(TOPS).zip(out.chunks_mut(TOPS)) {
+        if low.iter().fold(0, |all, low| all | low) > LOW {
+            for (out, &low) in out.iter_mut().zip(low) {
+                *out = rounds([low, low >> 32, high, high >> 32], &schedule.keys)[1] as u32;
+            }
+        } else {
+            for (out, &low) in out.iter_mut().zip(low) {
+                *out = top(schedule, start, low);
+            }
+        }
+    }
+}
+
 /// Blocks with counters (`first`, `high`), (`first + 1`, `high`), ...: words 0 and 1, then words 2 and 3 of each.
 pub fn stream(isa: Isa, key: [u32; 2], first: u64, high: u64, out: &mut [[[u64; 2]; BLOCKS]]) {
     match isa {
@@ -112,7 +208,7 @@ pub fn stream(isa: Isa, key: [u32; 2], first: u64, high: u64, out: &mut [[[u64; 
         _ => {
             for (index, pair) in (0u64..).zip(out.as_flattened_mut()) {
                 let low = first.wrapping_add(index);
-                let [w0, w1, w2, w3] = rounds([low, low >> 32, high, high >> 32], key);
+                let [w0, w1, w2, w3] = rounds([low, low >> 32, high, high >> 32], &round_keys(key));
                 *pair = [(w0 & LOW) | (w1 << 32), (w2 & LOW) | (w3 << 32)];
             }
         }
@@ -149,6 +245,21 @@ mod tests {
             }
         }
         let first = u64::from(u32::MAX) - 3;
+        let schedule = Schedule::new(key);
+        for len in [0usize, 1, 3, 8, 15, 16, 17, 31, 33, 100] {
+            for wide in [0u64, 1 << 32, u64::MAX << 32] {
+                // Wide keys alone, or one of them among narrow ones.
+                let low = (0..len as u64).map(|i| i.wrapping_mul(0x9E37_79B9) | if i % 7 == 3 { wide } else { 0 });
+                let low: Vec<u64> = low.collect();
+                for isa in Isa::available() {
+                    let mut found = vec![0; len.next_multiple_of(TOPS)];
+                    tops(isa, &schedule, &low, high, &mut found);
+                    for (&low, &found) in low.iter().zip(&found) {
+                        assert_eq!(found, (word64(key, low, high) >> 32) as u32, "{len} {}", isa.name());
+                    }
+                }
+            }
+        }
         for isa in Isa::available() {
             let mut pairs = [[[0; 2]; BLOCKS]; 5];
             stream(isa, key, first, high, &mut pairs);

@@ -3,9 +3,10 @@
 //! Those n are distributed exactly as n sequential draws without replacement, each proportional to the weights that are
 //! left (the Plackett-Luce law; Yellott 1977; Kool, van Hoof, Welling, ICML 2019).
 
-use crate::draw::gather::{self, Gather};
 use crate::draw::largest::{descending, keep_smallest};
+use crate::draw::level::{at_level, AtLevel, Level};
 use crate::draw::noise::{gumbel, Noise};
+use crate::draw::philox::Schedule;
 use crate::draw::prefilter::{Contenders, Rough};
 use crate::isa::Isa;
 
@@ -17,22 +18,21 @@ const WORTHWHILE: usize = 3;
 pub struct Picker {
     isa: Isa,
     noise: Noise,
-    scratch: Scratch,
-}
-
-#[derive(Debug, Clone, Default)]
-struct Scratch {
-    /// Random bits of every candidate.
-    bits: Vec<u64>,
+    schedule: Schedule,
     /// Approximate keys.
     rough: Rough,
     /// Positions that may be among the n largest.
     contenders: Contenders,
-    /// Random bits of those.
-    some_bits: Vec<u64>,
-    /// Exact keys of those.
+    scratch: Scratch,
+}
+
+/// The contenders in full.
+#[derive(Debug, Clone, Default)]
+struct Scratch {
+    document_keys: Vec<u64>,
+    bits: Vec<u64>,
     keys: Vec<f64>,
-    /// (descending key, position) where the survivors are many.
+    /// (descending key, position).
     pairs: Vec<(u64, u32)>,
 }
 
@@ -40,7 +40,14 @@ impl Picker {
     /// A picker that draws with `noise`.
     #[must_use]
     pub fn new(isa: Isa, noise: Noise) -> Self {
-        Picker { isa, noise, scratch: Scratch::default() }
+        Picker {
+            isa,
+            noise,
+            schedule: Schedule::new(noise.key()),
+            rough: Rough::default(),
+            contenders: Contenders::default(),
+            scratch: Scratch::default(),
+        }
     }
 
     /// Draws `n` positions without replacement into `out`, ascending; fewer where fewer log-weights are above -inf.
@@ -49,11 +56,46 @@ impl Picker {
     pub fn pick(&mut self, query_key: u64, document_keys: &[u64], log_weights: &[f64], n: usize, out: &mut Vec<u32>) {
         assert_eq!(document_keys.len(), log_weights.len());
         out.clear();
-        if n > 0 {
-            self.scratch.bits.resize(document_keys.len(), 0);
-            self.noise.bits_into(self.isa, query_key, document_keys, &mut self.scratch.bits);
-            pick(self.isa, log_weights, n, &mut self.scratch, out);
+        if n == 0 {
+            return;
         }
+        let Picker { rough, contenders, .. } = self;
+        let mut looked = false;
+        if log_weights.len() / n >= WORTHWHILE {
+            rough.draw(self.isa, &self.schedule, query_key, document_keys);
+            match at_level(self.isa, Look { log_weights, n, rough, contenders, out }) {
+                Looked::Settled => return,
+                Looked::Narrowed => looked = true,
+                Looked::Useless => {}
+            }
+        }
+        if !looked {
+            let eligible = log_weights.iter().zip(0..).filter(|(weight, _)| **weight > f64::NEG_INFINITY);
+            contenders.replace(eligible.map(|(_, position)| position));
+            if contenders.positions().len() <= n {
+                out.extend_from_slice(contenders.positions());
+                return;
+            }
+        }
+        self.decide(query_key, document_keys, log_weights, n, out);
+    }
+
+    /// Draws the `n` largest by the exact keys of the contenders, none of whose log-weights is -inf.
+    fn decide(&mut self, query_key: u64, document_keys: &[u64], log_weights: &[f64], n: usize, out: &mut Vec<u32>) {
+        let Scratch { document_keys: some_documents, bits, keys, pairs } = &mut self.scratch;
+        let positions = self.contenders.positions();
+        some_documents.clear();
+        some_documents.extend(positions.iter().map(|&position| document_keys[position as usize]));
+        bits.resize(positions.len(), 0);
+        self.noise.bits_into(self.isa, query_key, some_documents, bits);
+        keys.clear();
+        keys.extend(positions.iter().map(|&position| log_weights[position as usize]));
+        add_noise(self.isa, bits, keys);
+        pairs.clear();
+        pairs.extend(keys.iter().zip(positions).map(|(&key, &position)| descending(key, position)));
+        keep_smallest(pairs, n);
+        out.extend(pairs.iter().map(|&(_, position)| position));
+        out.sort_unstable();
     }
 
     /// As [`Picker::pick`], but the drawn positions come with their keys, largest first: in the order of the draws.
@@ -76,73 +118,60 @@ impl Picker {
     }
 }
 
-fn pick(isa: Isa, log_weights: &[f64], n: usize, scratch: &mut Scratch, out: &mut Vec<u32>) {
-    match isa {
-        // SAFETY: a level is only ever chosen among those that the machine has.
-        #[cfg(target_arch = "x86_64")]
-        Isa::Avx512 => unsafe { pick_512(log_weights, n, scratch, out) },
-        // SAFETY: as above.
-        #[cfg(target_arch = "x86_64")]
-        Isa::Avx2 => unsafe { pick_256(log_weights, n, scratch, out) },
-        _ => pick_body::<gather::Plain>(log_weights, n, scratch, out),
-    }
+/// The cheap look at a row whose random words have been drawn.
+struct Look<'a> {
+    log_weights: &'a [f64],
+    n: usize,
+    rough: &'a mut Rough,
+    contenders: &'a mut Contenders,
+    out: &'a mut Vec<u32>,
 }
 
-#[cfg(target_arch = "x86_64")]
-#[target_feature(enable = "avx512f,avx512bw,avx512dq,avx512vl,avx2,fma,bmi1,bmi2,popcnt")]
-fn pick_512(log_weights: &[f64], n: usize, scratch: &mut Scratch, out: &mut Vec<u32>) {
-    pick_body::<gather::Wide>(log_weights, n, scratch, out);
+/// What a look brought.
+enum Looked {
+    /// The draws themselves.
+    Settled,
+    /// The contenders.
+    Narrowed,
+    /// Nothing.
+    Useless,
 }
 
-#[cfg(target_arch = "x86_64")]
-#[target_feature(enable = "avx2,fma")]
-fn pick_256(log_weights: &[f64], n: usize, scratch: &mut Scratch, out: &mut Vec<u32>) {
-    pick_body::<gather::Narrow>(log_weights, n, scratch, out);
-}
+impl AtLevel for Look<'_> {
+    type Out = Looked;
 
-#[inline(always)]
-#[allow(clippy::inline_always)]
-fn pick_body<L: Gather>(log_weights: &[f64], n: usize, scratch: &mut Scratch, out: &mut Vec<u32>) {
-    let Scratch { bits, rough, contenders, .. } = scratch;
-    if log_weights.len() / n >= WORTHWHILE && rough.fill(bits, log_weights) && rough.contenders::<L>(n, contenders) {
-        let settled = match contenders.positions().len() {
-            0..=16 => contenders.settle::<16>(n, out),
-            17..=32 => contenders.settle::<32>(n, out),
-            _ => false,
+    #[inline(always)]
+    unsafe fn run<L: Level>(self) -> Looked {
+        let Look { log_weights, n, rough, contenders, out } = self;
+        // SAFETY: the caller promises the level.
+        let settled = unsafe {
+            if !rough.fill::<L>(log_weights) || !rough.contenders::<L>(n, contenders) {
+                return Looked::Useless;
+            }
+            match contenders.positions().len() {
+                0..=16 => contenders.settle::<L, 1>(n, out),
+                17..=32 => contenders.settle::<L, 2>(n, out),
+                _ => false,
+            }
         };
         if settled {
-            return;
-        }
-    } else {
-        let eligible = log_weights.iter().zip(0..).filter(|(weight, _)| **weight > f64::NEG_INFINITY);
-        contenders.replace(eligible.map(|(_, position)| position));
-        if contenders.positions().len() <= n {
-            out.extend_from_slice(contenders.positions());
-            return;
+            Looked::Settled
+        } else {
+            Looked::Narrowed
         }
     }
-    exact_keys(log_weights, scratch);
-    let Scratch { contenders, keys, pairs, .. } = scratch;
-    pairs.clear();
-    pairs.extend(keys.iter().zip(contenders.positions()).map(|(&key, &position)| descending(key, position)));
-    keep_smallest(pairs, n);
-    out.extend(pairs.iter().map(|&(_, position)| position));
-    out.sort_unstable();
 }
 
-/// Exact keys of the contenders, none of whose log-weights is -inf.
 #[inline(always)]
 #[allow(clippy::inline_always)]
-fn exact_keys(log_weights: &[f64], scratch: &mut Scratch) {
-    let Scratch { bits, contenders, keys, some_bits, .. } = scratch;
-    let positions = contenders.positions().iter().map(|&position| position as usize);
-    keys.clear();
-    keys.extend(positions.clone().map(|position| log_weights[position]));
-    some_bits.clear();
-    some_bits.extend(positions.map(|position| bits[position]));
-    for (key, &bits) in keys.iter_mut().zip(&*some_bits) {
+fn add_noise_body(bits: &[u64], keys: &mut [f64]) {
+    for (key, &bits) in keys.iter_mut().zip(bits) {
         *key += gumbel(bits);
     }
+}
+
+per_isa! {
+    fn add_noise(bits: &[u64], keys: &mut [f64]) => add_noise_body
 }
 
 #[cfg(test)]
