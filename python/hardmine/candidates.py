@@ -45,7 +45,7 @@ class _Lists:
         raise AttributeError(f"{type(self).__name__} is frozen: {name} cannot be deleted")
 
     def _set(self, name: str, value: Any) -> None:
-        if isinstance(value, np.ndarray):
+        if isinstance(value, np.ndarray) and value.flags.writeable:
             value = value.view()
             value.flags.writeable = False
         object.__setattr__(self, name, value)

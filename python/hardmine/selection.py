@@ -105,6 +105,14 @@ class Selection:
         """Describe the selection as JSON-able data."""
         return {f.name: plain(getattr(self, f.name)) for f in fields(self)}
 
+    def _described(self) -> dict[str, Any]:
+        """`to_dict`, made once: nothing in a selection changes, and loaders select batch after batch."""
+        known: dict[str, Any] | None = self.__dict__.get("_description")
+        if known is None:
+            known = self.to_dict()
+            set_field(self, "_description", known)
+        return {name: dict(part) if isinstance(part, dict) else part for name, part in known.items()}
+
     @classmethod
     def from_dict(cls, data: Mapping[str, Any]) -> Selection:
         """The selection that `to_dict` described; absent parameters take their defaults.
