@@ -1,6 +1,7 @@
 //! [`Level`] for AVX-512 and AVX2.
 
-#![allow(clippy::inline_always)]
+// Dozens of intrinsics, every one used once.
+#![allow(clippy::inline_always, clippy::wildcard_imports)]
 
 use std::arch::x86_64::*;
 
@@ -150,13 +151,13 @@ impl Level for Narrow {
         compress(x: Ints, bits: u32, first: u32, positions: *mut u32, keys: *mut i32) -> usize = {
             let mut found = 0;
             let lanes = _mm256_setr_epi32(0, 1, 2, 3, 4, 5, 6, 7);
-            for half in 0..2 {
+            for (half, keys_of_half) in x.into_iter().enumerate() {
                 let mask = (bits >> (8 * half)) as usize & 0xFF;
                 let order = _mm256_cvtepu8_epi32(_mm_cvtsi64_si128(ORDERS[mask] as i64));
                 let own = _mm256_add_epi32(lanes, _mm256_set1_epi32(first as i32 + 8 * half as i32));
                 let to = positions.add(found).cast();
                 _mm256_storeu_si256(to, _mm256_permutevar8x32_epi32(own, order));
-                _mm256_storeu_si256(keys.add(found).cast(), _mm256_permutevar8x32_epi32(x[half], order));
+                _mm256_storeu_si256(keys.add(found).cast(), _mm256_permutevar8x32_epi32(keys_of_half, order));
                 found += usize::from(COUNTS[mask]);
             }
             found

@@ -169,7 +169,7 @@ pub fn words64(isa: Isa, key: [u32; 2], low: &[u64], high: u64, out: &mut [u64])
 /// Word 1 of the block with counter (`low`, `high`) for every `low`: the top half of [`word64`]. What `out` holds beyond
 /// them is left as it is or overwritten; its length must be a multiple of [`TOPS`].
 pub(super) fn tops(isa: Isa, schedule: &Schedule, low: &[u64], high: u64, out: &mut [u32]) {
-    assert!(out.len() >= low.len() && out.len() % TOPS == 0);
+    assert!(out.len() >= low.len() && out.len().is_multiple_of(TOPS));
     match isa {
         #[cfg(target_arch = "x86_64")]
         // SAFETY: a level is only ever chosen among those that the machine has.

@@ -2,7 +2,7 @@
 //! round is a chain of a multiplication, a shift and an exclusive or that would otherwise wait for itself.
 
 // A lane is one register in each of four arrays.
-#![allow(clippy::needless_range_loop)]
+#![allow(clippy::needless_range_loop, clippy::wildcard_imports)]
 
 use std::arch::x86_64::*;
 

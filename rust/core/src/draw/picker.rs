@@ -141,6 +141,7 @@ impl AtLevel for Look<'_> {
     type Out = Looked;
 
     #[inline(always)]
+    #[allow(clippy::inline_always)] // one copy per instruction set
     unsafe fn run<L: Level>(self) -> Looked {
         let Look { log_weights, n, rough, contenders, out } = self;
         // SAFETY: the caller promises the level.

@@ -156,8 +156,8 @@ impl Rough {
 
     /// Gathers the positions that can be among the `n` largest, ascending; false where no threshold can be told.
     ///
-    /// With e(a) = NOISE_BOUND + KEY_BOUND |a|, n positions reach t, so n keys are at least t - e(t), and a position of
-    /// approximate key a can only compete where a + e(a) reaches that. It does not below t - 2 NOISE_BOUND - 4 KEY_BOUND |t|,
+    /// With e(a) = `NOISE_BOUND + KEY_BOUND |a|`, n positions reach t, so n keys are at least t - e(t), and a position of
+    /// approximate key a can only compete where a + e(a) reaches that. It does not below t - `2 NOISE_BOUND - 4 KEY_BOUND |t|`,
     /// since a + e(a) rises with a, and there |a| is little more than |t|: 2 of the 4 are needed, rounding takes less than 1.
     ///
     /// # Safety
@@ -361,6 +361,7 @@ mod tests {
         type Out = f64;
 
         #[inline(always)]
+        #[allow(clippy::inline_always)]
         unsafe fn run<L: Level>(self) -> f64 {
             let (mut error, mut top) = (0.0f64, u64::from(self.start));
             while top <= u64::from(self.end) {
