@@ -106,6 +106,18 @@ def test_draws_equal_the_twin(width, replace):
         np.testing.assert_array_equal(found, expected)
 
 
+@pytest.mark.usefixtures("isa")
+def test_wide_keys_equal_the_twin():
+    """Keys above 2^32, alone and among narrow ones: the common rounds of a row hold for narrow ones only."""
+    rng = np.random.default_rng(8)
+    weights = rng.normal(size=(20, 70))
+    for share in (1.0, 0.1):
+        keys = rng.integers(0, 2**32, 70, dtype=np.uint64)
+        keys[rng.random(70) < share] |= np.uint64(2**63 + 2**32)
+        expected = oracle.draw(weights, 9, seed=5, column_keys=keys)
+        np.testing.assert_array_equal(hm.draw(weights, 9, seed=5, column_keys=keys), expected)
+
+
 def test_close_calls_are_decided_in_full():
     """Of some thousand rows, a few have neighbours that float32 noise puts in the wrong order."""
     weights = np.linspace(0, 2, 64)[None].repeat(4000, axis=0)

@@ -52,6 +52,7 @@ pub mod philox;
 mod philox_x86;
 pub mod picker;
 mod prefilter;
+mod rough;
 pub mod rows;
 pub mod uniform;
 mod words;
