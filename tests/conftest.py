@@ -31,3 +31,11 @@ def pytest_report_header():
     have = _native.isa_levels()
     missing = [level for level in ALL_LEVELS if level not in have]
     return f"hardmine: levels {', '.join(have)}; this machine cannot run: {', '.join(missing) or 'none'}"
+
+
+def pytest_terminal_summary(terminalreporter):
+    """Add up the random cases that tests held to a twin."""
+    passed = terminalreporter.stats.get("passed", [])
+    cases = sum(count for report in passed for name, count in report.user_properties if name == "cases")
+    if cases:
+        terminalreporter.write_line(f"hardmine: {cases:,} random cases held to a slow twin")

@@ -252,7 +252,7 @@ MUTANTS: list[Mutant] = [
         "rust/core/src/anchor.rs",
         "value.to_f64() - mean",
         "value.to_f64() - 0.0 * mean",
-        "tests/test_select.py",
+        "tests/test_anchor.py",
     ),
     Mutant(
         "select-scan-too-shallow",
