@@ -36,6 +36,7 @@ from hardmine.topk import TopKAccumulator, topk
 
 _LAZY: dict[str, str] = {
     "Collection": "hardmine.collection",
+    "data": "hardmine.data",
     "formats": "hardmine.formats",
     "teachers": "hardmine.teachers",
     "strategies": "hardmine.strategies",
@@ -72,6 +73,7 @@ __all__ = [
     "Weighted",
     "__version__",
     "anchor_scores",
+    "data",
     "draw",
     "formats",
     "in_batch_mask",

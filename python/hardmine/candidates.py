@@ -412,7 +412,7 @@ class Positives:
         ValueError
             A row is out of range.
         """
-        columns = [self.ids] if self.scores is None else [self.ids, self.scores]
+        columns: list[npt.NDArray[Any]] = [self.ids] if self.scores is None else [self.ids, self.scores]
         offsets, taken = _native.take_rows(self.offsets, columns, _checks.int64_vector("rows", rows), 1)
         for array in (offsets, *taken):
             array.flags.writeable = False

@@ -21,8 +21,8 @@ class NegativeBatch(Sequence[dict[str, Any]]):
     """What `NegativeDataset.__getitems__` returns: a sequence of items that holds their columns.
 
     Item i of b has the negatives ``offsets[i]:offsets[i + 1]`` and must not meet the documents
-    ``excluded_offsets[i]:excluded_offsets[i + 1]`` as negatives: the labelled positives of its query, documents with the
-    text of one, and those that the caller excluded.
+    ``excluded_offsets[i]:excluded_offsets[i + 1]`` as negatives: the labelled positives of its query, documents with
+    the text of one, and those that the caller excluded.
 
     Attributes
     ----------
