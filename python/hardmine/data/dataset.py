@@ -135,7 +135,7 @@ class NegativeDataset(torch.utils.data.Dataset[dict[str, Any]]):  # type: ignore
             document_keys=document_keys,
             columns=columns,
         )
-        self._epoch = _shared_epoch(0)
+        self._share_epoch(_shared_epoch(0))
         self._file: tuple[str, _parts.Stamp] | None = None
         self._new_items: _Ints | None = None
         self._bind(parts, num_threads)
@@ -149,6 +149,7 @@ class NegativeDataset(torch.utils.data.Dataset[dict[str, Any]]):  # type: ignore
             _checks.num_threads(num_threads)
         arrays, settings = parts.arrays, parts.settings
         self._parts, self._num_threads = parts, num_threads
+        self._resolved: tuple[int, int] | None = None
         self._run = _parts.run_of(parts)
         self._positives = Positives._trusted(
             arrays["positives.offsets"], arrays["positives.ids"], arrays.get("positives.scores")
@@ -167,8 +168,11 @@ class NegativeDataset(torch.utils.data.Dataset[dict[str, Any]]):  # type: ignore
         )
         self._has_exclusions = "excluded.ids" in arrays
         union = ("excluded.offsets", "excluded.ids") if self._has_exclusions else ("positives.offsets", "positives.ids")
-        self._excluded = Positives._trusted(arrays[union[0]], arrays[union[1]], None)
+        scores = None if self._has_exclusions else self._positives.scores
+        self._excluded = Positives._trusted(arrays[union[0]], arrays[union[1]], scores)
         self._items: _Ints | None = arrays.get("items")
+        self._single = self._items is None and self._positives.ids.size == len(self._run)
+        """Every query has exactly one positive."""
 
     def _choose_items(self) -> None:
         """Leave out what makes no item: no positive, or short where that is not wanted."""
@@ -219,6 +223,10 @@ class NegativeDataset(torch.utils.data.Dataset[dict[str, Any]]):  # type: ignore
             )
 
     # Epochs
+
+    def _share_epoch(self, epoch: torch.Tensor) -> None:
+        self._epoch_tensor: torch.Tensor = epoch
+        self._epoch: _Ints = epoch.numpy()  # the same memory, read without the cost of a tensor
 
     @property
     def epoch(self) -> int:
@@ -308,6 +316,8 @@ class NegativeDataset(torch.utils.data.Dataset[dict[str, Any]]):  # type: ignore
         """Position of the positive that each item shows."""
         if self._which == "each":
             return units
+        if self._single:
+            return queries
         offsets = self._positives.offsets
         shown = offsets[queries]
         if self._which == "sample":
@@ -326,9 +336,17 @@ class NegativeDataset(torch.utils.data.Dataset[dict[str, Any]]):  # type: ignore
         one = Selection(1, ceiling=NoCeiling(), draw=Uniform(), seed=self._rule.seed)
         drawn = select(
             lists, none, one, epoch=epoch, query_keys=self._keys(queries), document_keys=self._document_keys,
-            num_threads=self._num_threads,
+            num_threads=self._threads,
         )  # fmt: skip
         return drawn.ranks.astype(np.int64) - 1
+
+    @property
+    def _threads(self) -> int:
+        """Threads of a call. Asked of the system once in each process: a worker has another answer."""
+        process = os.getpid()
+        if self._resolved is None or self._resolved[0] != process:
+            self._resolved = process, _checks.num_threads(self._num_threads)
+        return self._resolved[1]
 
     def _keys(self, queries: _Ints) -> npt.NDArray[Any]:
         keys = self._parts.arrays.get("query_keys")
@@ -350,13 +368,12 @@ class NegativeDataset(torch.utils.data.Dataset[dict[str, Any]]):  # type: ignore
                 None if scores is None else scores[shown],
             )
         else:
-            labels = self._positives.take(queries)
+            labels = self._positives.take(queries) if self._has_exclusions else excluded
         if self._log_weights is not None:
-            threads = _checks.num_threads(self._num_threads)
-            _, (weights,) = _native.take_rows(self._run.offsets, [self._log_weights], queries, threads)
+            _, (weights,) = _native.take_rows(self._run.offsets, [self._log_weights], queries, self._threads)
             rule = rule.replace(draw=_parts.with_law(rule.draw, Weighted(weights)))
         chosen = select(
-            self._run.take(queries, num_threads=self._num_threads),
+            self._run.take(queries, num_threads=self._threads),
             labels,
             rule,
             epoch=epoch,
@@ -364,7 +381,7 @@ class NegativeDataset(torch.utils.data.Dataset[dict[str, Any]]):  # type: ignore
             document_keys=self._document_keys,
             exclude=(excluded.offsets, excluded.ids) if self._has_exclusions or self._own_positive else None,
             num_documents=self.num_documents if rule.on_shortage == "fill" else None,
-            num_threads=self._num_threads,
+            num_threads=self._threads,
         )
         return chosen, excluded
 
@@ -448,7 +465,7 @@ class NegativeDataset(torch.utils.data.Dataset[dict[str, Any]]):  # type: ignore
             The file is truncated, malformed or of another kind.
         """
         self = cls.__new__(cls)
-        self._epoch = _shared_epoch(0)
+        self._share_epoch(_shared_epoch(0))
         self._new_items = None
         path = os.path.abspath(path)  # noqa: PTH100 - a worker may have another working folder
         self._file = (path, _parts.stamp_of(path))
@@ -463,14 +480,14 @@ class NegativeDataset(torch.utils.data.Dataset[dict[str, Any]]):  # type: ignore
         return self
 
     def __getstate__(self) -> dict[str, Any]:
-        state: dict[str, Any] = {"epoch": self._epoch, "num_threads": self._num_threads}
+        state: dict[str, Any] = {"epoch": self._epoch_tensor, "num_threads": self._num_threads}
         if self._file is None:
             return {**state, "parts": tuple(self._parts)}
         return {**state, "file": self._file, "settings": self._parts.settings, "items": self._new_items}
 
     def __setstate__(self, state: dict[str, Any]) -> None:
         epoch: torch.Tensor = state["epoch"]
-        self._epoch = epoch if epoch.is_shared() else _shared_epoch(int(epoch[0]))
+        self._share_epoch(epoch if epoch.is_shared() else _shared_epoch(int(epoch[0])))
         self._file, self._new_items = state.get("file"), None
         if self._file is None:
             parts = Parts(*state["parts"])
