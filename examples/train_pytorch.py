@@ -68,7 +68,7 @@ def reciprocal_rank(model: BagOfWords, tokenizer: PreTrainedTokenizerFast, colle
 
     scores = embed(collection.query_texts.to_pylist()) @ embed(collection.document_texts.to_pylist()).T
     positives = collection.positives
-    first = scores[torch.from_numpy(positives.query_of_each), torch.from_numpy(positives.ids)]
+    first = scores[torch.from_numpy(positives.query_of_each), torch.tensor(positives.ids)]
     best = torch.full((len(positives),), -torch.inf).scatter_reduce(
         0, torch.from_numpy(positives.query_of_each), first, "amax"
     )
@@ -79,7 +79,7 @@ def main(arguments: list[str] | None = None) -> dict[str, list[float]]:
     """Entry point; returns the loss of each epoch, the metric before and after, and how many draws were new."""
     parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
     parser.add_argument("--collection", type=Path, help="a BEIR folder (default: docstrings of the installed Python)")
-    parser.add_argument("--epochs", type=int, default=6)
+    parser.add_argument("--epochs", type=int, default=3)
     parser.add_argument("--batch-size", type=int, default=64)
     parser.add_argument("--workers", type=int, default=2)
     parser.add_argument("--width", type=int, default=128)

@@ -12,6 +12,7 @@ import argparse
 import tempfile
 from pathlib import Path
 
+import numpy as np
 from sentence_transformers import (
     SentenceTransformer,
     SentenceTransformerTrainer,
@@ -48,9 +49,8 @@ def main(arguments: list[str] | None = None) -> dict[str, list[float]]:
     run = hm.retrieve(collection, "bm25", k=50, progress=False)
     rule = hm.Selection(2, ceiling=hm.PercPos(0.95), draw=hm.Softmax(5.0), seed=0)
     dataset = hm.data.NegativeDataset(collection, run, rule, columns="sentence-transformers")
-    rows = dataset.to_datasets()
-    if options.items and options.items < len(rows):
-        rows = rows.shuffle(seed=0).select(range(options.items))
+    items = np.random.default_rng(0).permutation(len(dataset))
+    rows = dataset.to_datasets(items[: options.items or None])
 
     model = SentenceTransformer(options.model, device="cpu")
     model.max_seq_length = 64

@@ -7,6 +7,7 @@ from uuid import uuid4
 
 import datasets
 import numpy as np
+import numpy.typing as npt
 import pyarrow as pa
 
 if TYPE_CHECKING:
@@ -32,10 +33,10 @@ class FreshDataset(datasets.Dataset):  # type: ignore[misc]
     source: NegativeDataset
 
     @classmethod
-    def of(cls, source: NegativeDataset) -> FreshDataset:
-        """The rows of `source`."""
+    def of(cls, source: NegativeDataset, items: npt.NDArray[np.int64]) -> FreshDataset:
+        """Some items of `source`."""
         # A fingerprint of its own: the package would otherwise pickle and hash the whole run.
-        table = pa.table({_ITEM: np.arange(len(source))})
+        table = pa.table({_ITEM: items})
         self = cls(datasets.table.InMemoryTable(table), fingerprint=uuid4().hex)
         self.source = source
         self._format_type = "custom"

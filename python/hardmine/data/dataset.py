@@ -410,12 +410,16 @@ class NegativeDataset(torch.utils.data.Dataset[dict[str, Any]]):  # type: ignore
             negatives=texts[2],
         )
 
-    def to_datasets(self) -> datasets.Dataset:
+    def to_datasets(self, items: npt.ArrayLike | None = None) -> datasets.Dataset:
         """Give the items as a `datasets.Dataset`, for trainers that insist on one.
 
-        Rows are drawn when they are asked for, with fresh negatives each epoch: the trainer's ``set_epoch`` reaches
-        this dataset. ``select``, ``shuffle`` and ``train_test_split`` work and keep the fresh draws, but the results
-        of these do not pass ``set_epoch`` on: call it here.
+        Rows are drawn when they are asked for, with fresh negatives each epoch: the trainer's ``set_epoch`` reaches this
+        dataset. What its ``select`` or ``shuffle`` returns draws afresh too, but does not pass ``set_epoch`` on.
+
+        Parameters
+        ----------
+        items : integers [n], optional
+            Which items, in which order. Default: all.
 
         Raises
         ------
@@ -431,7 +435,8 @@ class NegativeDataset(torch.utils.data.Dataset[dict[str, Any]]):  # type: ignore
         need("datasets", what="NegativeDataset.to_datasets", extra="torch")
         from hardmine.data._trainer import FreshDataset
 
-        return FreshDataset.of(self)
+        wanted = np.arange(len(self)) if items is None else _checks.int64_vector("items", items)
+        return FreshDataset.of(self, wanted)
 
     # Files and workers
 
