@@ -413,8 +413,8 @@ class NegativeDataset(torch.utils.data.Dataset[dict[str, Any]]):  # type: ignore
     def to_datasets(self, items: npt.ArrayLike | None = None) -> datasets.Dataset:
         """Give the items as a `datasets.Dataset`, for trainers that insist on one.
 
-        Rows are drawn when they are asked for, with fresh negatives each epoch: the trainer's ``set_epoch`` reaches this
-        dataset. What its ``select`` or ``shuffle`` returns draws afresh too, but does not pass ``set_epoch`` on.
+        Rows are drawn when they are asked for, with fresh negatives each epoch: the trainer's ``set_epoch`` reaches
+        this dataset. What its ``select`` or ``shuffle`` returns draws afresh too, but does not pass ``set_epoch`` on.
 
         Parameters
         ----------
