@@ -18,9 +18,13 @@ from sentence_transformers import (
     SentenceTransformerTrainer,
     SentenceTransformerTrainingArguments,
 )
-from sentence_transformers.losses import MultipleNegativesRankingLoss
 
 import hardmine as hm
+
+try:
+    from sentence_transformers.sentence_transformer.losses import MultipleNegativesRankingLoss
+except ImportError:  # older releases
+    from sentence_transformers.losses import MultipleNegativesRankingLoss
 
 
 def main(arguments: list[str] | None = None) -> dict[str, list[float]]:

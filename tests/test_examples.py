@@ -25,5 +25,5 @@ def test_plain_loop(folder: Path):
 @pytest.mark.filterwarnings("default")
 def test_sentence_transformers(folder: Path):
     found = train_sentence_transformers.main(["--collection", str(folder), "--items", "16", "--batch-size", "8"])
-    assert len(found["loss"]) == 4
+    assert found["loss"][-1] < found["loss"][0]
     assert min(found["new"]) > 0.1
