@@ -548,6 +548,41 @@ MUTANTS: list[Mutant] = [
         "let [_, k0, k1, _] = philox::block",
         "tests/test_draw.py::test_noise_equals_the_twin_to_the_bit",
     ),
+    Mutant(
+        "data-epoch-ignored",
+        "python/hardmine/data/dataset.py",
+        "        epoch = self.epoch\n",
+        "        epoch = 0\n",
+        "tests/test_data.py",
+    ),
+    Mutant(
+        "data-key-is-the-place-in-the-batch",
+        "python/hardmine/data/dataset.py",
+        "return queries if keys is None else keys[queries]",
+        "return np.arange(queries.size) if keys is None else keys[queries]",
+        "tests/test_data.py",
+    ),
+    Mutant(
+        "data-negatives-of-the-neighbour",
+        "python/hardmine/data/batch.py",
+        "start, end = int(self.offsets[i]), int(self.offsets[i + 1])",
+        "start, end = int(self.offsets[i - 1]), int(self.offsets[i])",
+        "tests/test_data.py",
+    ),
+    Mutant(
+        "data-mask-inverted",
+        "python/hardmine/data/collator.py",
+        '"negative_mask": torch.from_numpy(mask)',
+        '"negative_mask": torch.from_numpy(~mask)',
+        "tests/test_data.py",
+    ),
+    Mutant(
+        "data-exclusions-forgotten",
+        "python/hardmine/data/collator.py",
+        "    banned[rows[there], document[there]] = True\n",
+        "",
+        "tests/test_data.py",
+    ),
 ]
 
 

@@ -37,6 +37,7 @@ from hardmine.topk import TopKAccumulator, topk
 
 _LAZY: dict[str, str] = {
     "Collection": "hardmine.collection",
+    "data": "hardmine.data",
     "formats": "hardmine.formats",
     "teachers": "hardmine.teachers",
     "strategies": "hardmine.strategies",
@@ -73,6 +74,7 @@ __all__ = [
     "Weighted",
     "__version__",
     "anchor_scores",
+    "data",
     "draw",
     "formats",
     "fuse",

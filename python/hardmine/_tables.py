@@ -9,6 +9,8 @@ from typing import overload
 import numpy as np
 import numpy.typing as npt
 
+from hardmine import _native
+
 
 class StringTable(Sequence[str]):
     """An immutable list of strings kept as UTF-8 bytes and offsets.
@@ -67,6 +69,22 @@ class StringTable(Sequence[str]):
             raise IndexError(f"row {index} of a table of {len(self)}")
         index %= len(self)
         return self.data[self.offsets[index] : self.offsets[index + 1]].tobytes().decode()
+
+    def take(self, rows: npt.NDArray[np.int64]) -> list[str]:
+        """The strings of some rows, in the order asked for; far quicker than one by one.
+
+        Raises
+        ------
+        ValueError
+            A row is out of range, or its bytes are no UTF-8.
+
+        Examples
+        --------
+        >>> import numpy as np, hardmine as hm
+        >>> hm.StringTable.from_strings(["a", "b"]).take(np.array([1, 0, 1]))
+        ['b', 'a', 'b']
+        """
+        return _native.take_strings(self.offsets, self.data, np.ascontiguousarray(rows, dtype=np.int64))
 
     def __iter__(self) -> Iterator[str]:
         text = self.data.tobytes()

@@ -231,6 +231,51 @@ class Candidates(_Lists):
         self._set("metadata", MappingProxyType(dict(columns.get("metadata") or {})))
         return self
 
+    @classmethod
+    def _trusted(cls, columns: Mapping[str, Any]) -> Candidates:
+        """Build from columns that have been checked before: rows of checked candidates, or a file read again."""
+        self = cls.__new__(cls)
+        for name in ("offsets", "ids", "scores", *Candidates.__slots__):
+            self._set(name, columns.get(name))
+        for name in ("reasons", "metadata"):
+            value = columns.get(name)
+            self._set(name, value if name == "reasons" and value is None else MappingProxyType(dict(value or {})))
+        return self
+
+    def take(self, rows: npt.ArrayLike, *, num_threads: int | None = None) -> Candidates:
+        """The candidates of some queries, in the order asked for: the cost is that of these rows alone.
+
+        Parameters
+        ----------
+        rows : integers [n]
+            Query numbers, at least 0; a query may occur several times.
+        num_threads : int, optional
+            Threads; the result does not depend on them.
+
+        Raises
+        ------
+        ValueError
+            A row is out of range.
+
+        Examples
+        --------
+        >>> import hardmine as hm
+        >>> run = hm.Candidates([0, 2, 3], [7, 2, 5], [0.9, 0.4, 0.8])
+        >>> run.take([1, 0]).ids.tolist()
+        [5, 7, 2]
+        """
+        wanted = _checks.int64_vector("rows", rows)
+        names = ["ids", "scores"]
+        names += [name for name in ("ranks", "anchor_scores", "sources") if getattr(self, name) is not None]
+        threads = _checks.num_threads(num_threads)
+        offsets, taken = _native.take_rows(self.offsets, [getattr(self, name) for name in names], wanted, threads)
+        columns: dict[str, Any] = {"offsets": offsets, **dict(zip(names, taken, strict=True))}
+        if self.reasons is not None:
+            columns["reasons"] = {name: counts[wanted] for name, counts in self.reasons.items()}
+        if self.query_ids is not None:
+            columns["query_ids"] = StringTable.from_strings(self.query_ids.take(wanted))
+        return Candidates._trusted({**columns, "document_ids": self.document_ids, "metadata": self.metadata})
+
     def replace(self, **changes: Any) -> Candidates:
         """Copy with some columns changed: any keyword of the constructor."""
         names = ("offsets", "ids", "scores", *Candidates.__slots__)
@@ -350,6 +395,28 @@ class Positives:
         if [len(row) for row in scores] != [len(row) for row in rows]:
             raise ValueError("scores: their rows differ in length from the ids'")
         return cls(offsets, ids, np.array([s for row in scores for s in row], dtype=np.float32))
+
+    @classmethod
+    def _trusted(cls, offsets: Any, ids: Any, scores: Any) -> Positives:
+        """Build from arrays that have been checked before."""
+        self = cls.__new__(cls)
+        for name, value in (("offsets", offsets), ("ids", ids), ("scores", scores)):
+            object.__setattr__(self, name, value)
+        return self
+
+    def take(self, rows: npt.ArrayLike) -> Positives:
+        """The positives of some queries, in the order asked for; a query may occur several times.
+
+        Raises
+        ------
+        ValueError
+            A row is out of range.
+        """
+        columns: list[npt.NDArray[Any]] = [self.ids] if self.scores is None else [self.ids, self.scores]
+        offsets, taken = _native.take_rows(self.offsets, columns, _checks.int64_vector("rows", rows), 1)
+        for array in (offsets, *taken):
+            array.flags.writeable = False
+        return Positives._trusted(offsets, taken[0], taken[1] if len(taken) > 1 else None)
 
     def with_scores(self, scores: npt.ArrayLike) -> Positives:
         """These positives with the given scores, float32 [n]."""

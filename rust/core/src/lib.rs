@@ -18,6 +18,7 @@ pub mod order;
 pub mod pool;
 pub mod search;
 pub mod select;
+pub mod take;
 pub mod topk;
 
 pub use csr::Csr;

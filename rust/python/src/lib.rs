@@ -9,6 +9,7 @@ mod ranked;
 mod runtime;
 mod search;
 mod select;
+mod take;
 mod topk;
 
 use pyo3::prelude::*;
@@ -21,6 +22,7 @@ fn _native(module: &Bound<'_, PyModule>) -> PyResult<()> {
     runtime::register(module)?;
     select::register(module)?;
     search::register(module)?;
+    take::register(module)?;
     topk::register(module)?;
     Ok(())
 }

@@ -1,0 +1,13 @@
+"""Training loops: fresh negatives from a stored run, every epoch, inside a PyTorch data loader."""
+
+from __future__ import annotations
+
+from hardmine._extras import need
+
+need("torch", what="hardmine.data", extra="torch")
+
+from hardmine.data.batch import NegativeBatch  # noqa: E402
+from hardmine.data.collator import HardNegativeCollator  # noqa: E402
+from hardmine.data.dataset import NegativeDataset  # noqa: E402
+
+__all__ = ["HardNegativeCollator", "NegativeBatch", "NegativeDataset"]

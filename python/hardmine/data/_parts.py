@@ -1,0 +1,276 @@
+"""What a `NegativeDataset` is made of: named arrays and JSON-able settings, in memory or mapped from one file."""
+
+from __future__ import annotations
+
+import os
+import sys
+from collections.abc import Mapping
+from pathlib import Path
+from typing import Any, NamedTuple
+
+import numpy as np
+import numpy.typing as npt
+
+from hardmine import _checks, _container, _native
+from hardmine._tables import StringTable
+from hardmine.candidates import Candidates, Positives
+from hardmine.draws import Draw, Popularity, TopThen, Uniform, Weighted
+from hardmine.selection import Selection
+
+KIND = "negative-dataset"
+WHICH = ("sample", "first", "each")
+Stamp = tuple[int, int]
+
+
+class Parts(NamedTuple):
+    """Arrays by name ("run.ids", "documents.data", ...) and settings."""
+
+    arrays: dict[str, npt.NDArray[Any]]
+    settings: dict[str, Any]
+
+    def columns(self, prefix: str) -> dict[str, npt.NDArray[Any]]:
+        """The arrays whose names start with ``prefix.``, without it."""
+        return {name[len(prefix) + 1 :]: array for name, array in self.arrays.items() if name.startswith(prefix + ".")}
+
+    def table(self, prefix: str) -> StringTable:
+        """The string table of that name."""
+        return StringTable(self.arrays[f"{prefix}.offsets"], self.arrays[f"{prefix}.data"])
+
+    def save(self, path: str | os.PathLike[str]) -> None:
+        """Write one memory-mappable file, whole or not at all."""
+        _container.save(path, KIND, self.arrays, self.settings)
+
+
+def load(path: str | os.PathLike[str]) -> Parts:
+    """Map a file written by `Parts.save` and check all of it."""
+    parts = Parts(*_container.load(path, KIND))
+    try:
+        check(parts)
+    except (KeyError, ValueError, TypeError, AttributeError, IndexError) as error:
+        raise ValueError(f"{os.fspath(path)}: malformed {KIND} ({error})") from None
+    return parts
+
+
+def reopen(path: str, stamp: Stamp) -> Parts:
+    """Map a file that this process's parent has checked; only that it is still the same file is looked at."""
+    if stamp_of(path) != stamp:
+        raise ValueError(f"{path}: changed since the dataset was made; load it again")
+    return Parts(*_container.load(path, KIND))
+
+
+def stamp_of(path: str) -> Stamp:
+    """Size and time of change: what tells one version of a file from the next."""
+    about = Path(path).stat()
+    return about.st_size, about.st_mtime_ns
+
+
+def check(parts: Parts) -> None:
+    """Raise where arrays do not fit each other."""
+    run, positives = _checked_run(parts), Positives(**parts.columns("positives"))
+    queries, documents = parts.table("queries"), parts.table("documents")
+    _counts(run, positives, len(queries), len(documents))
+    excluded = parts.columns("excluded")
+    if excluded:
+        offsets = _checks.int64_vector("exclude offsets", excluded["offsets"], length=len(run) + 1)
+        ids = _checks.int64_vector("exclude ids", excluded["ids"])
+        if offsets[0] != 0 or offsets[-1] != ids.size or (np.diff(offsets) < 0).any():
+            raise ValueError(f"exclude: offsets expected to start at 0, never fall and end at {ids.size}")
+    for name, length in (("groups", len(documents)), ("document_keys", len(documents)), ("query_keys", len(run))):
+        if name in parts.arrays and parts.arrays[name].shape != (length,):
+            raise ValueError(f"{name}: shape {parts.arrays[name].shape}, expected ({length},)")
+    settings = parts.settings
+    items = parts.arrays.get("items")
+    if items is not None and items.size:
+        units = positives.ids.size if settings["which_positive"] == "each" else len(run)
+        if items.ndim != 1 or int(items.min()) < 0 or int(items.max()) >= units:
+            raise ValueError(f"items: expected numbers below {units}")
+    selection_of(parts)
+    weights = parts.arrays.get("log_weights")
+    if weights is not None and weights.shape != run.ids.shape:
+        raise ValueError(f"log_weights: length {weights.size}, expected {run.ids.size} (the number of candidates)")
+
+
+def _checked_run(parts: Parts) -> Candidates:
+    columns: dict[str, Any] = dict(parts.columns("run"))
+    reasons = {name[8:]: columns.pop(name) for name in list(columns) if name.startswith("reasons.")}
+    return Candidates(**columns, reasons=reasons or None)
+
+
+def run_of(parts: Parts) -> Candidates:
+    """The candidates, not checked again."""
+    columns: dict[str, Any] = dict(parts.columns("run"))
+    reasons = {name[8:]: columns.pop(name) for name in list(columns) if name.startswith("reasons.")}
+    return Candidates._trusted({**columns, "reasons": reasons or None})
+
+
+def gather(
+    collection: Any,
+    candidates: Any,
+    selection: Any,
+    *,
+    positives: Any,
+    which_positive: Any,
+    document_groups: Any,
+    exclude: Any,
+    query_keys: Any,
+    document_keys: Any,
+    columns: str,
+) -> Parts:
+    """Collect what the constructor was given into checked parts."""
+    if not isinstance(candidates, Candidates):
+        raise TypeError(f"candidates: {type(candidates).__name__}, expected Candidates")
+    if not isinstance(selection, Selection):
+        raise TypeError(f"selection: {type(selection).__name__}, expected a Selection (or a recipe of hm.strategies)")
+    if which_positive is None:
+        which_positive = "each" if selection.positive_agg == "each" else "sample"
+    _checks.choice("which_positive", which_positive, WHICH)
+    known = sys.modules.get("hardmine.collection")
+    if known is not None and isinstance(collection, known.Collection):
+        if positives is None:
+            positives = _positives_of(collection, candidates, selection)
+        if document_groups is None:
+            document_groups = collection.document_groups
+        if exclude is None and collection.ignore_identical_ids:
+            exclude = collection.identical_ids()
+        collection = (collection.query_texts, collection.document_texts)
+    if not isinstance(collection, tuple) or len(collection) != 2:
+        raise TypeError(
+            f"collection: {type(collection).__name__}, expected a Collection or a pair (query texts, document texts)"
+        )
+    if not isinstance(positives, Positives):
+        raise TypeError(f"positives: {type(positives).__name__}, expected Positives")
+    queries, documents = (_table(name, t) for name, t in zip(("queries", "documents"), collection, strict=True))
+    _counts(candidates, positives, len(queries), len(documents))
+    _refuse_lacking(candidates, positives, selection)
+
+    arrays: dict[str, Any] = {"run.offsets": candidates.offsets, "run.ids": candidates.ids}
+    arrays["run.scores"] = candidates.scores
+    if candidates.ranks is not None:
+        arrays["run.ranks"] = candidates.ranks
+    if selection.ceiling.needs_anchor_scores and candidates.anchor_scores is not None:
+        arrays["run.anchor_scores"] = candidates.anchor_scores
+    if selection.on_shortage == "fill":  # which must not bring back what the scan removed
+        arrays |= {f"run.reasons.{name}": counts for name, counts in (candidates.reasons or {}).items()}
+    for name in ("offsets", "ids", "scores"):
+        if getattr(positives, name) is not None:
+            arrays[f"positives.{name}"] = getattr(positives, name)
+    for name, table in (("queries", queries), ("documents", documents)):
+        arrays[f"{name}.offsets"], arrays[f"{name}.data"] = table.offsets, table.data
+    if document_groups is not None:
+        arrays["groups"] = _checks.int64_vector("document_groups", document_groups, length=len(documents))
+    extra = _checks.csr("exclude", exclude, len(candidates))
+    if extra is not None or document_groups is not None:
+        labels = positives.offsets, positives.ids
+        offsets, ids, _ = _native.exclusions(labels, extra, arrays.get("groups"), len(documents))
+        arrays |= {"excluded.offsets": offsets, "excluded.ids": ids}
+    for name, keys, length in (
+        ("query_keys", query_keys, len(queries)), ("document_keys", document_keys, len(documents)),
+    ):  # fmt: skip
+        if keys is not None:
+            arrays[name] = _checks.keys(name, keys, length)
+    settings = {"which_positive": which_positive, "columns": columns, "left_out": {}}
+    return _with_selection(Parts(arrays, settings), selection, candidates.ids.size)
+
+
+def _positives_of(collection: Any, candidates: Candidates, selection: Selection) -> Positives:
+    from hardmine.retrieve import positives_of
+
+    if selection.needs_positive or "positive_scores" in candidates.metadata:
+        return positives_of(collection, candidates)
+    found: Positives = collection.positives
+    return found
+
+
+def _counts(run: Candidates, positives: Positives, num_queries: int, num_documents: int) -> None:
+    for name, found in (("candidates", len(run)), ("positives", len(positives))):
+        if found != num_queries:
+            raise ValueError(f"{name}: {found} queries, expected {num_queries} as in the collection")
+    for name, ids in (("candidates", run.ids), ("positives", positives.ids)):
+        highest = int(ids.max(initial=-1))
+        if highest >= num_documents:
+            raise ValueError(
+                f"{name}: document {highest}, expected below {num_documents} (documents of the collection)"
+            )
+
+
+def _refuse_lacking(run: Candidates, positives: Positives, selection: Selection) -> None:
+    """What every batch would stumble over is refused before the first."""
+    if selection.ceiling.needs_anchor_scores and run.anchor_scores is None:
+        raise ValueError(
+            "candidates: no anchor_scores, which the ceiling Anchored needs; add them with anchor_scores()"
+        )
+    if not selection.needs_positive:
+        return
+    if positives.scores is None:
+        raise ValueError(
+            "positives: no scores, which this ceiling or draw needs; add them with Positives.with_scores()"
+        )
+    lacking = np.diff(positives.offsets) == 0
+    if lacking.any():
+        query = int(lacking.argmax())
+        raise ValueError(f"positives: query {query} has no positive, but this ceiling or draw needs its score")
+
+
+def _table(name: str, texts: Any) -> StringTable:
+    """Any sequence of strings as a table; Arrow's large strings without a copy."""
+    if isinstance(texts, StringTable):
+        return texts
+    if hasattr(texts, "buffers") and str(getattr(texts, "type", "")) == "large_string" and not texts.null_count:
+        _, offsets, data = texts.buffers()
+        starts = (
+            np.frombuffer(offsets, dtype=np.int64)[texts.offset : texts.offset + len(texts) + 1] if offsets else None
+        )
+        if starts is not None and starts.size == len(texts) + 1 and starts[0] == 0:
+            end = int(starts[-1])
+            return StringTable(starts, np.frombuffer(data, dtype=np.uint8)[:end] if end else np.empty(0, np.uint8))
+    if hasattr(texts, "to_pylist"):
+        texts = texts.to_pylist()
+    if isinstance(texts, (str, bytes)) or not hasattr(texts, "__iter__"):
+        raise TypeError(f"{name}: {type(texts).__name__}, expected several strings")
+    texts = list(texts)
+    wrong = next((i for i, text in enumerate(texts) if not isinstance(text, str)), None)
+    if wrong is not None:
+        raise TypeError(f"{name}: {type(texts[wrong]).__name__} at position {wrong}, expected strings")
+    return StringTable.from_strings(texts)
+
+
+def _innermost(draw: Draw) -> Draw:
+    return _innermost(draw.draw) if isinstance(draw, TopThen) else draw
+
+
+def with_law(draw: Draw, law: Draw) -> Draw:
+    """`draw` with another law below its `TopThen`."""
+    return TopThen(draw.n_top, with_law(draw.draw, law)) if isinstance(draw, TopThen) else law
+
+
+def _with_selection(parts: Parts, selection: Selection, num_candidates: int) -> Parts:
+    """Add the selection: its arrays among the arrays, the rest as settings."""
+    arrays, settings = dict(parts.arrays), dict(parts.settings)
+    law = _innermost(selection.draw)
+    if isinstance(law, Weighted):
+        if law.log_weights.size != num_candidates:
+            raise ValueError(
+                f"log_weights: length {law.log_weights.size}, expected {num_candidates} (the number of candidates)"
+            )
+        arrays["log_weights"] = law.log_weights
+    elif isinstance(law, Popularity):
+        num_documents = arrays["documents.offsets"].size - 1
+        if law.counts.size != num_documents:
+            raise ValueError(f"counts: length {law.counts.size}, expected {num_documents} (the number of documents)")
+        arrays["counts"] = law.counts
+        settings["alpha"] = law.alpha
+    if isinstance(law, (Weighted, Popularity)):
+        selection = selection.replace(draw=with_law(selection.draw, Uniform()))
+    settings["selection"] = selection.to_dict()
+    return Parts(arrays, settings)
+
+
+def selection_of(parts: Parts) -> Selection:
+    """The selection; the law `Weighted`, whose array has an entry for every candidate, stands as `Uniform`."""
+    settings: Mapping[str, Any] = parts.settings
+    selection = Selection.from_dict(settings["selection"])
+    _checks.choice("which_positive", settings["which_positive"], WHICH)
+    if "counts" in parts.arrays:
+        law = Popularity(parts.arrays["counts"], settings["alpha"])
+        selection = selection.replace(draw=with_law(selection.draw, law))
+    return selection
