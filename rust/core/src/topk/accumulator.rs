@@ -30,7 +30,7 @@ impl<T: Scan> TopKAccumulator<T> {
     /// [`Error::OutOfMemory`].
     pub fn new(queries: usize, k: usize) -> Result<Self> {
         let mut rows = Vec::new();
-        super::reserve(&mut rows, queries)?;
+        super::output::reserve(&mut rows, queries)?;
         rows.resize_with(queries, RowState::new);
         Ok(TopKAccumulator { k, rows, failed: false })
     }
@@ -129,11 +129,11 @@ impl<T: Scan> TopKAccumulator<T> {
     pub fn finish(&self, exec: &Execution<'_>) -> Result<Ranked> {
         self.check_usable()?;
         let k = self.k;
-        let found = pool::map(exec, self.rows.chunks(ROWS_PER_TASK), RowState::new, |scratch, _, rows| {
+        let found = pool::map(exec, self.rows.chunks(ROWS_PER_TASK), <(RowState<T>, Vec<_>)>::default, |(copy, scratch), _, rows| {
             let mut found = Found::default();
             for row in rows {
-                scratch.assign(row);
-                found.push::<T>(scratch.finish(k), row.tally)?;
+                copy.assign(row);
+                found.push::<T>(copy.finish(k, scratch), row.tally)?;
             }
             Ok(found)
         })?;

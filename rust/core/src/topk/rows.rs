@@ -2,11 +2,12 @@
 
 use std::ops::Range;
 
+use super::entry::Entry;
 use super::kernels::Scan;
 use super::selector::{RowLimits, RowState, Selector};
 use super::{refuse_nan, Result};
 use crate::isa::Isa;
-use crate::limits::{Limits, NanPolicy};
+use crate::limits::{Limits, NanPolicy, Tally};
 use crate::matrix::Matrix;
 
 /// Rows gathered together: where columns lie closer than rows, a cache line then gives a score to each of them.
@@ -41,13 +42,15 @@ pub(super) struct Worker<T: Scan> {
     nan: NanPolicy,
     states: Vec<RowState<T>>,
     excluded: Vec<Vec<i64>>,
+    entries: Vec<Entry>,
+    k: usize,
     tile: Vec<T>,
 }
 
 impl<T: Scan> Worker<T> {
     pub(super) fn new(k: usize, isa: Isa, nan: NanPolicy) -> Self {
         let selector = Selector::new(k, isa, nan);
-        Worker { selector, nan, states: Vec::new(), excluded: Vec::new(), tile: Vec::new() }
+        Worker { selector, nan, states: Vec::new(), excluded: Vec::new(), entries: Vec::new(), k, tile: Vec::new() }
     }
 
     /// Rows that one scan should take.
@@ -65,6 +68,13 @@ impl<T: Scan> Worker<T> {
         let states = self.scan_all(group);
         refuse_nan(states, nan, |index| group.matrix_row(group.task.start + index))?;
         Ok(states)
+    }
+
+    /// The best k of a state that `scan` gave, in ranking order.
+    pub(super) fn finish(&mut self, index: usize) -> (&[Entry], Tally) {
+        let state = &mut self.states[index];
+        let tally = state.tally;
+        (state.finish(self.k, &mut self.entries), tally)
     }
 
     /// As `scan`, but leaves NaN to the caller.

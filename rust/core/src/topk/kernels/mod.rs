@@ -7,6 +7,8 @@
 // Code is compiled for an instruction set only where it is inlined into the one function that enables it.
 #![allow(clippy::inline_always)]
 
+#[macro_use]
+mod plain;
 #[cfg(target_arch = "x86_64")]
 mod avx2;
 #[cfg(target_arch = "x86_64")]
@@ -16,6 +18,7 @@ mod vector;
 
 use half::{bf16, f16};
 
+use super::entry::Packed;
 use crate::isa::Isa;
 use crate::order::Score;
 
@@ -44,6 +47,17 @@ pub struct Bounds<T> {
     pub counted: bool,
 }
 
+/// How the scores of a row lie, where none of them is NaN.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Order {
+    /// Never rising.
+    Falling,
+    /// Never falling.
+    Rising,
+    /// Neither, or with NaN.
+    Mixed,
+}
+
 /// Scores outside floor and ceiling in one scan; NaN is neither.
 #[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
 pub struct Counts {
@@ -57,6 +71,9 @@ pub trait Scan: Score + sealed::Sealed {
     /// Value that vector instructions compare.
     #[doc(hidden)]
     type Lane: Copy + PartialOrd;
+    /// Entry with room for the key and for documents below 2^32.
+    #[doc(hidden)]
+    type Entry: Packed;
     /// Lane of +inf: the highest that is not NaN.
     #[doc(hidden)]
     const TOP: Self::Lane;
@@ -96,11 +113,42 @@ pub trait Scan: Score + sealed::Sealed {
     fn hits(isa: Isa, values: &[Self], bounds: &Bounds<Self>, hits: &mut Vec<Hit>) -> Counts;
     #[doc(hidden)]
     fn maxima(isa: Isa, values: &[Self], per_group: usize, ceiling: Option<Self>, maxima: &mut Vec<Self>);
+    /// How many values are at least `least`.
+    #[doc(hidden)]
+    fn count(isa: Isa, values: &[Self], least: Self) -> usize;
+    /// Lowest and highest value, where none is NaN.
+    #[doc(hidden)]
+    fn extent(isa: Isa, values: &[Self]) -> (Self, Self);
+    #[doc(hidden)]
+    fn order(isa: Isa, values: &[Self]) -> Order;
+    /// Place of the best value, the first of equals; nothing where a NaN is among them.
+    #[doc(hidden)]
+    fn first_best(isa: Isa, values: &[Self]) -> Option<usize>;
+    /// Appends the entries of what reaches `least`, and possibly of NaN; whether there is NaN among the values.
+    #[doc(hidden)]
+    fn collect(isa: Isa, values: &[Self], least: Self, first_id: i64, entries: &mut Vec<Self::Entry>) -> bool;
 }
 
 mod sealed {
     /// Keeps the list of score types closed: each needs kernels.
     pub trait Sealed {}
+}
+
+/// Compiles the loops of `plain.rs` once per instruction set.
+macro_rules! plain {
+    ($(fn $name:ident($($argument:ident: $type:ty),*) -> $result:ty;)*) => {$(
+        fn $name(isa: Isa, $($argument: $type),*) -> $result {
+            match isa {
+                // SAFETY: a call's level is never above what `Isa::detect` found.
+                #[cfg(target_arch = "x86_64")]
+                Isa::Avx512 => unsafe { avx512::$name::<Self>($($argument),*) },
+                // SAFETY: as above.
+                #[cfg(target_arch = "x86_64")]
+                Isa::Avx2 => unsafe { avx2::$name::<Self>($($argument),*) },
+                _ => plain::$name::<Self>($($argument),*),
+            }
+        }
+    )*};
 }
 
 macro_rules! dispatch {
@@ -142,14 +190,23 @@ macro_rules! dispatch {
                 _ => portable::maxima(values, per_group, ceiling, maxima),
             }
         }
+
+        plain! {
+            fn count(values: &[Self], least: Self) -> usize;
+            fn extent(values: &[Self]) -> (Self, Self);
+            fn order(values: &[Self]) -> Order;
+            fn first_best(values: &[Self]) -> Option<usize>;
+            fn collect(values: &[Self], least: Self, first_id: i64, entries: &mut Vec<Self::Entry>) -> bool;
+        }
     };
 }
 
 macro_rules! scan_floats {
-    ($float:ty, $key:ty, $nearest:expr) => {
+    ($float:ty, $key:ty, $entry:ty, $nearest:expr) => {
         impl sealed::Sealed for $float {}
         impl Scan for $float {
             type Lane = $float;
+            type Entry = $entry;
             const TOP: $float = <$float>::INFINITY;
             const LOWEST: $float = <$float>::NEG_INFINITY;
             const HIGHEST: $float = <$float>::INFINITY;
@@ -185,14 +242,15 @@ macro_rules! scan_floats {
     };
 }
 
-scan_floats!(f32, u32, |value| value);
-scan_floats!(f64, u64, f64::from);
+scan_floats!(f32, u32, u64, |value| value);
+scan_floats!(f64, u64, u128, f64::from);
 
 macro_rules! scan_halves {
     ($half:ty, $shift:expr) => {
         impl sealed::Sealed for $half {}
         impl Scan for $half {
             type Lane = i16;
+            type Entry = u64;
             const TOP: i16 = to_lane(<$half>::INFINITY.to_bits(), $shift);
             const LOWEST: $half = <$half>::NEG_INFINITY;
             const HIGHEST: $half = <$half>::INFINITY;
