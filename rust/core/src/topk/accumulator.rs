@@ -129,14 +129,19 @@ impl<T: Scan> TopKAccumulator<T> {
     pub fn finish(&self, exec: &Execution<'_>) -> Result<Ranked> {
         self.check_usable()?;
         let k = self.k;
-        let found = pool::map(exec, self.rows.chunks(ROWS_PER_TASK), <(RowState<T>, Vec<_>)>::default, |(copy, scratch), _, rows| {
-            let mut found = Found::default();
-            for row in rows {
-                copy.assign(row);
-                found.push::<T>(copy.finish(k, scratch), row.tally)?;
-            }
-            Ok(found)
-        })?;
+        let found = pool::map(
+            exec,
+            self.rows.chunks(ROWS_PER_TASK),
+            <(RowState<T>, Vec<_>)>::default,
+            |(copy, scratch), _, rows| {
+                let mut found = Found::default();
+                for row in rows {
+                    copy.assign(row);
+                    found.push::<T>(copy.finish(k, scratch), row.tally)?;
+                }
+                Ok(found)
+            },
+        )?;
         Found::join(&found)
     }
 

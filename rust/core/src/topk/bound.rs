@@ -7,13 +7,13 @@ use crate::isa::Isa;
 /// well-behaved scores, the second end soon for any scores.
 const STEPS_BY_VALUE: usize = 12;
 
-/// A score that at least `wanted` of `values` reach, where there are so many, and how many do: up to `slack` more than
-/// wanted unless scores are equal. Where NaN is among the values it is any score.
-pub(super) fn reached_by<T: Scan>(isa: Isa, values: &[T], wanted: usize, slack: usize) -> (T, usize) {
+/// A score that at least `wanted` of `values` reach, where there are so many and, unless scores are equal, at most `slack`
+/// more do. Where NaN is among the values it is any score.
+pub(super) fn reached_by<T: Scan>(isa: Isa, values: &[T], wanted: usize, slack: usize) -> T {
     let (lowest, highest) = T::extent(isa, values);
     let (mut low, mut high, mut count) = (lowest.rank(), highest.rank().saturating_add(1), values.len());
     if wanted >= values.len() || low >= high {
-        return (T::LOWEST, values.len());
+        return T::LOWEST;
     }
     let mut step = 0;
     while count > wanted + slack && high - low > 1 {
@@ -33,5 +33,5 @@ pub(super) fn reached_by<T: Scan>(isa: Isa, values: &[T], wanted: usize, slack: 
             high = middle;
         }
     }
-    (T::from_rank(low).flush_safe(), count)
+    T::from_rank(low).flush_safe()
 }

@@ -38,10 +38,14 @@ impl<T: Scan> Direct<T> {
     pub(super) fn fill(&mut self, values: &[T], ids: &mut [i64], scores: &mut [f32]) -> bool {
         let k = ids.len();
         match T::order(self.isa, values) {
-            Order::Falling => (0..k).for_each(|at| put(values, at, &mut ids[at], &mut scores[at])),
+            Order::Falling => {
+                for (((at, id), score), value) in ids.iter_mut().enumerate().zip(scores).zip(values) {
+                    (*id, *score) = (at as i64, plain(*value));
+                }
+            }
             Order::Rising => rising(values, ids, scores),
             Order::Mixed if k == 1 => match T::first_best(self.isa, values) {
-                Some(best) => put(values, best, &mut ids[0], &mut scores[0]),
+                Some(best) => (ids[0], scores[0]) = (best as i64, plain(values[best])),
                 None => return false,
             },
             Order::Mixed => {
@@ -61,84 +65,95 @@ impl<T: Scan> Direct<T> {
 
     /// Gathers at least the best k in rising order of documents; false where there is NaN.
     fn collect(&mut self, values: &[T], k: usize) -> bool {
-        let (least, about) = self.bound(values, k);
-        self.entries.clear();
-        if about < values.len() / DENSE {
-            return self.pick(values, least);
-        }
-        if T::collect(self.isa, values, least, 0, &mut self.entries) {
+        let least = self.bound(values, k);
+        if !self.pick(values, least) {
             return false;
         }
         if self.entries.len() < k {
             // The sample was no good picture of the row.
-            let (least, _) = bound::reached_by(self.isa, values, k, k / 8);
-            self.entries.clear();
-            return !T::collect(self.isa, values, least, 0, &mut self.entries);
+            let least = bound::reached_by(self.isa, values, k, k / 8);
+            return self.pick(values, least);
         }
         true
     }
 
-    /// A bound for k scores, and about how many reach it. Only for a long row it may be too high.
-    fn bound(&mut self, values: &[T], k: usize) -> (T, usize) {
+    /// A bound for k scores. Only for a long row of which much is wanted it may be too high.
+    fn bound(&mut self, values: &[T], k: usize) -> T {
         let dense = k >= values.len() / DENSE;
         if values.len() <= COUNTED || (dense && values.len() <= SAMPLE) {
             return bound::reached_by(self.isa, values, k, k / 16 + 4);
         }
         if !dense {
-            T::maxima(self.isa, values, (values.len() / (4 * k).max(256)).max(1), None, &mut self.some);
+            let per_group = (values.len() / (4 * k).max(256)).max(1);
+            T::maxima(self.isa, values, per_group, None, &mut self.some);
             if self.some.len() < k || self.some.iter().any(|max| max.is_nan()) {
                 return bound::reached_by(self.isa, values, k, k / 16 + 4);
             }
-            let (least, groups) = bound::reached_by(self.isa, &self.some, k, k / 16 + 2);
-            return (least, groups + groups / 4);
+            return bound::reached_by(self.isa, &self.some, k, k / 16 + 2);
         }
         self.some.clear();
         self.some.extend(values.iter().step_by(values.len() / SAMPLE));
         // Four standard deviations of a sample's count on the safe side.
-        let (sampled, part) = (self.some.len(), k as f64 / values.len() as f64);
-        let wanted = sampled as f64 * part + 4.0 * (sampled as f64 * part * (1.0 - part)).sqrt() + 1.0;
-        let (least, _) = bound::reached_by(self.isa, &self.some, wanted as usize, sampled / 256);
-        (least, values.len())
+        let (sampled, part) = (self.some.len() as f64, k as f64 / values.len() as f64);
+        let wanted = sampled * part + 4.0 * (sampled * part * (1.0 - part)).sqrt() + 1.0;
+        bound::reached_by(self.isa, &self.some, wanted as usize, self.some.len() / 256)
     }
 
-    /// As `T::collect`, where little reaches the bound.
+    /// Gathers what reaches the bound; false where there is NaN.
     fn pick(&mut self, values: &[T], least: T) -> bool {
         let bounds = Bounds { least, floor: T::LOWEST, ceiling: T::HIGHEST, counted: false };
         T::hits(self.isa, values, &bounds, &mut self.hits);
+        self.entries.clear();
         let mut nan = false;
         for hit in &self.hits {
             let (mut mask, first) = (hit.mask, hit.block as usize * BLOCK);
+            let block = &values[first..values.len().min(first + BLOCK)];
+            self.entries.reserve(BLOCK);
             while mask != 0 {
-                let at = first + mask.trailing_zeros() as usize;
+                let at = mask.trailing_zeros() as usize;
                 mask &= mask - 1;
-                nan |= values[at].is_nan();
-                self.entries.push(T::Entry::pack(values[at].rank(), at as i64));
+                nan |= block[at].is_nan();
+                self.entries.push(T::Entry::pack(block[at].rank(), (first + at) as i64));
             }
         }
         !nan
     }
 }
 
+/// As it comes out: zeros as 0.0.
 #[inline]
-fn put<T: Scan>(values: &[T], at: usize, id: &mut i64, score: &mut f32) {
-    *id = at as i64;
-    // Through the key: zeros come out as 0.0.
-    *score = T::from_rank(values[at].rank()).to_f32();
+fn plain<T: Scan>(value: T) -> f32 {
+    T::from_rank(value.rank()).to_f32()
 }
 
 /// The last scores of a row that never falls, last first but equal ones in the order in which they lie.
 fn rising<T: Scan>(values: &[T], ids: &mut [i64], scores: &mut [f32]) {
+    let first = values.len() - ids.len();
+    let best = &values[first..];
+    let places = ids.iter_mut().zip(&mut *scores);
+    for ((value, at), (id, score)) in best.iter().zip(first..values.len()).rev().zip(places) {
+        (*id, *score) = (at as i64, plain(*value));
+    }
+    // Few rows have ties, and only those are worth a closer look.
+    let seen = &values[first.saturating_sub(1)..];
+    if seen.windows(2).fold(false, |any, pair| any | (pair[0].rank() == pair[1].rank())) {
+        ties(values, ids);
+    }
+}
+
+/// Puts the documents of equal scores in order, where the last scores of a row that never falls came last first.
+fn ties<T: Scan>(values: &[T], ids: &mut [i64]) {
     let (mut end, mut done) = (values.len(), 0);
-    while done < ids.len() {
+    while done < ids.len() && end > 0 {
         let rank = values[end - 1].rank();
         let mut start = end - 1;
         while start > 0 && values[start - 1].rank() == rank {
             start -= 1;
         }
-        for at in start..end.min(start + ids.len() - done) {
-            put(values, at, &mut ids[done], &mut scores[done]);
-            done += 1;
+        for (id, at) in ids[done..].iter_mut().zip(start..end) {
+            *id = at as i64;
         }
+        done += end - start;
         end = start;
     }
 }

@@ -272,7 +272,7 @@ impl<T: Scan> Selector<T> {
         }
         // A group that came out as NaN is worth nothing.
         self.maxima.iter_mut().filter(|max| max.is_nan()).for_each(|max| *max = T::LOWEST);
-        let (bound, _) = bound::reached_by(self.isa, &self.maxima, wanted, wanted / 16);
+        let bound = bound::reached_by(self.isa, &self.maxima, wanted, wanted / 16);
         if bound.rank() > row.least.rank() {
             row.least = bound;
         }

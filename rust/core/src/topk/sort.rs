@@ -11,7 +11,7 @@ const MANY: usize = 4096;
 /// Leaves the first `k` of `entries`, in ranking order. `by_id`: documents rise along the entries already.
 pub(super) fn best<E: Packed>(entries: &mut Vec<E>, k: usize, by_id: bool, scratch: &mut Vec<E>) {
     let mut by_id = by_id;
-    if entries.len() > k + k / 4 + 32 {
+    if entries.len() > k + k / 2 + 32 {
         if k == 0 {
             entries.clear();
             return;
@@ -26,7 +26,7 @@ pub(super) fn best<E: Packed>(entries: &mut Vec<E>, k: usize, by_id: bool, scrat
 
 /// Sorts all of `entries`.
 fn sort<E: Packed>(entries: &mut Vec<E>, by_id: bool, scratch: &mut Vec<E>) {
-    if entries.len() < FEW {
+    if entries.len() < FEW || entries.len() > u32::MAX as usize {
         entries.sort_unstable();
         return;
     }
@@ -36,38 +36,39 @@ fn sort<E: Packed>(entries: &mut Vec<E>, by_id: bool, scratch: &mut Vec<E>) {
     let first = entries[0];
     let varying = entries.iter().fold(first.differing(first), |bits, entry| bits.union(entry.differing(first)));
     let width = if entries.len() < MANY { 8 } else { 11 };
-    scratch.clear();
-    scratch.extend_from_slice(entries);
-    let mut counts = [0usize; 1 << 11];
     // Each pass keeps the order of those before it; where documents rise already, only keys need sorting.
     let (mut shift, end) = (if by_id { E::ID_BITS } else { 0 }, 2 * E::ID_BITS);
-    while shift < end && varying.bits(shift) != 0 {
-        shift += varying.bits(shift).trailing_zeros();
-        pass(entries, scratch, shift, &mut counts[..1 << width]);
-        std::mem::swap(entries, scratch);
-        shift += width;
-        // `bits` sees 64 bits: a gap wider than that is skipped here.
-        while shift < end && varying.bits(shift) == 0 && end - shift > 64 {
+    let mut shifts = Vec::with_capacity(12);
+    while shift < end {
+        let ahead = varying.bits(shift);
+        if ahead == 0 {
             shift += 64;
+            continue;
+        }
+        shift += ahead.trailing_zeros();
+        shifts.push(shift);
+        shift += width;
+    }
+    let (size, mask) = (1 << width, (1 << width) - 1);
+    let mut counts = vec![0u32; size * shifts.len()];
+    for entry in &*entries {
+        for (counts, shift) in counts.chunks_exact_mut(size).zip(&shifts) {
+            counts[entry.bits(*shift) as usize & mask] += 1;
         }
     }
-}
-
-/// One stable pass by the digit at `shift`, from `from` into `to`.
-fn pass<E: Packed>(from: &[E], to: &mut [E], shift: u32, counts: &mut [usize]) {
-    let mask = counts.len() - 1;
-    counts.fill(0);
-    for entry in from {
-        counts[entry.bits(shift) as usize & mask] += 1;
-    }
-    let mut start = 0;
-    for count in counts.iter_mut() {
-        start += std::mem::replace(count, start);
-    }
-    for entry in from {
-        let at = &mut counts[entry.bits(shift) as usize & mask];
-        to[*at] = *entry;
-        *at += 1;
+    scratch.clear();
+    scratch.extend_from_slice(entries);
+    for (counts, shift) in counts.chunks_exact_mut(size).zip(&shifts) {
+        let mut start = 0;
+        for count in counts.iter_mut() {
+            start += std::mem::replace(count, start);
+        }
+        for entry in &*entries {
+            let at = &mut counts[entry.bits(*shift) as usize & mask];
+            scratch[*at as usize] = *entry;
+            *at += 1;
+        }
+        std::mem::swap(entries, scratch);
     }
 }
 

@@ -97,8 +97,14 @@ impl<T: Scan> Task<'_, '_, T> {
     /// Under a rising bound; also where there is NaN.
     fn scan(&mut self, group: Range<usize>, worker: &mut Worker<T>) -> Result<()> {
         let columns = 0..self.scores.columns();
-        let of_all =
-            RowGroup { scores: self.scores, limits: self.limits, first_limit: 0, rows: self.rows, task: group, columns };
+        let of_all = RowGroup {
+            scores: self.scores,
+            limits: self.limits,
+            first_limit: 0,
+            rows: self.rows,
+            task: group,
+            columns,
+        };
         worker.scan(&of_all)?;
         for (index, output) in of_all.task.clone().enumerate() {
             let (entries, tally) = worker.finish(index);

@@ -74,6 +74,9 @@ pub trait Scan: Score + sealed::Sealed {
     /// Entry with room for the key and for documents below 2^32.
     #[doc(hidden)]
     type Entry: Packed;
+    /// Signed integer in score order, -0.0 before 0.0, NaN beyond both infinities.
+    #[doc(hidden)]
+    type Folded: Copy + Ord;
     /// Lane of +inf: the highest that is not NaN.
     #[doc(hidden)]
     const TOP: Self::Lane;
@@ -90,6 +93,11 @@ pub trait Scan: Score + sealed::Sealed {
     /// Score of a rank that `rank` gave.
     #[doc(hidden)]
     fn from_rank(rank: u64) -> Self;
+    #[doc(hidden)]
+    fn folded(self) -> Self::Folded;
+    /// Score that `folded` came from.
+    #[doc(hidden)]
+    fn of_folded(folded: Self::Folded) -> Self;
     /// Lane of a score.
     #[doc(hidden)]
     fn lane(self) -> Self::Lane;
@@ -124,9 +132,6 @@ pub trait Scan: Score + sealed::Sealed {
     /// Place of the best value, the first of equals; nothing where a NaN is among them.
     #[doc(hidden)]
     fn first_best(isa: Isa, values: &[Self]) -> Option<usize>;
-    /// Appends the entries of what reaches `least`, and possibly of NaN; whether there is NaN among the values.
-    #[doc(hidden)]
-    fn collect(isa: Isa, values: &[Self], least: Self, first_id: i64, entries: &mut Vec<Self::Entry>) -> bool;
 }
 
 mod sealed {
@@ -196,21 +201,30 @@ macro_rules! dispatch {
             fn extent(values: &[Self]) -> (Self, Self);
             fn order(values: &[Self]) -> Order;
             fn first_best(values: &[Self]) -> Option<usize>;
-            fn collect(values: &[Self], least: Self, first_id: i64, entries: &mut Vec<Self::Entry>) -> bool;
         }
     };
 }
 
 macro_rules! scan_floats {
-    ($float:ty, $key:ty, $entry:ty, $nearest:expr) => {
+    ($float:ty, $key:ty, $signed:ty, $entry:ty, $nearest:expr) => {
         impl sealed::Sealed for $float {}
         impl Scan for $float {
             type Lane = $float;
             type Entry = $entry;
+            type Folded = $signed;
             const TOP: $float = <$float>::INFINITY;
             const LOWEST: $float = <$float>::NEG_INFINITY;
             const HIGHEST: $float = <$float>::INFINITY;
 
+            #[inline(always)]
+            fn folded(self) -> $signed {
+                let bits = self.to_bits() as $signed;
+                bits ^ ((bits >> (<$signed>::BITS - 1)) & <$signed>::MAX)
+            }
+            #[inline(always)]
+            fn of_folded(folded: $signed) -> Self {
+                Self::from_bits((folded ^ ((folded >> (<$signed>::BITS - 1)) & <$signed>::MAX)) as $key)
+            }
             #[inline(always)]
             fn lane(self) -> $float {
                 self
@@ -242,8 +256,8 @@ macro_rules! scan_floats {
     };
 }
 
-scan_floats!(f32, u32, u64, |value| value);
-scan_floats!(f64, u64, u128, f64::from);
+scan_floats!(f32, u32, i32, u64, |value| value);
+scan_floats!(f64, u64, i64, u128, f64::from);
 
 macro_rules! scan_halves {
     ($half:ty, $shift:expr) => {
@@ -251,10 +265,19 @@ macro_rules! scan_halves {
         impl Scan for $half {
             type Lane = i16;
             type Entry = u64;
+            type Folded = i16;
             const TOP: i16 = to_lane(<$half>::INFINITY.to_bits(), $shift);
             const LOWEST: $half = <$half>::NEG_INFINITY;
             const HIGHEST: $half = <$half>::INFINITY;
 
+            #[inline(always)]
+            fn folded(self) -> i16 {
+                fold(self.to_bits() as i16)
+            }
+            #[inline(always)]
+            fn of_folded(folded: i16) -> Self {
+                Self::from_bits(fold(folded) as u16)
+            }
             #[inline(always)]
             fn lane(self) -> i16 {
                 to_lane(self.to_bits(), $shift)

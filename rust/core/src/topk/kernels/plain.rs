@@ -1,10 +1,12 @@
 //! Loops over a whole row that compilers vectorise well on their own: written once, compiled once per instruction set.
 
-use super::super::entry::Packed;
 use super::{Order, Scan};
 
 /// Items of one step: a few registers of any instruction set.
 const STEP: usize = 64;
+
+/// Items between two looks at a sum or a maximum.
+const PART: usize = 1 << 12;
 
 /// The loops of this file as functions of one instruction set.
 macro_rules! compile_plain {
@@ -14,7 +16,6 @@ macro_rules! compile_plain {
             fn extent(values: &[T]) -> (T, T);
             fn order(values: &[T]) -> Order;
             fn first_best(values: &[T]) -> Option<usize>;
-            fn collect(values: &[T], least: T, first_id: i64, entries: &mut Vec<T::Entry>) -> bool;
         }
     };
     ($features:literal: $(fn $name:ident($($argument:ident: $type:ty),*) -> $result:ty;)*) => {$(
@@ -32,7 +33,7 @@ macro_rules! compile_plain {
 pub(super) fn count<T: Scan>(values: &[T], least: T) -> usize {
     let least = least.low_lane();
     let mut total = 0;
-    for part in values.chunks(1 << 12) {
+    for part in values.chunks(PART) {
         let (steps, rest) = part.as_chunks::<STEP>();
         let mut lanes = [0u32; STEP / 2];
         for step in steps {
@@ -70,9 +71,8 @@ pub(super) fn extent<T: Scan>(values: &[T]) -> (T, T) {
 #[inline(always)]
 pub(super) fn order<T: Scan>(values: &[T]) -> Order {
     let (Some(first), Some(last)) = (values.first(), values.last()) else { return Order::Falling };
-    let (lowest, highest) = (T::LOWEST.key(), T::HIGHEST.key());
-    let within = |value: &T| (lowest..=highest).contains(&value.key());
-    if !within(first) || !within(last) {
+    // NaN of either sign would lie at an end.
+    if first.is_nan() || last.is_nan() {
         return Order::Mixed;
     }
     let start = &values[..values.len().min(6)];
@@ -87,13 +87,13 @@ pub(super) fn order<T: Scan>(values: &[T]) -> Order {
 
 /// Whether `holds` is true of the keys of all neighbours. Ends soon where it is not.
 #[inline(always)]
-fn all_pairs<T: Scan>(values: &[T], holds: impl Fn(T::Key, T::Key) -> bool) -> bool {
+fn all_pairs<T: Scan>(values: &[T], holds: impl Fn(T::Folded, T::Folded) -> bool) -> bool {
     let mut start = 0;
     while start + STEP < values.len() {
         let (left, right) = (&values[start..start + STEP], &values[start + 1..=start + STEP]);
         let mut all = true;
         for (a, b) in left.iter().zip(right) {
-            all &= holds(a.key(), b.key());
+            all &= holds(a.folded(), b.folded());
         }
         if !all {
             return false;
@@ -105,60 +105,47 @@ fn all_pairs<T: Scan>(values: &[T], holds: impl Fn(T::Key, T::Key) -> bool) -> b
 
 /// As `all_pairs`, for the few scores that settle it for most rows.
 #[inline(always)]
-fn starts<T: Scan>(values: &[T], holds: impl Fn(T::Key, T::Key) -> bool) -> bool {
-    values.windows(2).all(|pair| holds(pair[0].key(), pair[1].key()))
+fn starts<T: Scan>(values: &[T], holds: impl Fn(T::Folded, T::Folded) -> bool) -> bool {
+    values.windows(2).all(|pair| holds(pair[0].folded(), pair[1].folded()))
 }
 
 /// See [`Scan::first_best`].
 #[inline(always)]
 pub(super) fn first_best<T: Scan>(values: &[T]) -> Option<usize> {
     const LANES: usize = 32;
-    let lowest = T::LOWEST.lane();
-    let (mut best, mut odd) = ([lowest; LANES], [false; LANES]);
-    let (steps, rest) = values.as_chunks::<LANES>();
-    for step in steps {
-        for lane in 0..LANES {
-            let next = step[lane].lane();
-            best[lane] = if next > best[lane] { next } else { best[lane] };
-            // NaN is not at most +inf, whichever way it compares.
-            odd[lane] |= !(next <= T::TOP);
+    let first = values.first()?;
+    // Integers: floats are not to be trusted where the caller's thread flushes subnormals.
+    let (mut best, mut best_part, mut lowest) = (first.folded(), 0, first.folded());
+    for (index, part) in values.chunks(PART).enumerate() {
+        let (mut low, mut high) = ([part[0].folded(); LANES], [part[0].folded(); LANES]);
+        let (steps, rest) = part.as_chunks::<LANES>();
+        for step in steps {
+            for lane in 0..LANES {
+                let next = step[lane].folded();
+                low[lane] = low[lane].min(next);
+                high[lane] = high[lane].max(next);
+            }
+        }
+        let rest = rest.iter().map(|value| value.folded());
+        lowest = rest.clone().chain(low).fold(lowest, Ord::min);
+        let here = rest.chain(high).fold(part[0].folded(), Ord::max);
+        // Zeros of either sign are equal, so the first part that holds the other one may be earlier.
+        if here > best {
+            let equal = T::of_folded(here).rank() == T::of_folded(best).rank();
+            (best, best_part) = (here, if equal { best_part } else { index });
         }
     }
-    if odd.iter().any(|odd| *odd) || rest.iter().any(|value| value.is_nan()) {
+    // NaN lies beyond both infinities.
+    if T::of_folded(best).is_nan() || T::of_folded(lowest).is_nan() {
         return None;
     }
-    let best = rest.iter().map(|value| value.lane()).chain(best).fold(lowest, |a, b| if b > a { b } else { a });
-    let best = T::from_lane(best);
-    if best.flush_safe().rank() != best.rank() || best.rank() == T::default().rank() {
-        // Near zero, floats are not to be trusted where the caller's thread flushes subnormals; keys are.
-        let key = values.iter().map(|value| value.key()).max()?;
-        return values.iter().position(|value| value.key() == key);
-    }
-    let (steps, rest) = values.as_chunks::<LANES>();
-    let least = best.low_lane();
+    let key = T::of_folded(best).key();
+    let start = best_part * PART;
+    let (steps, rest) = values[start..].as_chunks::<LANES>();
     for (index, step) in steps.iter().enumerate() {
-        if step.iter().fold(false, |any, value| any | (value.lane() >= least)) {
-            return step.iter().position(|value| value.lane() >= least).map(|at| index * LANES + at);
+        if step.iter().fold(false, |any, value| any | (value.key() == key)) {
+            return step.iter().position(|value| value.key() == key).map(|at| start + index * LANES + at);
         }
     }
-    rest.iter().position(|value| value.lane() >= least).map(|at| steps.len() * LANES + at)
-}
-
-/// See [`Scan::collect`].
-#[inline(always)]
-pub(super) fn collect<T: Scan>(values: &[T], least: T, first_id: i64, entries: &mut Vec<T::Entry>) -> bool {
-    entries.reserve(values.len());
-    let start = entries.len();
-    let spare = &mut entries.spare_capacity_mut()[..values.len()];
-    let least = least.low_lane();
-    let (mut found, mut nan) = (0, false);
-    for (value, id) in values.iter().zip(first_id..) {
-        // Always written, kept only if it reaches the bound: that is too unpredictable for a branch.
-        spare[found].write(T::Entry::pack(value.rank(), id));
-        found += usize::from(value.lane() >= least);
-        nan |= value.is_nan();
-    }
-    // SAFETY: the first `found` of the spare places have been written.
-    unsafe { entries.set_len(start + found) };
-    nan
+    rest.iter().position(|value| value.key() == key).map(|at| start + steps.len() * LANES + at)
 }
