@@ -215,7 +215,10 @@ fn killers() {
         ("equal but for one", (0..n).map(|i| if i == 700_001 { 2.0 } else { 1.0 }).collect()),
         ("best in one group", (0..n).map(|i| if (5000..6000).contains(&i) { i as f32 } else { 0.5 }).collect()),
         ("late flood", (0..n).map(|i| if i > 3 * n / 4 { 1.0 } else { -1.0 }).collect()),
-        ("neighbouring floats", (0..n).map(|i| f32::from_bits(0x3f80_0000 + (i as u32).wrapping_mul(40_503) % 8)).collect()),
+        (
+            "neighbouring floats",
+            (0..n).map(|i| f32::from_bits(0x3f80_0000 + (i as u32).wrapping_mul(40_503) % 8)).collect(),
+        ),
         ("subnormals", (0..n).map(|_| f32::from_bits(numbers.next() as u32 & 0x8000_00ff)).collect()),
     ];
     // Saw teeth whose period is that of the blocks of the scan.

@@ -2,8 +2,9 @@
 //! rows of which a large part is wanted.
 
 use super::bound;
-use super::entry::{self, Packed};
+use super::entry::{self, Entry, Packed};
 use super::kernels::{Bounds, Hit, Order, Scan, BLOCK};
+use super::selector::RowState;
 use super::sort;
 use crate::isa::Isa;
 
@@ -118,6 +119,20 @@ impl<T: Scan> Direct<T> {
         }
         !nan
     }
+}
+
+/// What a scan of part of a row would find, where the scores lie in order: a state that holds the best k alone.
+pub(super) fn ordered<T: Scan>(isa: Isa, values: &[T], first_id: i64, k: usize) -> Option<RowState<T>> {
+    let k = k.min(values.len());
+    let mut ids = vec![0; k];
+    match T::order(isa, values) {
+        Order::Falling => ids.iter_mut().zip(0..).for_each(|(id, at)| *id = at),
+        Order::Rising => rising(values, &mut ids, &mut vec![0.0; k]),
+        Order::Mixed => return None,
+    }
+    let mut state = RowState::new();
+    state.entries.extend(ids.iter().map(|&id| Entry::pack(values[id as usize].rank(), first_id + id)));
+    Some(state)
 }
 
 /// As it comes out: zeros as 0.0.

@@ -83,17 +83,8 @@ pub fn topk<T: Scan>(
         })?;
         return Found::join(&found);
     }
+    let partial = parts(exec, scores, k, limits, rows, &plan, 0, 0)?;
     let width = Worker::width(&scores);
-    let groups = chunks(0..outputs, width);
-    let tasks =
-        groups.flat_map(|rows| plan.column_ranges(scores.columns()).map(move |columns| (rows.clone(), columns)));
-    let partial = pool::map(exec, tasks, worker, |worker, _, (rows, columns)| {
-        let mut states = worker.scan_all(&group(rows, columns)).to_vec();
-        for state in &mut states {
-            state.cut(k);
-        }
-        Ok(states)
-    })?;
     // A group's parts lie side by side; NaN is looked for row by row, so that the first one in row order is named.
     let found = pool::map(exec, 0..outputs, <(RowState<T>, Vec<_>)>::default, |(whole, scratch), _, row| {
         whole.clear();
@@ -108,6 +99,45 @@ pub fn topk<T: Scan>(
         Ok(found)
     })?;
     Found::join(&found)
+}
+
+/// The states of every group of rows and every part of the columns, groups first. Output row 0 has the limits
+/// `first_limit`, column 0 is document `first_document`. NaN is left to the caller.
+#[allow(clippy::too_many_arguments)]
+fn parts<T: Scan>(
+    exec: &Execution<'_>,
+    scores: Matrix<'_, T>,
+    k: usize,
+    limits: &Limits<'_>,
+    rows: Option<&[i64]>,
+    plan: &Plan,
+    first_limit: usize,
+    first_document: i64,
+) -> Result<Vec<Vec<RowState<T>>>> {
+    let outputs = rows.map_or(scores.rows(), <[i64]>::len);
+    let groups = chunks(0..outputs, Worker::width(&scores));
+    let tasks =
+        groups.flat_map(|rows| plan.column_ranges(scores.columns()).map(move |columns| (rows.clone(), columns)));
+    let (isa, nan) = (exec.isa(), limits.nan);
+    let plain = scores.has_contiguous_rows() && whole::suits(limits, &scores, k);
+    let memory = || Worker::new(k, isa, nan);
+    pool::map(exec, tasks, memory, |worker, _, (task, columns)| {
+        let first_id = first_document + columns.start as i64;
+        if plain {
+            let row = rows.map_or(task.start, |rows| rows[task.start] as usize);
+            let mut none = Vec::new();
+            let values = scores.row_part(row, columns.clone(), &mut none);
+            if let Some(state) = direct::ordered(isa, values, first_id, k) {
+                return Ok(vec![state]);
+            }
+        }
+        let mut states =
+            worker.scan_all(&RowGroup { scores, limits, first_limit, rows, task, columns }, first_id).to_vec();
+        for state in &mut states {
+            state.cut(k);
+        }
+        Ok(states)
+    })
 }
 
 fn chunks(range: Range<usize>, width: usize) -> impl Iterator<Item = Range<usize>> {

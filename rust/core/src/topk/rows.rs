@@ -65,7 +65,7 @@ impl<T: Scan> Worker<T> {
     /// Scans a group from scratch; one state per output row. NaN is refused where it has to be.
     pub(super) fn scan(&mut self, group: &RowGroup<'_, '_, T>) -> Result<&mut [RowState<T>]> {
         let nan = self.nan;
-        let states = self.scan_all(group);
+        let states = self.scan_all(group, group.columns.start as i64);
         refuse_nan(states, nan, |index| group.matrix_row(group.task.start + index))?;
         Ok(states)
     }
@@ -77,13 +77,13 @@ impl<T: Scan> Worker<T> {
         (state.finish(self.k, &mut self.entries), tally)
     }
 
-    /// As `scan`, but leaves NaN to the caller.
-    pub(super) fn scan_all(&mut self, group: &RowGroup<'_, '_, T>) -> &mut [RowState<T>] {
+    /// As `scan`, but leaves NaN to the caller; its first column is document `first_id`.
+    pub(super) fn scan_all(&mut self, group: &RowGroup<'_, '_, T>, first_id: i64) -> &mut [RowState<T>] {
         let count = group.task.len();
         self.states.resize_with(count.max(self.states.len()), RowState::new);
         let mut states = std::mem::take(&mut self.states);
         states[..count].iter_mut().for_each(RowState::clear);
-        self.scan_into(group, &mut states[..count], group.columns.start as i64);
+        self.scan_into(group, &mut states[..count], first_id);
         self.states = states;
         &mut self.states[..count]
     }
