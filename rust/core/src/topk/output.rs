@@ -60,10 +60,10 @@ pub(super) fn close_gaps(mut ids: Vec<i64>, mut scores: Vec<f32>, rows: usize, k
     let (mut offsets, mut tallies) = (vec![0], vec![Tally::default(); rows]);
     let mut end = 0;
     let mut short = short.iter().peekable();
-    for row in 0..rows {
+    for (row, tally) in tallies.iter_mut().enumerate() {
         let mut length = k;
         if let Some(found) = short.next_if(|found| found.row == row) {
-            (length, tallies[row]) = (found.length, found.tally);
+            (length, *tally) = (found.length, found.tally);
         }
         ids.copy_within(row * k..row * k + length, end);
         scores.copy_within(row * k..row * k + length, end);

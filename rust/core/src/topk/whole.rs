@@ -18,7 +18,7 @@ const GATHERED: usize = 4096;
 /// Whether a scan under these limits can give every row k scores, NaN aside, in entries of the smaller kind.
 pub(super) fn suits<T: Scan>(limits: &Limits<'_>, scores: &Matrix<'_, T>, k: usize) -> bool {
     let unlimited = limits.ceiling.is_none() && limits.floor.is_none() && limits.exclude.is_none();
-    unlimited && k > 0 && scores.columns() <= u32::MAX as usize
+    unlimited && k > 0 && u32::try_from(scores.columns()).is_ok()
 }
 
 /// See [`super::topk`]; for 1 <= k <= columns.
