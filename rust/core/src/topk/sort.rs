@@ -103,7 +103,7 @@ mod tests {
         sorts::<u64>(|i| mix(i) % 5);
         sorts::<u64>(|i| (mix(i) & 3) << 30);
         sorts::<u128>(mix);
-        sorts::<u128>(|i| mix(i) % 5 << 60);
+        sorts::<u128>(|i| (mix(i) % 5) << 60);
         sorts::<u128>(|i| i);
     }
 }
