@@ -16,25 +16,20 @@ SHAPES = [(256, int(100_000 * SCALE)), (64, int(1_000_000 * SCALE))]
 ROUNDS = {"rounds": 7, "warmup_rounds": 1, "iterations": 1}
 
 
-def name_of(shape, order="random", dtype="f32"):
-    return f"{shape[0]} x {shape[1]:,} {dtype}, k = {K}, {order} order"
+def name_of(shape, dtype="f32"):
+    return f"{shape[0]} x {shape[1]:,} {dtype}, k = {K}, random order"
 
 
 @pytest.fixture(scope="module")
 def matrices():
-    """Score matrices made once, by shape and order."""
+    """Score matrices made once, by shape."""
     made = {}
 
-    def get(shape, order="random"):
-        if (shape, order) not in made:
-            scores = np.random.default_rng(0).standard_normal(shape, dtype=np.float32)
-            if order == "ascending":
-                scores.sort(axis=1)
-            elif order == "descending":
-                scores = np.ascontiguousarray(np.sort(scores, axis=1)[:, ::-1])
+    def get(shape):
+        if shape not in made:
             made.clear()  # one at a time
-            made[shape, order] = scores
-        return made[shape, order]
+            made[shape] = np.random.default_rng(0).standard_normal(shape, dtype=np.float32)
+        return made[shape]
 
     return get
 
@@ -52,12 +47,12 @@ def with_torch(scores):
     return torch.topk(torch.from_numpy(scores), K).values.numpy()
 
 
-def with_faiss(scores):
+def with_faiss(scores, k=K):
     """The heaps that faiss fills in its flat search, over all threads."""
-    values = np.empty((len(scores), K), dtype=np.float32)
-    ids = np.empty((len(scores), K), dtype=np.int64)
+    values = np.empty((len(scores), k), dtype=np.float32)
+    ids = np.empty((len(scores), k), dtype=np.int64)
     heaps = faiss.float_minheap_array_t()
-    heaps.k, heaps.nh = K, len(scores)
+    heaps.k, heaps.nh = k, len(scores)
     heaps.val, heaps.ids = faiss.swig_ptr(values), faiss.swig_ptr(ids)
     heaps.heapify()
     heaps.addn(scores.shape[1], faiss.swig_ptr(scores))
@@ -98,13 +93,78 @@ def test_p1(record, matrices, shape, peer):
     record(peer, name_of(shape)).pedantic(CONTENDERS[peer], (scores,), **rounds)
 
 
+WIDTHS = (64, 256, 1000, 4096, 10_000, 100_000, 1_000_000)
+ORDERS = ("random", "ascending", "descending", "clustered", "equal")
+SINGLE = [(1, 64), (1, 1_000_000), (2, 1_000_000)]
+
+
+def grid():
+    """Shape, k and its name: a few million scores in every cell, and some calls with few rows."""
+    shapes = [(max(1, int(4_000_000 * SCALE) // width), width) for width in WIDTHS]
+    for shape in (*shapes, *SINGLE):
+        seen = set()
+        for k in (1, 10, 100, 1000, shape[1] // 10, shape[1] // 2):
+            if k <= shape[1] // 2 and k not in seen:
+                seen.add(k)
+                yield shape, k
+
+
+@pytest.fixture(scope="module")
+def ordered():
+    """Score matrices of every order, made once each."""
+    made = {}
+
+    def get(shape, order):
+        if (shape, order) not in made:
+            made.clear()
+            made[shape, order] = in_order(shape, order)
+        return made[shape, order]
+
+    return get
+
+
+def in_order(shape, order):
+    rng = np.random.default_rng(0)
+    if order == "equal":
+        return np.full(shape, 0.5, dtype=np.float32)
+    scores = rng.standard_normal(shape, dtype=np.float32)
+    if order == "clustered":
+        # Runs of some fifty close scores, as neighbouring documents of one topic have.
+        centres = rng.standard_normal((shape[0], -(-shape[1] // 50)), dtype=np.float32)
+        return np.repeat(centres, 50, axis=1)[:, : shape[1]] + np.float32(0.01) * scores
+    if order != "random":
+        scores.sort(axis=1)
+    return np.ascontiguousarray(scores[:, ::-1]) if order == "descending" else scores
+
+
+def sorted_by_numpy(scores, k):
+    """Partition, then sort of the k: ids and scores, as the others give."""
+    ids = np.argpartition(scores, scores.shape[1] - k, axis=1)[:, scores.shape[1] - k :]
+    best = np.take_along_axis(scores, ids, axis=1)
+    order = np.argsort(best, axis=1)[:, ::-1]
+    return np.take_along_axis(best, order, axis=1), np.take_along_axis(ids, order, axis=1)
+
+
+GRID = {
+    "hardmine": lambda scores, k: hm.topk(scores, k).scores.reshape(len(scores), k),
+    "torch": lambda scores, k: torch.topk(torch.from_numpy(scores), k).values.numpy(),
+    "faiss heap": lambda scores, k: with_faiss(scores, k),
+    "numpy": lambda scores, k: sorted_by_numpy(scores, k)[0],
+}
+
+
 @pytest.mark.benchmark(group="P1b")
-@pytest.mark.parametrize("peer", ["hardmine", "torch", "faiss heap"])
-@pytest.mark.parametrize("order", ["ascending", "descending"])
-def test_p1b(record, matrices, order, peer):
-    scores = matrices(SHAPES[0], order)
-    check(CONTENDERS[peer], scores)
-    record(peer, name_of(SHAPES[0], order)).pedantic(CONTENDERS[peer], (scores,), **ROUNDS)
+@pytest.mark.parametrize("order", ORDERS)
+@pytest.mark.parametrize(("shape", "k"), list(grid()), ids=str)
+@pytest.mark.parametrize("peer", GRID)
+def test_p1b(record, ordered, shape, k, order, peer):
+    scores = ordered(shape, order)
+    run = GRID[peer]
+    assert (run(scores[:2], k) == -np.sort(-scores[:2], axis=1)[:, :k]).all()
+    case = f"{shape[0]:,} x {shape[1]:,} f32, k = {k:,}, {order}"
+    small = scores.size < 10_000
+    rounds = {"rounds": 200, "warmup_rounds": 20} if small else {"rounds": 3, "warmup_rounds": 1}
+    record(peer, case).pedantic(run, (scores, k), iterations=1, **rounds)
 
 
 @pytest.mark.benchmark(group="P1c")

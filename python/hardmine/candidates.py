@@ -222,11 +222,13 @@ class Candidates(_Lists):
             self._set(name, columns.get(name))
         for name, value in (("offsets", offsets), ("ids", ids), ("scores", scores)):
             self._set(name, value)
-        if above_ceiling.any():
+        if above_ceiling is not excluded and above_ceiling.any():
             # A ceiling removes the top of the ranking and nothing else, so it shifts every rank below by one count.
             shift = np.repeat(above_ceiling - offsets[:-1], np.diff(offsets))
             self._set("ranks", (np.arange(1, ids.size + 1, dtype=np.int64) + shift).astype(np.int32))
         counts = {"excluded": excluded, "above_ceiling": above_ceiling, "below_floor": below_floor, "nan": nan}
+        if excluded is nan:
+            counts = {}  # one array of zeros stands for all where nothing was removed
         self._set("reasons", MappingProxyType({name: count for name, count in counts.items() if count.any()}))
         self._set("metadata", MappingProxyType(dict(columns.get("metadata") or {})))
         return self

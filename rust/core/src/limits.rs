@@ -94,6 +94,6 @@ pub struct Ranked {
     pub ids: Vec<i64>,
     /// Scores as float32.
     pub scores: Vec<f32>,
-    /// One tally per row.
+    /// One tally per row, or none at all where nothing was removed from any row.
     pub tallies: Vec<Tally>,
 }

@@ -45,7 +45,13 @@ impl<'a> Execution<'a> {
 /// Processors this process may use: affinity and cgroup limits included.
 #[must_use]
 pub fn available_threads() -> NonZeroUsize {
-    std::thread::available_parallelism().unwrap_or(NonZeroUsize::MIN)
+    // Asked of the system once, at the first call: reading the limits of a cgroup takes longer than a small selection.
+    static FOUND: AtomicUsize = AtomicUsize::new(0);
+    NonZeroUsize::new(FOUND.load(Ordering::Relaxed)).unwrap_or_else(|| {
+        let found = std::thread::available_parallelism().unwrap_or(NonZeroUsize::MIN);
+        FOUND.store(found.get(), Ordering::Relaxed);
+        found
+    })
 }
 
 /// Runs `task(scratch, index, part)` on every part and returns the results in order.

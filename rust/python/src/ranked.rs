@@ -20,7 +20,12 @@ pub type RankedArrays<'py> = (
 
 /// Hands the arrays over without a copy.
 pub fn to_arrays(py: Python<'_>, found: Ranked) -> RankedArrays<'_> {
+    // Where nothing was removed anywhere, one array of zeros stands for all four.
+    let zeros = PyArray1::<i64>::zeros(py, if found.tallies.is_empty() { found.offsets.len() - 1 } else { 0 }, false);
     let column = |pick: fn(&hardmine_core::Tally) -> i64| -> Bound<'_, PyArray1<i64>> {
+        if found.tallies.is_empty() {
+            return zeros.clone();
+        }
         found.tallies.iter().map(pick).collect::<Vec<_>>().into_pyarray(py)
     };
     let (above, below) = (column(|t| t.above_ceiling), column(|t| t.below_floor));

@@ -30,7 +30,7 @@ impl<T: Scan> TopKAccumulator<T> {
     /// [`Error::OutOfMemory`].
     pub fn new(queries: usize, k: usize) -> Result<Self> {
         let mut rows = Vec::new();
-        super::reserve(&mut rows, queries)?;
+        super::output::reserve(&mut rows, queries)?;
         rows.resize_with(queries, RowState::new);
         Ok(TopKAccumulator { k, rows, failed: false })
     }
@@ -84,10 +84,27 @@ impl<T: Scan> TopKAccumulator<T> {
         limits: &Limits<'_>,
     ) -> Result<()> {
         let k = self.k;
-        let plan = Plan::new(exec.threads(), &tile, tile.rows(), usize::MAX);
+        let plan = Plan::new(exec.threads(), &tile, tile.rows(), k);
         let (isa, nan) = (exec.isa(), limits.nan);
         let worker = || Worker::new(k, isa, nan);
-        let states = self.rows[first_query..first_query + tile.rows()].chunks_mut(plan.rows_per_task);
+        let states = &mut self.rows[first_query..first_query + tile.rows()];
+        if plan.parts > 1 {
+            let width = Worker::width(&tile);
+            let partial = super::parts(exec, tile, k, limits, None, &plan, first_query, first_document)?;
+            pool::map(
+                exec,
+                states.iter_mut(),
+                || (),
+                |(), row, state| {
+                    for part in &partial[row / width * plan.parts..][..plan.parts] {
+                        state.absorb(&part[row % width], k);
+                    }
+                    refuse_nan(std::slice::from_ref(state), limits.nan, |_| first_query + row)
+                },
+            )?;
+            return Ok(());
+        }
+        let states = states.chunks_mut(plan.rows_per_task);
         pool::map(exec, states, worker, |worker, index, states| {
             let start = index * plan.rows_per_task;
             let width = Worker::width(&tile);
@@ -129,14 +146,19 @@ impl<T: Scan> TopKAccumulator<T> {
     pub fn finish(&self, exec: &Execution<'_>) -> Result<Ranked> {
         self.check_usable()?;
         let k = self.k;
-        let found = pool::map(exec, self.rows.chunks(ROWS_PER_TASK), RowState::new, |scratch, _, rows| {
-            let mut found = Found::default();
-            for row in rows {
-                scratch.assign(row);
-                found.push::<T>(scratch.finish(k), row.tally)?;
-            }
-            Ok(found)
-        })?;
+        let found = pool::map(
+            exec,
+            self.rows.chunks(ROWS_PER_TASK),
+            <(RowState<T>, Vec<_>)>::default,
+            |(copy, scratch), _, rows| {
+                let mut found = Found::default();
+                for row in rows {
+                    copy.assign(row);
+                    found.push::<T>(copy.finish(k, scratch), row.tally)?;
+                }
+                Ok(found)
+            },
+        )?;
         Found::join(&found)
     }
 

@@ -3,27 +3,69 @@
 use super::kernels::Scan;
 
 /// Inverted key of the score above, document below: the smaller entry ranks first, and ties go to the lower document.
+pub trait Packed: Copy + Ord + Send + Sync + 'static {
+    /// Bits below the key.
+    const ID_BITS: u32;
+    /// Ranks after every document: no threshold yet.
+    const LAST: Self;
+
+    /// Entry of a document that this type has room for.
+    fn pack(rank: u64, id: i64) -> Self;
+    /// Its document.
+    fn id(self) -> i64;
+    /// The rank it was packed with.
+    fn rank(self) -> u64;
+    /// The bits from `shift` on, at most 64 of them.
+    fn bits(self, shift: u32) -> u64;
+    /// Bits in which `self` differs from `other`.
+    #[must_use]
+    fn differing(self, other: Self) -> Self;
+    /// Bits set in either.
+    #[must_use]
+    fn union(self, other: Self) -> Self;
+}
+
+/// The entry that has room for every score type and every document.
 pub(super) type Entry = u128;
 
-/// Ranks after every document: no threshold yet.
-pub(super) const LAST: Entry = Entry::MAX;
+macro_rules! packed {
+    ($entry:ty, $half:ty, $bits:expr) => {
+        impl Packed for $entry {
+            const ID_BITS: u32 = $bits;
+            const LAST: Self = <$entry>::MAX;
 
-#[inline]
-pub(super) fn pack(rank: u64, id: i64) -> Entry {
-    (u128::from(!rank) << 64) | u128::from(id as u64)
+            #[inline(always)]
+            fn pack(rank: u64, id: i64) -> Self {
+                (<$entry>::from(!rank as $half) << $bits) | <$entry>::from(id as $half)
+            }
+            #[inline(always)]
+            fn id(self) -> i64 {
+                i64::from_ne_bytes(u64::from(self as $half).to_ne_bytes())
+            }
+            #[inline(always)]
+            fn rank(self) -> u64 {
+                u64::from(!((self >> $bits) as $half))
+            }
+            #[inline(always)]
+            fn bits(self, shift: u32) -> u64 {
+                (self >> shift) as u64
+            }
+            #[inline(always)]
+            fn differing(self, other: Self) -> Self {
+                self ^ other
+            }
+            #[inline(always)]
+            fn union(self, other: Self) -> Self {
+                self | other
+            }
+        }
+    };
 }
 
-#[inline]
-pub(super) fn id(entry: Entry) -> i64 {
-    entry as u64 as i64
-}
+packed!(u64, u32, 32);
+packed!(u128, u64, 64);
 
 #[inline]
-pub(super) fn rank(entry: Entry) -> u64 {
-    !((entry >> 64) as u64)
-}
-
-#[inline]
-pub(super) fn score<T: Scan>(entry: Entry) -> T {
-    T::from_rank(rank(entry))
+pub(super) fn score<T: Scan>(entry: impl Packed) -> T {
+    T::from_rank(entry.rank())
 }

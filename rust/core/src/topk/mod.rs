@@ -7,12 +7,17 @@
 //! sorted rows cost a small multiple of shuffled ones.
 
 mod accumulator;
+mod bound;
+mod direct;
 mod entry;
 mod kernels;
+mod output;
 mod rows;
 mod selector;
+mod sort;
 #[cfg(test)]
 mod tests;
+mod whole;
 
 use std::ops::Range;
 
@@ -21,10 +26,10 @@ pub(crate) use kernels::ceiling_in;
 pub use kernels::Scan;
 
 use crate::error::{Error, Result};
-use crate::limits::{Limits, NanPolicy, Ranked, Tally};
+use crate::limits::{Limits, NanPolicy, Ranked};
 use crate::matrix::Matrix;
 use crate::pool::{self, Execution};
-use entry::Entry;
+use output::Found;
 use rows::{RowGroup, Worker};
 use selector::RowState;
 
@@ -62,33 +67,27 @@ pub fn topk<T: Scan>(
     let worker = || Worker::new(k, isa, nan);
     let group =
         |task: Range<usize>, columns: Range<usize>| RowGroup { scores, limits, first_limit: 0, rows, task, columns };
+    if plan.parts == 1 && whole::suits(limits, &scores, k) {
+        return whole::topk(exec, scores, k, nan, rows, &plan);
+    }
     if plan.parts == 1 {
         let found = pool::map(exec, plan.row_ranges(outputs), worker, |worker, _, task| {
             let mut found = Found::default();
             for chunk in chunks(task, Worker::width(&scores)) {
-                let states = worker.scan(&group(chunk, 0..scores.columns()))?;
-                for state in states {
-                    let tally = state.tally;
-                    found.push::<T>(state.finish(k), tally)?;
+                let count = worker.scan(&group(chunk, 0..scores.columns()))?.len();
+                for index in 0..count {
+                    let (entries, tally) = worker.finish(index);
+                    found.push::<T>(entries, tally)?;
                 }
             }
             Ok(found)
         })?;
         return Found::join(&found);
     }
+    let partial = parts(exec, scores, k, limits, rows, &plan, 0, 0)?;
     let width = Worker::width(&scores);
-    let groups = chunks(0..outputs, width);
-    let tasks =
-        groups.flat_map(|rows| plan.column_ranges(scores.columns()).map(move |columns| (rows.clone(), columns)));
-    let partial = pool::map(exec, tasks, worker, |worker, _, (rows, columns)| {
-        let mut states = worker.scan_all(&group(rows, columns)).to_vec();
-        for state in &mut states {
-            state.cut(k);
-        }
-        Ok(states)
-    })?;
     // A group's parts lie side by side; NaN is looked for row by row, so that the first one in row order is named.
-    let found = pool::map(exec, 0..outputs, RowState::<T>::new, |whole, _, row| {
+    let found = pool::map(exec, 0..outputs, <(RowState<T>, Vec<_>)>::default, |(whole, scratch), _, row| {
         whole.clear();
         for part in &partial[row / width * plan.parts..][..plan.parts] {
             whole.absorb(&part[row % width], k);
@@ -97,10 +96,49 @@ pub fn topk<T: Scan>(
         refuse_nan(std::slice::from_ref(whole), limits.nan, |_| matrix_row)?;
         let mut found = Found::default();
         let tally = whole.tally;
-        found.push::<T>(whole.finish(k), tally)?;
+        found.push::<T>(whole.finish(k, scratch), tally)?;
         Ok(found)
     })?;
     Found::join(&found)
+}
+
+/// The states of every group of rows and every part of the columns, groups first. Output row 0 has the limits
+/// `first_limit`, column 0 is document `first_document`. NaN is left to the caller.
+#[allow(clippy::too_many_arguments)]
+fn parts<T: Scan>(
+    exec: &Execution<'_>,
+    scores: Matrix<'_, T>,
+    k: usize,
+    limits: &Limits<'_>,
+    rows: Option<&[i64]>,
+    plan: &Plan,
+    first_limit: usize,
+    first_document: i64,
+) -> Result<Vec<Vec<RowState<T>>>> {
+    let outputs = rows.map_or(scores.rows(), <[i64]>::len);
+    let groups = chunks(0..outputs, Worker::width(&scores));
+    let tasks =
+        groups.flat_map(|rows| plan.column_ranges(scores.columns()).map(move |columns| (rows.clone(), columns)));
+    let (isa, nan) = (exec.isa(), limits.nan);
+    let plain = scores.has_contiguous_rows() && whole::suits(limits, &scores, k);
+    let memory = || Worker::new(k, isa, nan);
+    pool::map(exec, tasks, memory, |worker, _, (task, columns)| {
+        let first_id = first_document + columns.start as i64;
+        if plain {
+            let row = rows.map_or(task.start, |rows| rows[task.start] as usize);
+            let mut none = Vec::new();
+            let values = scores.row_part(row, columns.clone(), &mut none);
+            if let Some(state) = direct::ordered(isa, values, first_id, k) {
+                return Ok(vec![state]);
+            }
+        }
+        let mut states =
+            worker.scan_all(&RowGroup { scores, limits, first_limit, rows, task, columns }, first_id).to_vec();
+        for state in &mut states {
+            state.cut(k);
+        }
+        Ok(states)
+    })
 }
 
 fn chunks(range: Range<usize>, width: usize) -> impl Iterator<Item = Range<usize>> {
@@ -155,50 +193,6 @@ impl Plan {
     fn column_ranges(&self, columns: usize) -> impl Iterator<Item = Range<usize>> {
         chunks(0..columns, columns.div_ceil(self.parts))
     }
-}
-
-/// Rows found by one task, in output form.
-#[derive(Default)]
-struct Found {
-    ids: Vec<i64>,
-    scores: Vec<f32>,
-    lengths: Vec<usize>,
-    tallies: Vec<Tally>,
-}
-
-impl Found {
-    fn push<T: Scan>(&mut self, entries: &[Entry], tally: Tally) -> Result<()> {
-        reserve(&mut self.ids, entries.len())?;
-        reserve(&mut self.scores, entries.len())?;
-        self.ids.extend(entries.iter().map(|&entry| entry::id(entry)));
-        self.scores.extend(entries.iter().map(|&entry| entry::score::<T>(entry).to_f32()));
-        self.lengths.push(entries.len());
-        self.tallies.push(tally);
-        Ok(())
-    }
-
-    fn join(parts: &[Found]) -> Result<Ranked> {
-        let mut ranked = Ranked { offsets: vec![0], ..Ranked::default() };
-        let total = parts.iter().map(|part| part.ids.len()).sum();
-        reserve(&mut ranked.ids, total)?;
-        reserve(&mut ranked.scores, total)?;
-        let mut end = 0;
-        for part in parts {
-            ranked.ids.extend_from_slice(&part.ids);
-            ranked.scores.extend_from_slice(&part.scores);
-            ranked.tallies.extend_from_slice(&part.tallies);
-            ranked.offsets.extend(part.lengths.iter().map(|&length| {
-                end += length as i64;
-                end
-            }));
-        }
-        Ok(ranked)
-    }
-}
-
-/// Sizes come from user input, so a refused allocation is an error, not an abort.
-fn reserve<V>(vec: &mut Vec<V>, more: usize) -> Result<()> {
-    vec.try_reserve(more).map_err(|_| Error::OutOfMemory { bytes: more.saturating_mul(size_of::<V>()) })
 }
 
 /// Reports the first NaN among `states`, which stand for rising rows, where NaN is refused. `row_of` names a state's row.

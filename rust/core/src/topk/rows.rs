@@ -2,11 +2,12 @@
 
 use std::ops::Range;
 
+use super::entry::Entry;
 use super::kernels::Scan;
 use super::selector::{RowLimits, RowState, Selector};
 use super::{refuse_nan, Result};
 use crate::isa::Isa;
-use crate::limits::{Limits, NanPolicy};
+use crate::limits::{Limits, NanPolicy, Tally};
 use crate::matrix::Matrix;
 
 /// Rows gathered together: where columns lie closer than rows, a cache line then gives a score to each of them.
@@ -41,13 +42,15 @@ pub(super) struct Worker<T: Scan> {
     nan: NanPolicy,
     states: Vec<RowState<T>>,
     excluded: Vec<Vec<i64>>,
+    entries: Vec<Entry>,
+    k: usize,
     tile: Vec<T>,
 }
 
 impl<T: Scan> Worker<T> {
     pub(super) fn new(k: usize, isa: Isa, nan: NanPolicy) -> Self {
         let selector = Selector::new(k, isa, nan);
-        Worker { selector, nan, states: Vec::new(), excluded: Vec::new(), tile: Vec::new() }
+        Worker { selector, nan, states: Vec::new(), excluded: Vec::new(), entries: Vec::new(), k, tile: Vec::new() }
     }
 
     /// Rows that one scan should take.
@@ -62,18 +65,25 @@ impl<T: Scan> Worker<T> {
     /// Scans a group from scratch; one state per output row. NaN is refused where it has to be.
     pub(super) fn scan(&mut self, group: &RowGroup<'_, '_, T>) -> Result<&mut [RowState<T>]> {
         let nan = self.nan;
-        let states = self.scan_all(group);
+        let states = self.scan_all(group, group.columns.start as i64);
         refuse_nan(states, nan, |index| group.matrix_row(group.task.start + index))?;
         Ok(states)
     }
 
-    /// As `scan`, but leaves NaN to the caller.
-    pub(super) fn scan_all(&mut self, group: &RowGroup<'_, '_, T>) -> &mut [RowState<T>] {
+    /// The best k of a state that `scan` gave, in ranking order.
+    pub(super) fn finish(&mut self, index: usize) -> (&[Entry], Tally) {
+        let state = &mut self.states[index];
+        let tally = state.tally;
+        (state.finish(self.k, &mut self.entries), tally)
+    }
+
+    /// As `scan`, but leaves NaN to the caller; its first column is document `first_id`.
+    pub(super) fn scan_all(&mut self, group: &RowGroup<'_, '_, T>, first_id: i64) -> &mut [RowState<T>] {
         let count = group.task.len();
         self.states.resize_with(count.max(self.states.len()), RowState::new);
         let mut states = std::mem::take(&mut self.states);
         states[..count].iter_mut().for_each(RowState::clear);
-        self.scan_into(group, &mut states[..count], group.columns.start as i64);
+        self.scan_into(group, &mut states[..count], first_id);
         self.states = states;
         &mut self.states[..count]
     }

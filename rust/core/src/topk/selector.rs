@@ -1,7 +1,9 @@
 //! Selection inside one row: a bound that rises, and a buffer of what reached it.
 
-use super::entry::{self, Entry, LAST};
+use super::bound;
+use super::entry::{self, Entry, Packed};
 use super::kernels::{ceiling_in, floor_in, Bounds, Hit, Scan, BLOCK};
+use super::sort;
 use crate::isa::Isa;
 use crate::limits::{Limits, NanPolicy, Tally};
 
@@ -12,7 +14,7 @@ const STRIDE: usize = 128 * BLOCK;
 const SPAN_BYTES: usize = 512 << 10;
 
 /// Groups per wanted score in an estimate. More make the bound tighter and cost more to select from.
-const GROUPS_PER_SCORE: usize = 8;
+const GROUPS_PER_SCORE: usize = 4;
 
 /// Fewest groups worth building where there are more columns.
 const MIN_GROUPS: usize = 256;
@@ -63,11 +65,17 @@ pub(super) struct RowState<T> {
     pub first_nan: Option<i64>,
 }
 
+impl<T: Scan> Default for RowState<T> {
+    fn default() -> Self {
+        Self::new()
+    }
+}
+
 impl<T: Scan> RowState<T> {
     pub(super) fn new() -> Self {
         RowState {
             entries: Vec::new(),
-            worst: LAST,
+            worst: Entry::LAST,
             least: T::LOWEST,
             flooded: false,
             tally: Tally::default(),
@@ -113,16 +121,15 @@ impl<T: Scan> RowState<T> {
             self.entries.truncate(k);
             self.worst = worst;
             // An estimate may be ahead of the buffer: what reached it is still to come.
-            if entry::rank(worst) > self.least.rank() {
+            if worst.rank() > self.least.rank() {
                 self.least = entry::score(worst);
             }
         }
     }
 
     /// The best k in ranking order.
-    pub(super) fn finish(&mut self, k: usize) -> &[Entry] {
-        self.cut(k);
-        self.entries.sort_unstable();
+    pub(super) fn finish(&mut self, k: usize, scratch: &mut Vec<Entry>) -> &[Entry] {
+        sort::best(&mut self.entries, k, false, scratch);
         &self.entries
     }
 }
@@ -135,30 +142,31 @@ pub(super) struct Selector<T: Scan> {
     nan: NanPolicy,
     hits: Vec<Hit>,
     maxima: Vec<T>,
-    keys: Vec<T::Key>,
 }
 
 impl<T: Scan> Selector<T> {
     pub(super) fn new(k: usize, isa: Isa, nan: NanPolicy) -> Self {
         let capacity = k.saturating_add((k / 2).max(3 * BLOCK));
-        Selector { k, capacity, isa, nan, hits: Vec::new(), maxima: Vec::new(), keys: Vec::new() }
+        Selector { k, capacity, isa, nan, hits: Vec::new(), maxima: Vec::new() }
     }
 
     /// Scans `values`, the scores of documents `first_id..`, into `row`. Scans may come in any order of documents.
     pub(super) fn scan(&mut self, row: &mut RowState<T>, values: &[T], first_id: i64, limits: &RowLimits<'_, T>) {
         let span = SPAN_BYTES / size_of::<T>();
         let mut estimated = 0;
-        for start in (0..values.len()).step_by(STRIDE) {
+        let mut start = 0;
+        while start < values.len() {
             let rest = values.len() - start;
-            let unbounded = row.worst == LAST && row.least == T::LOWEST;
+            let unbounded = row.worst == Entry::LAST && row.least == T::LOWEST;
             if start >= estimated && (row.flooded || unbounded) && row.entries.len() + rest > self.capacity {
                 let ahead = rest.min(span);
                 self.estimate(row, &values[start..start + ahead], first_id + start as i64, limits);
                 estimated = start + ahead;
             }
             let part = &values[start..values.len().min(start + STRIDE)];
-            let passed = self.scan_part(row, part, first_id + start as i64, limits);
-            row.flooded = passed > part.len() / 16;
+            let (passed, scanned) = self.scan_part(row, part, first_id + start as i64, limits);
+            row.flooded = passed > scanned / 16;
+            start += scanned;
         }
         if !limits.excluded.is_empty() {
             Self::move_excluded(row, values, first_id, limits, self.nan);
@@ -172,8 +180,15 @@ impl<T: Scan> Selector<T> {
         }
     }
 
-    /// Scans scores under one bound; returns how many reached it.
-    fn scan_part(&mut self, row: &mut RowState<T>, values: &[T], first_id: i64, limits: &RowLimits<'_, T>) -> usize {
+    /// Scans scores under one bound; returns how many reached it, and how many were scanned: fewer than there are where
+    /// a cut has raised the bound, so that a flood of equal scores ends with the first k of them.
+    fn scan_part(
+        &mut self,
+        row: &mut RowState<T>,
+        values: &[T],
+        first_id: i64,
+        limits: &RowLimits<'_, T>,
+    ) -> (usize, usize) {
         let least = self.bound(row, first_id);
         let least = if least.rank() < limits.floor.rank() { limits.floor } else { least };
         let bounds = Bounds { least, floor: limits.floor, ceiling: limits.ceiling, counted: limits.bounded };
@@ -181,17 +196,22 @@ impl<T: Scan> Selector<T> {
         let counts = T::hits(self.isa, values, &bounds, &mut hits);
         row.tally.above_ceiling += counts.above;
         row.tally.below_floor += counts.below;
-        let mut passed = 0;
+        let (mut passed, mut scanned) = (0, values.len());
         for hit in &hits {
+            let at = hit.block as usize * BLOCK;
             if row.entries.len() + BLOCK > self.capacity {
                 row.cut(self.k);
+                // What lies outside floor and ceiling has been counted to the end, and is counted once.
+                if at > 0 && !limits.bounded {
+                    scanned = at;
+                    break;
+                }
             }
-            let at = hit.block as usize * BLOCK;
             let block = &values[at..values.len().min(at + BLOCK)];
             passed += self.admit(row, block, first_id + at as i64, hit.mask, limits);
         }
         self.hits = hits;
-        passed
+        (passed, scanned)
     }
 
     /// Lowest score that can still enter, for documents from `first_id` on.
@@ -200,7 +220,7 @@ impl<T: Scan> Selector<T> {
             return T::HIGHEST;
         }
         // Documents behind the k-th best need a higher score than its own.
-        let above = row.worst != LAST && first_id > entry::id(row.worst) && row.least == entry::score(row.worst);
+        let above = row.worst != Entry::LAST && first_id > row.worst.id() && row.least == entry::score::<T>(row.worst);
         if above && row.least < T::HIGHEST {
             return T::from_rank(row.least.rank() + 1);
         }
@@ -226,7 +246,7 @@ impl<T: Scan> Selector<T> {
                 row.tally.nan += 1;
                 continue;
             }
-            let entry = entry::pack(score.rank(), id);
+            let entry = Entry::pack(score.rank(), id);
             let excluded = !limits.excluded.is_empty() && limits.excluded.binary_search(&id).is_ok();
             if entry < row.worst && self.k > 0 && !excluded {
                 row.entries.push(entry);
@@ -250,16 +270,11 @@ impl<T: Scan> Selector<T> {
         if self.maxima.len() < wanted {
             return;
         }
-        self.keys.clear();
         // A group that came out as NaN is worth nothing.
-        self.keys.extend(self.maxima.iter().map(|max| if max.is_nan() { T::Key::default() } else { max.key() }));
-        let at = self.keys.len() - wanted;
-        let (_, &mut key, _) = self.keys.select_nth_unstable(at);
-        if key >= T::LOWEST.key() {
-            let bound = T::from_key(key).flush_safe();
-            if bound.rank() > row.least.rank() {
-                row.least = bound;
-            }
+        self.maxima.iter_mut().filter(|max| max.is_nan()).for_each(|max| *max = T::LOWEST);
+        let bound = bound::reached_by(self.isa, &self.maxima, wanted, wanted / 16);
+        if bound.rank() > row.least.rank() {
+            row.least = bound;
         }
     }
 

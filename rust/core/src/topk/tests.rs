@@ -9,6 +9,7 @@ use super::kernels::{ceiling_in, floor_in, Bounds, BLOCK};
 use super::*;
 use crate::csr::Csr;
 use crate::isa::Isa;
+use crate::limits::Tally;
 use crate::order::{sort_ranking, Score};
 
 fn exec(threads: usize, isa: Isa) -> Execution<'static> {

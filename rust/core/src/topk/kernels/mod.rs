@@ -7,6 +7,8 @@
 // Code is compiled for an instruction set only where it is inlined into the one function that enables it.
 #![allow(clippy::inline_always)]
 
+#[macro_use]
+mod plain;
 #[cfg(target_arch = "x86_64")]
 mod avx2;
 #[cfg(target_arch = "x86_64")]
@@ -16,6 +18,7 @@ mod vector;
 
 use half::{bf16, f16};
 
+use super::entry::Packed;
 use crate::isa::Isa;
 use crate::order::Score;
 
@@ -44,6 +47,17 @@ pub struct Bounds<T> {
     pub counted: bool,
 }
 
+/// How the scores of a row lie, where none of them is NaN.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Order {
+    /// Never rising.
+    Falling,
+    /// Never falling.
+    Rising,
+    /// Neither, or with NaN.
+    Mixed,
+}
+
 /// Scores outside floor and ceiling in one scan; NaN is neither.
 #[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
 pub struct Counts {
@@ -57,6 +71,12 @@ pub trait Scan: Score + sealed::Sealed {
     /// Value that vector instructions compare.
     #[doc(hidden)]
     type Lane: Copy + PartialOrd;
+    /// Entry with room for the key and for documents below 2^32.
+    #[doc(hidden)]
+    type Entry: Packed;
+    /// Signed integer in score order, -0.0 before 0.0, NaN beyond both infinities.
+    #[doc(hidden)]
+    type Folded: Copy + Ord;
     /// Lane of +inf: the highest that is not NaN.
     #[doc(hidden)]
     const TOP: Self::Lane;
@@ -73,6 +93,11 @@ pub trait Scan: Score + sealed::Sealed {
     /// Score of a rank that `rank` gave.
     #[doc(hidden)]
     fn from_rank(rank: u64) -> Self;
+    #[doc(hidden)]
+    fn folded(self) -> Self::Folded;
+    /// Score that `folded` came from.
+    #[doc(hidden)]
+    fn of_folded(folded: Self::Folded) -> Self;
     /// Lane of a score.
     #[doc(hidden)]
     fn lane(self) -> Self::Lane;
@@ -96,11 +121,39 @@ pub trait Scan: Score + sealed::Sealed {
     fn hits(isa: Isa, values: &[Self], bounds: &Bounds<Self>, hits: &mut Vec<Hit>) -> Counts;
     #[doc(hidden)]
     fn maxima(isa: Isa, values: &[Self], per_group: usize, ceiling: Option<Self>, maxima: &mut Vec<Self>);
+    /// How many values are at least `least`.
+    #[doc(hidden)]
+    fn count(isa: Isa, values: &[Self], least: Self) -> usize;
+    /// Lowest and highest value, where none is NaN.
+    #[doc(hidden)]
+    fn extent(isa: Isa, values: &[Self]) -> (Self, Self);
+    #[doc(hidden)]
+    fn order(isa: Isa, values: &[Self]) -> Order;
+    /// Place of the best value, the first of equals; nothing where a NaN is among them.
+    #[doc(hidden)]
+    fn first_best(isa: Isa, values: &[Self]) -> Option<usize>;
 }
 
 mod sealed {
     /// Keeps the list of score types closed: each needs kernels.
     pub trait Sealed {}
+}
+
+/// Compiles the loops of `plain.rs` once per instruction set.
+macro_rules! plain {
+    ($(fn $name:ident($($argument:ident: $type:ty),*) -> $result:ty;)*) => {$(
+        fn $name(isa: Isa, $($argument: $type),*) -> $result {
+            match isa {
+                // SAFETY: a call's level is never above what `Isa::detect` found.
+                #[cfg(target_arch = "x86_64")]
+                Isa::Avx512 => unsafe { avx512::$name::<Self>($($argument),*) },
+                // SAFETY: as above.
+                #[cfg(target_arch = "x86_64")]
+                Isa::Avx2 => unsafe { avx2::$name::<Self>($($argument),*) },
+                _ => plain::$name::<Self>($($argument),*),
+            }
+        }
+    )*};
 }
 
 macro_rules! dispatch {
@@ -142,18 +195,36 @@ macro_rules! dispatch {
                 _ => portable::maxima(values, per_group, ceiling, maxima),
             }
         }
+
+        plain! {
+            fn count(values: &[Self], least: Self) -> usize;
+            fn extent(values: &[Self]) -> (Self, Self);
+            fn order(values: &[Self]) -> Order;
+            fn first_best(values: &[Self]) -> Option<usize>;
+        }
     };
 }
 
 macro_rules! scan_floats {
-    ($float:ty, $key:ty, $nearest:expr) => {
+    ($float:ty, $key:ty, $signed:ty, $entry:ty, $nearest:expr) => {
         impl sealed::Sealed for $float {}
         impl Scan for $float {
             type Lane = $float;
+            type Entry = $entry;
+            type Folded = $signed;
             const TOP: $float = <$float>::INFINITY;
             const LOWEST: $float = <$float>::NEG_INFINITY;
             const HIGHEST: $float = <$float>::INFINITY;
 
+            #[inline(always)]
+            fn folded(self) -> $signed {
+                let bits = self.to_bits() as $signed;
+                bits ^ ((bits >> (<$signed>::BITS - 1)) & <$signed>::MAX)
+            }
+            #[inline(always)]
+            fn of_folded(folded: $signed) -> Self {
+                Self::from_bits((folded ^ ((folded >> (<$signed>::BITS - 1)) & <$signed>::MAX)) as $key)
+            }
             #[inline(always)]
             fn lane(self) -> $float {
                 self
@@ -185,18 +256,28 @@ macro_rules! scan_floats {
     };
 }
 
-scan_floats!(f32, u32, |value| value);
-scan_floats!(f64, u64, f64::from);
+scan_floats!(f32, u32, i32, u64, |value| value);
+scan_floats!(f64, u64, i64, u128, f64::from);
 
 macro_rules! scan_halves {
     ($half:ty, $shift:expr) => {
         impl sealed::Sealed for $half {}
         impl Scan for $half {
             type Lane = i16;
+            type Entry = u64;
+            type Folded = i16;
             const TOP: i16 = to_lane(<$half>::INFINITY.to_bits(), $shift);
             const LOWEST: $half = <$half>::NEG_INFINITY;
             const HIGHEST: $half = <$half>::INFINITY;
 
+            #[inline(always)]
+            fn folded(self) -> i16 {
+                fold(self.to_bits() as i16)
+            }
+            #[inline(always)]
+            fn of_folded(folded: i16) -> Self {
+                Self::from_bits(fold(folded) as u16)
+            }
             #[inline(always)]
             fn lane(self) -> i16 {
                 to_lane(self.to_bits(), $shift)
