@@ -9,6 +9,7 @@ import pytest
 from hypothesis import HealthCheck, settings
 
 from hardmine import _native
+from tests import counting
 
 settings.register_profile("dev", max_examples=50, deadline=None, suppress_health_check=[HealthCheck.too_slow])
 settings.register_profile(
@@ -31,3 +32,16 @@ def pytest_report_header():
     have = _native.isa_levels()
     missing = [level for level in ALL_LEVELS if level not in have]
     return f"hardmine: levels {', '.join(have)}; this machine cannot run: {', '.join(missing) or 'none'}"
+
+
+@pytest.fixture(scope="session")
+def count_cases():
+    """Adds to the number of compared cases of the running test's module; see `tests.counting`."""
+    return counting.count_cases
+
+
+def pytest_terminal_summary(terminalreporter):
+    """Say how many cases were compared."""
+    if counting.COMPARED:
+        terminalreporter.write_sep("-", "cases compared")
+        terminalreporter.write_line(f"cases compared: {counting.summary()}")
