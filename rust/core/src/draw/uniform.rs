@@ -40,6 +40,9 @@ impl Request<'_> {
         self.keys.check_rows(self.rows)?;
         let cells = self.rows.checked_mul(self.n).ok_or(Error::OutOfMemory { bytes: usize::MAX })?;
         let mut out: Vec<i64> = try_vec(cells)?;
+        if self.n == 0 {
+            return Ok(out);
+        }
         let rows_of_task = (TASK_STEPS / cost.max(1)).clamp(1, self.rows.max(1));
         let parts = (0..self.rows.div_ceil(rows_of_task)).zip(chunks_of_rows(&mut out, rows_of_task, self.n));
         pool::map(exec, parts, scratch, |scratch, _, (part, out)| {

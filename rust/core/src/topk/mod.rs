@@ -20,7 +20,7 @@ pub use accumulator::TopKAccumulator;
 pub(crate) use kernels::ceiling_in;
 pub use kernels::Scan;
 
-use crate::error::{Error, Result};
+use crate::error::{check_room, Error, Result};
 use crate::limits::{Limits, NanPolicy, Ranked, Tally};
 use crate::matrix::Matrix;
 use crate::pool::{self, Execution};
@@ -56,6 +56,7 @@ pub fn topk<T: Scan>(
     let outputs = rows.map_or(scores.rows(), <[i64]>::len);
     check_limits(limits, outputs)?;
     check_rows(rows, scores.rows())?;
+    check_room::<Tally>(outputs)?;
     let k = k.min(scores.columns());
     let plan = Plan::new(exec.threads(), &scores, outputs, k);
     let (isa, nan) = (exec.isa(), limits.nan);
