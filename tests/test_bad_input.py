@@ -24,7 +24,7 @@ ROWS = {
     "memory": "more than memory: MemoryError instead of an abort",
     "kind": "an object of another kind altogether",
 }
-"""Rows of the table of bad input that a refusal answers; the others (strides, sizes 0) are `test_shapes.py`'s."""
+"""Rows of the table of bad input that a refusal answers; strides and sizes of 0 are accepted, and tested with each function."""
 
 F32 = np.float32
 S = np.arange(12, dtype=F32).reshape(3, 4)

@@ -387,7 +387,11 @@ class Positives:
             _checks.sized(f"scores[{index}]", row)
         if [len(row) for row in scores] != [len(row) for row in rows]:
             raise ValueError("scores: their rows differ in length from the ids'")
-        flat = [_checks.real(f"scores[{i}]", s, finite=False) for i, row in enumerate(scores) for s in row]
+        flat = [
+            s if isinstance(s, (float, np.floating)) else _checks.real(f"scores[{i}]", s)
+            for i, row in enumerate(scores)
+            for s in row
+        ]
         return cls(offsets, ids, np.array(flat, dtype=np.float64))
 
     def with_scores(self, scores: npt.ArrayLike) -> Positives:
