@@ -258,7 +258,7 @@ MUTANTS: list[Mutant] = [
     Mutant(
         "select-scan-too-shallow",
         "python/hardmine/mine_scores.py",
-        "return selection.range_min + selection.num_negatives",
+        "return min(selection.range_min + selection.num_negatives, num_documents)",
         "return selection.num_negatives",
         "tests/test_mine_scores.py",
     ),
