@@ -1,5 +1,6 @@
 //! The one error type of the crate: one variant per way in which an input or a run can be wrong.
 
+use std::alloc::{alloc_zeroed, Layout};
 use std::fmt;
 
 /// Result of every fallible kernel.
@@ -93,6 +94,22 @@ pub fn try_vec<T: Clone + Default>(len: usize) -> Result<Vec<T>> {
     Ok(vec)
 }
 
+/// As [`try_vec`], of zeros that the operating system hands out page by page: a large one costs no time up front, during
+/// which nobody would notice Ctrl-C.
+pub fn try_zeros(len: usize) -> Result<Vec<i64>> {
+    let layout = Layout::array::<i64>(len).map_err(|_| out_of_memory::<i64>(len))?;
+    if len == 0 {
+        return Ok(Vec::new());
+    }
+    // SAFETY: the layout has a size above 0.
+    let start = unsafe { alloc_zeroed(layout) }.cast::<i64>();
+    if start.is_null() {
+        return Err(out_of_memory::<i64>(len));
+    }
+    // SAFETY: the global allocator just gave `start` for the layout of `len` values, and all bits 0 is a valid i64.
+    Ok(unsafe { Vec::from_raw_parts(start, len, len) })
+}
+
 /// Collects without aborting where the allocator refuses; the first error ends it.
 pub fn try_collect<T>(items: impl Iterator<Item = Result<T>>) -> Result<Vec<T>> {
     let mut vec = Vec::new();
@@ -125,6 +142,8 @@ mod tests {
     fn what_cannot_be_allocated_is_an_error() {
         let refused = Error::OutOfMemory { bytes: usize::MAX };
         assert_eq!(try_vec::<u64>(usize::MAX), Err(refused.clone()));
+        assert_eq!(try_zeros(usize::MAX), Err(refused.clone()));
+        assert_eq!((try_zeros(0), try_zeros(3)), (Ok(vec![]), Ok(vec![0; 3])));
         assert_eq!(check_room::<u64>(usize::MAX), Err(refused.clone()));
         assert_eq!(try_collect((0..usize::MAX).map(|_| Ok(0u64))), Err(refused));
         assert_eq!(try_collect((0..1000).filter(|i| i % 2 == 1).map(Ok)).unwrap().len(), 500);

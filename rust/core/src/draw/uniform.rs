@@ -5,7 +5,7 @@ use crate::draw::marks::Marks;
 use crate::draw::noise::Noise;
 use crate::draw::rows::{chunks_of_rows, Keys};
 use crate::draw::words::{Below, Below32, Words};
-use crate::error::{try_vec, Error, Result};
+use crate::error::{try_zeros, Error, Result};
 use crate::pool::{self, Execution};
 
 /// Steps that one task makes.
@@ -39,7 +39,7 @@ impl Request<'_> {
     ) -> Result<Vec<i64>> {
         self.keys.check_rows(self.rows)?;
         let cells = self.rows.checked_mul(self.n).ok_or(Error::OutOfMemory { bytes: usize::MAX })?;
-        let mut out: Vec<i64> = try_vec(cells)?;
+        let mut out = try_zeros(cells)?;
         if self.n == 0 {
             return Ok(out);
         }
