@@ -21,7 +21,7 @@ import numpy as np
 
 REFUSALS = (ValueError, TypeError, MemoryError)
 FOLDER = Path(tempfile.mkdtemp())
-DTYPES = ("f2", "f4", "f8", ">f4", "i4", "u1", "?", "c8", "O", "U2")
+DTYPES = ["f2", "f4", "f8", ">f4", "i4", "u1", "?", "c8", "O", "U2"]
 
 
 def _one_line(error):
@@ -103,7 +103,7 @@ def beir(data):
     folder = FOLDER / "beir"
     (folder / "qrels").mkdir(parents=True, exist_ok=True)
     names = ("corpus.jsonl", "queries.jsonl", "qrels/test.tsv")
-    for name, part in zip(names, (data.split(b"\0") + [b"", b""])[:3], strict=True):
+    for name, part in zip(names, [*data.split(b"\0"), b"", b""][:3], strict=True):
         (folder / name).write_bytes(part)
     assert len(read(folder).positives)
 
