@@ -173,9 +173,21 @@ limit_cases("TopKAccumulator", lambda **limits: hm.TopKAccumulator(3, 2, **limit
 CASES[:] = [c for c in CASES if not (c.target == "TopKAccumulator" and "outside 0..4" in c.pattern)]  # any id may come
 case("TopKAccumulator", "nan", ValueError, "scores: NaN at row 1, column 2", lambda: accumulate(WITH_NAN))
 case("TopKAccumulator", "shape", ValueError, "first_query: 1 with a tile of 3", lambda: accumulate(first_query=1))
-case("TopKAccumulator", "ids", ValueError, "first_document: .* expected ids", lambda: accumulate(first_document=2**63 - 2))
+case(
+    "TopKAccumulator",
+    "ids",
+    ValueError,
+    "first_document: .* expected ids",
+    lambda: accumulate(first_document=2**63 - 2),
+)
 case("TopKAccumulator", "memory", MemoryError, "could not allocate", lambda: hm.TopKAccumulator(2**50, 1).finish())
-case("TopKAccumulator", "dtype", TypeError, "scores_tile: dtype float16, expected float32", lambda: accumulate().update(S.astype("f2")))
+case(
+    "TopKAccumulator",
+    "dtype",
+    TypeError,
+    "scores_tile: dtype float16, expected float32",
+    lambda: accumulate().update(S.astype("f2")),
+)
 case("TopKAccumulator", "kind", TypeError, "other: int, expected TopKAccumulator", lambda: accumulate().merge(3))
 case("TopKAccumulator", "parameter", ValueError, "other: k 3, expected 2", lambda: merged(k=3))
 case("TopKAccumulator", "parameter", ValueError, "other: another ceiling", lambda: merged(ceiling=1.0))
@@ -188,14 +200,36 @@ matrix_cases("search", "documents", lambda documents: hm.search(S, documents, 2)
 count_cases_of("search", "k", lambda k: hm.search(S, S, k))
 limit_cases("search", lambda **limits: hm.search(S, np.vstack([S, S[:1]]), 2, **limits))
 thread_cases("search", lambda **threads: hm.search(S, S, 2, **threads))
-case("search", "dtype", TypeError, "queries: dtype float64, expected .* convert", lambda: hm.search(S.astype(float), S, 2))
+case(
+    "search",
+    "dtype",
+    TypeError,
+    "queries: dtype float64, expected .* convert",
+    lambda: hm.search(S.astype(float), S, 2),
+)
 case("search", "nan", ValueError, "documents: NaN at row 1, column 2", lambda: hm.search(S, WITH_NAN, 2))
 case("search", "infinite", ValueError, "queries: inf at row 1, column 2", lambda: hm.search(WITH_INF, S, 2))
 case("search", "shape", ValueError, "queries: dimension 4, expected 2", lambda: hm.search(S, S[:, :2], 2))
-case("search", "parameter", ValueError, "similarity: 'l2', expected one of", lambda: hm.search(S, S, 2, similarity="l2"))
-case("search", "parameter", ValueError, "max_memory: '1x', expected a number", lambda: hm.search(S, S, 2, max_memory="1x"))
-case("search", "parameter", ValueError, "max_memory: 1 bytes, expected at least", lambda: hm.search(S, S, 2, max_memory=1))
-case("search", "parameter", ValueError, "max_memory: .* at most", lambda: hm.search(S, S, 2, max_memory="9" * 400 + "G"))
+case(
+    "search", "parameter", ValueError, "similarity: 'l2', expected one of", lambda: hm.search(S, S, 2, similarity="l2")
+)
+case(
+    "search",
+    "parameter",
+    ValueError,
+    "max_memory: '1x', expected a number",
+    lambda: hm.search(S, S, 2, max_memory="1x"),
+)
+case(
+    "search",
+    "parameter",
+    ValueError,
+    "max_memory: 1 bytes, expected at least",
+    lambda: hm.search(S, S, 2, max_memory=1),
+)
+case(
+    "search", "parameter", ValueError, "max_memory: .* at most", lambda: hm.search(S, S, 2, max_memory="9" * 400 + "G")
+)
 case("search", "parameter", TypeError, "progress: int, expected None", lambda: hm.search(S, S, 2, progress=3))
 case("search", "memory", MemoryError, "could not allocate", lambda: hm.search(vast(2**50, 0), np.zeros((1, 0), F32), 2))
 
@@ -216,7 +250,9 @@ def pairs(first=(0,), second=(0,), queries=S, documents=S):
 matrix_cases("pair_scores", "queries", lambda queries: pairs(queries=queries))
 matrix_cases("pair_scores", "documents", lambda documents: pairs(documents=documents))
 case("pair_scores", "nan", ValueError, "documents: NaN at row 1, column 2", lambda: pairs([0], [1], documents=WITH_NAN))
-case("pair_scores", "infinite", ValueError, "queries: inf at row 1, column 2", lambda: pairs([1], [0], queries=WITH_INF))
+case(
+    "pair_scores", "infinite", ValueError, "queries: inf at row 1, column 2", lambda: pairs([1], [0], queries=WITH_INF)
+)
 case("pair_scores", "ids", ValueError, "query_ids: id 3 of row 0 is outside 0..3", lambda: pairs([3], [0]))
 case("pair_scores", "ids", ValueError, "document_ids: id -1 of row 0 is outside 0..3", lambda: pairs([0], [-1]))
 case("pair_scores", "shape", ValueError, "document_ids: length 1, expected 2", lambda: pairs([0, 1], [1]))
@@ -236,14 +272,38 @@ def candidates(ids=(1,), scores=(0.5,), offsets=(0, 1), **columns):
 for offsets in ([0, 2], [1, 1], [0, 2, 1], [], [0, 2**63 - 1, -(2**63), 1]):
     case("Candidates", "ids", ValueError, FALLING, lambda o=offsets: hm.Candidates(np.array(o, np.int64), [1], [0.5]))
     case("Positives", "ids", ValueError, FALLING, lambda o=offsets: hm.Positives(np.array(o, np.int64), [1]))
-case("Candidates", "ids", ValueError, "offsets: 18446744073709551615, expected at most", lambda: hm.Candidates(np.array([0, 2**64 - 1], np.uint64), [1], [0.5]))
+case(
+    "Candidates",
+    "ids",
+    ValueError,
+    "offsets: 18446744073709551615, expected at most",
+    lambda: hm.Candidates(np.array([0, 2**64 - 1], np.uint64), [1], [0.5]),
+)
 case("Candidates", "ids", ValueError, "ids: -1, expected at least 0", lambda: candidates([-1]))
-case("Candidates", "ids", ValueError, "ids: 4 occurs twice for query 1", lambda: candidates([4, 4, 4], [1.0] * 3, (0, 1, 3)))
+case(
+    "Candidates",
+    "ids",
+    ValueError,
+    "ids: 4 occurs twice for query 1",
+    lambda: candidates([4, 4, 4], [1.0] * 3, (0, 1, 3)),
+)
 far = 2**62
-case("Candidates", "ids", ValueError, f"ids: {far} occurs twice for query 1", lambda: candidates([1, far, far], [1.0] * 3, (0, 1, 3)))
+case(
+    "Candidates",
+    "ids",
+    ValueError,
+    f"ids: {far} occurs twice for query 1",
+    lambda: candidates([1, far, far], [1.0] * 3, (0, 1, 3)),
+)
 case("Candidates", "nan", ValueError, "scores: NaN at position 0", lambda: candidates(scores=[NAN]))
 case("Candidates", "nan", ValueError, "anchor_scores: NaN at position 0", lambda: candidates(anchor_scores=[NAN]))
-case("Candidates", "parameter", ValueError, "scores: they rise inside query 0 at position 1", lambda: candidates([1, 2], [0.1, 0.2], (0, 2)))
+case(
+    "Candidates",
+    "parameter",
+    ValueError,
+    "scores: they rise inside query 0 at position 1",
+    lambda: candidates([1, 2], [0.1, 0.2], (0, 2)),
+)
 case("Candidates", "shape", ValueError, "scores: length 2, expected 1", lambda: candidates(scores=[0.5, 0.5]))
 case("Candidates", "shape", ValueError, r"ranks: shape \(2,\), expected \(1,\)", lambda: candidates(ranks=[1, 2]))
 case("Candidates", "shape", ValueError, "ids: list of rows that differ", lambda: candidates([[1], [1, 2]]))
@@ -326,17 +386,49 @@ count_cases_of("Selection", "num_negatives", hm.Selection, minimum=1)
 count_cases_of("Selection", "range_min", lambda v: hm.Selection(2, range_min=v))
 count_cases_of("Selection", "seed", lambda v: hm.Selection(2, seed=v))
 number_cases("Selection", "floor", lambda v: hm.Selection(2, floor=v))
-case("Selection", "parameter", ValueError, "range_max: 2, expected above range_min", lambda: hm.Selection(2, range_min=2, range_max=2))
+case(
+    "Selection",
+    "parameter",
+    ValueError,
+    "range_max: 2, expected above range_min",
+    lambda: hm.Selection(2, range_min=2, range_max=2),
+)
 for name in ("range_on", "positive_agg", "on_shortage"):
-    case("Selection", "parameter", ValueError, f"{name}: 'x', expected one of", lambda n=name: hm.Selection(2, **{n: "x"}))
+    case(
+        "Selection",
+        "parameter",
+        ValueError,
+        f"{name}: 'x', expected one of",
+        lambda n=name: hm.Selection(2, **{n: "x"}),
+    )
     case("Selection", "kind", TypeError, f"{name}: int 3, expected one of", lambda n=name: hm.Selection(2, **{n: 3}))
 case("Selection", "kind", TypeError, "ceiling: float, expected a ceiling", lambda: hm.Selection(2, ceiling=0.95))
 case("Selection", "kind", TypeError, "draw: str, expected a draw", lambda: hm.Selection(2, draw="top"))
 case("Selection", "kind", TypeError, "selection: int, expected a mapping", lambda: hm.Selection.from_dict(3))
-case("Selection", "parameter", ValueError, "ceiling: unknown kind", lambda: hm.Selection.from_dict({"ceiling": {"kind": [1]}}))
-case("Selection", "parameter", ValueError, "selection: unknown parameter 3", lambda: hm.Selection.from_dict({3: 4, "x": 1}))
-case("Selection", "kind", TypeError, "ceilings: int, expected", lambda: hm.Selection.from_dict({"ceiling": {"kind": "all-of", "ceilings": 3}}))
-case("strategies", "count", ValueError, "num_negatives: 0, expected at least 1", lambda: hm.strategies.top_k_perc_pos(0))
+case(
+    "Selection",
+    "parameter",
+    ValueError,
+    "ceiling: unknown kind",
+    lambda: hm.Selection.from_dict({"ceiling": {"kind": [1]}}),
+)
+case(
+    "Selection",
+    "parameter",
+    ValueError,
+    "selection: unknown parameter 3",
+    lambda: hm.Selection.from_dict({3: 4, "x": 1}),
+)
+case(
+    "Selection",
+    "kind",
+    TypeError,
+    "ceilings: int, expected",
+    lambda: hm.Selection.from_dict({"ceiling": {"kind": "all-of", "ceilings": 3}}),
+)
+case(
+    "strategies", "count", ValueError, "num_negatives: 0, expected at least 1", lambda: hm.strategies.top_k_perc_pos(0)
+)
 case("strategies", "parameter", ValueError, "f: nan", lambda: hm.strategies.top_k_perc_pos(2, NAN))
 
 # --- candidates to negatives ----------------------------------------------------------------------------------------
@@ -354,7 +446,13 @@ for target, call in (("select", select), ("mine_scores", mine_scores)):
     case(target, "kind", TypeError, "positives: list, expected Positives", lambda c=call: c(positives=[[0]]))
     case(target, "kind", TypeError, "selection: int, expected Selection", lambda c=call: c(rule=3))
     case(target, "shape", ValueError, "positives: 1 queries, expected 3", lambda c=call: c(positives=lists([[0]])))
-    case(target, "parameter", ValueError, "query 1 has no positive|positives: .*query 1", lambda c=call: c(positives=lists([[0], [], [2]], [[1.0], [], [2.0]]), rule=RULE))
+    case(
+        target,
+        "parameter",
+        ValueError,
+        "query 1 has no positive|positives: .*query 1",
+        lambda c=call: c(positives=lists([[0], [], [2]], [[1.0], [], [2.0]]), rule=RULE),
+    )
     case(target, "shape", ValueError, "query_keys: shape", lambda c=call: c(query_keys=[1]))
     case(target, "dtype", TypeError, "query_keys: dtype float64", lambda c=call: c(query_keys=[0.5, 1, 2]))
     case(target, "shape", ValueError, "document_keys: shape", lambda c=call: c(document_keys=3))
@@ -367,27 +465,95 @@ CASES[:] = [c for c in CASES if not (c.target == "select" and "id -1" in c.patte
 case("select", "ids", ValueError, "exclude: id -1 of row 0", lambda: select(exclude=[[-1], [], []]))
 case("select", "kind", TypeError, "candidates: ndarray, expected Candidates", lambda: select(S))
 case("select", "ids", ValueError, "candidates: id 3 of row 0 is outside 0..1", lambda: select(num_documents=1))
-case("select", "ids", ValueError, "candidates: ranks of query 0 do not rise", lambda: hm.select(candidates(ranks=[0]), lists([[0]]), PLAIN))
-case("select", "shape", ValueError, "log_weights: length 1, expected 9", lambda: select(rule=hm.Selection(2, ceiling=hm.NoCeiling(), draw=hm.Weighted([0.0]))))
+case(
+    "select",
+    "ids",
+    ValueError,
+    "candidates: ranks of query 0 do not rise",
+    lambda: hm.select(candidates(ranks=[0]), lists([[0]]), PLAIN),
+)
+case(
+    "select",
+    "shape",
+    ValueError,
+    "log_weights: length 1, expected 9",
+    lambda: select(rule=hm.Selection(2, ceiling=hm.NoCeiling(), draw=hm.Weighted([0.0]))),
+)
 case("select", "parameter", ValueError, "positives: no scores", lambda: select(positives=LABELS, rule=RULE))
 case("select", "parameter", ValueError, "num_documents: missing", lambda: select(rule=RULE.replace(on_shortage="fill")))
 case("select", "count", TypeError, "num_documents: bool", lambda: select(num_documents=True))
-case("select", "memory", MemoryError, "could not allocate", lambda: select(rule=hm.Selection(2**40, on_shortage="fill"), num_documents=2**42))
+case(
+    "select",
+    "memory",
+    MemoryError,
+    "could not allocate",
+    lambda: select(rule=hm.Selection(2**40, on_shortage="fill"), num_documents=2**42),
+)
 matrix_cases("mine_scores", "scores", lambda scores: mine_scores(scores))
 count_cases_of("mine_scores", "k", lambda k: mine_scores(k=2.0 if k is None else k))
 CASES[:] = [c for c in CASES if not (c.target == "mine_scores" and c.pattern.startswith("k: NoneType"))]
 case("mine_scores", "nan", ValueError, "scores: NaN at row 1, column 2", lambda: mine_scores(WITH_NAN))
-case("mine_scores", "infinite", ValueError, "scores: inf for query 1", lambda: mine_scores(WITH_INF, lists([[0], [2], [1]])))
-case("mine_scores", "ids", ValueError, "positives: id 4 of row 0 is outside 0..4", lambda: mine_scores(positives=lists([[4], [0], [0]])))
-case("mine_scores", "parameter", ValueError, "on_shortage: 'fill' has nothing", lambda: mine_scores(rule=RULE.replace(on_shortage="fill")))
+case(
+    "mine_scores",
+    "infinite",
+    ValueError,
+    "scores: inf for query 1",
+    lambda: mine_scores(WITH_INF, lists([[0], [2], [1]])),
+)
+case(
+    "mine_scores",
+    "ids",
+    ValueError,
+    "positives: id 4 of row 0 is outside 0..4",
+    lambda: mine_scores(positives=lists([[4], [0], [0]])),
+)
+case(
+    "mine_scores",
+    "parameter",
+    ValueError,
+    "on_shortage: 'fill' has nothing",
+    lambda: mine_scores(rule=RULE.replace(on_shortage="fill")),
+)
 
 matrix_cases("anchor_scores", "document_embeddings", lambda e: hm.anchor_scores(RUN, LABELS, e))
-case("anchor_scores", "nan", ValueError, "document_embeddings: NaN at row 1, column 2", lambda: hm.anchor_scores(RUN, LABELS, np.vstack([WITH_NAN, S])))
-case("anchor_scores", "infinite", ValueError, "document_embeddings: inf at row 1, column 2", lambda: hm.anchor_scores(RUN, LABELS, np.vstack([WITH_INF, S])))
-case("anchor_scores", "ids", ValueError, "candidates: id 3 of row 0 is outside 0..2", lambda: hm.anchor_scores(RUN, LABELS, S[:2]))
-case("anchor_scores", "shape", ValueError, "positives: 1 queries, expected 3", lambda: hm.anchor_scores(RUN, lists([[0]]), S))
-case("anchor_scores", "kind", TypeError, "candidates: list, expected Candidates", lambda: hm.anchor_scores([1], LABELS, S))
-case("anchor_scores", "memory", MemoryError, "could not allocate", lambda: hm.anchor_scores(RUN, LABELS, vast(4, 2**45)))
+case(
+    "anchor_scores",
+    "nan",
+    ValueError,
+    "document_embeddings: NaN at row 1, column 2",
+    lambda: hm.anchor_scores(RUN, LABELS, np.vstack([WITH_NAN, S])),
+)
+case(
+    "anchor_scores",
+    "infinite",
+    ValueError,
+    "document_embeddings: inf at row 1, column 2",
+    lambda: hm.anchor_scores(RUN, LABELS, np.vstack([WITH_INF, S])),
+)
+case(
+    "anchor_scores",
+    "ids",
+    ValueError,
+    "candidates: id 3 of row 0 is outside 0..2",
+    lambda: hm.anchor_scores(RUN, LABELS, S[:2]),
+)
+case(
+    "anchor_scores",
+    "shape",
+    ValueError,
+    "positives: 1 queries, expected 3",
+    lambda: hm.anchor_scores(RUN, lists([[0]]), S),
+)
+case(
+    "anchor_scores",
+    "kind",
+    TypeError,
+    "candidates: list, expected Candidates",
+    lambda: hm.anchor_scores([1], LABELS, S),
+)
+case(
+    "anchor_scores", "memory", MemoryError, "could not allocate", lambda: hm.anchor_scores(RUN, LABELS, vast(4, 2**45))
+)
 
 # --- draws ----------------------------------------------------------------------------------------------------------
 
@@ -400,7 +566,13 @@ case("draw", "infinite", ValueError, "log_weights: inf at row 1, column 2", lamb
 case("draw", "shape", ValueError, "column_keys: shape", lambda: hm.draw(S, 2, seed=0, column_keys=[1]))
 case("draw", "parameter", TypeError, "replace: int 1, expected True or False", lambda: hm.draw(S, 2, seed=0, replace=1))
 for rows, columns, n in ((3, 4, 2**62), (2**50, 2, 2), (1, 2**50, 0)):
-    case("draw", "memory", MemoryError, "could not allocate", lambda r=rows, c=columns, n=n: hm.draw(vast(r, c), n, seed=0))
+    case(
+        "draw",
+        "memory",
+        MemoryError,
+        "could not allocate",
+        lambda r=rows, c=columns, n=n: hm.draw(vast(r, c), n, seed=0),
+    )
 
 uniform = hm.sample_uniform
 weighted = hm.AliasTable([1.0, 2.0, 0.0, 1.0, 1.0]).sample
@@ -439,10 +611,26 @@ case("Collection", "shape", ValueError, "positives: 1 rows, expected 2", lambda:
 case("Collection", "shape", ValueError, "queries: none, expected at least one", lambda: from_pairs([], []))
 case("Collection", "parameter", ValueError, r"queries\[0\]: .* UTF-8", lambda: from_pairs(["\ud800"], ["b"]))
 case("Collection", "parameter", ValueError, "format: 'x', expected one of", lambda: hm.Collection.read("x", "x"))
-case("Collection", "parameter", FileNotFoundError, "no such file or folder", lambda: hm.Collection.read("/nowhere.jsonl"))
-case("Collection", "ids", ValueError, "positives: document 9, expected below 4", lambda: hm.Collection(collection().queries, collection().documents, lists([[9], [0]])))
-case("formats", "parameter", ValueError, "format: 'x', expected one of", lambda: hm.formats.check_output("a.jsonl", "x"))
-case("formats", "parameter", ValueError, "suffix '.csv', expected .jsonl or .parquet", lambda: hm.formats.check_output("a.csv", hm.formats.WRITE[0]))
+case(
+    "Collection", "parameter", FileNotFoundError, "no such file or folder", lambda: hm.Collection.read("/nowhere.jsonl")
+)
+case(
+    "Collection",
+    "ids",
+    ValueError,
+    "positives: document 9, expected below 4",
+    lambda: hm.Collection(collection().queries, collection().documents, lists([[9], [0]])),
+)
+case(
+    "formats", "parameter", ValueError, "format: 'x', expected one of", lambda: hm.formats.check_output("a.jsonl", "x")
+)
+case(
+    "formats",
+    "parameter",
+    ValueError,
+    "suffix '.csv', expected .jsonl or .parquet",
+    lambda: hm.formats.check_output("a.csv", hm.formats.WRITE[0]),
+)
 
 
 def retrieve(teacher="bm25", **options):
@@ -456,7 +644,13 @@ def mine(teacher="bm25", rule=RULE, **options):
 case("retrieve", "kind", TypeError, "collection: int, expected a Collection", lambda: hm.retrieve(3, "bm25"))
 case("retrieve", "kind", TypeError, "teacher: int, expected a name", lambda: retrieve(3))
 count_cases_of("retrieve", "k", lambda k: retrieve(k=k))
-case("retrieve", "nan", ValueError, "queries: NaN at row 0", lambda: retrieve(hm.teachers.precomputed(vast(2, 2) * F32(NAN), vast(4, 2))))
+case(
+    "retrieve",
+    "nan",
+    ValueError,
+    "queries: NaN at row 0",
+    lambda: retrieve(hm.teachers.precomputed(vast(2, 2) * F32(NAN), vast(4, 2))),
+)
 case("retrieve", "parameter", ValueError, "ceiling: nan", lambda: retrieve(ceiling=NAN))
 case("retrieve", "shape", ValueError, "ceiling: length 1, expected 2", lambda: retrieve(ceiling=F32([1])))
 case("mine", "kind", TypeError, "collection: int, expected a Collection", lambda: hm.mine(3, "bm25", RULE))
@@ -466,7 +660,13 @@ case("mine", "count", ValueError, "k: 0, expected at least 1", lambda: mine(k=0)
 case("mine", "count", ValueError, "epoch: -1", lambda: mine(epoch=-1))
 case("teachers", "shape", ValueError, "documents: 1 dimensions", lambda: hm.teachers.precomputed(S, S[0]))
 case("teachers", "kind", TypeError, "queries: int, expected an array", lambda: hm.teachers.precomputed(3, S))
-case("teachers", "parameter", ValueError, "similarity: 'l2', expected", lambda: hm.teachers.precomputed(S, S, similarity="l2"))
+case(
+    "teachers",
+    "parameter",
+    ValueError,
+    "similarity: 'l2', expected",
+    lambda: hm.teachers.precomputed(S, S, similarity="l2"),
+)
 
 EXEMPT = {
     "REASONS": "a constant",
