@@ -515,11 +515,11 @@ MUTANTS: list[Mutant] = [
         "tests/test_bad_input.py -k ids",
     ),
     Mutant(
-        "bad-nan-anchor-column",
+        "bad-candidate-twice",
         "python/hardmine/candidates.py",
-        'if kept.dtype.kind == "f" and np.isnan(kept).any():',
-        'if kept.dtype.kind == "i" and np.isnan(kept).any():',
-        "tests/test_bad_input.py -k nan",
+        "if not (keys[1:] == keys[:-1]).any():",
+        "if keys.size:",
+        "tests/test_bad_input.py -k ids",
     ),
     Mutant(
         "bad-giant-result-not-refused",

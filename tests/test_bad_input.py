@@ -296,7 +296,6 @@ case(
     lambda: candidates([1, far, far], [1.0] * 3, (0, 1, 3)),
 )
 case("Candidates", "nan", ValueError, "scores: NaN at position 0", lambda: candidates(scores=[NAN]))
-case("Candidates", "nan", ValueError, "anchor_scores: NaN at position 0", lambda: candidates(anchor_scores=[NAN]))
 case(
     "Candidates",
     "parameter",
@@ -668,6 +667,36 @@ case(
     lambda: hm.teachers.precomputed(S, S, similarity="l2"),
 )
 
+case("fuse", "kind", TypeError, "runs: int, expected a sequence", lambda: hm.fuse(3))
+case("fuse", "kind", TypeError, r"runs\[1\]: int, expected Candidates", lambda: hm.fuse([RUN, 3]))
+case("fuse", "shape", ValueError, r"runs\[1\]: 1 queries, expected 3", lambda: hm.fuse([RUN, candidates()]))
+case("fuse", "shape", ValueError, "runs: 0 of them", lambda: hm.fuse([]))
+case("fuse", "parameter", ValueError, "method: 'x', expected one of", lambda: hm.fuse([RUN], method="x"))
+case("fuse", "parameter", ValueError, "weights: 2, expected 1", lambda: hm.fuse([RUN], weights=[1.0, 1.0]))
+for value in (-1, 2**64):
+    case("fuse", "count", ValueError, "k: ", lambda v=value: hm.fuse([RUN], k=v))
+case("fuse", "count", TypeError, "k: bool", lambda: hm.fuse([RUN], k=True))
+
+SQUARE = np.vstack([S, S[:1]])
+case("in_batch_mask", "shape", ValueError, "scores: 1 dimensions", lambda: hm.in_batch_mask(S[0]))
+case("in_batch_mask", "shape", ValueError, "scores: 3 rows, 4 columns", lambda: hm.in_batch_mask(S))
+case("in_batch_mask", "dtype", TypeError, "scores: dtype int64", lambda: hm.in_batch_mask(SQUARE.astype(int)))
+case("in_batch_mask", "nan", ValueError, "scores: NaN at row 1", lambda: hm.in_batch_mask(np.vstack([WITH_NAN, S[:1]])))
+case(
+    "in_batch_mask",
+    "kind",
+    TypeError,
+    "ceiling: float, expected a ceiling",
+    lambda: hm.in_batch_mask(SQUARE, ceiling=0.9),
+)
+case(
+    "in_batch_mask",
+    "parameter",
+    ValueError,
+    "ceiling: Anchored needs",
+    lambda: hm.in_batch_mask(SQUARE, ceiling=hm.Anchored()),
+)
+
 EXEMPT = {
     "REASONS": "a constant",
     "__version__": "a constant",
@@ -680,22 +709,22 @@ EXEMPT = {
 """Public names without cases, and why."""
 
 APPLIES = {
-    "nan": "topk TopKAccumulator search ExactIndex pair_scores Candidates Positives Popularity Weighted mine_scores"
+    "nan": "in_batch_mask topk TopKAccumulator search ExactIndex pair_scores Candidates Positives Popularity Weighted mine_scores"
     " anchor_scores draw AliasTable retrieve",
     "infinite": "search ExactIndex pair_scores Positives Popularity Weighted mine_scores anchor_scores draw AliasTable",
-    "count": "topk TopKAccumulator search ExactIndex Candidates Positives StringTable TopThen Selection strategies"
+    "count": "fuse topk TopKAccumulator search ExactIndex Candidates Positives StringTable TopThen Selection strategies"
     " select mine_scores draw sample_uniform AliasTable retrieve mine",
-    "shape": "topk TopKAccumulator search ExactIndex pair_scores Candidates Positives StringTable Popularity Weighted"
+    "shape": "fuse in_batch_mask topk TopKAccumulator search ExactIndex pair_scores Candidates Positives StringTable Popularity Weighted"
     " select mine_scores anchor_scores draw sample_uniform AliasTable Collection retrieve teachers",
-    "dtype": "topk TopKAccumulator search ExactIndex pair_scores Candidates Positives StringTable Popularity Weighted"
+    "dtype": "in_batch_mask topk TopKAccumulator search ExactIndex pair_scores Candidates Positives StringTable Popularity Weighted"
     " select mine_scores anchor_scores draw sample_uniform AliasTable",
     "ids": "topk TopKAccumulator search ExactIndex pair_scores Candidates Positives StringTable select mine_scores"
     " anchor_scores sample_uniform AliasTable Collection",
-    "parameter": "topk TopKAccumulator search ExactIndex pair_scores Candidates StringTable Absolute MarginPos PercPos"
+    "parameter": "fuse in_batch_mask topk TopKAccumulator search ExactIndex pair_scores Candidates StringTable Absolute MarginPos PercPos"
     " Anchored Softmax SimANS Laplace RankPower Popularity Selection strategies select mine_scores draw sample_uniform"
     " AliasTable Collection formats retrieve teachers",
     "memory": "topk TopKAccumulator search ExactIndex pair_scores select anchor_scores draw sample_uniform AliasTable",
-    "kind": "topk TopKAccumulator search ExactIndex pair_scores Candidates Positives Negatives StringTable Absolute"
+    "kind": "fuse in_batch_mask topk TopKAccumulator search ExactIndex pair_scores Candidates Positives Negatives StringTable Absolute"
     " MarginPos PercPos Anchored Softmax SimANS Laplace RankPower Popularity TopThen AllOf Selection select mine_scores"
     " anchor_scores draw sample_uniform AliasTable Collection retrieve mine teachers",
 }

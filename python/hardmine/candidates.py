@@ -61,8 +61,6 @@ class _Lists:
             if array.dtype.kind in "iu" and not np.array_equal(kept, array):
                 at = int((kept != array).argmax())
                 raise ValueError(f"{name}: {array[at]} at position {at}, expected what {np.dtype(dtype)} can hold")
-            if kept.dtype.kind == "f" and np.isnan(kept).any():
-                raise ValueError(f"{name}: NaN at position {int(np.isnan(kept).argmax())}")
             value = kept
         self._set(name, value)
 

@@ -1,6 +1,5 @@
 //! The one error type of the crate: one variant per way in which an input or a run can be wrong.
 
-use std::alloc::{alloc_zeroed, Layout};
 use std::fmt;
 
 /// Result of every fallible kernel.
@@ -97,17 +96,8 @@ pub fn try_vec<T: Clone + Default>(len: usize) -> Result<Vec<T>> {
 /// As [`try_vec`], of zeros that the operating system hands out page by page: a large one costs no time up front, during
 /// which nobody would notice Ctrl-C.
 pub fn try_zeros(len: usize) -> Result<Vec<i64>> {
-    let layout = Layout::array::<i64>(len).map_err(|_| out_of_memory::<i64>(len))?;
-    if len == 0 {
-        return Ok(Vec::new());
-    }
-    // SAFETY: the layout has a size above 0.
-    let start = unsafe { alloc_zeroed(layout) }.cast::<i64>();
-    if start.is_null() {
-        return Err(out_of_memory::<i64>(len));
-    }
-    // SAFETY: the global allocator just gave `start` for the layout of `len` values, and all bits 0 is a valid i64.
-    Ok(unsafe { Vec::from_raw_parts(start, len, len) })
+    check_room::<i64>(len)?;
+    Ok(vec![0; len])
 }
 
 /// Collects without aborting where the allocator refuses; the first error ends it.
