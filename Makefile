@@ -9,7 +9,7 @@ SOURCES := Cargo.toml Cargo.lock pyproject.toml README.md LICENSE \
 export PIP_DISABLE_PIP_VERSION_CHECK := 1
 export HF_HUB_OFFLINE := 1
 
-.PHONY: demo test test-python test-rust lint format bench quality mutants wheel-smoke clean
+.PHONY: demo test test-python test-rust lint format bench quality mutants fuzz wheel-smoke clean
 
 demo: .venv/user/.stamp
 	$(USER_BIN)/hardmine demo
@@ -47,6 +47,13 @@ quality: .venv/dev/.bench-stamp
 # Plant known faults in a copy of the source, one at a time, and see the tests catch them (some minutes).
 mutants: .venv/dev/.stamp
 	$(DEV_BIN)/python tests/mutants.py
+
+# Coverage-guided fuzzing of arrays, parameters and every file reader, FUZZ_SECONDS for each target.
+FUZZ_SECONDS ?= 60
+FUZZ_TARGETS := shapes parameters saved pairs parquet beir rules
+fuzz: .venv/dev/.stamp
+	$(DEV_BIN)/pip install -q 'atheris>=3'
+	set -e; for target in $(FUZZ_TARGETS); do echo "fuzz $$target"; $(DEV_BIN)/python fuzz/fuzz.py $$target $(FUZZ_SECONDS); done
 
 # The wheel, alone with NumPy in a clean environment.
 wheel-smoke:

@@ -9,6 +9,7 @@ import pytest
 from hypothesis import HealthCheck, settings
 
 from hardmine import _native
+from tests import counting
 
 settings.register_profile("dev", max_examples=50, deadline=None, suppress_health_check=[HealthCheck.too_slow])
 settings.register_profile(
@@ -33,9 +34,14 @@ def pytest_report_header():
     return f"hardmine: levels {', '.join(have)}; this machine cannot run: {', '.join(missing) or 'none'}"
 
 
+@pytest.fixture(scope="session")
+def count_cases():
+    """Adds to the number of compared cases of the running test's module; see `tests.counting`."""
+    return counting.count_cases
+
+
 def pytest_terminal_summary(terminalreporter):
-    """Add up the random cases that tests held to a twin."""
-    passed = terminalreporter.stats.get("passed", [])
-    cases = sum(count for report in passed for name, count in report.user_properties if name == "cases")
-    if cases:
-        terminalreporter.write_line(f"hardmine: {cases:,} random cases held to a slow twin")
+    """Say how many cases were compared."""
+    if counting.COMPARED:
+        terminalreporter.write_sep("-", "cases compared")
+        terminalreporter.write_line(f"cases compared: {counting.summary()}")

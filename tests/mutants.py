@@ -2,7 +2,8 @@
 
 Each mutant replaces one piece of text in one file of a copy of the tree, rebuilds if it is Rust, and runs the tests
 named beside it, which must fail. A mutant that survives is a hole in the tests: the command then exits with 1.
-``python tests/mutants.py NAME ...`` runs some of them; `tests/test_mutants.py` keeps the list applicable.
+``python tests/mutants.py NAME ...`` runs some of them, ``--only ROOM`` those of one room (the word before the first
+hyphen of a name, such as topk or bad); `tests/test_mutants.py` keeps the list applicable.
 """
 
 from __future__ import annotations
@@ -320,7 +321,7 @@ MUTANTS: list[Mutant] = [
     Mutant(
         "select-scan-too-shallow",
         "python/hardmine/mine_scores.py",
-        "return selection.range_min + selection.num_negatives",
+        "return min(selection.range_min + selection.num_negatives, num_documents)",
         "return selection.num_negatives",
         "tests/test_mine_scores.py",
     ),
@@ -646,7 +647,47 @@ MUTANTS: list[Mutant] = [
         "",
         "tests/test_data.py",
     ),
+    Mutant(
+        "faults-pool-survives-fork",
+        "rust/core/src/pool.rs",
+        "if current.process == process && current.workers >= workers {",
+        "if current.workers >= workers {",
+        "tests/test_faults.py -k forked",
+    ),
+    Mutant(
+        "faults-panic-of-another-type",
+        "rust/python/src/door.rs",
+        "Err(PyRuntimeError::new_err(format!(",
+        "Err(PyValueError::new_err(format!(",
+        "tests/test_faults.py -k panic",
+    ),
+    Mutant(
+        "bad-offsets-may-fall",
+        "rust/core/src/csr.rs",
+        "position(|pair| pair[0] > pair[1])",
+        "position(|pair| pair[0] > pair[1] + 1_000)",
+        "tests/test_bad_input.py -k ids",
+    ),
+    Mutant(
+        "bad-candidate-twice",
+        "python/hardmine/candidates.py",
+        "if not (keys[1:] == keys[:-1]).any():",
+        "if keys.size:",
+        "tests/test_bad_input.py -k ids",
+    ),
+    Mutant(
+        "bad-giant-result-not-refused",
+        "rust/core/src/error.rs",
+        "    Vec::<T>::new().try_reserve_exact(len)",
+        "    Vec::<T>::new().try_reserve_exact(len.min(1))",
+        "tests/test_bad_input.py -k memory",
+    ),
 ]
+
+
+def room(mutant: Mutant) -> str:
+    """What a fault belongs to."""
+    return mutant.name.partition("-")[0]
 
 
 def build(tree: Path) -> None:
@@ -662,6 +703,8 @@ def fails(tree: Path, tests: str) -> bool:
     command = [sys.executable, "-m", "pytest", "-x", "-q", "-p", "no:cacheprovider", *tests.split()]
     environment = {**os.environ, "PYTHONPATH": str(tree / "python")}
     run = subprocess.run(command, cwd=tree, env=environment, capture_output=True, text=True)
+    if run.returncode < 0 or run.returncode == 134:
+        return True  # the fault brought the process down
     if run.returncode not in (0, 1):
         raise SystemExit(run.stdout[-3000:] + run.stderr[-3000:])
     return run.returncode == 1
@@ -669,7 +712,17 @@ def fails(tree: Path, tests: str) -> bool:
 
 def main(names: list[str]) -> int:
     """Entry point."""
-    chosen = [mutant for mutant in MUTANTS if not names or mutant.name in names]
+    rooms = []
+    while "--only" in names:
+        at = names.index("--only")
+        rooms += names[at + 1 : at + 2]
+        names = names[:at] + names[at + 2 :]
+    everything = not names and not rooms
+    chosen = [m for m in MUTANTS if everything or m.name in names or room(m) in rooms]
+    if not chosen:
+        raise SystemExit(f"no planted fault is called so; rooms: {', '.join(sorted(set(map(room, MUTANTS))))}")
+    chosen.sort(key=lambda mutant: (mutant.file.endswith(".py"), room(mutant)))  # Python ones need no build
+    caught_of: dict[str, list[bool]] = {}
     survivors, stale = [], False
     with tempfile.TemporaryDirectory() as folder:
         tree = Path(folder) / "tree"
@@ -693,11 +746,13 @@ def main(names: list[str]) -> int:
             stale = rust  # the extension still holds the fault
             verdict = "caught  " if caught else "SURVIVED"
             print(f"{verdict} {mutant.name} ({time.monotonic() - started:.0f} s)", flush=True)
+            caught_of.setdefault(room(mutant), []).append(caught)
             if not caught:
                 survivors.append(mutant.name)
             elif rust and mutant is not chosen[-1]:
                 os.utime(path)
-        build(tree)
+    for name, results in sorted(caught_of.items()):
+        print(f"{name:<12}{sum(results):>4} of {len(results):>3} caught")
     print(f"{len(chosen) - len(survivors)} of {len(chosen)} planted faults caught")
     return 1 if survivors else 0
 

@@ -163,3 +163,68 @@ def test_memory_reaches_a_plateau():
         timeout=110,
     )
     assert int(out) < 4 << 20
+
+
+@pytest.mark.parametrize("threads", [1, 2, 7])
+def test_a_panic_becomes_one_exception_and_leaves_a_usable_pool(threads):
+    out = run_script(
+        f"""
+        import numpy as np, hardmine as hm
+        from hardmine import _native
+        scores = np.random.default_rng(0).standard_normal((500, 700), dtype=np.float32)
+        expected = hm.topk(scores, 5, num_threads=1).ids
+        for _ in range(3):
+            try:
+                _native.panic_in_worker({threads})
+            except RuntimeError as error:
+                assert "please report it" in str(error), error
+            else:
+                raise AssertionError("no exception")
+            assert np.array_equal(hm.topk(scores, 5, num_threads={threads}).ids, expected)
+        print("ok")
+        """
+    )
+    assert out.strip() == "ok"
+
+
+LONG_CALLS = {
+    "search": "hm.search(vast(200_000, 64), vast(200_000, 64), 10, num_threads=2)",
+    "select": "[hm.select(run, labels, rule, epoch=e, num_threads=2) for e in range(10**6)]",
+    "draw": "hm.draw(vast(10**6, 20_000), 5, seed=0, num_threads=2)",
+    "mine_scores": "hm.mine_scores(vast(10**5, 20_000), many, rule, num_threads=2)",
+    "sample_uniform": "hm.sample_uniform(2 * 10**6, 100, 10**6, seed=0, num_threads=2)",
+    "accumulator": "hm.TopKAccumulator(10**6, 5, num_threads=2).update(vast(10**6, 100_000))",
+}
+
+
+@posix
+@pytest.mark.parametrize("name", LONG_CALLS)
+def test_ctrl_c_stops_every_long_call_twice_in_a_row(name):
+    out = run_script(
+        f"""
+        import os, signal, threading, time, numpy as np, hardmine as hm
+        row = np.random.default_rng(0).standard_normal(100_000, dtype=np.float32)
+        def vast(rows, columns):
+            return np.broadcast_to(row[:columns], (rows, columns))
+        run = hm.topk(vast(20_000, 1000), 200)
+        rule = hm.Selection(4, ceiling=hm.NoCeiling(), draw=hm.Softmax(1.0))
+        labels = hm.Positives(np.arange(20_001), np.zeros(20_000, np.int64))
+        many = hm.Positives(np.arange(10**5 + 1), np.zeros(10**5, np.int64))
+        for _ in range(2):
+            sent = []
+            def interrupt():
+                time.sleep(0.2)
+                sent.append(time.monotonic())
+                os.kill(os.getpid(), signal.SIGINT)
+            threading.Thread(target=interrupt).start()
+            try:
+                {LONG_CALLS[name]}
+            except KeyboardInterrupt:
+                print(time.monotonic() - sent[0])
+            assert hm.topk(row[None], 1).ids[0] == row.argmax()
+        """,
+        timeout=60,
+    )
+    delays = [float(line) for line in out.split()]
+    assert len(delays) == 2, "the call ended before the signal"
+    assert max(delays) < 0.5

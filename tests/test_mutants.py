@@ -6,7 +6,7 @@ from tests.mutants import MUTANTS, ROOT
 
 
 def test_there_are_enough():
-    assert len(MUTANTS) >= 10
+    assert len(MUTANTS) >= 62
     assert len({mutant.name for mutant in MUTANTS}) == len(MUTANTS)
 
 
@@ -14,6 +14,5 @@ def test_there_are_enough():
 def test_the_fault_can_be_planted(mutant):
     assert (ROOT / mutant.file).read_text().count(mutant.old) == 1
     assert mutant.old != mutant.new
-    for test in mutant.tests.split():
-        if not test.startswith("-"):
-            assert (ROOT / test.split("::")[0]).exists()
+    for test in mutant.tests.split(" -k ")[0].split():
+        assert (ROOT / test.split("::")[0]).exists()

@@ -24,7 +24,7 @@ PARTS, CASES_OF_A_PART = 8, 1500
 
 
 @pytest.mark.parametrize("part", range(PARTS))
-def test_equals_the_twin_on_random_small_cases(part, record_property):
+def test_equals_the_twin_on_random_small_cases(part, count_cases):
     for case in range(CASES_OF_A_PART):
         rng = np.random.default_rng([part, case])
         run, positives, documents = small_case(rng)
@@ -40,7 +40,7 @@ def test_equals_the_twin_on_random_small_cases(part, record_property):
         found = hm.select(run, positives, selection, num_documents=documents, num_threads=1, **extras)
         assert_equals(found, rows, dropped)
         assert_invariants(found, run, positives, selection)
-    record_property("cases", CASES_OF_A_PART)
+    count_cases(CASES_OF_A_PART)
 
 
 @pytest.mark.usefixtures("isa")

@@ -7,7 +7,7 @@ import numbers
 import os
 import re
 import sys
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from typing import Any
 
 import numpy as np
@@ -36,7 +36,10 @@ def real(name: str, value: Any, *, minimum: float = -math.inf, maximum: float = 
     """`value` as a float inside [minimum, maximum]; NaN, and infinities unless allowed, raise ValueError."""
     if isinstance(value, (bool, np.bool_)) or not isinstance(value, numbers.Real):
         raise TypeError(f"{name}: {type(value).__name__} {value!r}, expected a number")
-    result = float(value)
+    try:
+        result = float(value)
+    except OverflowError:
+        raise ValueError(f"{name}: beyond the range of float64, expected a finite number") from None
     if math.isnan(result) or (finite and math.isinf(result)):
         raise ValueError(f"{name}: {result}, expected a finite number")
     if not minimum <= result <= maximum:
@@ -72,7 +75,8 @@ def memory(name: str, value: Any, default: int) -> int:
         found = re.fullmatch(r"(\d+(?:\.\d+)?)\s*([kmgt]?i?)b?", value.strip().lower())
         if found is None or found[2] not in _UNITS:
             raise ValueError(f"{name}: {value!r}, expected a number of bytes such as '6GB' or '500MiB'")
-        value = int(float(found[1]) * _UNITS[found[2]])
+        number = float(found[1]) * _UNITS[found[2]]
+        value = int(number) if math.isfinite(number) else 2**63
     return integer(name, value, minimum=1)
 
 
@@ -116,11 +120,13 @@ def _floats(name: str, value: Any) -> tuple[npt.NDArray[Any], str]:
         if tensor.dtype is torch.bfloat16:
             return tensor.view(torch.int16).numpy().view(np.uint16), "bf16"
         value = tensor.resolve_conj().resolve_neg().numpy()
+    elif isinstance(value, np.ma.MaskedArray):
+        raise TypeError(f"{name}: a masked array, whose mask would be lost; expected a plain one (call .filled())")
     elif not isinstance(value, np.ndarray):
         kind = type(value).__name__
         if not hasattr(value, "__array__") and not isinstance(value, (list, tuple)):
             raise TypeError(f"{name}: {kind}, expected an array")
-        value = np.asarray(value)
+        value = _array(name, value)
     array: npt.NDArray[Any] = value
     kind_of_item = _ITEM_KINDS.get(array.dtype.name)
     if kind_of_item is None or not array.dtype.isnative:
@@ -132,9 +138,22 @@ def _floats(name: str, value: Any) -> tuple[npt.NDArray[Any], str]:
     return array, kind_of_item
 
 
+def _array(name: str, value: Any) -> npt.NDArray[Any]:
+    try:
+        return np.asarray(value)
+    except ValueError:  # NumPy does not know what the argument is called
+        raise ValueError(f"{name}: {type(value).__name__} of rows that differ in length, expected an array") from None
+
+
+def _float32(array: npt.NDArray[Any]) -> Float32Array:
+    """The nearest float32: beyond its range that is an infinity, which the callers judge."""
+    with np.errstate(over="ignore"):
+        return np.ascontiguousarray(array, dtype=np.float32)
+
+
 def int64_vector(name: str, value: Any, *, length: int | None = None) -> Int64Array:
     """A contiguous int64 vector; any integer dtype is widened, floats and bools are refused."""
-    array = np.asarray(value)
+    array = _array(name, value)
     if array.ndim != 1:
         raise ValueError(f"{name}: {array.ndim} dimensions, shape {array.shape}, expected 1")
     if array.size == 0 and array.dtype == np.float64 and not isinstance(value, np.ndarray):
@@ -150,21 +169,21 @@ def int64_vector(name: str, value: Any, *, length: int | None = None) -> Int64Ar
 
 def float32_vector(name: str, value: Any, *, length: int | None = None) -> Float32Array:
     """A contiguous float32 vector from any float array; integers and bools are refused."""
-    array = np.asarray(value)
+    array = _array(name, value)
     if array.ndim != 1:
         raise ValueError(f"{name}: {array.ndim} dimensions, shape {array.shape}, expected 1")
     if array.dtype.kind != "f" and array.dtype.name != "bfloat16":
         raise TypeError(f"{name}: dtype {array.dtype.name}, expected floats")
     if length is not None and array.shape[0] != length:
         raise ValueError(f"{name}: length {array.shape[0]}, expected {length}")
-    return np.ascontiguousarray(array, dtype=np.float32)
+    return _float32(array)
 
 
 def keys(name: str, value: Any, length: int) -> npt.NDArray[np.uint64] | None:
     """Stable 64-bit noise keys of `length` rows or columns: None for the indices themselves."""
     if value is None:
         return None
-    array = np.asarray(value)
+    array = _array(name, value)
     if array.ndim != 1 or array.shape[0] != length:
         raise ValueError(f"{name}: shape {array.shape}, expected ({length},)")
     if array.dtype.kind not in "iu":
@@ -177,7 +196,7 @@ def per_query(name: str, value: Any, num_queries: int) -> Float32Array | None:
     if value is None:
         return None
     if isinstance(value, numbers.Real) and not isinstance(value, (bool, np.bool_)):
-        return np.full(num_queries, real(name, value, finite=False), dtype=np.float32)
+        return np.full(num_queries, _float32(np.asarray(real(name, value, finite=False))), dtype=np.float32)
     bounds = float32_vector(name, value, length=num_queries)
     if np.isnan(bounds).any():
         raise ValueError(f"{name}: NaN for query {int(np.isnan(bounds).argmax())}")
@@ -204,8 +223,19 @@ def csr(name: str, value: Any, num_rows: int) -> tuple[Int64Array, Int64Array] |
     return lists_to_csr(name, value)
 
 
+def sized(name: str, value: Any) -> None:
+    """Refuse what is no sequence of numbers, such as a set, whose order means nothing."""
+    if not hasattr(value, "__len__") or not hasattr(value, "__getitem__") or isinstance(value, (str, bytes, Mapping)):
+        raise TypeError(f"{name}: {type(value).__name__}, expected a sequence")
+    if isinstance(value, np.ndarray) and value.ndim == 0:
+        raise TypeError(f"{name}: array without dimensions, expected a sequence")
+
+
 def lists_to_csr(name: str, rows: Sequence[Any]) -> tuple[Int64Array, Int64Array]:
     """A sequence of id sequences as (offsets, ids)."""
+    sized(name, rows)
+    for index, row in enumerate(rows):
+        sized(f"{name}[{index}]", row)
     offsets = np.zeros(len(rows) + 1, dtype=np.int64)
     np.cumsum([len(row) for row in rows], out=offsets[1:])
     parts = [int64_vector(f"{name}[{index}]", row) for index, row in enumerate(rows) if len(row)]

@@ -41,7 +41,10 @@ def scan(
     query_tile: int = _QUERY_TILE,
 ) -> _native.Ranked:
     """Exact candidates of all queries; `documents` is a tensor on any device, or a NumPy array or bfloat16 pattern."""
-    device = torch.device(device)
+    try:
+        device = torch.device(device)
+    except (RuntimeError, TypeError):
+        raise ValueError(f"device: {device!r}, expected 'cpu' or 'cuda'") from None
     if device.type not in ("cuda", "cpu"):
         raise ValueError(f"device: {str(device)!r}, expected 'cpu' or 'cuda'")
     num_documents, k = len(documents), min(k, len(documents))

@@ -9,7 +9,16 @@ from typing import overload
 import numpy as np
 import numpy.typing as npt
 
-from hardmine import _native
+from hardmine import _checks, _native
+
+
+def _utf8(position: int, text: object) -> bytes:
+    if not isinstance(text, str):
+        raise TypeError(f"strings[{position}]: {type(text).__name__}, expected a string")
+    try:
+        return text.encode()
+    except UnicodeEncodeError:
+        raise ValueError(f"strings[{position}]: {text!a}, expected text that UTF-8 can hold") from None
 
 
 class StringTable(Sequence[str]):
@@ -24,8 +33,8 @@ class StringTable(Sequence[str]):
 
     Raises
     ------
-    ValueError
-        The offsets do not cut `data`.
+    TypeError, ValueError
+        A dtype is wrong, or the offsets do not cut `data`.
 
     Examples
     --------
@@ -38,7 +47,10 @@ class StringTable(Sequence[str]):
     __slots__ = ("data", "offsets")
 
     def __init__(self, offsets: npt.NDArray[np.int64], data: npt.NDArray[np.uint8]) -> None:
-        if offsets.ndim != 1 or not offsets.size or offsets[0] != 0 or offsets[-1] != data.size:
+        offsets = _checks.int64_vector("offsets", offsets)
+        if not isinstance(data, np.ndarray) or data.dtype != np.uint8 or data.ndim != 1:
+            raise TypeError("data: expected a uint8 vector")
+        if not offsets.size or offsets[0] != 0 or offsets[-1] != data.size:
             raise ValueError("offsets: they do not cut the data")
         if (np.diff(offsets) < 0).any():
             raise ValueError("offsets: they fall")
@@ -50,7 +62,9 @@ class StringTable(Sequence[str]):
         """Table of the given strings."""
         if isinstance(strings, StringTable):
             return strings
-        parts = [text.encode() for text in strings]
+        if isinstance(strings, (str, bytes)) or not isinstance(strings, Iterable):
+            raise TypeError(f"strings: {type(strings).__name__}, expected an iterable of strings")
+        parts = [_utf8(position, text) for position, text in enumerate(strings)]
         offsets = np.zeros(len(parts) + 1, dtype=np.int64)
         np.cumsum([len(part) for part in parts], out=offsets[1:])
         return cls(offsets, np.frombuffer(b"".join(parts), dtype=np.uint8))
@@ -65,6 +79,7 @@ class StringTable(Sequence[str]):
     def __getitem__(self, index: int | slice) -> str | list[str]:
         if isinstance(index, slice):
             return [self[i] for i in range(*index.indices(len(self)))]
+        index = _checks.integer("row", index, minimum=-(2**63))
         if not -len(self) <= index < len(self):
             raise IndexError(f"row {index} of a table of {len(self)}")
         index %= len(self)

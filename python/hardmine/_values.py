@@ -48,12 +48,12 @@ class Value(ABC):  # noqa: B024 - its children are abstract each in their own wa
         if not isinstance(data, Mapping) or "kind" not in data:
             raise ValueError(f"{what}: {data!r}, expected a mapping with 'kind'")
         kinds = {made.kind: made for made in _subclasses(cls) if made.kind}
-        made = kinds.get(data["kind"])
+        made = kinds.get(data["kind"]) if isinstance(data["kind"], str) else None
         if made is None:
             raise ValueError(f"{what}: unknown kind {data['kind']!r}, expected one of {', '.join(sorted(kinds))}")
         parameters = {name: value for name, value in data.items() if name != "kind"}
         known = [f.name for f in fields(made) if f.init]  # type: ignore[arg-type]
-        unknown = sorted(set(parameters) - set(known))
+        unknown = sorted(set(parameters) - set(known), key=str)
         if unknown:
             expected = ", ".join(known) or "none"
             raise ValueError(f"{what} {made.kind}: unknown parameter {unknown[0]!r}, expected {expected}")

@@ -57,7 +57,11 @@ class _Lists:
                 raise ValueError(f"{name}: shape {array.shape}, expected ({length},)")
             if not np.can_cast(array.dtype, dtype, casting="same_kind"):
                 raise TypeError(f"{name}: dtype {array.dtype}, expected {np.dtype(dtype)}")
-            value = array.astype(dtype, copy=False)
+            kept = array.astype(dtype, copy=False)
+            if array.dtype.kind in "iu" and not np.array_equal(kept, array):
+                at = int((kept != array).argmax())
+                raise ValueError(f"{name}: {array[at]} at position {at}, expected what {np.dtype(dtype)} can hold")
+            value = kept
         self._set(name, value)
 
     def _init_lists(self, offsets: Any, ids: Any, scores: Any) -> None:
@@ -118,8 +122,19 @@ class _Lists:
         return np.repeat(np.arange(len(self), dtype=np.int64), self.lengths)
 
 
-def _strings(table: Iterable[str] | None) -> StringTable | None:
-    return None if table is None else StringTable.from_strings(table)
+def _strings(name: str, table: Iterable[str] | None) -> StringTable | None:
+    if table is None:
+        return None
+    try:
+        return StringTable.from_strings(table)
+    except (TypeError, ValueError) as error:
+        raise type(error)(str(error).replace("strings", name, 1)) from None
+
+
+def _mapping(name: str, value: Any) -> dict[str, Any]:
+    if not isinstance(value, Mapping):
+        raise TypeError(f"{name}: {type(value).__name__}, expected a mapping")
+    return dict(value)
 
 
 class Candidates(_Lists):
@@ -130,7 +145,7 @@ class Candidates(_Lists):
     offsets : int64 [num_queries + 1]
         Query i owns the positions ``offsets[i]:offsets[i + 1]`` of the arrays below.
     ids : int64 [n]
-        Document indices, at least 0.
+        Document indices, at least 0, no id twice in one query.
     scores : float32 [n]
         Never rising inside a query; no NaN. Among equal scores the lower index comes first (not checked: a run made
         elsewhere may break ties in its own way, and its order is kept).
@@ -186,23 +201,28 @@ class Candidates(_Lists):
     ) -> None:
         self._init_lists(offsets, ids, scores)
         self._check_order()
+        self._check_distinct()
         self._column("ranks", ranks, np.int32, self.ids.size)
         self._column("sources", sources, np.int16, self.ids.size)
         self._column("anchor_scores", anchor_scores, np.float32, self.ids.size)
-        self._set("query_ids", _strings(query_ids))
-        self._set("document_ids", _strings(document_ids))
+        self._set("query_ids", _strings("query_ids", query_ids))
+        self._set("document_ids", _strings("document_ids", document_ids))
         if self.query_ids is not None and len(self.query_ids) != len(self):
             raise ValueError(f"query_ids: {len(self.query_ids)} names, expected {len(self)}")
         if self.document_ids is not None and self.ids.size and int(self.ids.max()) >= len(self.document_ids):
             raise ValueError(f"document_ids: {len(self.document_ids)} names, but id {int(self.ids.max())} occurs")
         if reasons is not None:
-            unknown = sorted(set(reasons) - set(REASONS))
+            reasons = _mapping("reasons", reasons)
+            unknown = sorted(set(reasons) - set(REASONS), key=str)
             if unknown:
                 raise ValueError(f"reasons: unknown {unknown[0]!r}, expected names out of {', '.join(REASONS)}")
             counts = {n: _checks.int64_vector(f"reasons[{n!r}]", c, length=len(self)) for n, c in reasons.items()}
+            for name, count in counts.items():
+                if count.min(initial=0) < 0:
+                    raise ValueError(f"reasons[{name!r}]: {int(count.min())}, expected at least 0")
             reasons = MappingProxyType(counts)
         self._set("reasons", reasons)
-        self._set("metadata", MappingProxyType(dict(metadata or {})))
+        self._set("metadata", MappingProxyType(_mapping("metadata", {} if metadata is None else metadata)))
 
     def _check_order(self) -> None:
         rises = self.scores[1:] > self.scores[:-1]
@@ -212,6 +232,19 @@ class Candidates(_Lists):
             position = int(rises.argmax()) + 1
             query = int(np.searchsorted(self.offsets, position, side="right")) - 1
             raise ValueError(f"scores: they rise inside query {query} at position {position}, expected best first")
+
+    def _check_distinct(self) -> None:
+        rows = self._row_of_each()
+        span = int(self.ids.max(initial=0)) + 1
+        if span * len(self) < 2**63:
+            keys = np.sort(rows * span + self.ids)
+            if not (keys[1:] == keys[:-1]).any():
+                return
+        order = np.lexsort((self.ids, rows))
+        twice = (np.diff(rows[order]) == 0) & (np.diff(self.ids[order]) == 0)
+        if twice.any():
+            at = int(order[int(twice.argmax())])
+            raise ValueError(f"ids: {int(self.ids[at])} occurs twice for query {int(rows[at])}")
 
     @classmethod
     def _from_native(cls, found: _native.Ranked, **columns: Any) -> Candidates:
@@ -394,9 +427,17 @@ class Positives:
         offsets, ids = _checks.lists_to_csr("positives", rows)
         if scores is None:
             return cls(offsets, ids)
+        _checks.sized("scores", scores)
+        for index, row in enumerate(scores):
+            _checks.sized(f"scores[{index}]", row)
         if [len(row) for row in scores] != [len(row) for row in rows]:
             raise ValueError("scores: their rows differ in length from the ids'")
-        return cls(offsets, ids, np.array([s for row in scores for s in row], dtype=np.float32))
+        flat = [
+            s if isinstance(s, (float, np.floating)) else _checks.real(f"scores[{i}]", s)
+            for i, row in enumerate(scores)
+            for s in row
+        ]
+        return cls(offsets, ids, np.array(flat, dtype=np.float64))
 
     @classmethod
     def _trusted(cls, offsets: Any, ids: Any, scores: Any) -> Positives:
@@ -486,7 +527,11 @@ class Negatives(_Lists):
     metadata: Mapping[str, Any]
 
     def __init__(self, **columns: Any) -> None:
-        for name in ("offsets", "ids", "scores", *Negatives.__slots__):
+        names = ("offsets", "ids", "scores", *Negatives.__slots__)
+        lacking = [name for name in names if name not in columns]
+        if lacking:
+            raise TypeError(f"{lacking[0]}: missing; expected the columns that select() makes")
+        for name in names:
             value = columns.pop(name)
             if name in ("reasons", "metadata"):
                 value = MappingProxyType(dict(value))
@@ -518,9 +563,7 @@ class Negatives(_Lists):
         arrays, metadata = _container.load(path, "negatives")
         try:
             counts = arrays.pop("reasons")
-            arrays_ok = len(counts) == len(REASONS) and arrays["offsets"][-1] == arrays["ids"].size
-            if not arrays_ok:
-                raise ValueError("columns do not match")
+            _check_columns(arrays, counts)
             return cls(**arrays, reasons=dict(zip(REASONS, counts, strict=True)), metadata=metadata)
         except (KeyError, ValueError, IndexError, TypeError) as error:
             raise ValueError(f"{os.fspath(path)}: malformed negatives ({error})") from None
@@ -547,6 +590,32 @@ def _add_tables(arrays: dict[str, npt.NDArray[Any]], **tables: StringTable | Non
         if table is not None:
             arrays[f"{name}.offsets"] = table.offsets
             arrays[f"{name}.data"] = table.data
+
+
+_NEGATIVES = {
+    "offsets": np.int64, "ids": np.int64, "scores": np.float32, "ranks": np.int32, "filled": np.bool_,
+    "queries": np.int64, "positives": np.int64, "positive_scores": np.float32, "dropped": np.int64,
+}  # fmt: skip
+
+
+def _check_columns(arrays: Mapping[str, npt.NDArray[Any]], counts: npt.NDArray[Any]) -> None:
+    """Refuse columns of saved negatives whose dtype, shape or offsets cannot be."""
+    for name, dtype in _NEGATIVES.items():
+        if arrays[name].dtype != dtype or arrays[name].ndim != 1:
+            raise ValueError(f"{name}: {arrays[name].ndim}-d {arrays[name].dtype}, expected 1-d {np.dtype(dtype)}")
+    offsets, ids = arrays["offsets"], arrays["ids"]
+    if not offsets.size or offsets[0] != 0 or offsets[-1] != ids.size or (offsets[1:] < offsets[:-1]).any():
+        raise ValueError("offsets do not cut the ids")
+    rows = offsets.size - 1
+    lengths = {"scores": ids.size, "ranks": ids.size, "filled": ids.size}
+    lengths.update(queries=rows, positives=rows, positive_scores=rows)
+    for name, length in lengths.items():
+        if arrays[name].size != length:
+            raise ValueError(f"{name}: length {arrays[name].size}, expected {length}")
+    if counts.dtype != np.int64 or counts.shape != (len(REASONS), rows):
+        raise ValueError(f"reasons: {counts.dtype} {counts.shape}, expected int64 {(len(REASONS), rows)}")
+    if ids.min(initial=0) < 0 or arrays["queries"].min(initial=0) < 0:
+        raise ValueError("ids or queries below 0")
 
 
 def _build(path: Any, cls: type[Candidates], arrays: dict[str, npt.NDArray[Any]], metadata: Any) -> Candidates:

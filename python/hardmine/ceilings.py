@@ -169,6 +169,7 @@ class AllOf(Ceiling):
     ceilings: tuple[Ceiling, ...] = ()
 
     def __post_init__(self) -> None:
+        _checks.sized("ceilings", self.ceilings)
         for part in self.ceilings:
             if not isinstance(part, Ceiling):
                 raise TypeError(f"ceilings: {type(part).__name__}, expected ceilings")
@@ -192,7 +193,9 @@ class AllOf(Ceiling):
 
     @classmethod
     def _from_parameters(cls, parameters: dict[str, Any]) -> AllOf:
-        return cls(tuple(Ceiling.from_dict(part) for part in parameters.get("ceilings", ())))
+        parts = parameters.get("ceilings", ())
+        _checks.sized("ceilings", parts)
+        return cls(tuple(Ceiling.from_dict(part) for part in parts))
 
     def __repr__(self) -> str:
         return " & ".join(map(repr, self.ceilings)) or "AllOf()"

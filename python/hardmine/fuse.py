@@ -136,10 +136,6 @@ def _shared_names(runs: list[Candidates], name: str) -> StringTable | None:
         return None
     first, table = next(iter(tables.items()))
     for number, other in tables.items():
-        if not _same(table, other):
+        if other != table:
             raise ValueError(f"runs[{number}]: other {name} than runs[{first}], expected runs over the same collection")
     return table
-
-
-def _same(one: StringTable, other: StringTable) -> bool:
-    return one is other or (np.array_equal(one.offsets, other.offsets) and np.array_equal(one.data, other.data))

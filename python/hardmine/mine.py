@@ -227,7 +227,7 @@ def _scan_ceiling(positives: Positives, selection: Selection) -> npt.NDArray[np.
 
 def _depth(selection: Selection, *, in_scan: bool) -> int:
     """Candidates that the selection needs."""
-    needed = selection.range_min + selection.num_negatives
+    needed = min(selection.range_min + selection.num_negatives, 2**62)
     no_rule = not selection.ceiling._native()
     if selection.draw.is_top and (in_scan or no_rule):
         return needed

@@ -146,8 +146,8 @@ def _depth(selection: Selection, num_documents: int) -> int:
     At most range_min of them stand before the window, and at most range_max before its end.
     """
     if selection.draw.is_top:
-        return selection.range_min + selection.num_negatives
-    return num_documents if selection.range_max is None else selection.range_max
+        return min(selection.range_min + selection.num_negatives, num_documents)
+    return num_documents if selection.range_max is None else min(selection.range_max, num_documents)
 
 
 def _with_scores(

@@ -160,7 +160,7 @@ def _select(
         raise ValueError(f"positives: {len(positives)} queries, expected {len(candidates)} as in candidates")
     documents = _Documents(num_documents)
     groups = None if document_groups is None else _checks.int64_vector("document_groups", document_groups)
-    keys = None if document_keys is None else _checks.keys("document_keys", document_keys, np.shape(document_keys)[0])
+    keys = _checks.keys("document_keys", document_keys, np.size(document_keys))
     documents.see("document_groups", groups)
     documents.see("document_keys", keys)
     law = selection.draw._native()

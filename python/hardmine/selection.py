@@ -122,8 +122,10 @@ class Selection:
         TypeError, ValueError
             A parameter is unknown or wrong.
         """
+        if not isinstance(data, Mapping):
+            raise TypeError(f"selection: {type(data).__name__}, expected a mapping")
         parameters = dict(data)
-        unknown = sorted(set(parameters) - {f.name for f in fields(cls)})
+        unknown = sorted(set(parameters) - {f.name for f in fields(cls)}, key=str)
         if unknown:
             known = ", ".join(f.name for f in fields(cls))
             raise ValueError(f"selection: unknown parameter {unknown[0]!r}, expected {known}")

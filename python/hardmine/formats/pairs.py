@@ -149,11 +149,15 @@ def from_pairs(
 ) -> Collection:
     """See `hardmine.Collection.from_pairs`."""
     pairs = _Pairs()
+    if corpus is not None:
+        _iterable("corpus", corpus)
     named = corpus.items() if isinstance(corpus, Mapping) else enumerate(corpus or ())
     for name, text in named:
         pairs.add_document(str(name), "", _checked("corpus", name, text))
     for index, (query, labels) in enumerate(_together(queries, positives)):
         number = pairs.query(None, _checked("queries", index, query))
+        if not isinstance(labels, str):
+            _iterable(f"positives[{index}]", labels)
         texts = [labels] if isinstance(labels, str) else list(labels)
         if not texts:
             raise ValueError(f"positives[{index}]: empty, expected at least one text")
@@ -165,6 +169,8 @@ def from_pairs(
 def _together(
     queries: Iterable[str], positives: Iterable[str | Iterable[str]]
 ) -> Iterator[tuple[str, str | Iterable[str]]]:
+    _iterable("queries", queries)
+    _iterable("positives", positives)
     first, second = list(queries), list(positives)
     if len(first) != len(second):
         raise ValueError(f"positives: {len(second)} rows, expected {len(first)} (one per query)")
@@ -176,4 +182,13 @@ def _together(
 def _checked(argument: str, place: Any, text: Any) -> str:
     if not isinstance(text, str):
         raise TypeError(f"{argument}[{place!r}]: {type(text).__name__}, expected a string")
+    try:
+        text.encode()
+    except UnicodeEncodeError:
+        raise ValueError(f"{argument}[{place!r}]: {shorten(ascii(text))}, expected text that UTF-8 can hold") from None
     return text
+
+
+def _iterable(argument: str, value: Any) -> None:
+    if isinstance(value, (str, bytes)) or not isinstance(value, Iterable):
+        raise TypeError(f"{argument}: {type(value).__name__}, expected an iterable of strings")

@@ -6,7 +6,7 @@
 use std::ops::Range;
 
 use crate::csr::Csr;
-use crate::error::{Error, Result};
+use crate::error::{check_room, try_vec, Error, Result};
 use crate::matrix::Matrix;
 use crate::order::Score;
 use crate::pool::{self, Execution};
@@ -60,9 +60,10 @@ pub fn anchor_scores<T: Score>(
 
 /// Mean embedding; refuses NaN and infinities.
 fn mean<T: Score>(exec: &Execution<'_>, documents: &Matrix<'_, T>) -> Result<Vec<f64>> {
+    check_room::<[f64; 4]>(documents.columns())?; // one row and its sums
     let starts = (0..documents.rows()).step_by(MEAN_BLOCK);
     let sums = pool::map(exec, starts, Vec::new, |scratch, _, start| {
-        let mut sum = vec![0.0; documents.columns()];
+        let mut sum: Vec<f64> = try_vec(documents.columns())?;
         for row in start..(start + MEAN_BLOCK).min(documents.rows()) {
             let values = documents.row(row, scratch);
             if let Some(column) = values.iter().position(|value| !value.to_f64().is_finite()) {
@@ -76,7 +77,7 @@ fn mean<T: Score>(exec: &Execution<'_>, documents: &Matrix<'_, T>) -> Result<Vec
         }
         Ok(sum)
     })?;
-    let mut mean = vec![0.0; documents.columns()];
+    let mut mean: Vec<f64> = try_vec(documents.columns())?;
     for sum in sums {
         for (total, part) in mean.iter_mut().zip(sum) {
             *total += part;

@@ -88,7 +88,54 @@ impl std::error::Error for Error {}
 /// so they must not abort the process.
 pub fn try_vec<T: Clone + Default>(len: usize) -> Result<Vec<T>> {
     let mut vec = Vec::new();
-    vec.try_reserve_exact(len).map_err(|_| Error::OutOfMemory { bytes: len.saturating_mul(size_of::<T>()) })?;
+    vec.try_reserve_exact(len).map_err(|_| out_of_memory::<T>(len))?;
     vec.resize(len, T::default());
     Ok(vec)
+}
+
+/// As [`try_vec`], of zeros that the operating system hands out page by page: a large one costs no time up front, during
+/// which nobody would notice Ctrl-C.
+pub fn try_zeros(len: usize) -> Result<Vec<i64>> {
+    check_room::<i64>(len)?;
+    Ok(vec![0; len])
+}
+
+/// Collects without aborting where the allocator refuses; the first error ends it.
+pub fn try_collect<T>(items: impl Iterator<Item = Result<T>>) -> Result<Vec<T>> {
+    let mut vec = Vec::new();
+    let sure = items.size_hint().0;
+    vec.try_reserve_exact(sure).map_err(|_| out_of_memory::<T>(sure))?;
+    for item in items {
+        let item = item?;
+        if vec.len() == vec.capacity() {
+            vec.try_reserve(1).map_err(|_| out_of_memory::<T>(vec.len() + 1))?;
+        }
+        vec.push(item);
+    }
+    Ok(vec)
+}
+
+/// Whether `len` values could be allocated now: asked before work whose result would be refused at its end.
+pub fn check_room<T>(len: usize) -> Result<()> {
+    Vec::<T>::new().try_reserve_exact(len).map_err(|_| out_of_memory::<T>(len))
+}
+
+fn out_of_memory<T>(len: usize) -> Error {
+    Error::OutOfMemory { bytes: len.saturating_mul(size_of::<T>()) }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn what_cannot_be_allocated_is_an_error() {
+        let refused = Error::OutOfMemory { bytes: usize::MAX };
+        assert_eq!(try_vec::<u64>(usize::MAX), Err(refused.clone()));
+        assert_eq!(try_zeros(usize::MAX), Err(refused.clone()));
+        assert_eq!((try_zeros(0), try_zeros(3)), (Ok(vec![]), Ok(vec![0; 3])));
+        assert_eq!(check_room::<u64>(usize::MAX), Err(refused.clone()));
+        assert_eq!(try_collect((0..usize::MAX).map(|_| Ok(0u64))), Err(refused));
+        assert_eq!(try_collect((0..1000).filter(|i| i % 2 == 1).map(Ok)).unwrap().len(), 500);
+    }
 }

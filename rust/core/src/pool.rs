@@ -8,7 +8,7 @@ use std::sync::atomic::{AtomicBool, AtomicPtr, AtomicUsize, Ordering};
 use std::sync::Mutex;
 use std::time::{Duration, Instant};
 
-use crate::error::{Error, Result};
+use crate::error::{check_room, try_collect, Error, Result};
 use crate::isa::Isa;
 
 /// How often the calling thread asks whether to stop.
@@ -74,7 +74,8 @@ where
     if threads == 1 {
         return map_serial(exec, parts, scratch(), task);
     }
-    let slots: Vec<Mutex<Slot<P, R>>> = parts.map(|part| Mutex::new(Slot::Todo(part))).collect();
+    let slots: Vec<Mutex<Slot<P, R>>> = try_collect(parts.map(|part| Ok(Mutex::new(Slot::Todo(part)))))?;
+    check_room::<R>(slots.len())?;
     let threads = threads.min(slots.len());
     if threads <= 1 {
         let parts = slots.into_iter().filter_map(|slot| match slot.into_inner() {
@@ -122,15 +123,11 @@ where
     if interrupted.into_inner() {
         return Err(Error::Interrupted);
     }
-    let mut results = Vec::with_capacity(slots.len());
-    for slot in slots {
-        match slot.into_inner() {
-            Ok(Slot::Done(result)) => results.push(result?),
-            // A part that was never started: a lower one failed, so its error has been returned above.
-            _ => unreachable!("a part was left without a failure before it"),
-        }
-    }
-    Ok(results)
+    try_collect(slots.into_iter().map(|slot| match slot.into_inner() {
+        Ok(Slot::Done(result)) => result,
+        // A part that was never started: a lower one failed, and its error ended the collection.
+        _ => unreachable!("a part was left without a failure before it"),
+    }))
 }
 
 fn map_serial<P, S, R>(
@@ -140,16 +137,13 @@ fn map_serial<P, S, R>(
     task: impl Fn(&mut S, usize, P) -> Result<R>,
 ) -> Result<Vec<R>> {
     let mut clock = PollClock::new();
-    parts
-        .enumerate()
-        .map(|(index, part)| {
-            let result = task(&mut scratch, index, part)?;
-            if clock.due() && (exec.poll)() {
-                return Err(Error::Interrupted);
-            }
-            Ok(result)
-        })
-        .collect()
+    try_collect(parts.enumerate().map(|(index, part)| {
+        let result = task(&mut scratch, index, part)?;
+        if clock.due() && (exec.poll)() {
+            return Err(Error::Interrupted);
+        }
+        Ok(result)
+    }))
 }
 
 enum Slot<P, R> {

@@ -269,7 +269,10 @@ fn exclusions<'py>(
     document_groups: Option<Ints<'py>>,
     num_documents: usize,
 ) -> PyResult<UnionArrays<'py>> {
-    let positives = csr("positives", &positives.0, &positives.1, None)?;
+    let (starts, ids) = (slice("positives", &positives.0)?, slice("positives", &positives.1)?);
+    let rows = starts.len().max(1) - 1;
+    let positives =
+        Csr::new("positives", starts, ids, rows, Some(num_documents)).map_err(|error| door::to_py(&error))?;
     let union = union(positives, exclude.as_ref(), document_groups.as_ref())?;
     Csr::new("exclude", &union.offsets, &union.ids, positives.rows(), Some(num_documents))
         .map_err(|error| door::to_py(&error))?;

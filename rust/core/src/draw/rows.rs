@@ -7,7 +7,7 @@ use crate::draw::largest::descending;
 use crate::draw::logarithm::ln;
 use crate::draw::noise::{exponential, Noise};
 use crate::draw::picker::Picker;
-use crate::error::{try_vec, Error, Result};
+use crate::error::{check_room, try_collect, try_zeros, Error, Result};
 use crate::matrix::Matrix;
 use crate::order::Score;
 use crate::pool::{self, Execution};
@@ -57,14 +57,16 @@ pub fn draw_rows<T: Score>(
 ) -> Result<Vec<i64>> {
     let (rows, columns) = (log_weights.rows(), log_weights.columns());
     keys.check_rows(rows)?;
+    // One row at work: its weights, their keys, and the positions in between.
+    check_room::<[u64; 4]>(columns)?;
     let column_keys = match keys.columns {
         Some(keys) if keys.len() != columns => {
             return Err(Error::Length { argument: "column_keys", found: keys.len(), wanted: columns });
         }
         Some(keys) => keys.to_vec(),
-        None => (0..columns as u64).collect(),
+        None => try_collect((0..columns as u64).map(Ok))?,
     };
-    let mut out: Vec<i64> = try_vec(rows.checked_mul(n).ok_or(Error::OutOfMemory { bytes: usize::MAX })?)?;
+    let mut out = try_zeros(rows.checked_mul(n).ok_or(Error::OutOfMemory { bytes: usize::MAX })?)?;
     let rows_of_task = (TASK_CELLS / (columns + n).max(1)).clamp(1, rows.max(1));
     let parts = (0..rows.div_ceil(rows_of_task)).zip(chunks_of_rows(&mut out, rows_of_task, n));
     let isa = exec.isa();

@@ -5,7 +5,7 @@ use crate::draw::marks::Marks;
 use crate::draw::noise::Noise;
 use crate::draw::rows::{chunks_of_rows, Keys};
 use crate::draw::words::{Below, Below32, Words};
-use crate::error::{try_vec, Error, Result};
+use crate::error::{try_zeros, Error, Result};
 use crate::pool::{self, Execution};
 
 /// Steps that one task makes.
@@ -39,7 +39,10 @@ impl Request<'_> {
     ) -> Result<Vec<i64>> {
         self.keys.check_rows(self.rows)?;
         let cells = self.rows.checked_mul(self.n).ok_or(Error::OutOfMemory { bytes: usize::MAX })?;
-        let mut out: Vec<i64> = try_vec(cells)?;
+        let mut out = try_zeros(cells)?;
+        if self.n == 0 {
+            return Ok(out);
+        }
         let rows_of_task = (TASK_STEPS / cost.max(1)).clamp(1, self.rows.max(1));
         let parts = (0..self.rows.div_ceil(rows_of_task)).zip(chunks_of_rows(&mut out, rows_of_task, self.n));
         pool::map(exec, parts, scratch, |scratch, _, (part, out)| {

@@ -25,8 +25,8 @@ pub use accumulator::TopKAccumulator;
 pub(crate) use kernels::ceiling_in;
 pub use kernels::Scan;
 
-use crate::error::{Error, Result};
-use crate::limits::{Limits, NanPolicy, Ranked};
+use crate::error::{check_room, Error, Result};
+use crate::limits::{Limits, NanPolicy, Ranked, Tally};
 use crate::matrix::Matrix;
 use crate::pool::{self, Execution};
 use output::Found;
@@ -61,6 +61,7 @@ pub fn topk<T: Scan>(
     let outputs = rows.map_or(scores.rows(), <[i64]>::len);
     check_limits(limits, outputs)?;
     check_rows(rows, scores.rows())?;
+    check_room::<Tally>(outputs)?;
     let k = k.min(scores.columns());
     let plan = Plan::new(exec.threads(), &scores, outputs, k);
     let (isa, nan) = (exec.isa(), limits.nan);

@@ -1,0 +1,177 @@
+"""Coverage-guided fuzzing with atheris: ``python fuzz/fuzz.py TARGET [SECONDS]``; ``make fuzz`` runs every target.
+
+The contract: a valid result, or a ValueError / TypeError / MemoryError of one line. Anything else, a crash or a hang is
+a finding; the input stays in ``fuzz/findings``. Every target makes its own seeds.
+"""
+
+import io
+import json
+import sys
+import tempfile
+from pathlib import Path
+
+import atheris
+
+with atheris.instrument_imports(include=["hardmine"]):
+    import hardmine as hm
+    from hardmine import cli
+    from hardmine.formats import read
+
+import numpy as np
+
+REFUSALS = (ValueError, TypeError, MemoryError)
+FOLDER = Path(tempfile.mkdtemp())
+DTYPES = ["f2", "f4", "f8", ">f4", "i4", "u1", "?", "c8", "O", "U2"]
+
+
+def _one_line(error):
+    assert "\n" not in str(error), error
+
+
+def shapes(data):
+    """Shape, stride and dtype parsing: any view equals its contiguous copy."""
+    feed = atheris.FuzzedDataProvider(data)
+    dtype = np.dtype(feed.PickValueInList(DTYPES))
+    base = np.arange(64).astype(dtype).reshape(8, 8)
+    steps = [feed.PickValueInList([-3, -2, -1, 1, 2, 3]) for _ in range(2)]
+    starts = [feed.ConsumeIntInRange(-9, 9) for _ in range(2)]
+    view = base[starts[0] :: steps[0], starts[1] :: steps[1]]
+    view = view.T if feed.ConsumeBool() else view
+    if feed.ConsumeBool():
+        view = np.broadcast_to(view[:1], (5, view.shape[1])) if view.shape[0] else view
+    view = view[None] if feed.ConsumeIntInRange(0, 9) == 0 else view
+    k = feed.ConsumeInt(9)
+    call = feed.PickValueInList(
+        [lambda a: hm.topk(a, k, num_threads=1).ids, lambda a: hm.search(a, a, k, num_threads=1).ids]
+    )
+    assert np.array_equal(call(view), call(np.ascontiguousarray(view)))
+
+
+def parameters(data):
+    """Ceilings, draws, selections, positives and CSR."""
+    feed = atheris.FuzzedDataProvider(data)
+    number = lambda: feed.PickValueInList([feed.ConsumeFloat(), feed.ConsumeInt(9), True, None, "1"])  # noqa: E731
+    rules = [hm.Absolute, hm.MarginPos, hm.PercPos]
+    draws = [lambda _: hm.Top(), hm.Softmax, hm.SimANS, hm.Laplace, hm.RankPower]
+    ints = lambda: [feed.ConsumeIntInRange(-1, 7) for _ in range(feed.ConsumeIntInRange(0, 4))]  # noqa: E731
+    positives = hm.Positives.from_lists([ints(), ints()]) if feed.ConsumeBool() else hm.Positives(ints(), ints())
+    ceiling = feed.PickValueInList(rules)(number()) & feed.PickValueInList(rules)(number())
+    rule = hm.Selection(
+        feed.ConsumeIntInRange(0, 9), ceiling=ceiling, draw=feed.PickValueInList(draws)(number()),
+        range_min=feed.ConsumeIntInRange(0, 9), seed=feed.ConsumeInt(9),
+        positive_agg=feed.PickValueInList(["min", "mean", "max", "each"]),
+    )  # fmt: skip
+    assert hm.Selection.from_dict(rule.to_dict()) == rule
+    scores = np.frombuffer(feed.ConsumeBytes(64).ljust(64, b"\1"), np.float32).reshape(2, 8)
+    mined = hm.mine_scores(scores, positives, rule, nan="drop", exclude=[ints(), ints()], num_threads=1)
+    assert (mined.lengths <= rule.num_negatives).all()
+    for row, query in enumerate(mined.queries):
+        ids = mined[row].ids
+        assert len(set(ids.tolist())) == ids.size
+        assert not np.isin(ids, positives[int(query)]).any()
+
+
+def saved(data):
+    """Our own containers."""
+    path = FOLDER / "saved"
+    path.write_bytes(data)
+    for kind in (hm.Candidates, hm.Negatives, hm.ExactIndex):
+        try:
+            found = kind.load(path)
+            repr(found), len(found)
+        except REFUSALS as error:
+            _one_line(error)
+
+
+def pairs(data):
+    """A jsonl file of pairs."""
+    path = FOLDER / "pairs.jsonl"
+    path.write_bytes(data)
+    found = read(path)
+    assert len(found.positives) == found.num_queries > 0
+
+
+def parquet(data):
+    """A parquet file of pairs."""
+    path = FOLDER / "pairs.parquet"
+    path.write_bytes(data)
+    read(path)
+
+
+def beir(data):
+    """A BEIR folder: the bytes are cut into its three files."""
+    folder = FOLDER / "beir"
+    (folder / "qrels").mkdir(parents=True, exist_ok=True)
+    names = ("corpus.jsonl", "queries.jsonl", "qrels/test.tsv")
+    for name, part in zip(names, [*data.split(b"\0"), b"", b""][:3], strict=True):
+        (folder / name).write_bytes(part)
+    assert len(read(folder).positives)
+
+
+def rules(data):
+    """The rules of the command line."""
+    text = data.decode("latin-1")
+    for known in (cli._RULES, cli._DRAWS):
+        try:
+            cli._value("--rule", text, known)
+        except cli.UsageError as error:
+            _one_line(error) if "\n" not in text else None
+
+
+def _container_seed():
+    path = FOLDER / "seed"
+    hm.topk(np.eye(3, dtype="f4"), 2).save(path)
+    return path.read_bytes()
+
+
+def _parquet_seed():
+    import pyarrow as pa
+    from pyarrow import parquet
+
+    sink = io.BytesIO()
+    parquet.write_table(pa.table({"query": ["a"], "positive": ["b"]}), sink)
+    return sink.getvalue()
+
+
+ROW = json.dumps({"query": "a", "positive": ["b", "c"]}).encode()
+BEIR = b'{"_id":"1","text":"a"}\0{"_id":"q","text":"b"}\0query-id\tcorpus-id\tscore\nq\t1\t1\n'
+TARGETS = {
+    "shapes": (shapes, lambda: bytes(range(64))),
+    "parameters": (parameters, lambda: bytes(range(200))),
+    "saved": (saved, _container_seed),
+    "pairs": (pairs, lambda: ROW + b"\n"),
+    "parquet": (parquet, _parquet_seed),
+    "beir": (beir, lambda: BEIR),
+    "rules": (rules, lambda: b"anchored=1.1,1.0"),
+}
+
+
+def main(name, seconds):
+    """Run one target; the process ends with a code above 0 on a finding."""
+    target, seed = TARGETS[name]
+    corpus, findings = FOLDER / "corpus", Path(__file__).parent / "findings" / name
+    corpus.mkdir()
+    findings.mkdir(parents=True, exist_ok=True)
+    (corpus / "seed").write_bytes(seed())
+
+    def once(data):
+        try:
+            target(data)
+        except REFUSALS as error:
+            _one_line(error)
+
+    options = [
+        f"-max_total_time={seconds}",
+        "-timeout=20",
+        "-rss_limit_mb=3000",
+        "-max_len=4096",
+        "-print_final_stats=1",
+    ]
+    atheris.Setup([sys.argv[0], *options, f"-artifact_prefix={findings}/", str(corpus)], once)
+    atheris.Fuzz()
+
+
+if __name__ == "__main__":
+    if len(sys.argv) < 2 or sys.argv[1] not in TARGETS:
+        raise SystemExit(f"expected one of {', '.join(TARGETS)}")
+    main(sys.argv[1], int(sys.argv[2]) if len(sys.argv) > 2 else 60)
