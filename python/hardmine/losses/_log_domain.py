@@ -6,7 +6,7 @@ import torch
 
 
 def log_sum(logits: torch.Tensor, dim: int = -1) -> torch.Tensor:
-    """log sum exp; -inf, with gradient 0, where every term is -inf or there is none."""
+    """Log sum exp; -inf, with gradient 0, where every term is -inf or there is none."""
     if logits.shape[dim] == 0:
         return logits.sum(dim) - torch.inf
     empty = (logits == -torch.inf).all(dim, keepdim=True)

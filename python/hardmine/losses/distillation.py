@@ -143,9 +143,7 @@ class MarginMSE(Loss):
         mask: torch.Tensor | None = None,
     ) -> torch.Tensor:
         """As `margin_mse`."""
-        return margin_mse(
-            positive_scores, negative_scores, teacher_positive_scores, teacher_negative_scores, mask=mask
-        )
+        return margin_mse(positive_scores, negative_scores, teacher_positive_scores, teacher_negative_scores, mask=mask)
 
 
 class ListwiseKL(Loss):
@@ -163,9 +161,7 @@ class ListwiseKL(Loss):
     0.02
     """
 
-    def __init__(
-        self, temperature: float = 1.0, teacher_temperature: float = 1.0, *, reduction: str = "mean"
-    ) -> None:
+    def __init__(self, temperature: float = 1.0, teacher_temperature: float = 1.0, *, reduction: str = "mean") -> None:
         super().__init__(
             temperature=positive("temperature", temperature),
             teacher_temperature=positive("teacher_temperature", teacher_temperature),

@@ -158,7 +158,9 @@ def token_scores(
 
 def _min_max(products: torch.Tensor, absent: torch.Tensor | None) -> torch.Tensor:
     """Products scaled to [0, 1] over the last dimension and then to sum 1; absent entries are 0."""
-    out = torch.zeros_like(products, dtype=torch.bool) if absent is None else absent[:, None, None, :].expand_as(products)
+    out = (
+        torch.zeros_like(products, dtype=torch.bool) if absent is None else absent[:, None, None, :].expand_as(products)
+    )
     low = products.masked_fill(out, torch.inf).amin(-1, keepdim=True)
     scaled = (products - low).masked_fill(out, 0.0)
     top = scaled.amax(-1, keepdim=True)

@@ -128,9 +128,7 @@ def own_columns(inputs: Inputs, positive_columns: torch.Tensor | None) -> torch.
     if positive_columns is not None:
         return inputs.integers("positive_columns", positive_columns, "b", minimum=0, maximum=width - 1)
     if rows > width:
-        raise ValueError(
-            f"scores: {rows} rows, {width} columns; without positive_columns row i's positive is column i"
-        )
+        raise ValueError(f"scores: {rows} rows, {width} columns; without positive_columns row i's positive is column i")
     return torch.arange(rows, device=inputs.device)
 
 

@@ -84,9 +84,7 @@ class CCL(Loss):
     CCL(margin=0.9, negative_weight=150.0, reduction='mean')
     """
 
-    def __init__(
-        self, margin: float = 0.9, negative_weight: float | None = 150.0, *, reduction: str = "mean"
-    ) -> None:
+    def __init__(self, margin: float = 0.9, negative_weight: float | None = 150.0, *, reduction: str = "mean") -> None:
         super().__init__(
             margin=_checks.real("margin", margin),
             negative_weight=None

@@ -51,9 +51,7 @@ def triplet_margin(
     return _reduce(torch.relu(gap + margin), reduction)
 
 
-def triplet_soft_margin(
-    distances: torch.Tensor, triplets: torch.Tensor, *, reduction: str = "mean"
-) -> torch.Tensor:
+def triplet_soft_margin(distances: torch.Tensor, triplets: torch.Tensor, *, reduction: str = "mean") -> torch.Tensor:
     """log(1 + e^(D(a, p) - D(a, n))) over triplets: no margin to choose, and a pull that never ends.
 
     Parameters
