@@ -74,10 +74,8 @@ def selective_calibration(
     left_out = inputs.mask("mask", mask, "b n")
     left_out = torch.isneginf(negatives) if left_out is None else left_out | torch.isneginf(negatives)
     logits = torch.cat([positives[:, None], negatives.masked_fill(left_out, -torch.inf)], dim=1) / temperature
-    kept = torch.cat([torch.ones_like(left_out[:, :1]), ~left_out], dim=1) if left_out.shape[1] else None
-    if kept is None:
-        return positives * 0.0 if reduction == "none" else positives.sum() * 0.0
-    classes = kept.sum(1, keepdim=True)
+    kept = torch.cat([torch.ones_like(positives[:, None], dtype=torch.bool), ~left_out], dim=1)
+    classes = kept.sum(1, keepdim=True).to(logits.dtype)
     first = torch.zeros_like(kept)
     first[:, 0] = True
     targets = smoothing / classes + (1.0 - smoothing) * first

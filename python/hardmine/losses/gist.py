@@ -118,8 +118,8 @@ def gist_embed(
     if (negatives is None) != (guide_negatives is None):
         raise ValueError("negatives, guide_negatives: one given without the other")
     ours, theirs = Inputs(), Inputs()
-    ours.floats("queries", queries, "b h")
-    ours.floats("positives", positives, "b h")
+    queries = ours.floats("queries", queries, "b h")
+    positives = ours.floats("positives", positives, "b h")
     theirs.sizes["b"] = ours.sizes["b"]
     theirs.floats("guide_queries", guide_queries, "b h")
     theirs.floats("guide_positives", guide_positives, "b h")
@@ -129,7 +129,7 @@ def gist_embed(
     if _checks.boolean("contrast_positives", contrast_positives):
         blocks.append((positives, positives, guide_positives, guide_positives))
     if negatives is not None and guide_negatives is not None:
-        ours.floats("negatives", negatives, "m h")
+        negatives = ours.floats("negatives", negatives, "m h")
         theirs.sizes["m"] = ours.sizes["m"]
         theirs.floats("guide_negatives", guide_negatives, "m h")
         blocks.append((queries, negatives, guide_queries, guide_negatives))

@@ -1,4 +1,4 @@
-"""Collapse monitor: is the model mapping everything to one point, or onto few directions?"""
+"""Collapse monitor: whether a model maps everything to one point, or onto few directions."""
 
 from __future__ import annotations
 
@@ -88,8 +88,8 @@ def collapse(embeddings: torch.Tensor) -> Collapse:
     Returns
     -------
     Collapse
-        Named tuple of floats. On its way to one point a model shows a falling rank, a cosine that nears 1 and a deviation
-        that nears 0 (it is about 1 / sqrt(h) where embeddings spread evenly).
+        Named tuple of floats. On its way to one point a model shows a falling rank, a cosine that nears 1 and a
+        deviation that nears 0 (it is about 1 / sqrt(h) where embeddings spread evenly).
 
     Notes
     -----

@@ -67,7 +67,12 @@ def rank_net(
 
 
 def lambda_weights(
-    num_ranks: int, *, metric_cut: int = 200, ranks: torch.Tensor | None = None, device: torch.device | str = "cpu"
+    num_ranks: int,
+    *,
+    metric_cut: int = 200,
+    ranks: torch.Tensor | None = None,
+    dtype: torch.dtype = torch.float32,
+    device: torch.device | str = "cpu",
 ) -> torch.Tensor:
     """ADORE's pair weights abs(w_i - w_j), with w_r = 1 / r at rank r <= metric_cut and 0 below.
 
@@ -79,12 +84,13 @@ def lambda_weights(
         At least 1; 200 in the published commands.
     ranks : int [b, k], optional
         1-based ranks, for lists that are not in ranking order.
+    dtype : torch.dtype
     device : torch.device or str
         Of the result, where `ranks` does not say it.
 
     Returns
     -------
-    float32 [k, k], or [b, k, k] with `ranks`
+    float [k, k], or [b, k, k] with `ranks`
 
     Notes
     -----
@@ -106,7 +112,7 @@ def lambda_weights(
         inputs = Inputs()
         inputs.sizes["k"] = num_ranks
         places = inputs.integers("ranks", ranks, "b k", minimum=1, maximum=2**31 - 1)
-    worth = places.float().reciprocal().masked_fill(places > metric_cut, 0.0)
+    worth = places.to(dtype).reciprocal().masked_fill(places > metric_cut, 0.0)
     return (worth[..., :, None] - worth[..., None, :]).abs()
 
 
@@ -162,11 +168,12 @@ def adore(
     absent = torch.isneginf(logits)
     left_out = absent if left_out is None else left_out | absent
     logits = logits.masked_fill(left_out, 0.0)
-    weights = lambda_weights(max(1, inputs.sizes["k"]), metric_cut=metric_cut, ranks=ranks, device=logits.device)
     pairs = (labels & ~left_out)[:, :, None] & (~labels & ~left_out)[:, None, :]
     losses = softplus(logits[:, None, :] - logits[:, :, None])
     if inputs.sizes["k"]:
-        losses = losses * weights.to(losses.dtype)
+        losses = losses * lambda_weights(
+            inputs.sizes["k"], metric_cut=metric_cut, ranks=ranks, dtype=losses.dtype, device=losses.device
+        )
     per_query = mean_where(losses.flatten(1), pairs.flatten(1), 1)
     if reduction == "mean":
         return mean_where(per_query, pairs.flatten(1).any(1))

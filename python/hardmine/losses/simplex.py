@@ -61,10 +61,7 @@ def ccl(
     left_out = inputs.mask("mask", mask, "b n")
     kept = torch.ones_like(negatives, dtype=torch.bool) if left_out is None else ~left_out
     above = torch.relu(negatives - margin)
-    if weight is None:
-        second = above.masked_fill(~kept, 0.0).sum(1)
-    else:
-        second = weight * mean_where(above, kept, 1)
+    second = above.masked_fill(~kept, 0.0).sum(1) if weight is None else weight * mean_where(above, kept, 1)
     return reduce(torch.relu(1.0 - positives) + second, reduction)
 
 
