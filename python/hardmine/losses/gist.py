@@ -112,7 +112,7 @@ def gist_embed(
     >>> import torch, hardmine as hm
     >>> x = torch.eye(3)
     >>> round(float(hm.losses.gist_embed(x, x, guide_queries=x, guide_positives=x, temperature=1.0)), 4)
-    1.1681
+    1.1654
     """
     temperature = positive("temperature", temperature)
     if (negatives is None) != (guide_negatives is None):

@@ -184,9 +184,9 @@ def pg_rank(
     Examples
     --------
     >>> import torch, hardmine as hm
-    >>> scores = torch.tensor([[20.0, 0.0, 1.0]], requires_grad=True)
-    >>> float(hm.losses.pg_rank(scores, torch.tensor([[1.0, 0.0, 0.0]])))
-    -1.0
+    >>> scores = torch.tensor([[40.0, 0.0, 1.0]])
+    >>> hm.losses.pg_rank(scores, torch.tensor([[1.0, 0.0, 0.0]]))
+    tensor(-1.)
     """
     temperature = positive("temperature", temperature)
     num_samples = _checks.integer("num_samples", num_samples, minimum=2)
