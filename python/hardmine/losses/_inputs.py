@@ -74,9 +74,8 @@ class Inputs:
         if not isinstance(value, torch.Tensor):
             raise TypeError(f"{name}: {type(value).__name__}, expected a torch.Tensor")
         letters = shape.split()
-        fits = value.ndim == len(letters) and all(
-            self.sizes.get(letter, size) == size for letter, size in zip(letters, value.shape, strict=True)
-        )
+        found = dict(zip(letters, value.shape, strict=False)) | self.sizes
+        fits = value.ndim == len(letters) and value.shape == tuple(found[letter] for letter in letters)
         if not fits:
             raise ValueError(f"{name}: shape {tuple(value.shape)}, expected {self._wanted(letters)}")
         for letter, size in zip(letters, value.shape, strict=True):
