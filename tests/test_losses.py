@@ -59,6 +59,13 @@ def cases():
             lambda p, s, tau=tau, beta=beta: slow.debiased(p, s, t=0.5, tau=tau, beta=beta, mask=m_bn),
         )
     yield Case("debiased", [u(B), u(B, N)], L.DebiasedContrastive(), lambda p, s: slow.debiased(p, s, t=0.5, tau=0.1))
+    # What is left of the sum is above 0 and below N e^(-1/T): the bound holds.
+    yield Case(
+        "debiased-at-its-bound",
+        [np.array([0.0, 1.0]), np.array([[-0.317, -0.317], [0.5, 0.2]])],
+        lambda p, s: L.debiased_contrastive(p, s, tau_plus=0.5),
+        lambda p, s: slow.debiased(p, s, t=0.5, tau=0.5),
+    )
     for gamma, beta in ((2.0, 0.02), (0.0, 0.0), (0.5, 0.3), (3.0, 1.0)):
         yield Case(
             f"calibration-{gamma}-{beta}",
