@@ -39,6 +39,7 @@ _LAZY: dict[str, str] = {
     "Collection": "hardmine.collection",
     "data": "hardmine.data",
     "formats": "hardmine.formats",
+    "losses": "hardmine.losses",
     "teachers": "hardmine.teachers",
     "strategies": "hardmine.strategies",
 }
@@ -79,6 +80,7 @@ __all__ = [
     "formats",
     "fuse",
     "in_batch_mask",
+    "losses",
     "mine",
     "mine_scores",
     "pair_scores",
