@@ -679,7 +679,7 @@ case("fuse", "count", TypeError, "k: bool", lambda: hm.fuse([RUN], k=True))
 
 SQUARE = np.vstack([S, S[:1]])
 case("in_batch_mask", "shape", ValueError, "scores: 1 dimensions", lambda: hm.in_batch_mask(S[0]))
-case("in_batch_mask", "shape", ValueError, "scores: 3 rows, 4 columns", lambda: hm.in_batch_mask(S))
+case("in_batch_mask", "shape", ValueError, "scores: 4 rows, 3 columns", lambda: hm.in_batch_mask(S.T))
 case("in_batch_mask", "dtype", TypeError, "scores: dtype int64", lambda: hm.in_batch_mask(SQUARE.astype(int)))
 case("in_batch_mask", "nan", ValueError, "scores: NaN at row 1", lambda: hm.in_batch_mask(np.vstack([WITH_NAN, S[:1]])))
 case(
