@@ -24,7 +24,7 @@ ROWS = {
     "memory": "more than memory: MemoryError instead of an abort",
     "kind": "an object of another kind altogether",
 }
-"""Rows of the table of bad input that a refusal answers; strides and sizes of 0 are accepted, and tested with each function."""
+"""Rows of the table of bad input that a refusal answers; strides and sizes of 0 are accepted: see the tests of each function."""
 
 F32 = np.float32
 S = np.arange(12, dtype=F32).reshape(3, 4)
@@ -704,6 +704,8 @@ EXEMPT = {
     "Top": "takes nothing",
     "Uniform": "takes nothing",
     "Ranking": "a plain pair that the library hands out and never takes",
+    "data": "a module of two classes; tests/test_data.py has their cases",
+    "losses": "a module; tests/test_losses_errors.py has its table, and a meta-test of its own",
     "Mined": "a plain record that `mine` hands out; its writer's cases stand under formats",
 }
 """Public names without cases, and why."""

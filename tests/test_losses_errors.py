@@ -14,6 +14,8 @@ Q = torch.zeros(2, 2)
 TRUE = torch.ones(2, 3, dtype=torch.bool)
 NAN = torch.tensor([[0.0, 0.0, 0.0], [0.0, math.nan, 0.0]])
 
+WITHOUT_CASES = set()
+
 BAD = [
     (lambda: L.info_nce([[1.0]]), TypeError, "scores: list, expected a torch.Tensor"),
     (lambda: L.info_nce(P), ValueError, "scores: shape (2,), expected [b, c]"),
@@ -79,6 +81,12 @@ def test_bad_input(call, kind, message):
     with pytest.raises(kind) as caught:
         call()
     assert message in str(caught.value)
+
+
+def test_every_public_loss_has_bad_input():
+    tried = {name for call, _, _ in BAD for name in call.__code__.co_names}
+    functions = {name for name in L.__all__ if callable(getattr(L, name))}
+    assert functions - tried == WITHOUT_CASES
 
 
 WITHOUT_TORCH = """
