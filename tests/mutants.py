@@ -690,10 +690,10 @@ MUTANTS: list[Mutant] = [
         "tests/test_draw.py::test_draws_equal_the_twin",
     ),
     Mutant(
-        "draw-exclusions-stay-marked",
+        "draw-marked-items-accepted",
         "rust/core/src/draw/uniform.rs",
-        "self.marks.clear(excluded.iter().copied().chain(drawn));",
-        "self.marks.clear(drawn);",
+        "else { marks.mark(item) });",
+        "else { marks.mark(item) | true });",
         "tests/test_draw.py::test_uniform_draws_equal_the_twin",
     ),
     Mutant(
