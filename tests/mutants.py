@@ -20,6 +20,10 @@ from typing import NamedTuple
 ROOT = Path(__file__).resolve().parent.parent
 
 
+PATIENCE = 300
+"""Seconds after which a fault counts as one that hangs."""
+
+
 class Mutant(NamedTuple):
     """One planted fault."""
 
@@ -793,7 +797,10 @@ def fails(tree: Path, tests: str) -> bool:
     """Whether the tests fail on the copy."""
     command = [sys.executable, "-m", "pytest", "-x", "-q", "-p", "no:cacheprovider", *tests.split()]
     environment = {**os.environ, "PYTHONPATH": str(tree / "python")}
-    run = subprocess.run(command, cwd=tree, env=environment, capture_output=True, text=True)
+    try:
+        run = subprocess.run(command, cwd=tree, env=environment, capture_output=True, text=True, timeout=PATIENCE)
+    except subprocess.TimeoutExpired:
+        return True  # the fault never ends
     if run.returncode < 0 or run.returncode == 134:
         return True  # the fault brought the process down
     if run.returncode not in (0, 1):
