@@ -5,6 +5,7 @@ import subprocess
 import sys
 import textwrap
 import threading
+import time
 from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 
@@ -113,26 +114,60 @@ def test_fifty_threads_agree_on_a_shared_array():
             assert np.array_equal(found.scores, expected.scores)
 
 
-def test_an_input_that_changes_during_the_call_crashes_nothing():
-    scores = np.random.default_rng(0).standard_normal((64, 20_000), dtype=np.float32)
+ROWS, COLUMNS = 64, 5_000
+LABELS = hm.Positives(np.arange(ROWS + 1), np.arange(ROWS))
+DRAWN = hm.Selection(4, ceiling=hm.NoCeiling(), draw=hm.Softmax(1.0))
+SHARED_INPUT = {
+    "topk": lambda scores, _: hm.topk(scores, 50, nan="drop", num_threads=2).ids,
+    "topk of most": lambda scores, _: hm.topk(scores, COLUMNS // 2, nan="drop", num_threads=2).ids,
+    "topk, transposed": lambda scores, _: hm.topk(scores.T, 5, nan="drop", num_threads=2).ids,
+    "mine_scores": lambda scores, _: hm.mine_scores(scores, LABELS, DRAWN, nan="drop", num_threads=2).ids,
+    "search": lambda scores, _: hm.search(scores[:, :64], scores[:, :64], 5, num_threads=2).ids,
+    "in_batch_mask": lambda scores, _: hm.in_batch_mask(scores, nan="drop", num_threads=2).nonzero()[1],
+    "draw": lambda scores, _: hm.draw(scores, 5, seed=0, num_threads=2),
+    "select": lambda _, run: hm.select(run, LABELS, DRAWN, num_threads=2).ids,
+}
+
+
+@pytest.mark.parametrize("name", SHARED_INPUT)
+def test_an_input_that_changes_during_the_call_crashes_nothing(name):
+    """Any result, or the refusal of what stood there for a moment; never an id that does not exist."""
+    rng = np.random.default_rng(0)
+    scores = rng.standard_normal((ROWS, COLUMNS), dtype=np.float32)
+    listed = np.sort(rng.standard_normal((ROWS, 200), dtype=np.float32))[:, ::-1].ravel().copy()
+    ids = np.concatenate([rng.permutation(COLUMNS)[:200] for _ in range(ROWS)])
+    run = hm.Candidates(np.arange(ROWS + 1) * 200, ids, listed)
+    assert np.shares_memory(run.scores, listed)
+    assert np.shares_memory(run.ids, ids)
     stop = threading.Event()
 
     def scribble():
         rng = np.random.default_rng(1)
         while not stop.is_set():
-            scores[rng.integers(64)] = rng.standard_normal(20_000, dtype=np.float32)
-            scores[:, rng.integers(20_000)] = np.nan
+            scores[rng.integers(ROWS)] = rng.standard_normal(COLUMNS, dtype=np.float32)
+            scores[:, rng.integers(COLUMNS)] = np.nan
+            listed[rng.integers(listed.size, size=50)] = np.nan
+            ids[rng.integers(ids.size, size=50)] = rng.integers(COLUMNS)
 
     writer = threading.Thread(target=scribble)
     writer.start()
+    calls, finished, end = 0, 0, time.monotonic() + 0.5
     try:
-        for _ in range(100):
-            found = hm.topk(scores, 50, nan="drop", num_threads=2)
-            assert found.ids.min(initial=0) >= 0
-            assert found.ids.max(initial=0) < 20_000
+        while calls < 20 or time.monotonic() < end:
+            calls += 1
+            try:
+                found = SHARED_INPUT[name](scores, run)
+            except ValueError as error:
+                if "NaN" not in str(error):
+                    raise
+            else:
+                finished += 1
+                assert found.min(initial=0) >= -1 * (name == "draw")
+                assert found.max(initial=0) < COLUMNS
     finally:
         stop.set()
         writer.join()
+    assert finished or name in ("search", "draw")
 
 
 @pytest.mark.skipif(not Path("/proc/self/statm").exists(), reason="reads resident memory from /proc")
