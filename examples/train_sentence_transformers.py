@@ -28,7 +28,7 @@ except ImportError:  # older releases
 
 
 def main(arguments: list[str] | None = None) -> dict[str, list[float]]:
-    """Entry point; returns the logged losses and the share of new negatives in each later epoch."""
+    """Entry point; returns the logged losses, the share of new negatives per epoch, the trainer's last epoch."""
     parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
     parser.add_argument("--collection", type=Path, help="a BEIR folder (default: docstrings of the installed Python)")
     parser.add_argument("--model", help="name or folder of a sentence-transformers model")
@@ -78,6 +78,7 @@ def main(arguments: list[str] | None = None) -> dict[str, list[float]]:
             loss=MultipleNegativesRankingLoss(model),
         )
         trainer.train()
+    reached = dataset.epoch  # set by the trainer
     losses = [entry["loss"] for entry in trainer.state.log_history if "loss" in entry]
 
     seen: set[tuple[str, str]] = set()
@@ -89,7 +90,7 @@ def main(arguments: list[str] | None = None) -> dict[str, list[float]]:
         seen |= drawn
     print(f"loss {losses[0]:.3f} at first, {losses[-1]:.3f} at last")
     print("share of negatives not seen in an earlier epoch: " + ", ".join(f"{share:.0%}" for share in new))
-    return {"loss": losses, "new": new}
+    return {"loss": losses, "new": new, "epoch": [reached]}
 
 
 if __name__ == "__main__":

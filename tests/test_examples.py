@@ -25,5 +25,6 @@ def test_plain_loop(folder: Path):
 @pytest.mark.filterwarnings("default")
 def test_sentence_transformers(folder: Path):
     found = train_sentence_transformers.main(["--collection", str(folder), "--items", "16", "--batch-size", "8"])
+    assert found["epoch"] == [1], "the trainer sets the epoch"
     assert found["loss"][-1] < found["loss"][0]
     assert min(found["new"]) > 0.1
