@@ -35,7 +35,7 @@ format: .venv/dev/.stamp
 	$(DEV_BIN)/ruff check --fix .
 	$(DEV_BIN)/ruff format .
 
-# Writes docs/benchmarks.md, the page of ratios against the peers (an optimised build, half an hour on two cores).
+# Writes docs/benchmarks.md, the page of ratios against the peers (an optimised build, an hour on two cores).
 bench: .venv/dev/.bench-stamp
 	$(DEV_BIN)/python benches/report.py --output docs/benchmarks.md
 
