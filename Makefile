@@ -44,7 +44,7 @@ DATA ?= ../shared/data
 quality: .venv/dev/.bench-stamp
 	$(DEV_BIN)/python benches/quality/curve.py $(DATA)/cranfield $(DATA)/cisi
 
-# Plant known faults in a copy of the source, one at a time, and see the tests catch them (some minutes).
+# Plant known faults in a copy of the source, one at a time, and see the tests catch them (an hour).
 mutants: .venv/dev/.stamp
 	$(DEV_BIN)/python tests/mutants.py
 
