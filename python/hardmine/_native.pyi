@@ -51,7 +51,7 @@ def in_batch_mask(
 #       (seed, epoch), document_keys
 # returns offsets, ids, scores, ranks, positive_scores, rows kept, (name, counts) of each reason
 def select(
-    lists: tuple[_I64, _I64, _F32, npt.NDArray[np.int32] | None, _F32 | None, int | None],
+    lists: tuple[_I64, _I64, _F32, npt.NDArray[np.int32] | None, _F32 | None, int | None, _I64 | None],
     queries: tuple[
         _I64, _I64, _F32 | None, tuple[_I64, _I64] | None, _I64 | None, npt.NDArray[np.uint64] | None, _I64 | None, bool
     ],
