@@ -208,6 +208,18 @@ class Candidates(_Lists):
         self._init_lists(offsets, ids, scores)
         self._check_order()
         _refuse_repeats(self.offsets, self.ids)
+        self._init_columns(ranks, sources, anchor_scores, query_ids, document_ids, reasons, metadata)
+
+    def _init_columns(
+        self,
+        ranks: Any,
+        sources: Any,
+        anchor_scores: Any,
+        query_ids: Any,
+        document_ids: Any,
+        reasons: Any,
+        metadata: Any,
+    ) -> None:
         self._column("ranks", ranks, np.int32, self.ids.size)
         self._column("sources", sources, np.int16, self.ids.size)
         self._column("anchor_scores", anchor_scores, np.float32, self.ids.size)
@@ -306,6 +318,13 @@ class Candidates(_Lists):
 
     def replace(self, **changes: Any) -> Candidates:
         """Copy with some columns changed: any keyword of the constructor."""
+        if not changes.keys() & {"offsets", "ids", "scores"} and changes.keys() <= set(Candidates.__slots__):
+            # The lists were checked when they were made.
+            copy = Candidates.__new__(Candidates)
+            for name in ("offsets", "ids", "scores"):
+                copy._set(name, getattr(self, name))
+            copy._init_columns(**{name: changes.get(name, getattr(self, name)) for name in Candidates.__slots__})
+            return copy
         names = ("offsets", "ids", "scores", *Candidates.__slots__)
         return Candidates(**{name: changes.pop(name, getattr(self, name)) for name in names}, **changes)
 
