@@ -51,7 +51,7 @@ def in_batch_mask(
 #       (seed, epoch), document_keys
 # returns offsets, ids, scores, ranks, positive_scores, rows kept, (name, counts) of each reason
 def select(
-    lists: tuple[_I64, _I64, _F32, npt.NDArray[np.int32] | None, _F32 | None, int | None],
+    lists: tuple[_I64, _I64, _F32, npt.NDArray[np.int32] | None, _F32 | None, int | None, _I64 | None],
     queries: tuple[
         _I64, _I64, _F32 | None, tuple[_I64, _I64] | None, _I64 | None, npt.NDArray[np.uint64] | None, _I64 | None, bool
     ],
@@ -109,6 +109,7 @@ class SearchScan:
     def finish(self, source: _Source, threads: int) -> Ranked: ...
 
 # any of int64, int32, int16, float32, float64, aligned with each other
+def first_repeat(offsets: _I64, ids: _I64, num_threads: int) -> tuple[int, int] | None: ...
 def take_rows(
     offsets: _I64, columns: list[npt.NDArray[Any]], rows: _I64, num_threads: int
 ) -> tuple[_I64, list[npt.NDArray[Any]]]: ...

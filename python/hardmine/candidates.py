@@ -131,6 +131,12 @@ def _strings(name: str, table: Iterable[str] | None) -> StringTable | None:
         raise type(error)(str(error).replace("strings", name, 1)) from None
 
 
+def _refuse_repeats(offsets: npt.NDArray[np.int64], ids: npt.NDArray[np.int64]) -> None:
+    found = _native.first_repeat(offsets, ids, _checks.num_threads(None))
+    if found is not None:
+        raise ValueError(f"ids: {found[1]} occurs twice for query {found[0]}")
+
+
 def _mapping(name: str, value: Any) -> dict[str, Any]:
     if not isinstance(value, Mapping):
         raise TypeError(f"{name}: {type(value).__name__}, expected a mapping")
@@ -201,7 +207,19 @@ class Candidates(_Lists):
     ) -> None:
         self._init_lists(offsets, ids, scores)
         self._check_order()
-        self._check_distinct()
+        _refuse_repeats(self.offsets, self.ids)
+        self._init_columns(ranks, sources, anchor_scores, query_ids, document_ids, reasons, metadata)
+
+    def _init_columns(
+        self,
+        ranks: Any,
+        sources: Any,
+        anchor_scores: Any,
+        query_ids: Any,
+        document_ids: Any,
+        reasons: Any,
+        metadata: Any,
+    ) -> None:
         self._column("ranks", ranks, np.int32, self.ids.size)
         self._column("sources", sources, np.int16, self.ids.size)
         self._column("anchor_scores", anchor_scores, np.float32, self.ids.size)
@@ -232,19 +250,6 @@ class Candidates(_Lists):
             position = int(rises.argmax()) + 1
             query = int(np.searchsorted(self.offsets, position, side="right")) - 1
             raise ValueError(f"scores: they rise inside query {query} at position {position}, expected best first")
-
-    def _check_distinct(self) -> None:
-        rows = self._row_of_each()
-        span = int(self.ids.max(initial=0)) + 1
-        if span * len(self) < 2**63:
-            keys = np.sort(rows * span + self.ids)
-            if not (keys[1:] == keys[:-1]).any():
-                return
-        order = np.lexsort((self.ids, rows))
-        twice = (np.diff(rows[order]) == 0) & (np.diff(self.ids[order]) == 0)
-        if twice.any():
-            at = int(order[int(twice.argmax())])
-            raise ValueError(f"ids: {int(self.ids[at])} occurs twice for query {int(rows[at])}")
 
     @classmethod
     def _from_native(cls, found: _native.Ranked, **columns: Any) -> Candidates:
@@ -313,6 +318,13 @@ class Candidates(_Lists):
 
     def replace(self, **changes: Any) -> Candidates:
         """Copy with some columns changed: any keyword of the constructor."""
+        if not changes.keys() & {"offsets", "ids", "scores"} and changes.keys() <= set(Candidates.__slots__):
+            # The lists were checked when they were made.
+            copy = Candidates.__new__(Candidates)
+            for name in ("offsets", "ids", "scores"):
+                copy._set(name, getattr(self, name))
+            copy._init_columns(**{name: changes.get(name, getattr(self, name)) for name in Candidates.__slots__})
+            return copy
         names = ("offsets", "ids", "scores", *Candidates.__slots__)
         return Candidates(**{name: changes.pop(name, getattr(self, name)) for name in names}, **changes)
 
@@ -401,11 +413,7 @@ class Positives:
         if id_array.size and int(id_array.min()) < 0:
             at = int(id_array.argmin())
             raise ValueError(f"ids: {int(id_array[at])} for query {int(rows[at])}, expected at least 0")
-        order = np.lexsort((id_array, rows))
-        twice = (np.diff(rows[order]) == 0) & (np.diff(id_array[order]) == 0)
-        if twice.any():
-            at = order[int(twice.argmax())]
-            raise ValueError(f"ids: {int(id_array[at])} occurs twice for query {int(rows[at])}")
+        _refuse_repeats(offset_array, id_array)
         score_array = None
         if scores is not None:
             score_array = _checks.float32_vector("scores", scores, length=id_array.size)

@@ -105,7 +105,7 @@ def select(
         num_threads=_checks.num_threads(num_threads),
     )
     if selection.on_shortage == "fill":
-        _refuse_unlisted(candidates, chosen)
+        refuse_unlisted(candidates, chosen.queries, chosen.offsets, chosen.filled)
     return chosen
 
 
@@ -123,11 +123,16 @@ def _documents_to_fill(selection: Selection, num_documents: Any) -> int | None:
     return None
 
 
-def _refuse_unlisted(candidates: Candidates, chosen: Negatives) -> None:
+def refuse_unlisted(
+    candidates: Candidates,
+    queries: npt.NDArray[np.int64],
+    offsets: npt.NDArray[np.int64],
+    filled: npt.NDArray[np.bool_],
+) -> None:
     """Filled rows must not get back what the scan removed without saying which documents it was."""
-    if candidates.reasons is None or not chosen.filled.any():
+    if candidates.reasons is None or not filled.any():
         return
-    queries = np.unique(chosen.queries[np.repeat(np.arange(len(chosen)), chosen.lengths)[chosen.filled]])
+    queries = np.unique(np.repeat(queries, np.diff(offsets))[filled])
     for name in ("above_ceiling", "below_floor", "nan"):
         count = candidates.reasons.get(name)
         if count is not None and count[queries].any():
@@ -151,13 +156,20 @@ def _select(
     num_documents: int | None,
     num_threads: int,
     lists_by_pair: bool = False,
+    rows: npt.NDArray[np.int64] | None = None,
 ) -> Negatives:
+    """`select` of checked arguments.
+
+    With `rows`, list i of the call is ``candidates[rows[i]]``, read where it stands; everything else speaks of these
+    rows alone, but for the weights of `Weighted`, which lie beside all candidates.
+    """
     _expect("positives", positives, Positives)
     epoch = _checks.integer("epoch", epoch)
     each = selection.positive_agg == "each"
     num_lists = positives.ids.size if lists_by_pair else len(positives)
-    if len(candidates) != num_lists:
-        raise ValueError(f"positives: {len(positives)} queries, expected {len(candidates)} as in candidates")
+    num_given = len(candidates) if rows is None else rows.size
+    if num_given != num_lists:
+        raise ValueError(f"positives: {len(positives)} queries, expected {num_given} as in candidates")
     documents = _Documents(num_documents)
     groups = None if document_groups is None else _checks.int64_vector("document_groups", document_groups)
     keys = _checks.keys("document_keys", document_keys, np.size(document_keys))
@@ -175,21 +187,78 @@ def _select(
     found = _native.select(
         (
             candidates.offsets, candidates.ids, candidates.scores, candidates.ranks,
-            candidates.anchor_scores if selection.ceiling.needs_anchor_scores else None, documents.count,
+            candidates.anchor_scores if selection.ceiling.needs_anchor_scores else None, documents.count, rows,
         ),
         (
             positives.offsets, positives.ids, positives.scores, _checks.csr("exclude", exclude, len(positives)), groups,
             _checks.keys("query_keys", query_keys, len(positives)), query_of_pair, lists_by_pair,
         ),
-        (
-            selection.num_negatives, selection.ceiling._native(), selection.floor,
-            (selection.range_min, selection.range_max, selection.range_on == "filtered"), selection.positive_agg, law,
-            (selection.on_shortage, documents.count or 0), (selection.seed, epoch), keys,
-        ),
+        (*_rules(selection, law), (selection.on_shortage, documents.count or 0), (selection.seed, epoch), keys),
         num_threads,
     )  # fmt: skip
     list_of_row = None if lists_by_pair else query_of_pair
+    if rows is not None:
+        list_of_row = rows if list_of_row is None else rows[list_of_row]
     return _negatives(candidates, positives, selection, epoch, found, query_of_pair, list_of_row)
+
+
+def _rules(selection: Selection, law: Any) -> tuple[Any, ...]:
+    """What the native module is told of a selection, but for epoch and documents."""
+    window = selection.range_min, selection.range_max, selection.range_on == "filtered"
+    return selection.num_negatives, selection.ceiling._native(), selection.floor, window, selection.positive_agg, law
+
+
+class BatchSelection:
+    """One selection from one checked run, for call after call on some of its rows.
+
+    All that does not change from batch to batch is made once: a batch costs the native call and little else.
+    """
+
+    def __init__(
+        self,
+        candidates: Candidates,
+        selection: Selection,
+        *,
+        log_weights: npt.NDArray[np.float64] | None,
+        document_keys: npt.NDArray[np.uint64] | None,
+        num_documents: int,
+    ) -> None:
+        law = selection.draw._native()
+        if log_weights is not None:  # checked before: a worker must not read all of them to begin
+            law = (law[0], Weighted.kind, 0.0, 0.0, log_weights)
+        self._rules = _rules(selection, law)
+        self._shortage = selection.on_shortage, num_documents
+        self._fills = selection.on_shortage == "fill"
+        self._seed, self._document_keys, self._candidates = selection.seed, document_keys, candidates
+        knows_documents = self._fills or document_keys is not None or law[1] == Popularity.kind
+        self._lists = (
+            candidates.offsets, candidates.ids, candidates.scores, candidates.ranks,
+            candidates.anchor_scores if selection.ceiling.needs_anchor_scores else None,
+            num_documents if knows_documents else None,
+        )  # fmt: skip
+
+    def select(
+        self,
+        rows: npt.NDArray[np.int64],
+        positives: Positives,
+        *,
+        epoch: int,
+        query_keys: npt.NDArray[np.uint64],
+        exclude: tuple[npt.NDArray[np.int64], npt.NDArray[np.int64]] | None,
+        num_threads: int,
+    ) -> tuple[npt.NDArray[np.int64], npt.NDArray[np.int64], npt.NDArray[np.float32], npt.NDArray[np.bool_]]:
+        """Offsets, ids, scores and filled of the negatives of `rows`; the other arguments speak of these rows alone."""
+        offsets, ids, scores, ranks, *_ = _native.select(
+            (*self._lists, rows),
+            (positives.offsets, positives.ids, positives.scores, exclude, None, query_keys, None, False),
+            (*self._rules, self._shortage, (self._seed, epoch), self._document_keys),
+            num_threads,
+        )
+        if not self._fills:
+            return offsets, ids, scores, _same(0, ids.size, np.bool_)
+        filled = ranks == 0
+        refuse_unlisted(self._candidates, rows, offsets, filled)
+        return offsets, ids, scores, filled
 
 
 class _Documents:

@@ -11,14 +11,14 @@ import numpy as np
 import numpy.typing as npt
 import torch
 
-from hardmine import _checks, _native
-from hardmine.candidates import Candidates, Negatives, Positives
+from hardmine import _checks
+from hardmine.candidates import Candidates, Positives
 from hardmine.ceilings import NoCeiling
 from hardmine.data import _parts
 from hardmine.data._parts import Parts
 from hardmine.data.batch import COLUMNS, NegativeBatch
 from hardmine.draws import Uniform, Weighted
-from hardmine.select import select
+from hardmine.select import BatchSelection, select
 from hardmine.selection import Selection
 
 if TYPE_CHECKING:
@@ -27,6 +27,8 @@ if TYPE_CHECKING:
     from hardmine.collection import Collection
 
 _Ints = npt.NDArray[np.int64]
+_Chosen = tuple[_Ints, _Ints, npt.NDArray[np.float32], npt.NDArray[np.bool_]]
+"""Offsets, ids, scores and filled of negatives."""
 _BLOCK = 16_384
 """Items that are looked at together where all have to be."""
 
@@ -162,9 +164,18 @@ class NegativeDataset(torch.utils.data.Dataset[dict[str, Any]]):  # type: ignore
         self._own_positive = self._rule.positive_agg == "each"
         # One row of the batch's call has one positive where that sets the ceiling alone; items are short or not for
         # good.
-        self._batch_rule = self._rule.replace(
+        batch_rule = self._rule.replace(
             positive_agg="min" if self._own_positive else self._rule.positive_agg,
             on_shortage="fill" if self._rule.on_shortage == "fill" else "keep",
+        )
+        keys = arrays.get("document_keys")
+        self._document_keys = None if keys is None else keys.astype(np.uint64, copy=False)
+        self._batch_selection = BatchSelection(
+            self._run,
+            batch_rule,
+            log_weights=self._log_weights,
+            document_keys=self._document_keys,
+            num_documents=len(self._documents),
         )
         self._has_exclusions = "excluded.ids" in arrays
         union = ("excluded.offsets", "excluded.ids") if self._has_exclusions else ("positives.offsets", "positives.ids")
@@ -210,7 +221,7 @@ class NegativeDataset(torch.utils.data.Dataset[dict[str, Any]]):  # type: ignore
                 shown = block
             else:
                 shown = self._positives.offsets[queries]
-            short = self._select(queries, shown, 0)[0].lengths < self._rule.num_negatives
+            short = np.diff(self._select(queries, shown, 0)[0][0]) < self._rule.num_negatives
             full[start : start + block.size] = np.bincount(owner, weights=short, minlength=block.size) == 0
         return full
 
@@ -348,17 +359,12 @@ class NegativeDataset(torch.utils.data.Dataset[dict[str, Any]]):  # type: ignore
             self._resolved = process, _checks.num_threads(self._num_threads)
         return self._resolved[1]
 
-    def _keys(self, queries: _Ints) -> npt.NDArray[Any]:
+    def _keys(self, queries: _Ints) -> npt.NDArray[np.uint64]:
         keys = self._parts.arrays.get("query_keys")
-        return queries if keys is None else keys[queries]
+        return (queries if keys is None else keys[queries]).astype(np.uint64, copy=False)
 
-    @property
-    def _document_keys(self) -> npt.NDArray[np.uint64] | None:
-        return self._parts.arrays.get("document_keys")
-
-    def _select(self, queries: _Ints, shown: _Ints, epoch: int) -> tuple[Negatives, Positives]:
+    def _select(self, queries: _Ints, shown: _Ints, epoch: int) -> tuple[_Chosen, Positives]:
         """Negatives of rows that show the positives at `shown`, and what is excluded for each."""
-        rule = self._batch_rule
         excluded = self._excluded.take(queries)
         if self._own_positive:
             scores = self._positives.scores
@@ -369,42 +375,37 @@ class NegativeDataset(torch.utils.data.Dataset[dict[str, Any]]):  # type: ignore
             )
         else:
             labels = self._positives.take(queries) if self._has_exclusions else excluded
-        if self._log_weights is not None:
-            _, (weights,) = _native.take_rows(self._run.offsets, [self._log_weights], queries, self._threads)
-            rule = rule.replace(draw=_parts.with_law(rule.draw, Weighted(weights)))
-        chosen = select(
-            self._run.take(queries, num_threads=self._threads),
+        chosen = self._batch_selection.select(
+            queries,
             labels,
-            rule,
             epoch=epoch,
             query_keys=self._keys(queries),
-            document_keys=self._document_keys,
             exclude=(excluded.offsets, excluded.ids) if self._has_exclusions or self._own_positive else None,
-            num_documents=self.num_documents if rule.on_shortage == "fill" else None,
             num_threads=self._threads,
         )
         return chosen, excluded
 
-    def _batch(self, queries: _Ints, shown: _Ints, chosen: Negatives, excluded: Positives) -> NegativeBatch:
+    def _batch(self, queries: _Ints, shown: _Ints, chosen: _Chosen, excluded: Positives) -> NegativeBatch:
+        offsets, ids, negative_scores, filled = chosen
         positive_ids, scores = self._positives.ids[shown], self._positives.scores
         groups = self._parts.arrays.get("groups")
         texts: list[list[str] | None] = [None, None, None]
         if self._columns != "ids":
-            found = self._documents.take(np.concatenate([positive_ids, chosen.ids]))
+            found = self._documents.take(np.concatenate([positive_ids, ids]))
             texts = [self._queries.take(queries), found[: queries.size], found[queries.size :]]
         return NegativeBatch(
             columns=self._columns,
             query_ids=queries,
             positive_ids=positive_ids,
             positive_scores=np.full(queries.size, np.nan, np.float32) if scores is None else scores[shown],
-            offsets=chosen.offsets,
-            negative_ids=chosen.ids,
-            negative_scores=chosen.scores,
-            filled=chosen.filled,
+            offsets=offsets,
+            negative_ids=ids,
+            negative_scores=negative_scores,
+            filled=filled,
             excluded_offsets=excluded.offsets,
             excluded_ids=excluded.ids,
             positive_groups=positive_ids if groups is None else groups[positive_ids],
-            negative_groups=chosen.ids if groups is None else groups[chosen.ids],
+            negative_groups=ids if groups is None else groups[ids],
             queries=texts[0],
             positives=texts[1],
             negatives=texts[2],

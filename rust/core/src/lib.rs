@@ -7,6 +7,7 @@ pub mod anchor;
 pub mod batch;
 pub mod ceiling;
 pub mod csr;
+pub mod distinct;
 pub mod draw;
 pub mod error;
 pub mod exclusions;

@@ -71,6 +71,29 @@ impl Rows {
         Ok(out)
     }
 
+    /// Where each row lies.
+    #[must_use]
+    pub fn spans(&self) -> &[Range<usize>] {
+        &self.spans
+    }
+
+    /// Number of items in all rows.
+    #[must_use]
+    pub fn total(&self) -> usize {
+        self.offsets[self.spans.len()] as usize
+    }
+
+    /// Raises where an id of these rows is not in `0..limit`.
+    pub fn check_ids(&self, argument: &'static str, ids: &[i64], limit: usize) -> Result<()> {
+        let limit = i64::try_from(limit).unwrap_or(i64::MAX);
+        for (row, span) in self.spans.iter().enumerate() {
+            if let Some(&id) = ids[span.clone()].iter().find(|id| !(0..limit).contains(*id)) {
+                return Err(Error::IdOutOfRange { argument, row, id, limit });
+            }
+        }
+        Ok(())
+    }
+
     /// Offsets of the rows taken.
     #[must_use]
     pub fn into_offsets(self) -> Vec<i64> {

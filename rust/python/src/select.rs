@@ -5,7 +5,8 @@ use hardmine_core::ceiling::{score_ceiling, Aggregate, Ceiling};
 use hardmine_core::draw::logarithm::ln_any;
 use hardmine_core::draw::LogWeight;
 use hardmine_core::exclusions::{Exclusions, Kind};
-use hardmine_core::select::{self as core_select, Choice, Chosen, Lists, Plan, Queries, Shortage, Window};
+use hardmine_core::select::{self as core_select, Choice, Chosen, Lists, Plan, Queries, Ragged, Shortage, Window};
+use hardmine_core::take::Rows;
 use hardmine_core::Csr;
 use numpy::{IntoPyArray, PyArray1, PyReadonlyArray1, PyUntypedArray};
 use pyo3::exceptions::PyValueError;
@@ -26,7 +27,7 @@ pub fn register(module: &Bound<'_, PyModule>) -> PyResult<()> {
     Ok(())
 }
 
-/// (offsets, ids, scores, ranks, `anchor_scores`, number of documents).
+/// (offsets, ids, scores, ranks, `anchor_scores`, number of documents, the rows of these lists that are meant).
 #[derive(FromPyObject)]
 struct ListArrays<'py>(
     Ints<'py>,
@@ -35,14 +36,31 @@ struct ListArrays<'py>(
     Option<PyReadonlyArray1<'py, i32>>,
     Option<PyReadonlyArray1<'py, f32>>,
     Option<usize>,
+    Option<Ints<'py>>,
 );
 
 impl ListArrays<'_> {
-    fn lists(&self) -> PyResult<Lists<'_>> {
-        let offsets = slice("candidates", &self.0)?;
-        let lists = Csr::new("candidates", offsets, slice("candidates", &self.1)?, offsets.len().max(1) - 1, self.5);
+    /// Where the rows that are meant lie; `None` where all are.
+    fn rows(&self) -> PyResult<Option<Rows>> {
+        let Some(rows) = &self.6 else { return Ok(None) };
+        let (offsets, ids) = (slice("candidates", &self.0)?, slice("candidates", &self.1)?);
+        let rows = Rows::new("candidates", offsets, ids.len(), slice("rows", rows)?).and_then(|rows| {
+            self.5.map_or(Ok(()), |limit| rows.check_ids("candidates", ids, limit))?;
+            Ok(rows)
+        });
+        rows.map(Some).map_err(|error| door::to_py(&error))
+    }
+
+    fn lists<'a>(&'a self, rows: Option<&'a Rows>) -> PyResult<Lists<'a>> {
+        let (offsets, ids) = (slice("candidates", &self.0)?, slice("candidates", &self.1)?);
+        let lists = match rows {
+            Some(rows) => Ragged::Some(rows, ids),
+            None => Csr::new("candidates", offsets, ids, offsets.len().max(1) - 1, self.5)
+                .map(Ragged::All)
+                .map_err(|error| door::to_py(&error))?,
+        };
         Ok(Lists {
-            lists: lists.map_err(|error| door::to_py(&error))?,
+            lists,
             scores: slice("scores", &self.2)?,
             ranks: self.3.as_ref().map(|array| slice("ranks", array)).transpose()?,
             anchors: self.4.as_ref().map(|array| slice("anchor_scores", array)).transpose()?,
@@ -231,7 +249,8 @@ fn select<'py>(
     num_threads: usize,
 ) -> PyResult<ChosenArrays<'py>> {
     let (rules, log_counts, union) = (rules(&plan.1)?, plan.log_counts()?, queries.exclusions()?);
-    let (lists, queries) = (lists.lists()?, queries.queries(union.as_ref())?);
+    let rows = lists.rows()?;
+    let (lists, queries) = (lists.lists(rows.as_ref())?, queries.queries(union.as_ref())?);
     let plan = plan.plan(&rules, &log_counts)?;
     let chosen = door::run(py, num_threads, |exec| core_select::select(exec, &lists, &queries, &plan))?;
     Ok(to_arrays(py, chosen))

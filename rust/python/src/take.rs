@@ -2,7 +2,7 @@
 
 use hardmine_core::pool::Execution;
 use hardmine_core::take::{self, Rows};
-use hardmine_core::{Error, Result};
+use hardmine_core::{distinct, Csr, Error, Result};
 use numpy::{IntoPyArray, PyArray1, PyReadonlyArray1};
 use pyo3::prelude::*;
 use pyo3::types::{PyList, PyString};
@@ -14,6 +14,7 @@ type Ints<'py> = PyReadonlyArray1<'py, i64>;
 
 /// Adds this file's functions to the module.
 pub fn register(module: &Bound<'_, PyModule>) -> PyResult<()> {
+    module.add_function(wrap_pyfunction!(first_repeat, module)?)?;
     module.add_function(wrap_pyfunction!(take_rows, module)?)?;
     module.add_function(wrap_pyfunction!(take_strings, module)?)?;
     Ok(())
@@ -118,6 +119,21 @@ fn take_rows<'py>(
         Ok((rows.into_offsets(), taken))
     })?;
     Ok((offsets.into_pyarray(py), taken.into_iter().map(|column| column.into_array(py)).collect()))
+}
+
+/// The first row that has an id twice, and the least such id.
+#[pyfunction]
+#[allow(clippy::needless_pass_by_value)] // extracted by value
+fn first_repeat(
+    py: Python<'_>,
+    offsets: Ints<'_>,
+    ids: Ints<'_>,
+    num_threads: usize,
+) -> PyResult<Option<(usize, i64)>> {
+    let (offsets, ids) = (slice("offsets", &offsets)?, slice("ids", &ids)?);
+    let lists =
+        Csr::new("offsets", offsets, ids, offsets.len().max(1) - 1, None).map_err(|error| door::to_py(&error))?;
+    door::run(py, num_threads, |exec| distinct::first_repeat(exec, lists))
 }
 
 /// Rows of a string table.

@@ -8,6 +8,7 @@ mod fill;
 mod front;
 mod hits;
 mod output;
+mod ragged;
 mod row;
 mod weighed;
 
@@ -21,18 +22,23 @@ use crate::exclusions::Kind;
 use crate::pool::{self, Execution};
 
 use columns::Columns;
+pub use ragged::Ragged;
 use row::Worker;
 
 /// Most rows of one task.
 const MOST_ROWS: usize = 512;
 /// Candidates of one task, about: a millisecond of draws, so that work divides well and Ctrl-C is noticed.
 const SOME_CANDIDATES: usize = 65_536;
+/// Draws for fewer rows than this are not worth a task.
+const FEW_ROWS: usize = 32;
+/// So many tasks let threads that start late do their share.
+const TASKS_PER_THREAD: usize = 4;
 
-/// Candidate lists in ranking order, the columns aligned with `lists.ids()`.
+/// Candidate lists in ranking order, the columns aligned with `lists.ids()`; so are the weights of a law that has them.
 #[derive(Debug, Clone, Copy)]
 pub struct Lists<'a> {
     /// One list per query, or per row where `Rows::lists_by_row` says so.
-    pub lists: Csr<'a>,
+    pub lists: Ragged<'a>,
     /// Never rising inside a list, no NaN.
     pub scores: &'a [f32],
     /// Rising ranks (1-based) before any score filter; without them the position is the rank.
@@ -188,8 +194,7 @@ pub struct Chosen {
 pub fn select(exec: &Execution<'_>, lists: &Lists<'_>, queries: &Queries<'_>, plan: &Plan<'_>) -> Result<Chosen> {
     check(lists, queries, plan)?;
     let rows = queries.rows();
-    let mean_length = lists.lists.ids().len() / lists.lists.rows().max(1) + 1;
-    let block = (SOME_CANDIDATES / mean_length).clamp(1, MOST_ROWS);
+    let block = rows_of_task(exec, lists, rows, plan);
     let blocks: Vec<Range<usize>> = (0..rows).step_by(block).map(|start| start..(start + block).min(rows)).collect();
     let sizes: Vec<usize> = blocks.iter().map(|block| capacity(lists, queries, plan, block)).collect();
     let mut columns = Columns::new(&sizes, rows, plan, queries.kinds.is_some())?;
@@ -206,17 +211,30 @@ pub fn select(exec: &Execution<'_>, lists: &Lists<'_>, queries: &Queries<'_>, pl
     Ok(unsafe { columns.close(&extents) })
 }
 
+/// Number of rows that one task selects for.
+fn rows_of_task(exec: &Execution<'_>, lists: &Lists<'_>, rows: usize, plan: &Plan<'_>) -> usize {
+    let mean_length = lists.lists.total() / lists.lists.rows().max(1) + 1;
+    let block = (SOME_CANDIDATES / mean_length).clamp(1, MOST_ROWS);
+    if exec.threads() > 1 && plan.choice.law.is_some() {
+        // A batch of draws takes long enough for all threads; without draws, waking them would take longer.
+        block.min(rows.div_ceil(TASKS_PER_THREAD * exec.threads()).max(FEW_ROWS))
+    } else {
+        block
+    }
+}
+
 /// Most negatives that a block of rows can have.
 fn capacity(lists: &Lists<'_>, queries: &Queries<'_>, plan: &Plan<'_>, block: &Range<usize>) -> usize {
     let wanted = plan.n.saturating_mul(block.len());
     if matches!(plan.shortage, Shortage::Fill(_)) {
         return wanted;
     }
-    let (first, last) = (queries.list(block.start), queries.list(block.end - 1));
-    let there = if queries.query_of_pair.is_some() && !queries.lists_by_pair {
-        block.clone().map(|row| lists.lists.range(queries.list(row)).len().min(plan.n)).sum()
-    } else {
+    let is_in_order = queries.query_of_pair.is_none() || queries.lists_by_pair;
+    let there = if is_in_order && matches!(lists.lists, Ragged::All(_)) {
+        let (first, last) = (queries.list(block.start), queries.list(block.end - 1));
         lists.lists.range(last).end - lists.lists.range(first).start
+    } else {
+        block.clone().map(|row| lists.lists.range(queries.list(row)).len().min(plan.n)).sum()
     };
     wanted.min(there)
 }

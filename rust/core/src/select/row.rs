@@ -170,7 +170,8 @@ impl<'a> Worker<'a> {
         if row + AHEAD < self.rows {
             let later = self.lists.lists.range(self.queries.list(row + AHEAD));
             prefetch(&self.lists.lists.ids()[later.clone()], 2048);
-            prefetch(&self.lists.scores[later], 192);
+            // A draw reads all scores, a cut only those near the front.
+            prefetch(&self.lists.scores[later], if self.plan.choice.law.is_some() { 1024 } else { 192 });
         }
         let wanted = self.queries.excluded.range(list.query);
         let kinds = self.queries.kinds.map(|kinds| &kinds[wanted.clone()]);
