@@ -22,10 +22,13 @@ const SAMPLE: usize = 16_384;
 /// Most ranges of scores: a sample tells no more apart well.
 const MOST_RANGES: usize = 128;
 
+/// What one part of a row holds of each range of scores.
+type Ranges<T> = Vec<Vec<<T as Scan>::Entry>>;
+
 /// Whether the rows of a scan without limits are better cut than given to one thread each.
 pub(super) fn suits<T: Scan>(threads: usize, scores: &Matrix<'_, T>, outputs: usize, k: usize) -> bool {
     let columns = scores.columns();
-    let wanted = (threads > 1 && outputs < threads) || columns > 4 * LONGEST;
+    let wanted = threads == 1 || outputs < threads || columns > 4 * LONGEST;
     wanted && columns >= 4 * MIN_PART && k >= columns / DENSE && scores.has_contiguous_rows()
 }
 
@@ -42,7 +45,7 @@ pub(super) fn fill<T: Scan>(exec: &Execution<'_>, values: &[T], ids: &mut [i64],
     let wanted = sampled * part + 4.0 * (sampled * part * (1.0 - part)).sqrt() + 1.0;
     let mut least = bound::reached_by(isa, &sample, wanted as usize, sample.len() / 512);
     let ranges = (4 * exec.threads()).max(k.div_ceil(LONGEST / 2)).min(MOST_RANGES);
-    let limits = limits(sample, least, ranges);
+    let limits = limits(&sample, least, ranges);
     let Some(mut found) = pick(exec, values, least, &limits)? else { return Ok(false) };
     if count(&found) < k {
         // The sample was no good picture of the row.
@@ -68,7 +71,9 @@ pub(super) fn fill<T: Scan>(exec: &Execution<'_>, values: &[T], ids: &mut [i64],
             return Ok(());
         }
         entries.clear();
-        found.iter().for_each(|part| entries.extend_from_slice(&part[range]));
+        for part in &found {
+            entries.extend_from_slice(&part[range]);
+        }
         sort::best(entries, ids.len(), true, scratch);
         for ((entry, id), score) in entries.iter().zip(ids).zip(scores) {
             *id = entry.id();
@@ -80,7 +85,7 @@ pub(super) fn fill<T: Scan>(exec: &Execution<'_>, values: &[T], ids: &mut [i64],
 }
 
 /// Falling ranks that cut what reaches the bound into about equal ranges.
-fn limits<T: Scan>(sample: Vec<T>, least: T, ranges: usize) -> Vec<u64> {
+fn limits<T: Scan>(sample: &[T], least: T, ranges: usize) -> Vec<u64> {
     let mut ranks: Vec<u64> = sample.iter().map(|value| value.rank()).filter(|rank| *rank >= least.rank()).collect();
     ranks.sort_unstable_by(|a, b| b.cmp(a));
     let mut limits: Vec<u64> =
@@ -91,12 +96,7 @@ fn limits<T: Scan>(sample: Vec<T>, least: T, ranges: usize) -> Vec<u64> {
 
 /// What reaches the bound, by part of the row and by range of scores, in rising order of documents; nothing where a NaN is
 /// among it.
-fn pick<T: Scan>(
-    exec: &Execution<'_>,
-    values: &[T],
-    least: T,
-    limits: &[u64],
-) -> Result<Option<Vec<Vec<Vec<T::Entry>>>>> {
+fn pick<T: Scan>(exec: &Execution<'_>, values: &[T], least: T, limits: &[u64]) -> Result<Option<Vec<Ranges<T>>>> {
     let size = values.len().div_ceil(4 * exec.threads()).clamp(MIN_PART, LONGEST);
     let isa = exec.isa();
     let found = pool::map(exec, values.chunks(size), Vec::new, |hits, part, values| {
@@ -112,7 +112,7 @@ fn pick_part<T: Scan>(
     least: T,
     limits: &[u64],
     hits: &mut Vec<Hit>,
-) -> Option<Vec<Vec<T::Entry>>> {
+) -> Option<Ranges<T>> {
     let bounds = Bounds { least, floor: T::LOWEST, ceiling: T::HIGHEST, counted: false };
     T::hits(isa, values, &bounds, hits);
     let mut found: Vec<Vec<T::Entry>> = (0..=limits.len()).map(|_| Vec::new()).collect();
