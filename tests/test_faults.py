@@ -228,6 +228,7 @@ LONG_CALLS = {
     "draw": "hm.draw(vast(10**6, 20_000), 5, seed=0, num_threads=2)",
     "mine_scores": "hm.mine_scores(vast(10**5, 20_000), many, rule, num_threads=2)",
     "sample_uniform": "hm.sample_uniform(2 * 10**6, 100, 10**6, seed=0, num_threads=2)",
+    "dense row": "[hm.topk(x, 10**7, num_threads=2) for x in [np.resize(row, (1, 5 * 10**7))] for _ in range(50)]",
     "accumulator": "hm.TopKAccumulator(10**6, 5, num_threads=2).update(vast(10**6, 100_000))",
 }
 

@@ -236,6 +236,27 @@ def test_a_matrix_is_not_copied():
     assert resource.getrusage(resource.RUSAGE_SELF).ru_maxrss - before < 40_000  # KiB; the matrix takes 156,250
 
 
+@pytest.mark.usefixtures("isa")
+def test_a_sample_that_misleads():
+    # Every tenth score, which is what is looked at for a bound, is higher than the rest.
+    scores = make("random", 40_960, np.float32, rows=2)
+    scores[:, ::10] += 0.5
+    check(hm.topk(scores, 20_480, num_threads=1), scores, 20_480)
+    one = make("random", 16_384 * 20, np.float32, rows=1)
+    one[:, ::20] += 2.0
+    for threads in THREADS:
+        check(hm.topk(one, 40_000, num_threads=threads), one, 40_000)
+
+
+@pytest.mark.parametrize("dtype", DTYPES, ids=str)
+@pytest.mark.parametrize("kind", ["random", "sorted", "constant", "few values", "nan mix", "inf mix", "organ pipe"])
+def test_a_dense_row_is_cut_for_threads(kind, dtype):
+    scores = make(kind, 262_151, dtype, rows=1)
+    for k in (20_000, 100_000, 262_150, 262_151):
+        for threads in THREADS:
+            check(hm.topk(scores, k, nan="drop", num_threads=threads), scores, k)
+
+
 # --- limits -----------------------------------------------------------------------------------------------------------
 
 

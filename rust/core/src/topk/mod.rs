@@ -8,6 +8,7 @@
 
 mod accumulator;
 mod bound;
+mod dense;
 mod direct;
 mod entry;
 mod kernels;

@@ -2,6 +2,7 @@
 
 use std::ops::Range;
 
+use super::dense;
 use super::direct::Direct;
 use super::entry::{self, Packed};
 use super::kernels::Scan;
@@ -32,6 +33,16 @@ pub(super) fn topk<T: Scan>(
 ) -> Result<Ranked> {
     let outputs = rows.map_or(scores.rows(), <[i64]>::len);
     let (mut ids, mut best) = (zeros::<i64>(outputs, k)?, zeros::<f32>(outputs, k)?);
+    if dense::suits(exec.threads(), &scores, outputs, k) {
+        let (mut places, mut done) = (ids.chunks_mut(k).zip(best.chunks_mut(k)).enumerate(), true);
+        while let Some((output, (ids, best))) = places.next().filter(|_| done) {
+            let row = rows.map_or(output, |rows| rows[output] as usize);
+            done = dense::fill(exec, scores.row(row, &mut Vec::new()), ids, best)?;
+        }
+        if done {
+            return Ok(close_gaps(ids, best, outputs, k, &[]));
+        }
+    }
     let limits = Limits { nan, ..Limits::NONE };
     let size = plan.rows_per_task;
     let parts = ids.chunks_mut(size.saturating_mul(k)).zip(best.chunks_mut(size.saturating_mul(k)));
