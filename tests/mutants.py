@@ -717,8 +717,8 @@ MUTANTS: list[Mutant] = [
     Mutant(
         "data-key-is-the-place-in-the-batch",
         "python/hardmine/data/dataset.py",
-        "return queries if keys is None else keys[queries]",
-        "return np.arange(queries.size) if keys is None else keys[queries]",
+        "return (queries if keys is None else keys[queries])",
+        "return (np.arange(queries.size) if keys is None else keys[queries])",
         "tests/test_data.py",
     ),
     Mutant(
@@ -765,9 +765,9 @@ MUTANTS: list[Mutant] = [
     ),
     Mutant(
         "bad-candidate-twice",
-        "python/hardmine/candidates.py",
-        "if not (keys[1:] == keys[:-1]).any():",
-        "if keys.size:",
+        "rust/core/src/distinct.rs",
+        "if table[at] == id {",
+        "if table[at] == id && ids.is_empty() {",
         "tests/test_bad_input.py -k ids",
     ),
     Mutant(

@@ -1,4 +1,4 @@
-"""Rows of a run read in place give what the same rows give when they are gathered first."""
+"""Batches of rows read where they stand give what `select` gives these rows in the whole run."""
 
 from __future__ import annotations
 
@@ -6,37 +6,64 @@ import numpy as np
 import pytest
 
 import hardmine as hm
-from hardmine.select import _select
+from hardmine.select import BatchSelection
+
+ROWS, DOCUMENTS = 40, 60
 
 
-@pytest.mark.parametrize("agg", ["min", "mean", "max", "each"])
-@pytest.mark.parametrize("draw", [hm.Uniform(), hm.SimANS(5.0), hm.Top()] if hasattr(hm, "Top") else [hm.Uniform()])
-@pytest.mark.parametrize("shortage", ["keep", "drop", "fill"])
-def test_rows_in_place_are_rows_gathered(agg, draw, shortage):
+@pytest.fixture
+def run():
     rng = np.random.default_rng(0)
-    lengths = rng.integers(0, 12, 40)
-    ids = np.concatenate([rng.permutation(60)[:n] for n in lengths])
+    lengths = rng.integers(0, 12, ROWS)
+    ids = np.concatenate([rng.permutation(DOCUMENTS)[:n] for n in lengths])
     scores = np.concatenate([np.sort(rng.random(n, np.float32))[::-1] for n in lengths])
-    run = hm.Candidates(np.concatenate([[0], np.cumsum(lengths)]), ids, scores)
-    labels = hm.Positives(np.arange(41) * 2, np.tile([3, 7], 40), rng.random(80, np.float32))
-    rule = hm.Selection(4, ceiling=hm.PercPos(0.9), draw=draw, positive_agg=agg, on_shortage=shortage)
-    rows = rng.integers(0, 40, 100)
-    given = {
-        "epoch": 1, "query_keys": rows, "document_keys": None, "document_groups": np.arange(60) // 2,
-        "exclude": [[int(row) % 60] for row in rows], "num_documents": 60, "num_threads": 2,
-    }  # fmt: skip
-    found = _select(run, labels.take(rows), rule, rows=rows, **given)
-    expected = _select(run.take(rows), labels.take(rows), rule, **given)
-    for name in ("offsets", "ids", "scores", "ranks", "filled", "positive_scores", "queries", "dropped"):
-        assert np.array_equal(getattr(found, name), getattr(expected, name), equal_nan=name.endswith("scores")), name
-    for name, counts in found.reasons.items():
-        assert np.array_equal(counts, expected.reasons[name]), name
+    return hm.Candidates(np.concatenate([[0], np.cumsum(lengths)]), ids, scores)
 
 
-def test_a_row_out_of_range_is_refused():
-    run = hm.Candidates([0, 1], [2], [0.5])
-    given = dict.fromkeys(("query_keys", "document_keys", "document_groups", "exclude", "num_documents"))
-    for row in (-1, 1):
+@pytest.mark.parametrize("agg", ["min", "mean", "max"])
+@pytest.mark.parametrize("draw", ["top", "uniform", "simans", "weighted", "popularity"])
+@pytest.mark.parametrize("shortage", ["keep", "fill"])
+@pytest.mark.parametrize("threads", [1, 2])
+def test_rows_of_a_batch_are_rows_of_the_run(run, agg, draw, shortage, threads):
+    rng = np.random.default_rng(2)
+    log_weights = rng.standard_normal(run.ids.size)
+    law = {
+        "top": hm.Top(),
+        "uniform": hm.Uniform(),
+        "simans": hm.SimANS(5.0),
+        "weighted": hm.Weighted(log_weights),
+        "popularity": hm.Popularity(np.arange(1, DOCUMENTS + 1)),
+    }[draw]
+    labels = hm.Positives(np.arange(ROWS + 1) * 2, np.tile([3, 7], ROWS), rng.random(2 * ROWS, np.float32))
+    rule = hm.Selection(4, ceiling=hm.PercPos(0.9), draw=law, positive_agg=agg, on_shortage=shortage, seed=9)
+    keys, document_keys = rng.integers(0, 2**63, ROWS), rng.integers(0, 2**63, DOCUMENTS).astype(np.uint64)
+    excluded = [[row % DOCUMENTS] for row in range(ROWS)]
+    whole = hm.select(
+        run, labels, rule, epoch=1, query_keys=keys, document_keys=document_keys, exclude=excluded,
+        num_documents=DOCUMENTS,
+    )  # fmt: skip
+
+    batches = BatchSelection(
+        run, rule, log_weights=log_weights if draw == "weighted" else None, document_keys=document_keys,
+        num_documents=DOCUMENTS,
+    )  # fmt: skip
+    rows = rng.integers(0, ROWS, 100)
+    offsets, ids, scores, filled = batches.select(
+        rows, labels.take(rows), epoch=1, query_keys=keys[rows].astype(np.uint64),
+        exclude=(np.arange(rows.size + 1), rows % DOCUMENTS), num_threads=threads,
+    )  # fmt: skip
+    for at, row in enumerate(rows):
+        mine, theirs = slice(*offsets[at : at + 2]), slice(*whole.offsets[row : row + 2])
+        assert ids[mine].tolist() == whole.ids[theirs].tolist()
+        np.testing.assert_array_equal(scores[mine], whole.scores[theirs])
+        assert filled[mine].tolist() == whole.filled[theirs].tolist()
+
+
+def test_a_row_out_of_range_is_refused(run):
+    batches = BatchSelection(run, hm.Selection(1), log_weights=None, document_keys=None, num_documents=DOCUMENTS)
+    labels = hm.Positives([0, 1], [3], [0.8])
+    for row in (-1, ROWS):
         with pytest.raises(ValueError, match="rows"):
-            _select(run, hm.Positives([0, 1], [3], [0.8]), hm.Selection(1), rows=np.array([row]), epoch=0,
-                    num_threads=1, **given)  # fmt: skip
+            batches.select(
+                np.array([row]), labels, epoch=0, query_keys=np.zeros(1, np.uint64), exclude=None, num_threads=1
+            )

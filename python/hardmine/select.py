@@ -156,20 +156,14 @@ def _select(
     num_documents: int | None,
     num_threads: int,
     lists_by_pair: bool = False,
-    rows: npt.NDArray[np.int64] | None = None,
 ) -> Negatives:
-    """`select` of checked arguments.
-
-    With `rows`, list i of the call is ``candidates[rows[i]]``, read where it stands; everything else speaks of these
-    rows alone, but for the weights of `Weighted`, which lie beside all candidates.
-    """
+    """`select` of checked arguments."""
     _expect("positives", positives, Positives)
     epoch = _checks.integer("epoch", epoch)
     each = selection.positive_agg == "each"
     num_lists = positives.ids.size if lists_by_pair else len(positives)
-    num_given = len(candidates) if rows is None else rows.size
-    if num_given != num_lists:
-        raise ValueError(f"positives: {len(positives)} queries, expected {num_given} as in candidates")
+    if len(candidates) != num_lists:
+        raise ValueError(f"positives: {len(positives)} queries, expected {len(candidates)} as in candidates")
     documents = _Documents(num_documents)
     groups = None if document_groups is None else _checks.int64_vector("document_groups", document_groups)
     keys = _checks.keys("document_keys", document_keys, np.size(document_keys))
@@ -187,7 +181,7 @@ def _select(
     found = _native.select(
         (
             candidates.offsets, candidates.ids, candidates.scores, candidates.ranks,
-            candidates.anchor_scores if selection.ceiling.needs_anchor_scores else None, documents.count, rows,
+            candidates.anchor_scores if selection.ceiling.needs_anchor_scores else None, documents.count, None,
         ),
         (
             positives.offsets, positives.ids, positives.scores, _checks.csr("exclude", exclude, len(positives)), groups,
@@ -197,8 +191,6 @@ def _select(
         num_threads,
     )  # fmt: skip
     list_of_row = None if lists_by_pair else query_of_pair
-    if rows is not None:
-        list_of_row = rows if list_of_row is None else rows[list_of_row]
     return _negatives(candidates, positives, selection, epoch, found, query_of_pair, list_of_row)
 
 
@@ -211,7 +203,8 @@ def _rules(selection: Selection, law: Any) -> tuple[Any, ...]:
 class BatchSelection:
     """One selection from one checked run, for call after call on some of its rows.
 
-    All that does not change from batch to batch is made once: a batch costs the native call and little else.
+    All that does not change from batch to batch is made once: a batch costs the native call and little else. A list is
+    read where it stands in the run, and so are the weights of `Weighted`.
     """
 
     def __init__(
