@@ -30,7 +30,7 @@ from hardmine import _native
 BENCHES = Path(__file__).resolve().parent
 LEVEL_FREE = ("P6", "P10")
 """Groups whose work does not depend on the instruction-set level: run beside the highest level alone."""
-GRIDS = {"P1b": re.compile(r"(?P<row>.*), k = (?P<column>.*)")}
+GRIDS = {"P1b": re.compile(r"(?P<row>.*, k = [\d,]+), (?P<column>\w+)")}
 """Groups of many cells, shown as a table of ratios to the best peer."""
 GOALS = {
     "P1": "4x torch, 2x faiss heap; reading: 0.5x at 100,000 columns, 0.7x at 1,000,000",
@@ -190,13 +190,17 @@ def grids(cells: list[Cell]) -> list[str]:
                 grid[found["row"]][found["column"]] = cell
         if not grid:
             continue
-        columns = list(dict.fromkeys(column for row in grid.values() for column in row))
-        columns.sort(key=lambda name: (not name[0].isdigit(), len(name), name))
+        columns = sorted({column for row in grid.values() for column in row})
         lines += ["", f"### {group}: ratio to the best peer ({GOALS[group]})", ""]
-        lines += [f"| case | {' | '.join(f'k = {column}' for column in columns)} |", "|---" * (len(columns) + 1) + "|"]
-        for name, row in grid.items():
+        lines += [f"| case | {' | '.join(columns)} |", "|---" * (len(columns) + 1) + "|"]
+        for name, row in sorted(grid.items(), key=lambda item: numbers_in(item[0])):
             lines.append(f"| {name} | {' | '.join(in_grid(row.get(column)) for column in columns)} |")
     return lines
+
+
+def numbers_in(name: str) -> list[int]:
+    """The numbers of a name such as "4 x 1,000,000 f32, k = 100", to sort by."""
+    return [int(found.replace(",", "")) for found in re.findall(r"\d[\d,]*", name)]
 
 
 def in_grid(cell: Cell | None) -> str:

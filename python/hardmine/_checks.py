@@ -19,11 +19,14 @@ Int64Array = npt.NDArray[np.int64]
 Float32Array = npt.NDArray[np.float32]
 
 _ITEM_KINDS = {"float16": "f16", "bfloat16": "bf16", "float32": "f32", "float64": "f64"}
+_NATIVE_KINDS = {np.dtype(name): _ITEM_KINDS[name] for name in ("float16", "float32", "float64")}
+"""By dtype: the name of a dtype is made anew each time it is asked for."""
 
 
 def integer(name: str, value: Any, *, minimum: int = 0, maximum: int = 2**63 - 1) -> int:
     """`value` as an int inside [minimum, maximum]; bools, floats and anything else raise TypeError."""
-    if isinstance(value, (bool, np.bool_)) or not isinstance(value, numbers.Integral):
+    # Asking an abstract base class takes longer than a small selection.
+    if type(value) is not int and (isinstance(value, (bool, np.bool_)) or not isinstance(value, numbers.Integral)):
         raise TypeError(f"{name}: {type(value).__name__} {value!r}, expected an integer")
     result = int(value)
     if not minimum <= result <= maximum:
@@ -112,6 +115,9 @@ def matrix(name: str, value: Any) -> tuple[npt.NDArray[Any], str]:
 
 
 def _floats(name: str, value: Any) -> tuple[npt.NDArray[Any], str]:
+    known = _NATIVE_KINDS.get(value.dtype) if type(value) is np.ndarray else None
+    if known is not None:
+        return value, known
     torch = sys.modules.get("torch")
     if torch is not None and isinstance(value, torch.Tensor):
         tensor = value.detach()

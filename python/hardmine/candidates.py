@@ -23,6 +23,10 @@ REASONS = (
 """What can become of a candidate, in the order in which the tests are made; columns of the reason counts."""
 
 
+_SET = object.__setattr__
+"""How a frozen object sets its own fields."""
+
+
 class Ranking(NamedTuple):
     """The documents of one query, best first."""
 
@@ -48,7 +52,7 @@ class _Lists:
         if isinstance(value, np.ndarray) and value.flags.writeable:
             value = value.view()
             value.flags.writeable = False
-        object.__setattr__(self, name, value)
+        _SET(self, name, value)
 
     def _column(self, name: str, value: Any, dtype: type[np.generic], length: int) -> None:
         if value is not None:
@@ -252,23 +256,25 @@ class Candidates(_Lists):
             raise ValueError(f"scores: they rise inside query {query} at position {position}, expected best first")
 
     @classmethod
-    def _from_native(cls, found: _native.Ranked, **columns: Any) -> Candidates:
+    def _from_native(cls, found: _native.Ranked, metadata: dict[str, Any]) -> Candidates:
         """Build from what a scan of the native module returns, which is right by construction."""
         self = cls.__new__(cls)
         offsets, ids, scores, above_ceiling, below_floor, nan, excluded = found
         for name in Candidates.__slots__:
-            self._set(name, columns.get(name))
-        for name, value in (("offsets", offsets), ("ids", ids), ("scores", scores)):
-            self._set(name, value)
-        if above_ceiling is not excluded and above_ceiling.any():
-            # A ceiling removes the top of the ranking and nothing else, so it shifts every rank below by one count.
-            shift = np.repeat(above_ceiling - offsets[:-1], np.diff(offsets))
-            self._set("ranks", (np.arange(1, ids.size + 1, dtype=np.int64) + shift).astype(np.int32))
-        counts = {"excluded": excluded, "above_ceiling": above_ceiling, "below_floor": below_floor, "nan": nan}
-        if excluded is nan:
-            counts = {}  # one array of zeros stands for all where nothing was removed
-        self._set("reasons", MappingProxyType({name: count for name, count in counts.items() if count.any()}))
-        self._set("metadata", MappingProxyType(dict(columns.get("metadata") or {})))
+            _SET(self, name, None)
+        for name, array in (("offsets", offsets), ("ids", ids), ("scores", scores)):
+            array.setflags(write=False)  # made for this object alone: no view needed to protect it
+            _SET(self, name, array)
+        counts = {}
+        if excluded is not nan:  # one array of zeros stands for all where nothing was removed
+            if above_ceiling.any():
+                # A ceiling removes the top of the ranking and nothing else, so it shifts every rank below by one count.
+                shift = np.repeat(above_ceiling - offsets[:-1], np.diff(offsets))
+                self._set("ranks", (np.arange(1, ids.size + 1, dtype=np.int64) + shift).astype(np.int32))
+            counts = {"excluded": excluded, "above_ceiling": above_ceiling, "below_floor": below_floor, "nan": nan}
+            counts = {name: count for name, count in counts.items() if count.any()}
+        _SET(self, "reasons", MappingProxyType(counts))
+        _SET(self, "metadata", MappingProxyType(metadata))
         return self
 
     @classmethod
