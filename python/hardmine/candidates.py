@@ -256,7 +256,7 @@ class Candidates(_Lists):
             raise ValueError(f"scores: they rise inside query {query} at position {position}, expected best first")
 
     @classmethod
-    def _from_native(cls, found: _native.Ranked, metadata: dict[str, Any]) -> Candidates:
+    def _from_native(cls, found: _native.Ranked, metadata: dict[str, Any] | None = None) -> Candidates:
         """Build from what a scan of the native module returns, which is right by construction."""
         self = cls.__new__(cls)
         offsets, ids, scores, above_ceiling, below_floor, nan, excluded = found
@@ -274,7 +274,7 @@ class Candidates(_Lists):
             counts = {"excluded": excluded, "above_ceiling": above_ceiling, "below_floor": below_floor, "nan": nan}
             counts = {name: count for name, count in counts.items() if count.any()}
         _SET(self, "reasons", MappingProxyType(counts))
-        _SET(self, "metadata", MappingProxyType(metadata))
+        _SET(self, "metadata", MappingProxyType(metadata or {}))
         return self
 
     @classmethod
