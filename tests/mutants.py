@@ -36,6 +36,34 @@ class Mutant(NamedTuple):
 
 MUTANTS: list[Mutant] = [
     Mutant(
+        "ensemble-teacher-of-the-query",
+        "python/hardmine/ensemble.py",
+        "return queries ^ (",
+        "return queries ^ (0 * ",
+        "tests/test_ensemble.py",
+    ),
+    Mutant(
+        "ensemble-joint-counts-a-document-once",
+        "python/hardmine/ensemble.py",
+        "np.add.reduceat(shares[order], starts)",
+        "np.maximum.reduceat(shares[order], starts)",
+        "tests/test_ensemble.py",
+    ),
+    Mutant(
+        "ensemble-untaken-still-kept",
+        "python/hardmine/ensemble.py",
+        "total[not_drawn] += total[kept] - taken",
+        "total[not_drawn] += 0",
+        "tests/test_ensemble.py",
+    ),
+    Mutant(
+        "ensemble-score-of-another-teacher",
+        "python/hardmine/ensemble.py",
+        "np.lexsort((self.teachers, -shares, self.ids, self.rows))",
+        "np.lexsort((self.teachers, shares, self.ids, self.rows))",
+        "tests/test_ensemble.py",
+    ),
+    Mutant(
         "fuse-rank-from-zero",
         "rust/core/src/fuse.rs",
         "(constant + 1.0 + place.position as f64)",

@@ -710,23 +710,53 @@ EXEMPT = {
 }
 """Public names without cases, and why."""
 
+
+def kept(queries=1, fill=False):
+    run = hm.Candidates(np.arange(queries + 1), [0] * queries, [0.5] * queries)
+    nobody = hm.Positives([0] * (queries + 1), [])
+    shortage = {"on_shortage": "fill"} if fill else {}
+    return hm.select(run, nobody, hm.Selection(2, ceiling=hm.NoCeiling(), **shortage), num_documents=9)
+
+
+count_cases_of("ensemble", "seed", lambda v: hm.ensemble([kept()], seed=v))
+count_cases_of("ensemble", "epoch", lambda v: hm.ensemble([kept()], epoch=v))
+thread_cases("ensemble", lambda **options: hm.ensemble([kept()], scheme="intra_sample", **options))
+case("ensemble", "kind", TypeError, "runs: int, expected a sequence", lambda: hm.ensemble(3))
+case("ensemble", "kind", TypeError, r"runs\[0\]: int, expected Negatives", lambda: hm.ensemble([3]))
+case("ensemble", "shape", ValueError, "runs: 0 of them", lambda: hm.ensemble([]))
+case("ensemble", "shape", ValueError, r"runs\[1\]: other \(query", lambda: hm.ensemble([kept(), kept(2)]))
+case("ensemble", "shape", ValueError, "query_keys: 1, but query 1", lambda: hm.ensemble([kept(2)], query_keys=[3]))
+case("ensemble", "parameter", ValueError, "scheme: 'x', expected", lambda: hm.ensemble([kept()], scheme="x"))
+case("ensemble", "parameter", ValueError, "missing, but the scheme", lambda: hm.ensemble([kept()], scheme="joint"))
+for value in (0, -1.0, np.nan):
+    case("ensemble", "parameter", ValueError, "temperature: ", lambda v=value: hm.ensemble([kept()], temperature=v))
+for value in (0, -1):
+    case("ensemble", "count", ValueError, "num_negatives: ", lambda v=value: hm.ensemble([kept()], num_negatives=v))
+case(
+    "ensemble",
+    "parameter",
+    ValueError,
+    "row 0 has documents that were filled in",
+    lambda: hm.ensemble([kept(fill=True)]),
+)
+
 APPLIES = {
     "nan": "in_batch_mask topk TopKAccumulator search ExactIndex pair_scores Candidates Positives Popularity Weighted mine_scores"
     " anchor_scores draw AliasTable retrieve",
     "infinite": "search ExactIndex pair_scores Positives Popularity Weighted mine_scores anchor_scores draw AliasTable",
-    "count": "fuse topk TopKAccumulator search ExactIndex Candidates Positives StringTable TopThen Selection strategies"
+    "count": "ensemble fuse topk TopKAccumulator search ExactIndex Candidates Positives StringTable TopThen Selection strategies"
     " select mine_scores draw sample_uniform AliasTable retrieve mine",
-    "shape": "fuse in_batch_mask topk TopKAccumulator search ExactIndex pair_scores Candidates Positives StringTable Popularity Weighted"
+    "shape": "ensemble fuse in_batch_mask topk TopKAccumulator search ExactIndex pair_scores Candidates Positives StringTable Popularity Weighted"
     " select mine_scores anchor_scores draw sample_uniform AliasTable Collection retrieve teachers",
     "dtype": "in_batch_mask topk TopKAccumulator search ExactIndex pair_scores Candidates Positives StringTable Popularity Weighted"
     " select mine_scores anchor_scores draw sample_uniform AliasTable",
     "ids": "topk TopKAccumulator search ExactIndex pair_scores Candidates Positives StringTable select mine_scores"
     " anchor_scores sample_uniform AliasTable Collection",
-    "parameter": "fuse in_batch_mask topk TopKAccumulator search ExactIndex pair_scores Candidates StringTable Absolute MarginPos PercPos"
+    "parameter": "ensemble fuse in_batch_mask topk TopKAccumulator search ExactIndex pair_scores Candidates StringTable Absolute MarginPos PercPos"
     " Anchored Softmax SimANS Laplace RankPower Popularity Selection strategies select mine_scores draw sample_uniform"
     " AliasTable Collection formats retrieve teachers",
     "memory": "topk TopKAccumulator search ExactIndex pair_scores select anchor_scores draw sample_uniform AliasTable",
-    "kind": "fuse in_batch_mask topk TopKAccumulator search ExactIndex pair_scores Candidates Positives Negatives StringTable Absolute"
+    "kind": "ensemble fuse in_batch_mask topk TopKAccumulator search ExactIndex pair_scores Candidates Positives Negatives StringTable Absolute"
     " MarginPos PercPos Anchored Softmax SimANS Laplace RankPower Popularity TopThen AllOf Selection select mine_scores"
     " anchor_scores draw sample_uniform AliasTable Collection retrieve mine teachers",
 }

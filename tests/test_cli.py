@@ -14,6 +14,7 @@ import pytest
 import hardmine as hm
 from hardmine._demo import docstring_collection
 from hardmine.cli import main
+from hardmine.retrieve import positives_of
 from tests.texts import random_beir, write_jsonl
 
 COMMAND = [sys.executable, "-m", "hardmine.cli"]
@@ -140,6 +141,37 @@ def test_fuse(beir, tmp_path):
     assert "none: no such file, expected a run made by hardmine retrieve" in found.stderr
     found = run("fuse", tmp_path / "one", "--method", "sum", "--output", tmp_path / "x", code=2)
     assert "method: 'sum', expected one of 'rrf'" in found.stderr
+
+
+def test_ensemble(beir, tmp_path):
+    for name in ("one", "two"):
+        run("retrieve", beir, "--teacher", "bm25", "-k", 9 if name == "one" else 5, "--output", tmp_path / name)
+    runs, out = [tmp_path / "one", tmp_path / "two"], tmp_path / "rows.parquet"
+    each = ["--rule", "naive", "--rule", "perc-pos=0.9", "--scheme", "intra_sample", "--num-negatives", 3]
+    found = run("ensemble", beir, *runs, *each, "--output", out, "--format", "sentence-transformers:labeled-list")
+    assert "; by teacher: " in found.stdout
+    collection = hm.Collection.read(beir)
+    selected = []
+    for path, ceiling in zip(runs, (hm.NoCeiling(), hm.PercPos(0.9)), strict=True):
+        candidates = hm.Candidates.load(path)
+        rule = hm.Selection(3, ceiling=ceiling)
+        groups = collection.document_groups
+        selected.append(hm.select(candidates, positives_of(collection, candidates), rule, document_groups=groups))
+    expected = hm.ensemble(selected, scheme="intra_sample", num_negatives=3)
+    provenance = pq.read_table(tmp_path / "rows.provenance.parquet")
+    wanted = [collection.documents["id"].take(row.ids).to_pylist() for row in expected]
+    pairs = collection.positives.query_of_each.tolist()  # a row for each (query, positive)
+    assert provenance["negative_ids"].to_pylist() == [wanted[query] for query in pairs]
+    assert provenance["negative_teachers"].to_pylist() == [["bm25"] * len(wanted[query]) for query in pairs]
+    assert set(provenance["teacher"].to_pylist()) == {"bm25, bm25"}
+    for arguments, text in (
+        (["--rule", "naive", "--rule", "abs=0.1", "--rule", "naive"], "--rule: 3 of them, expected one or 2"),
+        (["--scheme", "mean"], "scheme: 'mean', expected one of 'cross_sample'"),
+        (["--on-shortage", "fill"], "--on-shortage fill: expected keep or error"),
+        (["--scores"], "--scores: those of several teachers do not compare"),
+        (["--scheme", "joint", "--pool", 1], "--pool 1: expected at least --num-negatives 4"),
+    ):
+        assert text in run("ensemble", beir, *runs, *arguments, "--output", out, code=2).stderr
 
 
 def test_errors_are_one_line_and_exit_code_2(beir, tmp_path, capsys):

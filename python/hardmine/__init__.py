@@ -25,6 +25,7 @@ from hardmine.draws import (
     Uniform,
     Weighted,
 )
+from hardmine.ensemble import ensemble
 from hardmine.fuse import fuse
 from hardmine.in_batch import in_batch_mask
 from hardmine.mine import Mined, mine
@@ -77,6 +78,7 @@ __all__ = [
     "anchor_scores",
     "data",
     "draw",
+    "ensemble",
     "formats",
     "fuse",
     "in_batch_mask",

@@ -514,6 +514,8 @@ class Negatives(_Lists):
         1-based rank before any filter; 0 for filled documents.
     filled : bool [n]
         Documents that were drawn at random because too few candidates were admissible.
+    sources : int16 [n], optional
+        Number of the teacher that gave each negative, where `ensemble` made them of several.
     queries : int64 [rows]
         Query of each row.
     positives : int64 [rows]
@@ -529,10 +531,11 @@ class Negatives(_Lists):
     """
 
     __slots__ = (
-        "dropped", "filled", "metadata", "positive_scores", "positives", "queries", "ranks", "reasons",
+        "dropped", "filled", "metadata", "positive_scores", "positives", "queries", "ranks", "reasons", "sources",
     )  # fmt: skip
     ranks: npt.NDArray[np.int32]
     filled: npt.NDArray[np.bool_]
+    sources: npt.NDArray[np.int16] | None
     queries: npt.NDArray[np.int64]
     positives: npt.NDArray[np.int64]
     positive_scores: npt.NDArray[np.float32]
@@ -541,6 +544,7 @@ class Negatives(_Lists):
     metadata: Mapping[str, Any]
 
     def __init__(self, **columns: Any) -> None:
+        columns.setdefault("sources", None)
         names = ("offsets", "ids", "scores", *Negatives.__slots__)
         lacking = [name for name in names if name not in columns]
         if lacking:
@@ -568,6 +572,8 @@ class Negatives(_Lists):
         """Write one memory-mappable file (safetensors layout, no pickle), whole or not at all."""
         names = ("offsets", "ids", "scores", "ranks", "filled", "queries", "positives", "positive_scores", "dropped")
         arrays = {name: getattr(self, name) for name in names}
+        if self.sources is not None:
+            arrays["sources"] = self.sources
         arrays["reasons"] = np.stack([self.reasons[name] for name in REASONS])
         _container.save(path, "negatives", arrays, dict(self.metadata))
 
@@ -583,20 +589,21 @@ class Negatives(_Lists):
             raise ValueError(f"{os.fspath(path)}: malformed negatives ({error})") from None
 
     def to_arrow(self) -> pa.Table:
-        """One row per negative: query, positive, document, score, rank, filled (needs pyarrow)."""
+        """One row per negative: query, positive, document, score, rank, filled, if known source (needs pyarrow)."""
         import pyarrow as pa
 
         rows = self._row_of_each()
-        return pa.table(
-            {
-                "query": self.queries[rows],
-                "positive": self.positives[rows],
-                "document": self.ids,
-                "score": self.scores,
-                "rank": self.ranks,
-                "filled": self.filled,
-            }
-        )
+        columns: dict[str, Any] = {
+            "query": self.queries[rows],
+            "positive": self.positives[rows],
+            "document": self.ids,
+            "score": self.scores,
+            "rank": self.ranks,
+            "filled": self.filled,
+        }
+        if self.sources is not None:
+            columns["source"] = self.sources
+        return pa.table(columns)
 
 
 def _add_tables(arrays: dict[str, npt.NDArray[Any]], **tables: StringTable | None) -> None:
@@ -614,17 +621,18 @@ _NEGATIVES = {
 
 def _check_columns(arrays: Mapping[str, npt.NDArray[Any]], counts: npt.NDArray[Any]) -> None:
     """Refuse columns of saved negatives whose dtype, shape or offsets cannot be."""
-    for name, dtype in _NEGATIVES.items():
+    known = {**_NEGATIVES, "sources": np.int16} if "sources" in arrays else _NEGATIVES
+    for name, dtype in known.items():
         if arrays[name].dtype != dtype or arrays[name].ndim != 1:
             raise ValueError(f"{name}: {arrays[name].ndim}-d {arrays[name].dtype}, expected 1-d {np.dtype(dtype)}")
     offsets, ids = arrays["offsets"], arrays["ids"]
     if not offsets.size or offsets[0] != 0 or offsets[-1] != ids.size or (offsets[1:] < offsets[:-1]).any():
         raise ValueError("offsets do not cut the ids")
     rows = offsets.size - 1
-    lengths = {"scores": ids.size, "ranks": ids.size, "filled": ids.size}
+    lengths = {"scores": ids.size, "ranks": ids.size, "filled": ids.size, "sources": ids.size}
     lengths.update(queries=rows, positives=rows, positive_scores=rows)
     for name, length in lengths.items():
-        if arrays[name].size != length:
+        if name in known and arrays[name].size != length:
             raise ValueError(f"{name}: length {arrays[name].size}, expected {length}")
     if counts.dtype != np.int64 or counts.shape != (len(REASONS), rows):
         raise ValueError(f"reasons: {counts.dtype} {counts.shape}, expected int64 {(len(REASONS), rows)}")

@@ -1,4 +1,4 @@
-"""The command line: ``hardmine demo | mine | retrieve | fuse | select``.
+"""The command line: ``hardmine demo | mine | retrieve | fuse | select | ensemble``.
 
 Exit codes: 0, 2 for wrong usage or input (one line on standard error), 130 after Ctrl-C.
 """
@@ -14,8 +14,9 @@ from pathlib import Path
 from typing import Any, NoReturn
 
 import hardmine as hm
+from hardmine.ensemble import SCHEMES
 from hardmine.fuse import METHODS
-from hardmine.mine import finish, mine, summarise
+from hardmine.mine import finish, finish_several, mine, summarise
 from hardmine.retrieve import DEFAULT_K, positives_of, retrieve
 
 _SNIPPET = 100
@@ -94,6 +95,16 @@ def _parser() -> _Parser:
     _add_rule(run_select)
     run_select.add_argument("--threads", type=int, metavar="N")
     run_select.set_defaults(run=_select)
+
+    run_ensemble = commands.add_parser("ensemble", help="from the runs of several teachers to training rows")
+    _add_collection(run_ensemble)
+    run_ensemble.add_argument("candidates", type=Path, nargs="+", metavar="RUN", help="one per teacher")
+    _add_rule(run_ensemble, per_teacher=True)
+    run_ensemble.add_argument("--scheme", default=SCHEMES[0], metavar="S", help=f"{', '.join(SCHEMES)} ({SCHEMES[0]})")
+    run_ensemble.add_argument("--temperature", type=float, default=1.0, metavar="T", help="of joint; inf: uniform (1)")
+    run_ensemble.add_argument("--pool", type=int, default=100, metavar="N", help="negatives per teacher, joint (100)")
+    run_ensemble.add_argument("--threads", type=int, metavar="N")
+    run_ensemble.set_defaults(run=_ensemble)
     return parser
 
 
@@ -124,11 +135,12 @@ def _add_teacher(parser: argparse.ArgumentParser) -> None:
     parser.add_argument("--max-memory", metavar="SIZE", help="working memory of the search, such as 2GB")
 
 
-def _add_rule(parser: argparse.ArgumentParser) -> None:
+def _add_rule(parser: argparse.ArgumentParser, *, per_teacher: bool = False) -> None:
     group = parser.add_argument_group("rule")
+    several = "one for all teachers or one each" if per_teacher else "several must all hold"
     group.add_argument(
         "--rule", action="append", metavar="R",
-        help="naive, abs=0.7, margin-pos=0.05, perc-pos=0.95 (default), anchored=1.1[,WEIGHT]; several must all hold",
+        help=f"naive, abs=0.7, margin-pos=0.05, perc-pos=0.95 (default), anchored=1.1[,WEIGHT]; {several}",
     )  # fmt: skip
     group.add_argument(
         "--draw", default="top", metavar="D",
@@ -190,13 +202,21 @@ def _value(option: str, text: str, known: dict[str, tuple[Callable[..., Any], in
         raise UsageError(f"{option} {text}: {error}") from None
 
 
+def _rules(options: argparse.Namespace) -> list[Any]:
+    return [_value("--rule", text, _RULES) for text in options.rule or ["perc-pos=0.95"]]
+
+
 def _selection(options: argparse.Namespace) -> hm.Selection:
-    rules = [_value("--rule", text, _RULES) for text in options.rule or ["perc-pos=0.95"]]
+    rules = _rules(options)
     ceiling = rules[0]
     for rule in rules[1:]:
         ceiling = ceiling & rule
+    return _selection_under(ceiling, options)
+
+
+def _selection_under(ceiling: Any, options: argparse.Namespace, num_negatives: int | None = None) -> hm.Selection:
     return hm.Selection(
-        options.num_negatives,
+        num_negatives or options.num_negatives,
         ceiling=ceiling,
         floor=options.floor,
         range_min=options.range_min,
@@ -325,6 +345,38 @@ def _select(options: argparse.Namespace) -> None:
     collection = _collection(options)
     positives = positives_of(collection, run)
     _write(finish(collection, run, positives, selection, epoch=options.epoch, num_threads=options.threads), options)
+
+
+def _ensemble(options: argparse.Namespace) -> None:
+    rules = _rules(options)
+    runs = options.candidates
+    if len(rules) not in (1, len(runs)):
+        raise UsageError(f"--rule: {len(rules)} of them, expected one or {len(runs)} (one per run)")
+    if options.on_shortage in ("fill", "drop"):
+        raise UsageError(f"--on-shortage {options.on_shortage}: expected keep or error with several teachers")
+    if options.scores:
+        raise UsageError("--scores: those of several teachers do not compare")
+    _check_rows(options)
+    if options.scheme == "joint" and options.pool < options.num_negatives:
+        raise UsageError(f"--pool {options.pool}: expected at least --num-negatives {options.num_negatives}")
+    depth = options.pool if options.scheme == "joint" else options.num_negatives
+    collection = _collection(options)
+    teachers = []
+    for number, path in enumerate(runs):
+        run = _run(path)
+        selection = _selection_under(rules[number % len(rules)], options, depth)
+        teachers.append((run, positives_of(collection, run), selection))
+    mined = finish_several(
+        collection,
+        teachers,
+        scheme=options.scheme,
+        num_negatives=options.num_negatives,
+        temperature=options.temperature,
+        seed=options.seed,
+        epoch=options.epoch,
+        num_threads=options.threads,
+    )
+    _write(mined, options)
 
 
 def _demo(options: argparse.Namespace) -> None:

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import os
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from types import MappingProxyType
 from typing import TYPE_CHECKING, Any
@@ -13,6 +13,7 @@ import numpy.typing as npt
 
 from hardmine import _checks, _native
 from hardmine.candidates import REASONS, Candidates, Negatives, Positives
+from hardmine.ensemble import ensemble
 from hardmine.retrieve import DEFAULT_K, add_anchors, prepare, refuse_anchors, scan, scored_positives
 from hardmine.select import select
 from hardmine.selection import Selection
@@ -185,8 +186,42 @@ def finish(
     num_threads: int | None = None,
 ) -> Mined:
     """Select among candidates of a collection and report."""
+    negatives = _choose(collection, candidates, positives, selection, epoch, num_threads)
+    report = _report(collection, candidates, positives, negatives, selection)
+    return Mined(collection, negatives, positives, candidates, MappingProxyType(report))
+
+
+def finish_several(
+    collection: Collection,
+    teachers: Sequence[tuple[Candidates, Positives, Selection]],
+    *,
+    epoch: int = 0,
+    num_threads: int | None = None,
+    **settings: Any,
+) -> Mined:
+    """Select under every teacher, combine with `ensemble` and report; candidates and scores are the first teacher's."""
+    each = [_choose(collection, *teacher, epoch, num_threads) for teacher in teachers]
+    negatives = ensemble(each, epoch=epoch, num_threads=num_threads, **settings)
+    candidates, positives, selection = teachers[0]
+    report = _report(collection, candidates, positives, negatives, selection)
+    report["teacher"] = ", ".join(str(run.metadata.get("teacher")) for run, _, _ in teachers)
+    report["selection"] = [rule.to_dict() for _, _, rule in teachers]
+    report["ensemble"] = {name: negatives.metadata[name] for name in ("scheme", "num_negatives", "seed", "epoch")}
+    assert negatives.sources is not None  # noqa: S101
+    report["sources"] = np.bincount(negatives.sources, minlength=len(teachers)).tolist()
+    return Mined(collection, negatives, positives, candidates, MappingProxyType(report))
+
+
+def _choose(
+    collection: Collection,
+    candidates: Candidates,
+    positives: Positives,
+    selection: Selection,
+    epoch: int,
+    num_threads: int | None,
+) -> Negatives:
     _check(collection, selection)
-    negatives = select(
+    return select(
         candidates,
         positives,
         selection,
@@ -196,8 +231,6 @@ def finish(
         num_documents=collection.num_documents,
         num_threads=num_threads,
     )
-    report = _report(collection, candidates, positives, negatives, selection)
-    return Mined(collection, negatives, positives, candidates, MappingProxyType(report))
 
 
 def _check(collection: Any, selection: Any) -> None:
@@ -301,7 +334,8 @@ def summarise(report: Mapping[str, Any]) -> str:
         f"teacher {report['teacher']}",
         f"{report['negatives']:,} negatives in {report['rows']:,} rows; {report['short']:,} short"
         + (f", {report['dropped']:,} dropped" if report["dropped"] else "")
-        + (f", {report['filled']:,} filled at random" if report["filled"] else ""),
+        + (f", {report['filled']:,} filled at random" if report["filled"] else "")
+        + (f"; by teacher: {', '.join(f'{count:,}' for count in report['sources'])}" if "sources" in report else ""),
         "",
         f"{'scores':<12}" + "".join(f"{name:>10}" for name in ("mean", "std", "min", "25%", "median", "75%", "max")),
     ]

@@ -7,7 +7,7 @@ from __future__ import annotations
 
 import contextlib
 import json
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Mapping
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -225,7 +225,8 @@ def _provenance(collection: Collection, negatives: Negatives, pairs: _Pairs, fir
     pa = need("pyarrow", what="writing training rows", extra="mine")
     query_ids = collection.queries["id"].combine_chunks()
     document_ids = collection.documents["id"].combine_chunks()
-    teacher = str(negatives.metadata.get("candidates", {}).get("teacher", ""))
+    several = negatives.sources is not None
+    teachers = [_teacher_of(run) for run in (negatives.metadata["runs"] if several else [negatives.metadata])]
     for start in range(0, max(len(pairs), 1), _CHUNK):
         some = pairs.take(slice(start, start + _CHUNK))
         members = _ranges(some.start, some.length)
@@ -237,6 +238,8 @@ def _provenance(collection: Collection, negatives: Negatives, pairs: _Pairs, fir
             return pa.LargeListArray.from_arrays(offsets, values)
 
         reasons = [pa.array(negatives.reasons[name][some.row]) for name in REASONS]
+        given_by = pa.array(negatives.sources[members]) if negatives.sources is not None else None
+        by = {"negative_teachers": lists(pa.array(teachers).take(given_by))} if several else {}
         yield pa.table(
             {
                 "query_id": query_ids.take(pa.array(some.query)),
@@ -245,12 +248,17 @@ def _provenance(collection: Collection, negatives: Negatives, pairs: _Pairs, fir
                 "negative_ids": lists(document_ids.take(pa.array(negatives.ids[members]))),
                 "negative_scores": lists(pa.array(scores, mask=np.isnan(scores))),
                 "negative_ranks": lists(pa.array(negatives.ranks[members])),
-                "teacher": pa.array([teacher] * len(some), pa.string()),
+                **by,
+                "teacher": pa.array([", ".join(teachers)] * len(some), pa.string()),
                 "num_found": pa.array(some.length),
                 "output_row": pa.array(first_rows[start : start + _CHUNK]),
                 "drop_reasons": pa.StructArray.from_arrays(reasons, list(REASONS)),
             }
         )
+
+
+def _teacher_of(metadata: Mapping[str, Any]) -> str:
+    return str(metadata.get("candidates", {}).get("teacher", ""))
 
 
 def _put(file: Any, suffix: str, tables: Iterator[pa.Table]) -> int:
