@@ -36,6 +36,27 @@ class Mutant(NamedTuple):
 
 MUTANTS: list[Mutant] = [
     Mutant(
+        "clusters-empty-left-empty",
+        "python/hardmine/clusters.py",
+        "    if not empty.size:\n        return",
+        "    if empty.size:\n        return",
+        "tests/test_clusters.py",
+    ),
+    Mutant(
+        "clusters-mean-of-raw-vectors",
+        "python/hardmine/clusters.py",
+        "wide = _unit(wide) if normalise else wide",
+        "wide = wide",
+        "tests/test_clusters.py",
+    ),
+    Mutant(
+        "clusters-online-moves-all",
+        "python/hardmine/clusters.py",
+        "np.where(moved[:, None], after, self.centroids)",
+        "np.where(moved[:, None] | True, after, self.centroids)",
+        "tests/test_clusters.py",
+    ),
+    Mutant(
         "ensemble-teacher-of-the-query",
         "python/hardmine/ensemble.py",
         "return queries ^ (",

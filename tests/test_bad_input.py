@@ -740,23 +740,96 @@ case(
     lambda: hm.ensemble([kept(fill=True)]),
 )
 
+matrix_cases("spherical_kmeans", "vectors", lambda vectors: hm.spherical_kmeans(vectors, 1))
+for target, least, call in (
+    ("spherical_kmeans", 1, lambda **o: hm.spherical_kmeans(S, **{"num_clusters": 2, **o})),
+    ("OnlineClusters", 2, lambda **o: hm.OnlineClusters(**{"num_clusters": 2, **o})),
+):
+    count_cases_of(target, "num_clusters", lambda v, c=call: c(num_clusters=v), minimum=least)
+    count_cases_of(target, "seed", lambda v, c=call: c(seed=v))
+count_cases_of("spherical_kmeans", "iterations", lambda v: hm.spherical_kmeans(S, 2, iterations=v), minimum=1)
+thread_cases("spherical_kmeans", lambda **threads: hm.spherical_kmeans(S, 2, **threads))
+case(
+    "spherical_kmeans",
+    "parameter",
+    ValueError,
+    "num_clusters: 9, expected at most 3",
+    lambda: hm.spherical_kmeans(S, 9),
+)
+case("spherical_kmeans", "parameter", ValueError, "init: 'best'", lambda: hm.spherical_kmeans(S, 2, init="best"))
+case(
+    "spherical_kmeans",
+    "nan",
+    ValueError,
+    "vectors: NaN at row 0, column 0",
+    lambda: hm.spherical_kmeans(np.full((3, 2), np.nan, np.float32), 2),
+)
+case(
+    "spherical_kmeans",
+    "infinite",
+    ValueError,
+    "vectors: inf at row 0, column 0, expected finite",
+    lambda: hm.spherical_kmeans(np.full((3, 2), np.inf, np.float32), 2),
+)
+case("OnlineClusters", "parameter", ValueError, "num_clusters: 1, expected at least 2", lambda: hm.OnlineClusters(1))
+case("OnlineClusters", "parameter", ValueError, "rate: 2, expected at most 1", lambda: hm.OnlineClusters(2, rate=2))
+case("OnlineClusters", "parameter", ValueError, "start_cosine: nan", lambda: hm.OnlineClusters(2, start_cosine=np.nan))
+case(
+    "OnlineClusters",
+    "parameter",
+    ValueError,
+    "clustering has not started",
+    lambda: hm.OnlineClusters(2).second_nearest(S),
+)
+case(
+    "OnlineClusters",
+    "shape",
+    ValueError,
+    "batch: 2 samples, expected at least 3",
+    lambda: hm.OnlineClusters(3).step(np.eye(2)),
+)
+case(
+    "OnlineClusters", "nan", ValueError, "batch: NaN at row 1", lambda: hm.OnlineClusters(2).step(np.diag([1, np.nan]))
+)
+case("OnlineClusters", "shape", ValueError, "batch: 1 dimensions", lambda: hm.OnlineClusters(2).step(np.ones(3)))
+case(
+    "Clusters", "ids", ValueError, "assignments: expected clusters from 0 to 1", lambda: hm.Clusters(np.eye(2), [0, 2])
+)
+case("Clusters", "dtype", TypeError, "assignments: dtype float64", lambda: hm.Clusters(np.eye(2), [0.5]))
+case("Clusters", "shape", ValueError, "centroids: 1 dimensions", lambda: hm.Clusters(np.ones(2), [0]))
+case(
+    "Clusters",
+    "parameter",
+    ValueError,
+    "second_nearest: 1 cluster",
+    lambda: hm.Clusters(np.ones((1, 2)), [0]).second_nearest(S),
+)
+
 APPLIES = {
-    "nan": "in_batch_mask topk TopKAccumulator search ExactIndex pair_scores Candidates Positives Popularity Weighted mine_scores"
+    "nan": "spherical_kmeans OnlineClusters"
+    " in_batch_mask topk TopKAccumulator search ExactIndex pair_scores Candidates Positives Popularity Weighted mine_scores"
     " anchor_scores draw AliasTable retrieve",
-    "infinite": "search ExactIndex pair_scores Positives Popularity Weighted mine_scores anchor_scores draw AliasTable",
-    "count": "ensemble fuse topk TopKAccumulator search ExactIndex Candidates Positives StringTable TopThen Selection strategies"
+    "infinite": "spherical_kmeans"
+    " search ExactIndex pair_scores Positives Popularity Weighted mine_scores anchor_scores draw AliasTable",
+    "count": "spherical_kmeans OnlineClusters"
+    " ensemble fuse topk TopKAccumulator search ExactIndex Candidates Positives StringTable TopThen Selection strategies"
     " select mine_scores draw sample_uniform AliasTable retrieve mine",
-    "shape": "ensemble fuse in_batch_mask topk TopKAccumulator search ExactIndex pair_scores Candidates Positives StringTable Popularity Weighted"
+    "shape": "spherical_kmeans OnlineClusters Clusters"
+    " ensemble fuse in_batch_mask topk TopKAccumulator search ExactIndex pair_scores Candidates Positives StringTable Popularity Weighted"
     " select mine_scores anchor_scores draw sample_uniform AliasTable Collection retrieve teachers",
-    "dtype": "in_batch_mask topk TopKAccumulator search ExactIndex pair_scores Candidates Positives StringTable Popularity Weighted"
+    "dtype": "spherical_kmeans Clusters"
+    " in_batch_mask topk TopKAccumulator search ExactIndex pair_scores Candidates Positives StringTable Popularity Weighted"
     " select mine_scores anchor_scores draw sample_uniform AliasTable",
-    "ids": "topk TopKAccumulator search ExactIndex pair_scores Candidates Positives StringTable select mine_scores"
+    "ids": "Clusters"
+    " topk TopKAccumulator search ExactIndex pair_scores Candidates Positives StringTable select mine_scores"
     " anchor_scores sample_uniform AliasTable Collection",
-    "parameter": "ensemble fuse in_batch_mask topk TopKAccumulator search ExactIndex pair_scores Candidates StringTable Absolute MarginPos PercPos"
+    "parameter": "spherical_kmeans OnlineClusters Clusters"
+    " ensemble fuse in_batch_mask topk TopKAccumulator search ExactIndex pair_scores Candidates StringTable Absolute MarginPos PercPos"
     " Anchored Softmax SimANS Laplace RankPower Popularity Selection strategies select mine_scores draw sample_uniform"
     " AliasTable Collection formats retrieve teachers",
     "memory": "topk TopKAccumulator search ExactIndex pair_scores select anchor_scores draw sample_uniform AliasTable",
-    "kind": "ensemble fuse in_batch_mask topk TopKAccumulator search ExactIndex pair_scores Candidates Positives Negatives StringTable Absolute"
+    "kind": "spherical_kmeans"
+    " ensemble fuse in_batch_mask topk TopKAccumulator search ExactIndex pair_scores Candidates Positives Negatives StringTable Absolute"
     " MarginPos PercPos Anchored Softmax SimANS Laplace RankPower Popularity TopThen AllOf Selection select mine_scores"
     " anchor_scores draw sample_uniform AliasTable Collection retrieve mine teachers",
 }

@@ -13,6 +13,7 @@ from hardmine._native import __version__
 from hardmine._tables import StringTable
 from hardmine.candidates import REASONS, Candidates, Negatives, Positives, Ranking
 from hardmine.ceilings import Absolute, AllOf, Anchored, MarginPos, NoCeiling, PercPos
+from hardmine.clusters import Clusters, OnlineClusters, spherical_kmeans
 from hardmine.draw import AliasTable, draw, sample_uniform
 from hardmine.draws import (
     Laplace,
@@ -53,6 +54,7 @@ __all__ = [
     "AllOf",
     "Anchored",
     "Candidates",
+    "Clusters",
     "Collection",
     "ExactIndex",
     "Laplace",
@@ -60,6 +62,7 @@ __all__ = [
     "Mined",
     "Negatives",
     "NoCeiling",
+    "OnlineClusters",
     "PercPos",
     "Popularity",
     "Positives",
@@ -90,6 +93,7 @@ __all__ = [
     "sample_uniform",
     "search",
     "select",
+    "spherical_kmeans",
     "strategies",
     "teachers",
     "topk",
