@@ -786,10 +786,14 @@ case(
     "shape",
     ValueError,
     "batch: 2 samples, expected at least 3",
-    lambda: hm.OnlineClusters(3).step(np.eye(2)),
+    lambda: hm.OnlineClusters(3).step(np.eye(2, dtype=np.float32)),
 )
 case(
-    "OnlineClusters", "nan", ValueError, "batch: NaN at row 1", lambda: hm.OnlineClusters(2).step(np.diag([1, np.nan]))
+    "OnlineClusters",
+    "nan",
+    ValueError,
+    "batch: NaN at row 1",
+    lambda: hm.OnlineClusters(2).step(np.diag(F32([1, np.nan]))),
 )
 case("OnlineClusters", "shape", ValueError, "batch: 1 dimensions", lambda: hm.OnlineClusters(2).step(np.ones(3)))
 case(
@@ -805,30 +809,77 @@ case(
     lambda: hm.Clusters(np.ones((1, 2)), [0]).second_nearest(S),
 )
 
+matrix_cases("triplets", "distances", lambda distances: hm.triplets(distances, [0, 0, 1]))
+thread_cases("triplets", lambda **threads: hm.triplets(SQUARE, [0, 0, 1, 1], **threads))
+number_cases("triplets", "margin", lambda v: hm.triplets(SQUARE, [0, 0, 1, 1], margin=v), least="at least 0")
+case("triplets", "shape", ValueError, r"distances: shape \(3, 4\)", lambda: hm.triplets(S, [0, 0, 1]))
+case("triplets", "shape", ValueError, "labels: length 2, expected 4", lambda: hm.triplets(SQUARE, [0, 1]))
+case("triplets", "shape", ValueError, r"labels: shape \(2,\), expected \(4,\)", lambda: hm.triplets(SQUARE, ["a", "b"]))
+case("triplets", "dtype", TypeError, "labels: dtype float64", lambda: hm.triplets(SQUARE, [0.0, 1.0, 1.0, 2.0]))
+case("triplets", "ids", ValueError, "labels: -2, expected at least -1", lambda: hm.triplets(SQUARE, [0, -2, 1, 1]))
+case("triplets", "parameter", ValueError, "kind: 'semi'", lambda: hm.triplets(SQUARE, [0, 0, 1, 1], kind="semi"))
+case("triplets", "parameter", ValueError, "nan: 'keep'", lambda: hm.triplets(SQUARE, [0, 0, 1, 1], nan="keep"))
+case(
+    "triplets",
+    "nan",
+    ValueError,
+    "distances: NaN at row 0, column 1",
+    lambda: hm.triplets(np.full((3, 3), np.nan, np.float32), [0, 0, 1]),
+)
+
+
+def bank(vectors=2):
+    found = hm.MemoryBank(4, 4)
+    found.push(S[:vectors], np.arange(vectors))
+    return found
+
+
+matrix_cases("MemoryBank", "vectors", lambda vectors: hm.MemoryBank(4, 4).push(vectors))
+matrix_cases("MemoryBank", "queries", lambda queries: bank().hardest(queries, 1))
+count_cases_of("MemoryBank", "size", lambda v: hm.MemoryBank(v, 4), minimum=1)
+count_cases_of("MemoryBank", "h", lambda v: hm.MemoryBank(4, v), minimum=1)
+count_cases_of("MemoryBank", "k", lambda v: bank().hardest(S, v))
+thread_cases("MemoryBank", lambda **threads: bank().hardest(S, 1, **threads))
+case("MemoryBank", "parameter", ValueError, "similarity: 'l2'", lambda: hm.MemoryBank(4, 4, similarity="l2"))
+case("MemoryBank", "parameter", ValueError, "the bank is empty", lambda: hm.MemoryBank(4, 4).hardest(S, 1))
+case("MemoryBank", "shape", ValueError, "vectors: dimension 4, expected 3", lambda: hm.MemoryBank(4, 3).push(S))
+case("MemoryBank", "shape", ValueError, "keys: length 2, expected 3", lambda: bank().push(S, [1, 2]))
+case("MemoryBank", "dtype", TypeError, "keys: strings, expected integers", lambda: bank().push(S, ["a", "b", "c"]))
+case("MemoryBank", "ids", ValueError, "keys: -2, expected at least -1", lambda: bank().push(S, [1, -2, 3]))
+case("MemoryBank", "nan", ValueError, "vectors: NaN at row 1, column 2", lambda: bank().push(WITH_NAN))
+case(
+    "MemoryBank",
+    "infinite",
+    ValueError,
+    "vectors: inf at row 0, column 0",
+    lambda: bank().push(np.full((1, 4), np.inf, np.float32)),
+)
+case("MemoryBank", "kind", ValueError, "state: no 'keys'", lambda: bank().load_state_dict({}))
+
 APPLIES = {
-    "nan": "spherical_kmeans OnlineClusters"
+    "nan": "triplets MemoryBank spherical_kmeans OnlineClusters"
     " in_batch_mask topk TopKAccumulator search ExactIndex pair_scores Candidates Positives Popularity Weighted mine_scores"
     " anchor_scores draw AliasTable retrieve",
-    "infinite": "spherical_kmeans"
+    "infinite": "MemoryBank spherical_kmeans"
     " search ExactIndex pair_scores Positives Popularity Weighted mine_scores anchor_scores draw AliasTable",
-    "count": "spherical_kmeans OnlineClusters"
+    "count": "triplets MemoryBank spherical_kmeans OnlineClusters"
     " ensemble fuse topk TopKAccumulator search ExactIndex Candidates Positives StringTable TopThen Selection strategies"
     " select mine_scores draw sample_uniform AliasTable retrieve mine",
-    "shape": "spherical_kmeans OnlineClusters Clusters"
+    "shape": "triplets MemoryBank spherical_kmeans OnlineClusters Clusters"
     " ensemble fuse in_batch_mask topk TopKAccumulator search ExactIndex pair_scores Candidates Positives StringTable Popularity Weighted"
     " select mine_scores anchor_scores draw sample_uniform AliasTable Collection retrieve teachers",
-    "dtype": "spherical_kmeans Clusters"
+    "dtype": "triplets MemoryBank spherical_kmeans Clusters"
     " in_batch_mask topk TopKAccumulator search ExactIndex pair_scores Candidates Positives StringTable Popularity Weighted"
     " select mine_scores anchor_scores draw sample_uniform AliasTable",
-    "ids": "Clusters"
+    "ids": "triplets MemoryBank Clusters"
     " topk TopKAccumulator search ExactIndex pair_scores Candidates Positives StringTable select mine_scores"
     " anchor_scores sample_uniform AliasTable Collection",
-    "parameter": "spherical_kmeans OnlineClusters Clusters"
+    "parameter": "triplets MemoryBank spherical_kmeans OnlineClusters Clusters"
     " ensemble fuse in_batch_mask topk TopKAccumulator search ExactIndex pair_scores Candidates StringTable Absolute MarginPos PercPos"
     " Anchored Softmax SimANS Laplace RankPower Popularity Selection strategies select mine_scores draw sample_uniform"
     " AliasTable Collection formats retrieve teachers",
     "memory": "topk TopKAccumulator search ExactIndex pair_scores select anchor_scores draw sample_uniform AliasTable",
-    "kind": "spherical_kmeans"
+    "kind": "triplets MemoryBank spherical_kmeans"
     " ensemble fuse in_batch_mask topk TopKAccumulator search ExactIndex pair_scores Candidates Positives Negatives StringTable Absolute"
     " MarginPos PercPos Anchored Softmax SimANS Laplace RankPower Popularity TopThen AllOf Selection select mine_scores"
     " anchor_scores draw sample_uniform AliasTable Collection retrieve mine teachers",

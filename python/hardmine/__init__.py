@@ -11,6 +11,7 @@ from typing import Any
 
 from hardmine._native import __version__
 from hardmine._tables import StringTable
+from hardmine.bank import MemoryBank
 from hardmine.candidates import REASONS, Candidates, Negatives, Positives, Ranking
 from hardmine.ceilings import Absolute, AllOf, Anchored, MarginPos, NoCeiling, PercPos
 from hardmine.clusters import Clusters, OnlineClusters, spherical_kmeans
@@ -36,6 +37,7 @@ from hardmine.search import ExactIndex, pair_scores, search
 from hardmine.select import anchor_scores, select
 from hardmine.selection import Selection
 from hardmine.topk import TopKAccumulator, topk
+from hardmine.triplets import triplets
 
 _LAZY: dict[str, str] = {
     "Collection": "hardmine.collection",
@@ -59,6 +61,7 @@ __all__ = [
     "ExactIndex",
     "Laplace",
     "MarginPos",
+    "MemoryBank",
     "Mined",
     "Negatives",
     "NoCeiling",
@@ -97,6 +100,7 @@ __all__ = [
     "strategies",
     "teachers",
     "topk",
+    "triplets",
 ]
 
 

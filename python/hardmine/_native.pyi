@@ -44,6 +44,15 @@ def in_batch_mask(
     drop_nan: bool,
     num_threads: int,
 ) -> npt.NDArray[np.bool_]: ...
+def triplets(
+    distances: Matrix,
+    dtype: str,
+    labels: _I64,
+    kind: str,
+    margin: float,
+    drop_nan: bool,
+    num_threads: int,
+) -> _I64: ...
 
 # lists: offsets, ids, scores, ranks, anchor_scores, num_documents
 # queries: offsets, ids, scores, exclude, document_groups, query_keys, query_of_pair, lists_by_pair

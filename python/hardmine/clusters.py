@@ -7,14 +7,12 @@ from typing import Any
 import numpy as np
 import numpy.typing as npt
 
-from hardmine import _checks
+from hardmine import _checks, _native
+from hardmine._embeddings import BLOCK, checked, unit, widen
 from hardmine.draw import sample_uniform
 from hardmine.search import search
 
 __all__ = ["Clusters", "OnlineClusters", "spherical_kmeans"]
-
-_BLOCK = 65536
-"""Rows widened at a time: bounds the working memory of the sums."""
 
 Int64Array = npt.NDArray[np.int64]
 Float32Array = npt.NDArray[np.float32]
@@ -45,7 +43,7 @@ class Clusters:
         self, centroids: Float32Array, assignments: Int64Array, *, iterations: int = 0, converged: bool = False
     ) -> None:
         array, kind = _checks.matrix("centroids", centroids)
-        self.centroids = _widen(array, kind)
+        self.centroids = widen(array, kind)
         self.assignments = _checks.int64_vector("assignments", assignments)
         if self.assignments.size and not 0 <= self.assignments.min() <= self.assignments.max() < len(self):
             raise ValueError(f"assignments: expected clusters from 0 to {len(self) - 1}")
@@ -133,7 +131,7 @@ def spherical_kmeans(
     >>> len(set(found.assignments[[0, 2]])), len(set(found.assignments[[1, 3]])), found.sizes.tolist()
     (1, 1, [2, 2])
     """
-    array, kind = _checks.matrix("vectors", vectors)
+    array, kind = checked("vectors", vectors)
     num_vectors = int(array.shape[0])
     num_clusters = _checks.integer("num_clusters", num_clusters, minimum=1)
     if num_clusters > num_vectors:
@@ -143,9 +141,9 @@ def spherical_kmeans(
     seed = _checks.integer("seed", seed, maximum=2**64 - 1)
     threads = _checks.num_threads(num_threads)
 
-    _refuse_not_finite("vectors", array, kind)
+    _native.row_norms("vectors", (array, kind), threads)  # refuses what is not finite
     chosen = _first(vectors, num_vectors, num_clusters, init, seed, threads)
-    centroids = _unit(_widen(array[chosen], kind))
+    centroids = unit(widen(array[chosen], kind))
     assignments = np.full(num_vectors, -1, np.int64)
     done, converged = 0, False
     while done < rounds and not converged:
@@ -223,9 +221,9 @@ class OnlineClusters:
         ValueError
             The batch is smaller than the number of clusters when clustering would start, or of another dimension.
         """
-        array, kind = _checks.matrix("batch", batch)
-        _refuse_not_finite("batch", array, kind)
-        wide = _widen(array, kind)
+        array, kind = checked("batch", batch)
+        _native.row_norms("batch", (array, kind), _checks.num_threads(num_threads))  # refuses what is not finite
+        wide = widen(array, kind)
         if self.centroids is None:
             if wide.shape[0] < 2 or _mean_cosine(wide) > self.start_cosine:
                 return None
@@ -270,11 +268,11 @@ def _first(vectors: Any, num_vectors: int, num_clusters: int, init: str, seed: i
         return drawn
     chosen = [int(sample_uniform(1, 1, num_vectors, seed=seed, num_threads=threads)[0, 0])]
     array, kind = _checks.matrix("vectors", vectors)
-    unit = _unit(_widen(array, kind))
+    directions = unit(widen(array, kind))
     free = np.ones(num_vectors, np.bool_)
     while len(chosen) < num_clusters:
         free[chosen[-1]] = False
-        similar = np.where(free, unit @ unit[chosen[-1]], np.inf)
+        similar = np.where(free, directions @ directions[chosen[-1]], np.inf)
         chosen.append(int(similar.argmin()))
     return np.array(chosen, np.int64)
 
@@ -306,43 +304,18 @@ def _sums(array: Any, kind: str, assignments: Int64Array, num_clusters: int, *, 
     """float64 sums by cluster, in the order of the vectors."""
     sums = np.zeros((num_clusters, array.shape[1]), np.float64)
     order = np.argsort(assignments, kind="stable")
-    for start in range(0, order.size, _BLOCK):
-        rows = order[start : start + _BLOCK]
+    for start in range(0, order.size, BLOCK):
+        rows = order[start : start + BLOCK]
         clusters = assignments[rows]
-        wide = _widen(array[rows], kind)
-        wide = _unit(wide) if normalise else wide
+        wide = widen(array[rows], kind)
+        wide = unit(wide) if normalise else wide
         starts = np.flatnonzero(np.r_[True, clusters[1:] != clusters[:-1]])
         sums[clusters[starts]] += np.add.reduceat(wide.astype(np.float64), starts, axis=0)
     return sums
 
 
-def _widen(array: npt.NDArray[Any], kind: str) -> Float32Array:
-    """The same values as float32; bfloat16 comes as bit patterns."""
-    if kind == "bf16":
-        return (array.astype(np.uint32) << 16).view(np.float32)
-    return np.ascontiguousarray(array, dtype=np.float32)
-
-
-def _refuse_not_finite(name: str, array: npt.NDArray[Any], kind: str) -> None:
-    for start in range(0, array.shape[0], _BLOCK):
-        block = _widen(array[start : start + _BLOCK], kind)
-        finite = np.isfinite(block)
-        if not finite.all():
-            row, column = np.argwhere(~finite)[0].tolist()
-            found = block[row, column]
-            value = "NaN" if np.isnan(found) else found
-            raise ValueError(f"{name}: {value} at row {start + row}, column {column}, expected finite embeddings")
-
-
-def _unit(vectors: Float32Array) -> Float32Array:
-    wide = vectors.astype(np.float64)
-    lengths = np.sqrt((wide * wide).sum(axis=1, keepdims=True))
-    unit: Float32Array = (wide / np.where(lengths > 0, lengths, 1.0)).astype(np.float32)
-    return unit
-
-
 def _mean_cosine(vectors: Float32Array) -> float:
     """Mean cosine between different samples."""
     count = vectors.shape[0]
-    total = _unit(vectors).astype(np.float64).sum(axis=0)
+    total = unit(vectors).astype(np.float64).sum(axis=0)
     return float((total @ total - count) / (count * (count - 1)))

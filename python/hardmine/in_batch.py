@@ -6,9 +6,8 @@ import sys
 from typing import Any
 
 import numpy as np
-import numpy.typing as npt
 
-from hardmine import _checks, _native
+from hardmine import _checks, _labels, _native
 from hardmine._checks import Float32Array, Int64Array
 from hardmine.candidates import Positives
 from hardmine.ceilings import Ceiling, PercPos
@@ -93,7 +92,7 @@ def in_batch_mask(
            [0, 1, 0],
            [1, 0, 1]])
     """
-    tensor = _tensor(scores)
+    tensor = _labels.tensor(scores)
     shape = _shape(scores, tensor)
     rules = _Rules(shape, ceiling, ids, groups, clusters, query_ids, positives, positive_columns, positive_scores)
     drop = _checks.choice("nan", nan, ("raise", "drop")) == "drop"
@@ -129,22 +128,22 @@ class _Rules:
         terms = _terms(ceiling)
         scores: Float32Array | None = None
         if positive_scores is not None:
-            scores = _checks.float32_vector("positive_scores", _host(positive_scores), length=rows)
+            scores = _checks.float32_vector("positive_scores", _labels.host(positive_scores), length=rows)
             if not np.isfinite(scores).all():
                 row = int(np.isfinite(scores).argmin())
                 raise ValueError(f"positive_scores: {scores[row]} for row {row}, expected a finite number")
         self.native_ceiling = (terms, _columns(positive_columns, rows, columns), scores)
 
         named = {"ids": ids, "groups": groups, "clusters": clusters}
-        labels = {name: _labels(name, given, columns) for name, given in named.items() if given is not None}
-        queries = None if query_ids is None else _labels("query_ids", query_ids, rows)
+        labels = {name: _labels.labels(name, given, columns) for name, given in named.items() if given is not None}
+        queries = None if query_ids is None else _labels.labels("query_ids", query_ids, rows)
         known = None
         if positives is not None:
             if not isinstance(positives, Positives):
                 raise TypeError(f"positives: {type(positives).__name__}, expected Positives")
             if queries is None or ids is None:
                 raise ValueError("positives: given without query_ids and ids, which say what they are positives of")
-            if any(_is_text(_host(given)) for given in (ids, query_ids)):
+            if any(_labels.is_text(_labels.host(given)) for given in (ids, query_ids)):
                 raise TypeError("positives: given with ids or query_ids of strings, expected integers there")
             known = (positives.offsets, positives.ids, labels["ids"])
         self.native_labels = (list(labels.values()), queries, known)
@@ -162,40 +161,12 @@ def _terms(ceiling: Ceiling | None) -> list[tuple[str, float, float]]:
 
 def _columns(positive_columns: Any, rows: int, columns: int) -> Int64Array:
     if positive_columns is not None:
-        return _checks.int64_vector("positive_columns", _host(positive_columns), length=rows)
+        return _checks.int64_vector("positive_columns", _labels.host(positive_columns), length=rows)
     if rows > columns:
         raise ValueError(
             f"scores: {rows} rows, {columns} columns; without positive_columns row i's positive is column i"
         )
     return np.arange(rows)
-
-
-def _labels(name: str, value: Any, length: int) -> Int64Array:
-    """Integers from -1 up; strings become their number among the distinct ones."""
-    array = _host(value)
-    if not _is_text(array):
-        labels = _checks.int64_vector(name, array, length=length)
-        if labels.size and int(labels.min()) < -1:
-            raise ValueError(f"{name}: {int(labels.min())}, expected at least -1 (-1: none)")
-        return labels
-    if array.shape != (length,):
-        raise ValueError(f"{name}: shape {array.shape}, expected ({length},)")
-    return np.unique(array, return_inverse=True)[1].astype(np.int64)
-
-
-def _is_text(array: npt.NDArray[Any]) -> bool:
-    return array.dtype.kind == "U"
-
-
-def _host(value: Any) -> npt.NDArray[Any]:
-    tensor = _tensor(value)
-    return np.asarray(value if tensor is None else tensor.cpu())
-
-
-def _tensor(value: Any) -> Any:
-    """`value` without its gradient where it is a torch tensor, else None."""
-    torch = sys.modules.get("torch")
-    return value.detach() if torch is not None and isinstance(value, torch.Tensor) else None
 
 
 def _shape(scores: Any, tensor: Any) -> tuple[int, int]:

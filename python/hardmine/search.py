@@ -11,7 +11,7 @@ from typing import Any
 import numpy as np
 import numpy.typing as npt
 
-from hardmine import _checks, _container, _native, _tiles
+from hardmine import _checks, _container, _embeddings, _native, _tiles
 from hardmine.candidates import Candidates
 
 SIMILARITIES = ("dot", "cosine")
@@ -137,8 +137,16 @@ class ExactIndex:
         self._norms: npt.NDArray[np.float64] | None = None
         self._tensor = _device_tensor("documents", documents)
         if self._tensor is None:
-            self._array, self._kind = _embeddings("documents", documents)
+            self._array, self._kind = _embeddings.checked("documents", documents)
             self._rows(_checks.num_threads(num_threads))
+
+    @classmethod
+    def _of_float32(cls, array: npt.NDArray[np.float32], norms: npt.NDArray[np.float64], similarity: str) -> ExactIndex:
+        """An index over rows whose norms are known, and who are therefore finite."""
+        self = cls.__new__(cls)
+        self._array, self._kind, self._norms, self._tensor = array, "f32", norms, None
+        self._similarity, self._num_threads = similarity, None
+        return self
 
     @property
     def similarity(self) -> str:
@@ -192,7 +200,7 @@ class ExactIndex:
             device = tensor.device if device is None else device
         if self._tensor is not None:
             device = self._tensor.device if device is None else device
-        array, kind = _embeddings("queries", queries)
+        array, kind = _embeddings.checked("queries", queries)
         if array.shape[1] != self.dimension:
             raise ValueError(f"queries: dimension {array.shape[1]}, expected {self.dimension} (that of documents)")
         limits = (
@@ -221,7 +229,7 @@ class ExactIndex:
     def _rows(self, threads: int) -> _tiles.Rows:
         """The documents on the host, checked, with their norms."""
         if self._tensor is not None:
-            self._array, self._kind = _embeddings("documents", self._tensor.cpu())
+            self._array, self._kind = _embeddings.checked("documents", self._tensor.cpu())
             self._tensor = None
         if self._norms is None:
             self._norms = _native.row_norms("documents", (self._array, self._kind), threads)
@@ -316,17 +324,10 @@ def pair_scores(
     array([3., 8., 2.], dtype=float32)
     """
     similarity = _checks.choice("similarity", similarity, SIMILARITIES)
-    rows = _embeddings("queries", queries), _embeddings("documents", documents)
+    rows = _embeddings.checked("queries", queries), _embeddings.checked("documents", documents)
     query_ids = _checks.int64_vector("query_ids", query_ids)
     document_ids = _checks.int64_vector("document_ids", document_ids, length=query_ids.size)
     return _native.pair_scores(*rows, query_ids, document_ids, similarity, _checks.num_threads(num_threads))
-
-
-def _embeddings(name: str, value: Any) -> tuple[npt.NDArray[Any], str]:
-    array, kind = _checks.matrix(name, value)
-    if kind == "f64":
-        raise TypeError(f"{name}: dtype float64, expected float16, bfloat16 or float32; convert: .astype(np.float32)")
-    return array, kind
 
 
 def _device_tensor(name: str, value: Any) -> Any:

@@ -3,10 +3,11 @@
 // Arguments arrive by value from Python.
 #![allow(clippy::needless_pass_by_value)]
 
-use hardmine_core::batch::{self as core, MaskRules};
+use hardmine_core::batch::{self as core, Kind, MaskRules};
 use hardmine_core::ceiling::{score_ceiling, Ceiling};
 use hardmine_core::{Csr, NanPolicy};
 use numpy::{IntoPyArray, PyArray2, PyArrayMethods, PyReadonlyArray1, PyUntypedArray};
+use pyo3::exceptions::PyValueError;
 use pyo3::prelude::*;
 
 use crate::array::{slice, AnyMatrix};
@@ -15,7 +16,8 @@ use crate::{select, with_matrix};
 
 /// Adds this file's names to the module.
 pub fn register(module: &Bound<'_, PyModule>) -> PyResult<()> {
-    module.add_function(wrap_pyfunction!(in_batch_mask, module)?)
+    module.add_function(wrap_pyfunction!(in_batch_mask, module)?)?;
+    module.add_function(wrap_pyfunction!(triplets, module)?)
 }
 
 type Ids<'py> = PyReadonlyArray1<'py, i64>;
@@ -79,4 +81,38 @@ fn known<'a>((offsets, ids, columns): &'a (Ids<'_>, Ids<'_>, Ids<'_>)) -> PyResu
     let rows = offsets.len().saturating_sub(1);
     let known = Csr::new("positives", offsets, slice("positives ids", ids)?, rows, None).map_err(|e| to_py(&e))?;
     Ok((known, slice("ids", columns)?))
+}
+
+/// (anchor, positive, negative) of a batch, by the distances within it; -1 is no label.
+#[pyfunction]
+#[pyo3(signature = (distances, dtype, labels, kind, margin, drop_nan, num_threads))]
+#[allow(clippy::too_many_arguments)]
+fn triplets<'py>(
+    py: Python<'py>,
+    distances: &Bound<'py, PyUntypedArray>,
+    dtype: &str,
+    labels: Ids<'py>,
+    kind: &str,
+    margin: f64,
+    drop_nan: bool,
+    num_threads: usize,
+) -> PyResult<Bound<'py, PyArray2<i64>>> {
+    let matrix = AnyMatrix::new("distances", distances, dtype)?;
+    let labels = slice("labels", &labels)?;
+    let kind = match kind {
+        "all" => Kind::All,
+        "hard" => Kind::Hard,
+        "semi_hard" => Kind::SemiHard(margin),
+        "easy" => Kind::Easy(margin),
+        "batch_hard" => Kind::BatchHard,
+        _ => return Err(PyValueError::new_err(format!("kind: {kind:?}, expected a kind of triplets"))),
+    };
+    let nan = if drop_nan { NanPolicy::Drop } else { NanPolicy::Raise };
+    let found = door::run(
+        py,
+        num_threads,
+        |exec| with_matrix!(matrix, matrix => core::triplets(exec, &matrix, labels, kind, nan)),
+    )?;
+    let count = found.len() / 3;
+    found.into_pyarray(py).reshape([count, 3])
 }

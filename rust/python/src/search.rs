@@ -77,7 +77,7 @@ fn row_norms<'py>(
     threads: usize,
 ) -> PyResult<Bound<'py, PyArray1<f64>>> {
     // The core names arguments by static strings.
-    let argument = if argument == "queries" { "queries" } else { "documents" };
+    let argument = ["queries", "vectors", "batch"].into_iter().find(|known| *known == argument).unwrap_or("documents");
     let rows = embeddings(argument, &rows)?;
     let norms = door::run(py, threads, |exec| search::row_norms(exec, argument, rows))?;
     Ok(norms.into_pyarray(py))

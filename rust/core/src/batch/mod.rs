@@ -2,5 +2,7 @@
 
 mod labels;
 mod mask;
+mod triplets;
 
 pub use mask::{in_batch_mask, positive_scores, MaskRules};
+pub use triplets::{triplets, Kind};
