@@ -9,7 +9,7 @@ SOURCES := Cargo.toml Cargo.lock pyproject.toml README.md LICENSE \
 export PIP_DISABLE_PIP_VERSION_CHECK := 1
 export HF_HUB_OFFLINE := 1
 
-.PHONY: demo test test-python test-rust lint format bench quality mutants fuzz wheel-smoke clean
+.PHONY: demo test test-python test-rust lint format bench recipes quality mutants fuzz wheel-smoke clean
 
 demo: .venv/user/.stamp
 	$(USER_BIN)/hardmine demo
@@ -38,6 +38,10 @@ format: .venv/dev/.stamp
 # Writes docs/benchmarks.md, the page of ratios against the peers (an optimised build, an hour on two cores).
 bench: .venv/dev/.bench-stamp
 	$(DEV_BIN)/python benches/report.py --output docs/benchmarks.md
+
+# Every system of the papers in miniature: what its paper claims, and whether it shows here (some minutes).
+recipes: .venv/dev/.stamp
+	$(DEV_BIN)/python -m examples.recipes
 
 # The false-negative curves of the rules; DATA is a folder of BEIR collections judged (nearly) completely.
 DATA ?= ../shared/data

@@ -1,0 +1,1 @@
+"""Programs that use hardmine as a user would."""
