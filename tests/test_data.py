@@ -332,6 +332,36 @@ def test_collator_scores_and_options():
     assert found["teacher_scores"].shape == (2, 1)
 
 
+def by_gap(positive_scores, negative_scores, mask):
+    """Weights as a user writes them."""
+    assert mask.shape == negative_scores.shape == (positive_scores.size, mask.shape[1])
+    return np.nan_to_num(np.exp(negative_scores - positive_scores[:, None]), nan=0.5)
+
+
+def test_collator_clusters_and_weights():
+    dataset = made.dataset()
+    clusters = np.random.default_rng(0).integers(-1, 4, made.NUM_DOCUMENTS)
+    collate = pickle.loads(pickle.dumps(made.collator(clusters=clusters, negative_weights=by_gap)))
+    items = dataset.__getitems__(range(20))
+    found = collate(items)
+    documents = found["document_ids"].numpy()
+    for row, item in enumerate(items):
+        own = item["positive_id"]
+        for column, document in enumerate(documents):
+            same = clusters[own] == clusters[document] != -1 and document != own
+            assert found["same_cluster"][row, column] == same
+        count = len(item["negative_ids"])
+        expected = by_gap(np.float32([item["positive_score"]]), item["negative_scores"][None], np.ones((1, count)))
+        assert np.allclose(found["negative_weights"][row, :count], expected[0])
+        assert not found["negative_weights"][row, count:].any()
+    assert found["same_cluster"].any()
+    assert found["negative_weights"].dtype is torch.float32
+    assert not {"same_cluster", "negative_weights"} & set(made.collator()(items))
+    scores = torch.zeros(20, 20)
+    hard = torch.zeros(found["negative_mask"].shape)
+    hm.losses.info_nce(scores, hard, hard_mask=~found["negative_mask"], hard_weights=found["negative_weights"])
+
+
 # Workers and ranks
 
 
@@ -471,6 +501,17 @@ def test_bad_collators_are_named():
         make(len, teacher_scores=1)
     with pytest.raises(ValueError, match="pad_to_multiple_of: 0, expected at least 1"):
         make(len, pad_to_multiple_of=0)
+    with pytest.raises(TypeError, match="clusters: dtype float64"):
+        make(len, clusters=[0.5])
+    with pytest.raises(TypeError, match="negative_weights: float, expected a callable"):
+        make(len, negative_weights=0.5)
+    items = made.dataset().__getitems__(range(20))
+    with pytest.raises(ValueError, match=r"clusters: length 3, but document \d+ occurs"):
+        made.collator(clusters=[0, 1, 2])(items)
+    with pytest.raises(ValueError, match=r"negative_weights: gave shape \(20,\), expected \(20, 3\)"):
+        made.collator(num_negatives=3, negative_weights=lambda p, *_: p)(items)
+    with pytest.raises(ValueError, match="negative_weights: gave a weight that is negative, infinite or NaN"):
+        made.collator(negative_weights=lambda _, n, __: -np.ones_like(n))(items)
     with pytest.raises(ValueError, match="items: none, expected at least one"):
         make(len)([])
     with pytest.raises(TypeError, match="items: str, expected the dictionaries of a NegativeDataset"):

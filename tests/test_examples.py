@@ -4,7 +4,7 @@ from pathlib import Path
 
 import pytest
 
-from examples import train_pytorch, train_sentence_transformers
+from examples import train_pytorch, train_sentence_transformers, train_transformers
 from tests.texts import random_beir
 
 pytest.importorskip("sentence_transformers")
@@ -28,3 +28,12 @@ def test_sentence_transformers(folder: Path):
     assert found["epoch"] == [1], "the trainer sets the epoch"
     assert found["loss"][-1] < found["loss"][0]
     assert min(found["new"]) > 0.1
+
+
+@pytest.mark.filterwarnings("default")
+def test_transformers(folder: Path):
+    found = train_transformers.main(["--collection", str(folder), "--epochs", "6", "--batch-size", "16"])
+    assert found["epoch"] == [5], "the callback sets the epoch"
+    assert found["loss"][-1] < found["loss"][0]
+    assert found["mrr"][1] > found["mrr"][0]
+    assert min(found["new"][1:]) > 0.05

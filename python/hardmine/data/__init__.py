@@ -9,5 +9,14 @@ need("torch", what="hardmine.data", extra="torch")
 from hardmine.data.batch import NegativeBatch  # noqa: E402
 from hardmine.data.collator import HardNegativeCollator  # noqa: E402
 from hardmine.data.dataset import NegativeDataset  # noqa: E402
+from hardmine.data.samplers import NoDuplicatesBatchSampler, SameClusterBatchSampler  # noqa: E402
+from hardmine.data.streaming import StreamingNegativeDataset  # noqa: E402
 
-__all__ = ["HardNegativeCollator", "NegativeBatch", "NegativeDataset"]
+__all__ = [
+    "HardNegativeCollator",
+    "NegativeBatch",
+    "NegativeDataset",
+    "NoDuplicatesBatchSampler",
+    "SameClusterBatchSampler",
+    "StreamingNegativeDataset",
+]

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import os
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from typing import Any
 
 import numpy as np
@@ -38,6 +38,13 @@ class HardNegativeCollator:
         Whether to return the teacher's scores.
     pad_to_multiple_of : int, optional
         Handed to the tokenizer.
+    clusters : int64 [num_documents], optional
+        Cluster of each document of the collection, for instance of `spherical_kmeans`; -1 is none. Adds
+        ``same_cluster``.
+    negative_weights : callable, optional
+        Called as ``negative_weights(positive_scores, negative_scores, mask)`` with float32 [b], float32 [b, n] (NaN and
+        -inf as in ``teacher_scores``) and bool [b, n]; returns the weight of each negative in the loss, [b, n], finite
+        and at least 0. Adds ``negative_weights``. Define it at the top of a module: it pickles into workers.
 
     Returns
     -------
@@ -56,6 +63,11 @@ class HardNegativeCollator:
             True where a document must not serve as an in-batch negative of the item: its query's labelled positives,
             what has the text of one, what the caller excluded. `in_batch_mask` speaks of the same shape and sign:
             combine the two with ``|``.
+        ``same_cluster`` : bool [b, m]
+            With `clusters`: True where a document lies in the cluster of the item's positive and is another one. The
+            mask of ClusterNS: combine it with ``not_negative`` by ``|``.
+        ``negative_weights`` : float32 [b, n]
+            With `negative_weights`: 0 where there is no negative. ``info_nce`` takes it as ``hard_weights``.
         ``query_ids`` : int64 [b]; ``document_ids``, ``document_groups`` : int64 [m]
             Indices in the collection, and text groups.
         ``teacher_scores`` : float32 [b, 1 + n]
@@ -84,6 +96,8 @@ class HardNegativeCollator:
         num_negatives: int | None = None,
         teacher_scores: bool = True,
         pad_to_multiple_of: int | None = None,
+        clusters: npt.ArrayLike | None = None,
+        negative_weights: Callable[..., Any] | None = None,
     ) -> None:
         if not callable(tokenizer):
             raise TypeError(f"tokenizer: {type(tokenizer).__name__}, expected a tokenizer of transformers")
@@ -98,6 +112,10 @@ class HardNegativeCollator:
         self.num_negatives = _at_least_one("num_negatives", num_negatives)
         self.teacher_scores = teacher_scores
         self.pad_to_multiple_of = _at_least_one("pad_to_multiple_of", pad_to_multiple_of)
+        self.clusters = None if clusters is None else _checks.int64_vector("clusters", clusters)
+        if negative_weights is not None and not callable(negative_weights):
+            raise TypeError(f"negative_weights: {type(negative_weights).__name__}, expected a callable")
+        self.negative_weights = negative_weights
         _quiet_forks()
 
     def __call__(self, items: Sequence[dict[str, Any]]) -> dict[str, Any]:
@@ -131,12 +149,36 @@ class HardNegativeCollator:
             "document_ids": torch.from_numpy(ids[order]),
             "document_groups": torch.from_numpy(groups[order]),
         }
+        if self.clusters is not None:
+            collated["same_cluster"] = torch.from_numpy(self._same_cluster(batch.positive_ids, ids[order]))
+        scores = np.full((size, 1 + width), -np.inf, dtype=np.float32)
+        scores[:, 0] = batch.positive_scores
+        scores[:, 1:][mask] = batch.negative_scores[at]
         if self.teacher_scores:
-            scores = np.full((size, 1 + width), -np.inf, dtype=np.float32)
-            scores[:, 0] = batch.positive_scores
-            scores[:, 1:][mask] = batch.negative_scores[at]
             collated["teacher_scores"] = torch.from_numpy(scores)
+        if self.negative_weights is not None:
+            collated["negative_weights"] = torch.from_numpy(self._weights(scores, mask))
         return collated
+
+    def _same_cluster(
+        self, positives: npt.NDArray[np.int64], documents: npt.NDArray[np.int64]
+    ) -> npt.NDArray[np.bool_]:
+        assert self.clusters is not None  # noqa: S101
+        if documents.size and int(documents.max()) >= self.clusters.size:
+            raise ValueError(f"clusters: length {self.clusters.size}, but document {int(documents.max())} occurs")
+        own = self.clusters[positives][:, None]
+        same: npt.NDArray[np.bool_] = (self.clusters[documents] == own) & (own != -1)
+        same &= documents != positives[:, None]
+        return same
+
+    def _weights(self, scores: npt.NDArray[np.float32], mask: npt.NDArray[np.bool_]) -> npt.NDArray[np.float32]:
+        assert self.negative_weights is not None  # noqa: S101
+        weights = np.asarray(self.negative_weights(scores[:, 0], scores[:, 1:], mask), dtype=np.float32)
+        if weights.shape != mask.shape:
+            raise ValueError(f"negative_weights: gave shape {weights.shape}, expected {mask.shape}")
+        if not (weights[mask] >= 0).all() or np.isinf(weights[mask]).any():
+            raise ValueError("negative_weights: gave a weight that is negative, infinite or NaN")
+        return np.where(mask, weights, np.float32(0))
 
     def _tokens(self, prompt: str, texts: list[str]) -> dict[str, torch.Tensor]:
         tokens = self.tokenizer(

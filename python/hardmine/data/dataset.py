@@ -274,6 +274,31 @@ class NegativeDataset(torch.utils.data.Dataset[dict[str, Any]]):  # type: ignore
         return len(self._documents)
 
     @property
+    def num_queries(self) -> int:
+        """Number of queries of the run, those included that make no item."""
+        return len(self._run)
+
+    def shown(self, epoch: int | None = None) -> tuple[_Ints, _Ints, _Ints]:
+        """What every item shows in an epoch, without its texts: for whoever plans batches.
+
+        Parameters
+        ----------
+        epoch : int, optional
+            Default: the epoch that is set.
+
+        Returns
+        -------
+        query_ids, positive_ids, positive_groups : int64 [len]
+            Groups are the document indices where the dataset knows none.
+        """
+        epoch = self.epoch if epoch is None else _checks.integer("epoch", epoch)
+        units = np.arange(len(self)) if self._items is None else self._items
+        queries = self._queries_of(units)
+        positives = self._positives.ids[self._shown(units, queries, epoch)]
+        groups = self._parts.arrays.get("groups")
+        return queries, positives, positives if groups is None else groups[positives]
+
+    @property
     def left_out(self) -> Mapping[str, int]:
         """How many queries (or pairs) make no item, by reason: ``without_positive``, ``short``."""
         return MappingProxyType(self._parts.settings["left_out"])

@@ -1,0 +1,142 @@
+"""The items of a `NegativeDataset` as a stream: one pass an epoch, shared out over ranks and workers."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Mapping
+from typing import Any
+
+import numpy as np
+import torch
+
+from hardmine import _checks
+from hardmine.data.batch import NegativeBatch
+from hardmine.data.dataset import NegativeDataset
+
+__all__ = ["StreamingNegativeDataset"]
+
+_BLOCK = 256
+"""Items drawn by one call where they are handed out singly."""
+
+
+class StreamingNegativeDataset(torch.utils.data.IterableDataset[Any]):  # type: ignore[misc]
+    """Iterate over the items of a dataset; the draws are those of the dataset itself.
+
+    Parameters
+    ----------
+    dataset : NegativeDataset
+        Load it from a file, so that workers map it.
+    batch_size : int, optional
+        Give whole `NegativeBatch` es of as many items, for ``DataLoader(..., batch_size=None)`` with a
+        `HardNegativeCollator`: the fastest way. Default: single items.
+    shuffle : bool
+        Another order every epoch.
+    seed : int
+        Names the orders.
+    num_replicas, rank : int
+        Ranks of a distributed run, and this one.
+
+    Raises
+    ------
+    TypeError, ValueError
+        A parameter is wrong.
+
+    Notes
+    -----
+    Every item comes once an epoch, on one rank and in one worker. Ranks differ by one item at most; workers of one
+    rank, which cut their own batches, by one item and one short batch each. The order is a function of (seed, epoch),
+    the rank and the number of workers.
+
+    `state_dict` and `load_state_dict` say how far this copy of the dataset has come: a loader that keeps the state of
+    its workers resumes in the middle of an epoch.
+
+    Examples
+    --------
+    >>> import hardmine as hm
+    >>> texts = ["red", "blue", "cat"], ["colour", "pet", "rust"]
+    >>> run = hm.Candidates([0, 1, 2, 3], [2, 2, 2], [0.5, 0.5, 0.5])
+    >>> labels = hm.Positives.from_lists([[0], [0], [1]])
+    >>> dataset = hm.data.NegativeDataset(texts, run, hm.Selection(1, ceiling=hm.NoCeiling()), positives=labels)
+    >>> stream = hm.data.StreamingNegativeDataset(dataset, shuffle=True)
+    >>> sorted(item["query"] for item in stream)
+    ['blue', 'cat', 'red']
+    """
+
+    def __init__(
+        self,
+        dataset: NegativeDataset,
+        *,
+        batch_size: int | None = None,
+        shuffle: bool = False,
+        seed: int = 0,
+        num_replicas: int = 1,
+        rank: int = 0,
+    ) -> None:
+        if not isinstance(dataset, NegativeDataset):
+            raise TypeError(f"dataset: {type(dataset).__name__}, expected a NegativeDataset")
+        self.dataset = dataset
+        self.batch_size = None if batch_size is None else _checks.integer("batch_size", batch_size, minimum=1)
+        self.shuffle = _checks.boolean("shuffle", shuffle)
+        self.seed = _checks.integer("seed", seed, maximum=2**64 - 1)
+        self.num_replicas = _checks.integer("num_replicas", num_replicas, minimum=1)
+        self.rank = _checks.integer("rank", rank, maximum=self.num_replicas - 1)
+        self._done = 0
+        self._resume: tuple[int, int] | None = None
+
+    def set_epoch(self, epoch: int) -> None:
+        """Fresh draws and, with `shuffle`, another order; every worker sees it."""
+        self.dataset.set_epoch(epoch)
+
+    def __iter__(self) -> Iterator[dict[str, Any]] | Iterator[NegativeBatch]:
+        """Items, or batches, of this rank and worker."""
+        epoch = self.dataset.epoch
+        order = np.arange(len(self.dataset))
+        if self.shuffle:
+            order = np.random.default_rng([self.seed, epoch]).permutation(order.size)
+        order = order[self.rank :: self.num_replicas]
+        worker = torch.utils.data.get_worker_info()
+        if worker is not None:
+            order = order[worker.id :: worker.num_workers]
+        resume, self._resume = self._resume, None
+        start = resume[1] if resume is not None and resume[0] == epoch else 0
+        self._done = start
+        return self._items(order, start) if self.batch_size is None else self._batches(order, start)
+
+    def _items(self, order: Any, start: int) -> Iterator[dict[str, Any]]:
+        for first in range(start, order.size, _BLOCK):
+            for item in self.dataset.__getitems__(order[first : first + _BLOCK]):
+                self._done += 1
+                yield item
+
+    def _batches(self, order: Any, start: int) -> Iterator[NegativeBatch]:
+        assert self.batch_size is not None  # noqa: S101
+        for first in range(start, order.size, self.batch_size):
+            batch = self.dataset.__getitems__(order[first : first + self.batch_size])
+            self._done += len(batch)
+            yield batch
+
+    def __len__(self) -> int:
+        """Items, or without workers batches, of this rank."""
+        items = len(range(self.rank, len(self.dataset), self.num_replicas))
+        return items if self.batch_size is None else -(-items // self.batch_size)
+
+    def state_dict(self) -> dict[str, int]:
+        """Epoch, and how many items of it this copy has handed out."""
+        return {"epoch": self.dataset.epoch, "done": self._done}
+
+    def load_state_dict(self, state: Mapping[str, int]) -> None:
+        """The next pass goes on where `state_dict` was taken, with the same number of ranks and workers.
+
+        Raises
+        ------
+        TypeError, ValueError
+            Not what `state_dict` gives.
+        """
+        missing = {"epoch", "done"} - set(state)
+        if missing:
+            raise ValueError(f"state: no {min(missing)!r}, expected what state_dict gives")
+        epoch, done = _checks.integer("epoch", state["epoch"]), _checks.integer("done", state["done"])
+        self.dataset.set_epoch(epoch)
+        self._resume = epoch, done
+
+    def __repr__(self) -> str:
+        return f"StreamingNegativeDataset({self.dataset!r})"
