@@ -127,27 +127,6 @@ MUTANTS: list[Mutant] = [
         "tests/test_triplets.py",
     ),
     Mutant(
-        "dynamic-positives-not-appended",
-        "python/hardmine/dynamic.py",
-        "missing = ~np.isin(known, retrieved)",
-        "missing = np.isin(known, retrieved) & False",
-        "tests/test_dynamic.py",
-    ),
-    Mutant(
-        "dynamic-draws-by-place-in-the-batch",
-        "python/hardmine/dynamic.py",
-        "            query_keys=queries,",
-        "            query_keys=None,",
-        "tests/test_dynamic.py",
-    ),
-    Mutant(
-        "dynamic-failure-swallowed",
-        "python/hardmine/dynamic.py",
-        "if job.error is not None:\n                raise job.error",
-        "if job.error is not None:\n                return False",
-        "tests/test_dynamic.py",
-    ),
-    Mutant(
         "bank-own-key-kept",
         "python/hardmine/bank.py",
         "counts = np.where(keys == _NONE, 0, end - start)",

@@ -698,7 +698,6 @@ case(
 )
 
 EXEMPT = {
-    "DynamicLists": "a plain record that `DynamicMiner` hands out and never takes",
     "REASONS": "a constant",
     "__version__": "a constant",
     "NoCeiling": "takes nothing",
@@ -857,88 +856,30 @@ case(
 )
 case("MemoryBank", "kind", ValueError, "state: no 'keys'", lambda: bank().load_state_dict({}))
 
-
-def dynamic(**options):
-    return hm.DynamicMiner(S, hm.Positives.from_lists([[0], [1], [2]]), hm.strategies.naive_top_k(1), **options)
-
-
-matrix_cases("DynamicMiner", "documents", lambda documents: hm.DynamicMiner(documents, hm.Positives.from_lists([[0]])))
-matrix_cases("DynamicMiner", "query_vectors", lambda vectors: dynamic().lists(vectors, [0, 1, 2]))
-count_cases_of("DynamicMiner", "k", lambda v: dynamic(k=v), minimum=1)
-count_cases_of("DynamicMiner", "seed", lambda v: dynamic(seed=v))
-count_cases_of("DynamicMiner", "epoch", lambda v: dynamic().negatives(S, [0, 1, 2], epoch=v))
-count_cases_of("DynamicMiner", "num_samples", lambda v: dynamic().dns(S, [0, 1, 2], num_samples=v), minimum=1)
-thread_cases("DynamicMiner", lambda **threads: dynamic(**threads))
-exclusion_cases("DynamicMiner", lambda rows: dynamic(exclude=rows).lists(S, [0, 1, 2]), 3)
-case("DynamicMiner", "kind", TypeError, "positives: list, expected Positives", lambda: hm.DynamicMiner(S, [[0]]))
-case("DynamicMiner", "kind", TypeError, "encode: int, expected a callable", lambda: dynamic().refresh_async(3))
-case(
-    "DynamicMiner",
-    "kind",
-    TypeError,
-    "selection: int, expected a Selection",
-    lambda: hm.DynamicMiner(S, hm.Positives.from_lists([[0]]), 4),
-)
-case(
-    "DynamicMiner",
-    "ids",
-    ValueError,
-    "positives: id 3, expected below 3",
-    lambda: hm.DynamicMiner(S, hm.Positives.from_lists([[3]])),
-)
-case(
-    "DynamicMiner", "ids", ValueError, "query_ids: expected queries from 0 to 2", lambda: dynamic().lists(S, [0, 1, 3])
-)
-case("DynamicMiner", "shape", ValueError, "query_ids: length 2, expected 3", lambda: dynamic().lists(S, [0, 1]))
-case(
-    "DynamicMiner",
-    "shape",
-    ValueError,
-    r"documents: shape \(2, 4\), expected \(3, 4\)",
-    lambda: dynamic().refresh(S[:2]),
-)
-case("DynamicMiner", "nan", ValueError, "queries: NaN at row 1", lambda: dynamic().lists(WITH_NAN, [0, 1, 2]))
-case(
-    "DynamicMiner",
-    "infinite",
-    ValueError,
-    "documents: inf",
-    lambda: dynamic().refresh(np.full((3, 4), np.inf, np.float32)),
-)
-case("DynamicMiner", "parameter", ValueError, "similarity: 'l2'", lambda: dynamic(similarity="l2"))
-case("DynamicMiner", "parameter", ValueError, "refresh_every: 0, expected at least 1", lambda: dynamic(refresh_every=0))
-case(
-    "DynamicMiner",
-    "parameter",
-    ValueError,
-    "negatives: the miner was made without a selection",
-    lambda: hm.DynamicMiner(S, hm.Positives.from_lists([[0]])).negatives(S[:1], [0]),
-)
-
 APPLIES = {
-    "nan": "DynamicMiner triplets MemoryBank spherical_kmeans OnlineClusters"
+    "nan": "triplets MemoryBank spherical_kmeans OnlineClusters"
     " in_batch_mask topk TopKAccumulator search ExactIndex pair_scores Candidates Positives Popularity Weighted mine_scores"
     " anchor_scores draw AliasTable retrieve",
-    "infinite": "DynamicMiner MemoryBank spherical_kmeans"
+    "infinite": "MemoryBank spherical_kmeans"
     " search ExactIndex pair_scores Positives Popularity Weighted mine_scores anchor_scores draw AliasTable",
-    "count": "DynamicMiner triplets MemoryBank spherical_kmeans OnlineClusters"
+    "count": "triplets MemoryBank spherical_kmeans OnlineClusters"
     " ensemble fuse topk TopKAccumulator search ExactIndex Candidates Positives StringTable TopThen Selection strategies"
     " select mine_scores draw sample_uniform AliasTable retrieve mine",
-    "shape": "DynamicMiner triplets MemoryBank spherical_kmeans OnlineClusters Clusters"
+    "shape": "triplets MemoryBank spherical_kmeans OnlineClusters Clusters"
     " ensemble fuse in_batch_mask topk TopKAccumulator search ExactIndex pair_scores Candidates Positives StringTable Popularity Weighted"
     " select mine_scores anchor_scores draw sample_uniform AliasTable Collection retrieve teachers",
-    "dtype": "DynamicMiner triplets MemoryBank spherical_kmeans Clusters"
+    "dtype": "triplets MemoryBank spherical_kmeans Clusters"
     " in_batch_mask topk TopKAccumulator search ExactIndex pair_scores Candidates Positives StringTable Popularity Weighted"
     " select mine_scores anchor_scores draw sample_uniform AliasTable",
-    "ids": "DynamicMiner triplets MemoryBank Clusters"
+    "ids": "triplets MemoryBank Clusters"
     " topk TopKAccumulator search ExactIndex pair_scores Candidates Positives StringTable select mine_scores"
     " anchor_scores sample_uniform AliasTable Collection",
-    "parameter": "DynamicMiner triplets MemoryBank spherical_kmeans OnlineClusters Clusters"
+    "parameter": "triplets MemoryBank spherical_kmeans OnlineClusters Clusters"
     " ensemble fuse in_batch_mask topk TopKAccumulator search ExactIndex pair_scores Candidates StringTable Absolute MarginPos PercPos"
     " Anchored Softmax SimANS Laplace RankPower Popularity Selection strategies select mine_scores draw sample_uniform"
     " AliasTable Collection formats retrieve teachers",
     "memory": "topk TopKAccumulator search ExactIndex pair_scores select anchor_scores draw sample_uniform AliasTable",
-    "kind": "DynamicMiner triplets MemoryBank spherical_kmeans"
+    "kind": "triplets MemoryBank spherical_kmeans"
     " ensemble fuse in_batch_mask topk TopKAccumulator search ExactIndex pair_scores Candidates Positives Negatives StringTable Absolute"
     " MarginPos PercPos Anchored Softmax SimANS Laplace RankPower Popularity TopThen AllOf Selection select mine_scores"
     " anchor_scores draw sample_uniform AliasTable Collection retrieve mine teachers",

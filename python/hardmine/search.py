@@ -226,39 +226,6 @@ class ExactIndex:
         about = {"k": k, "similarity": self._similarity, "num_documents": len(self), "hardmine": _native.__version__}
         return Candidates._from_native(found, metadata=about)
 
-    def pair_scores(
-        self,
-        queries: npt.ArrayLike,
-        query_ids: npt.ArrayLike,
-        document_ids: npt.ArrayLike,
-        *,
-        num_threads: int | None = None,
-    ) -> npt.NDArray[np.float32]:
-        """Exact scores of given (query, document) pairs; see `hardmine.pair_scores`.
-
-        Parameters
-        ----------
-        queries : float16 | bfloat16 | float32 [num_queries, dimension]
-        query_ids, document_ids : integers [n]
-            Rows of `queries` and of the index.
-        num_threads : int, optional
-
-        Returns
-        -------
-        float32 [n]
-        """
-        threads = _checks.num_threads(self._num_threads if num_threads is None else num_threads)
-        documents = self._rows(threads)
-        query_ids = _checks.int64_vector("query_ids", query_ids)
-        return _native.pair_scores(
-            _embeddings.checked("queries", queries),
-            (documents.array, documents.kind),
-            query_ids,
-            _checks.int64_vector("document_ids", document_ids, length=query_ids.size),
-            self._similarity,
-            threads,
-        )
-
     def _rows(self, threads: int) -> _tiles.Rows:
         """The documents on the host, checked, with their norms."""
         if self._tensor is not None:
