@@ -125,7 +125,7 @@ def everything(miner, vectors, ids, epoch=1):
 
 def test_neither_batch_nor_threads_change_a_query():
     vectors, documents, labels = corpus()
-    rule = hm.Selection(5, ceiling=hm.NoCeiling(), draw=hm.SimANS(), seed=3)
+    rule = hm.Selection(5, ceiling=hm.NoCeiling(), draw=hm.SimANS(a=0.01), seed=3)
     ids = np.random.default_rng(1).permutation(40)
     whole = everything(hm.DynamicMiner(documents, labels, rule, k=30, num_threads=4), vectors[ids], ids)
     one = hm.DynamicMiner(documents, labels, rule, k=30, num_threads=1)

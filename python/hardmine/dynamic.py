@@ -427,7 +427,8 @@ class DynamicMiner:
         return {**self.__dict__, "_positives": (self._positives.offsets, self._positives.ids)}
 
     def __setstate__(self, state: dict[str, Any]) -> None:
-        self.__dict__.update(state, _positives=Positives._trusted(*state["_positives"], None))
+        offsets, ids = state["_positives"]
+        self.__dict__.update({**state, "_positives": Positives._trusted(offsets, ids, None)})
 
     def _surface(self) -> None:
         """Raise what the refresh in the background raised."""
@@ -485,15 +486,15 @@ class _Refresh:
 def _fitting(documents: Any, current: ExactIndex, threads: int) -> ExactIndex:
     """An index that can take the place of the current one."""
     similarity = current.similarity
-    if not isinstance(documents, ExactIndex):
-        documents = ExactIndex(documents, similarity=similarity, num_threads=threads)
-    if len(documents) != len(current):
-        raise ValueError(f"documents: {len(documents)}, expected {len(current)} as before")
-    if documents.dimension != current.dimension:
-        raise ValueError(f"documents: dimension {documents.dimension}, expected {current.dimension} as before")
-    if documents.similarity != similarity:
-        raise ValueError(f"documents: similarity {documents.similarity!r}, expected {similarity!r} as before")
-    return documents
+    given = isinstance(documents, ExactIndex)
+    index: ExactIndex = documents if given else ExactIndex(documents, similarity=similarity, num_threads=threads)
+    if len(index) != len(current):
+        raise ValueError(f"documents: {len(index)}, expected {len(current)} as before")
+    if index.dimension != current.dimension:
+        raise ValueError(f"documents: dimension {index.dimension}, expected {current.dimension} as before")
+    if index.similarity != similarity:
+        raise ValueError(f"documents: similarity {index.similarity!r}, expected {similarity!r} as before")
+    return index
 
 
 def _suited(selection: Any) -> Selection | None:
