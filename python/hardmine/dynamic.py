@@ -452,7 +452,10 @@ class DynamicMiner:
         size, dimension = batch[0].shape
         if dimension != self._index.dimension:
             raise ValueError(f"query_vectors: dimension {dimension}, expected {self._index.dimension}")
-        _native.row_norms("query_vectors", batch, threads)  # refuses what is not finite
+        try:
+            _native.row_norms("queries", batch, threads)  # refuses what is not finite
+        except ValueError as error:
+            raise ValueError(str(error).replace("queries", "query_vectors", 1)) from None
         tensor = _labels.tensor(query_ids)
         rows = _checks.int64_vector("query_ids", query_ids if tensor is None else tensor.cpu().numpy(), length=size)
         wrong = (rows < 0) | (rows >= len(self._positives))
