@@ -706,6 +706,7 @@ EXEMPT = {
     "Ranking": "a plain pair that the library hands out and never takes",
     "data": "a module of two classes; tests/test_data.py has their cases",
     "losses": "a module; tests/test_losses_errors.py has its table, and a meta-test of its own",
+    "DynamicLists": "a plain record that `DynamicMiner.lists` hands out",
     "Mined": "a plain record that `mine` hands out; its writer's cases stand under formats",
 }
 """Public names without cases, and why."""
@@ -856,30 +857,100 @@ case(
 )
 case("MemoryBank", "kind", ValueError, "state: no 'keys'", lambda: bank().load_state_dict({}))
 
+
+def miner(selection=PLAIN, documents=S, **options):
+    return hm.DynamicMiner(documents, LABELS, selection, **options)
+
+
+matrix_cases("DynamicMiner", "documents", lambda documents: miner(documents=documents))
+matrix_cases("DynamicMiner", "documents", lambda documents: miner().refresh(documents))
+for call in (
+    lambda vectors, ids=(0, 1, 2): miner().lists(vectors, ids),
+    lambda vectors, ids=(0, 1, 2): miner().negatives(vectors, ids),
+    lambda vectors, ids=(0, 1, 2): miner().dns(vectors, ids, num_samples=1),
+):
+    matrix_cases("DynamicMiner", "query_vectors", call)
+    wanted = "query_vectors: dimension 3, expected 4"
+    case("DynamicMiner", "shape", ValueError, wanted, lambda c=call: c(S[:, :3]))
+    case("DynamicMiner", "shape", ValueError, "query_ids: length 2, expected 3", lambda c=call: c(S, [0, 1]))
+    case("DynamicMiner", "shape", ValueError, "query_ids: 2 dimensions", lambda c=call: c(S, [[0, 1, 2]]))
+    case("DynamicMiner", "dtype", TypeError, "query_ids: dtype float64", lambda c=call: c(S, [0.0, 1.0, 2.0]))
+    case(
+        "DynamicMiner", "ids", ValueError, "query_ids: 3 at position 1, expected 0 to 2", lambda c=call: c(S, [0, 3, 1])
+    )
+    case("DynamicMiner", "ids", ValueError, "query_ids: -1 at position 0, expected 0", lambda c=call: c(S, [-1, 0, 1]))
+    case("DynamicMiner", "nan", ValueError, "query_vectors: NaN at row 1, column 2", lambda c=call: c(WITH_NAN))
+    case("DynamicMiner", "infinite", ValueError, "query_vectors: inf at row 1, column 2", lambda c=call: c(WITH_INF))
+count_cases_of("DynamicMiner", "k", lambda v: miner(k=v), minimum=1)
+count_cases_of("DynamicMiner", "seed", lambda v: miner(seed=v))
+count_cases_of("DynamicMiner", "refresh_every", lambda v: miner(refresh_every=1.5 if v is None else v), minimum=1)
+CASES[:] = [c for c in CASES if "refresh_every: NoneType" not in c.pattern]
+count_cases_of("DynamicMiner", "epoch", lambda v: miner().negatives(S, [0, 1, 2], epoch=v))
+count_cases_of("DynamicMiner", "epoch", lambda v: miner().dns(S, [0, 1, 2], num_samples=1, epoch=v))
+count_cases_of("DynamicMiner", "num_samples", lambda v: miner().dns(S, [0, 1, 2], num_samples=v), minimum=1)
+count_cases_of(
+    "DynamicMiner",
+    "num_negatives",
+    lambda v: miner().dns(S, [0, 1, 2], num_samples=2, num_negatives=v),
+    minimum=1,
+)
+count_cases_of("DynamicMiner", "step", lambda v: miner().due(v))
+number_cases("DynamicMiner", "timeout", lambda v: miner().wait(v), least="at least 0")
+thread_cases("DynamicMiner", lambda **threads: miner(**threads))
+exclusion_cases("DynamicMiner", lambda rows: miner(exclude=rows), 3)
+case("DynamicMiner", "ids", ValueError, "positives: id 2 of query 2, expected below 2", lambda: miner(documents=S[:2]))
+case("DynamicMiner", "nan", ValueError, "documents: NaN at row 1, column 2", lambda: miner(documents=WITH_NAN))
+case("DynamicMiner", "infinite", ValueError, "documents: inf at row 1, column 2", lambda: miner(documents=WITH_INF))
+case("DynamicMiner", "shape", ValueError, "documents: 2, expected 3 as before", lambda: miner().refresh(S[:2]))
+case(
+    "DynamicMiner", "parameter", ValueError, "num_negatives: 3, expected at most 2",
+    lambda: miner().dns(S, [0, 1, 2], num_samples=2, num_negatives=3),
+)  # fmt: skip
+case("DynamicMiner", "parameter", ValueError, "similarity: 'l2'", lambda: miner(similarity="l2"))
+case(
+    "DynamicMiner", "parameter", ValueError, "selection: None, but negatives needs one",
+    lambda: miner(None).negatives(S, [0, 1, 2]),
+)  # fmt: skip
+case(
+    "DynamicMiner", "parameter", ValueError, "selection: its draw Weighted",
+    lambda: miner(hm.Selection(2, draw=hm.TopThen(1, hm.Weighted(F32([0]))))),
+)  # fmt: skip
+case(
+    "DynamicMiner", "parameter", ValueError, "selection: its ceiling Anchored",
+    lambda: miner(hm.Selection(2, ceiling=hm.Anchored() & hm.Absolute(1.0))),
+)  # fmt: skip
+case(
+    "DynamicMiner", "parameter", ValueError, "query_ids: query 1 has no positive",
+    lambda: hm.DynamicMiner(S, hm.Positives.from_lists([[0], []]), RULE).negatives(S[:2], [0, 1]),
+)  # fmt: skip
+case("DynamicMiner", "kind", TypeError, "selection: int, expected Selection", lambda: miner(3))
+case("DynamicMiner", "kind", TypeError, "positives: list, expected Positives", lambda: hm.DynamicMiner(S, [[0]]))
+case("DynamicMiner", "kind", TypeError, "encode: ndarray, expected a callable", lambda: miner().refresh_async(S))
+
 APPLIES = {
-    "nan": "triplets MemoryBank spherical_kmeans OnlineClusters"
+    "nan": "DynamicMiner triplets MemoryBank spherical_kmeans OnlineClusters"
     " in_batch_mask topk TopKAccumulator search ExactIndex pair_scores Candidates Positives Popularity Weighted mine_scores"
     " anchor_scores draw AliasTable retrieve",
-    "infinite": "MemoryBank spherical_kmeans"
+    "infinite": "DynamicMiner MemoryBank spherical_kmeans"
     " search ExactIndex pair_scores Positives Popularity Weighted mine_scores anchor_scores draw AliasTable",
-    "count": "triplets MemoryBank spherical_kmeans OnlineClusters"
+    "count": "DynamicMiner triplets MemoryBank spherical_kmeans OnlineClusters"
     " ensemble fuse topk TopKAccumulator search ExactIndex Candidates Positives StringTable TopThen Selection strategies"
     " select mine_scores draw sample_uniform AliasTable retrieve mine",
-    "shape": "triplets MemoryBank spherical_kmeans OnlineClusters Clusters"
+    "shape": "DynamicMiner triplets MemoryBank spherical_kmeans OnlineClusters Clusters"
     " ensemble fuse in_batch_mask topk TopKAccumulator search ExactIndex pair_scores Candidates Positives StringTable Popularity Weighted"
     " select mine_scores anchor_scores draw sample_uniform AliasTable Collection retrieve teachers",
-    "dtype": "triplets MemoryBank spherical_kmeans Clusters"
+    "dtype": "DynamicMiner triplets MemoryBank spherical_kmeans Clusters"
     " in_batch_mask topk TopKAccumulator search ExactIndex pair_scores Candidates Positives StringTable Popularity Weighted"
     " select mine_scores anchor_scores draw sample_uniform AliasTable",
-    "ids": "triplets MemoryBank Clusters"
+    "ids": "DynamicMiner triplets MemoryBank Clusters"
     " topk TopKAccumulator search ExactIndex pair_scores Candidates Positives StringTable select mine_scores"
     " anchor_scores sample_uniform AliasTable Collection",
-    "parameter": "triplets MemoryBank spherical_kmeans OnlineClusters Clusters"
+    "parameter": "DynamicMiner triplets MemoryBank spherical_kmeans OnlineClusters Clusters"
     " ensemble fuse in_batch_mask topk TopKAccumulator search ExactIndex pair_scores Candidates StringTable Absolute MarginPos PercPos"
     " Anchored Softmax SimANS Laplace RankPower Popularity Selection strategies select mine_scores draw sample_uniform"
     " AliasTable Collection formats retrieve teachers",
     "memory": "topk TopKAccumulator search ExactIndex pair_scores select anchor_scores draw sample_uniform AliasTable",
-    "kind": "triplets MemoryBank spherical_kmeans"
+    "kind": "DynamicMiner triplets MemoryBank spherical_kmeans"
     " ensemble fuse in_batch_mask topk TopKAccumulator search ExactIndex pair_scores Candidates Positives Negatives StringTable Absolute"
     " MarginPos PercPos Anchored Softmax SimANS Laplace RankPower Popularity TopThen AllOf Selection select mine_scores"
     " anchor_scores draw sample_uniform AliasTable Collection retrieve mine teachers",

@@ -27,6 +27,7 @@ from hardmine.draws import (
     Uniform,
     Weighted,
 )
+from hardmine.dynamic import DynamicLists, DynamicMiner
 from hardmine.ensemble import ensemble
 from hardmine.fuse import fuse
 from hardmine.in_batch import in_batch_mask
@@ -58,6 +59,8 @@ __all__ = [
     "Candidates",
     "Clusters",
     "Collection",
+    "DynamicLists",
+    "DynamicMiner",
     "ExactIndex",
     "Laplace",
     "MarginPos",

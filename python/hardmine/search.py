@@ -226,6 +226,22 @@ class ExactIndex:
         about = {"k": k, "similarity": self._similarity, "num_documents": len(self), "hardmine": _native.__version__}
         return Candidates._from_native(found, metadata=about)
 
+    def _pair_scores(
+        self,
+        queries: tuple[npt.NDArray[Any], str],
+        query_ids: npt.NDArray[np.int64],
+        document_ids: npt.NDArray[np.int64],
+        threads: int,
+    ) -> npt.NDArray[np.float32]:
+        """`pair_scores` of checked queries with these documents; from a device only the rows that are named come."""
+        if self._tensor is None:
+            documents = self._array, self._kind
+        else:
+            needed, document_ids = np.unique(document_ids, return_inverse=True)
+            places = sys.modules["torch"].from_numpy(needed).to(self._tensor.device)
+            documents = _embeddings.checked("documents", self._tensor[places].cpu())
+        return _native.pair_scores(queries, documents, query_ids, document_ids, self._similarity, threads)
+
     def _rows(self, threads: int) -> _tiles.Rows:
         """The documents on the host, checked, with their norms."""
         if self._tensor is not None:

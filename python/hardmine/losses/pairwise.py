@@ -139,7 +139,7 @@ def adore(
     mask : bool [b, k], optional
         True = padding.
     ranks : int [b, k], optional
-        1-based; by default position + 1.
+        1-based; by default position + 1. Not read where `mask` is True.
     metric_cut : int
         At least 1. (The published code's own default, none, makes every weight 0; its commands say 200.)
     reduction : {"mean", "sum", "none"}
@@ -170,6 +170,8 @@ def adore(
     logits = logits.masked_fill(left_out, 0.0)
     pairs = (labels & ~left_out)[:, :, None] & (~labels & ~left_out)[:, None, :]
     losses = softplus(logits[:, None, :] - logits[:, :, None])
+    if isinstance(ranks, torch.Tensor) and ranks.shape == left_out.shape:
+        ranks = ranks.masked_fill(left_out, 1)
     if inputs.sizes["k"]:
         losses = losses * lambda_weights(
             inputs.sizes["k"], metric_cut=metric_cut, ranks=ranks, dtype=losses.dtype, device=losses.device
