@@ -45,7 +45,7 @@ MUTANTS: list[Mutant] = [
     Mutant(
         "clusters-mean-of-raw-vectors",
         "python/hardmine/clusters.py",
-        "wide = _unit(wide) if normalise else wide",
+        "wide = unit(wide) if normalise else wide",
         "wide = wide",
         "tests/test_clusters.py",
     ),

@@ -10,14 +10,13 @@ A claim is shown where the 95 % t-interval of the paired difference over seeds l
 from __future__ import annotations
 
 import argparse
-import importlib
+import multiprocessing
+import os
 import sys
-import time
+from concurrent.futures import ProcessPoolExecutor
 from pathlib import Path
 
-import torch
-
-from examples.recipes.shared import SIZES, Report, Size
+from examples.recipes.shared import SIZES, Report, recipe
 
 SYSTEMS = {
     "nv_retriever": "NV-Retriever",
@@ -35,12 +34,6 @@ SYSTEMS = {
     "asl": "ASL-style",
 }
 HEADER = ("system", "effect (A over B)", "A", "B", "A - B, 95 % interval", "shown")
-
-
-def recipe(name: str, size: Size) -> Report:
-    """Run one of them."""
-    report: Report = importlib.import_module(f"examples.recipes.{name}").run(size)
-    return report
 
 
 def rows(name: str, report: Report) -> list[tuple[str, ...]]:
@@ -64,14 +57,15 @@ def main(arguments: list[str] | None = None) -> int:
     if options.data is not None and not (options.data / "cf-lastfm").is_dir():
         parser.error(f"--data: no folder cf-lastfm in {options.data}")
     size = SIZES[options.size]._replace(data=options.data)
-    torch.set_num_threads(min(2, torch.get_num_threads()))
 
     table = [HEADER]
-    for name in options.only:
-        start = time.perf_counter()
-        report = recipe(name, size)
-        table += rows(name, report)
-        print(f"{name}: {report.trains}; {time.perf_counter() - start:.0f} s", file=sys.stderr)
+    workers = min(len(options.only), os.cpu_count() or 1)
+    with ProcessPoolExecutor(workers, mp_context=multiprocessing.get_context("spawn")) as pool:
+        running = [pool.submit(recipe, name, size) for name in options.only]
+        for name, future in zip(options.only, running, strict=True):
+            report, seconds = future.result()
+            table += rows(name, report)
+            print(f"{name}: {report.trains}; {seconds:.0f} s", file=sys.stderr)
     print("\n".join(("| " + " | ".join(row) + " |") for row in [table[0], ("---",) * len(HEADER), *table[1:]]))
     shown = sum(row[-1] == "yes" for row in table)
     print(f"\n{size.seeds} seeds (SimpleX fewer); {shown} of {len(table) - 1} effects shown.")

@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
+import importlib
 import math
+import time
 from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass
 from pathlib import Path
@@ -207,3 +209,11 @@ def over_seeds(size: Size, one: Callable[[int], dict[str, float]]) -> dict[str, 
     """The figures of every seed, by name."""
     found = [one(seed) for seed in range(size.seeds)]
     return {name: [figures[name] for figures in found] for name in found[0]}
+
+
+def recipe(name: str, size: Size) -> tuple[Report, float]:
+    """Run one of them on one thread, which is quicker than two on work as small; how many seconds it took."""
+    torch.set_num_threads(1)
+    start = time.perf_counter()
+    report: Report = importlib.import_module(f"examples.recipes.{name}").run(size)
+    return report, time.perf_counter() - start

@@ -48,7 +48,7 @@ def adore(
         vectors = model(world.queries[rows])
         lists = miner.lists(vectors if fresh else first[rows], rows).torch()
         scores = SCALE * torch.einsum("bh,bkh->bk", vectors, documents[lists.ids.clamp(min=0)])
-        yield hm.losses.adore(scores, lists.relevant, mask=lists.padding, ranks=lists.ranks)
+        yield hm.losses.adore(scores, lists.relevant, mask=lists.mask, ranks=lists.ranks)
 
 
 def formula_error(seed: int) -> float:
