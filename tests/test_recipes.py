@@ -29,13 +29,15 @@ def test_the_interval_is_that_of_a_paired_t_test():
     assert Effect("", [2.0, 4.1, 6.0], [1.0, 3.0, 5.0]).shown
 
 
-def test_a_table_of_what_was_asked_for(capsys):
-    assert main(["--size", "tiny", "--only", "sar_pu"]) == 0
+def test_a_table_of_what_was_asked_for(capsys, tmp_path):
+    page = tmp_path / "page.md"
+    assert main(["--size", "tiny", "--only", "sar_pu", "--output", str(page)]) == 0
     captured = capsys.readouterr()
     lines = captured.out.splitlines()
     assert lines[0].startswith("| system | effect (A over B) |")
     assert [line.split(" | ")[0] for line in lines[2:4]] == ["| SAR-PU"] * 2
     assert "2 seeds" in lines[-1]
+    assert page.read_text().endswith(captured.out)
     assert "sar_pu: logistic model, made pairs" in captured.err
 
 

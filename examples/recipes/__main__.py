@@ -33,6 +33,15 @@ SYSTEMS = {
     "fsc_clip": "FSC-CLIP-style",
     "asl": "ASL-style",
 }
+PAGE = """# Every system of the papers, in miniature
+
+`python -m examples.recipes --output FILE` writes this page: what each paper claims, trained small, and whether it
+shows. A - B is paired by seed; a claim is shown where its 95 % t-interval lies above zero, and what does not show is
+left in the table. Most recipes train a projection over the frozen features of a made world whose relevance is known;
+each file in [examples/recipes](../examples/recipes) says what it makes and trains, and settings were chosen on these
+worlds. A made world says that the pieces work and can do what is claimed, not how much they do on real texts: for that
+see [the study](study.md).
+"""
 HEADER = ("system", "effect (A over B)", "A", "B", "A - B, 95 % interval", "shown")
 
 
@@ -52,6 +61,7 @@ def main(arguments: list[str] | None = None) -> int:
     parser = argparse.ArgumentParser(prog="python -m examples.recipes", description=__doc__.splitlines()[0])
     parser.add_argument("--only", nargs="+", choices=list(SYSTEMS), default=list(SYSTEMS), metavar="NAME")
     parser.add_argument("--size", choices=list(SIZES), default="full")
+    parser.add_argument("--output", type=Path, help="write a page with the table to this file")
     parser.add_argument("--data", type=Path, help="folder that holds cf-lastfm")
     options = parser.parse_args(arguments)
     if options.data is not None and not (options.data / "cf-lastfm").is_dir():
@@ -66,9 +76,12 @@ def main(arguments: list[str] | None = None) -> int:
             report, seconds = future.result()
             table += rows(name, report)
             print(f"{name}: {report.trains}; {seconds:.0f} s", file=sys.stderr)
-    print("\n".join(("| " + " | ".join(row) + " |") for row in [table[0], ("---",) * len(HEADER), *table[1:]]))
+    lines = ["| " + " | ".join(row) + " |" for row in (table[0], ("---",) * len(HEADER), *table[1:])]
     shown = sum(row[-1] == "yes" for row in table)
-    print(f"\n{size.seeds} seeds (SimpleX fewer); {shown} of {len(table) - 1} effects shown.")
+    lines += ["", f"{size.seeds} seeds (SimpleX fewer); {shown} of {len(table) - 1} effects shown."]
+    print("\n".join(lines))
+    if options.output:
+        options.output.write_text("\n".join([PAGE, *lines, ""]))
     return 0
 
 
