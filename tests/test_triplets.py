@@ -57,11 +57,14 @@ def test_equals_the_twin_at_every_level_and_as_a_tensor(batch, kind, margin):
 def test_every_triplet_is_of_one_kind(batch, margin):
     distances, labels, _ = batch
     finite = np.nan_to_num(distances.astype(np.float32), posinf=9.0)
-    found = [hm.triplets(finite, labels, kind=kind, margin=margin).tolist() for kind in ("hard", "semi_hard", "easy")]
-    if margin == 0:
-        # Where both distances are equal the triplet is hard, and at margin 0 also easy.
-        found[2] = [row for row in found[2] if row not in found[0]]
-    assert sorted(found[0] + found[1] + found[2]) == hm.triplets(finite, labels, kind="all").tolist()
+    kinds = {
+        kind: set(map(tuple, hm.triplets(finite, labels, kind=kind, margin=margin).tolist()))
+        for kind in ("hard", "semi_hard", "easy", "all")
+    }
+    both = kinds["hard"] & kinds["easy"]
+    assert all(margin == 0 and finite[a, p] == finite[a, n] for a, p, n in both)
+    assert not kinds["semi_hard"] & (kinds["hard"] | kinds["easy"])
+    assert kinds["hard"] | kinds["semi_hard"] | kinds["easy"] == kinds["all"]
 
 
 def test_strides_and_labels_of_strings():

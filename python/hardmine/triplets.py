@@ -66,7 +66,8 @@ def triplets(
     Notes
     -----
     Distances are compared in float64, exactly as they come; D + margin is rounded once to float64. Every valid triplet
-    is hard, semi-hard or easy, and one of these alone. The triplets go into `losses.triplet_margin`.
+    is hard, semi-hard or easy, and one of these alone (at a margin of 0, equal distances are hard and easy). The
+    triplets go into `losses.triplet_margin`.
 
     Examples
     --------
