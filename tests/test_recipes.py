@@ -36,14 +36,14 @@ def test_a_table_of_what_was_asked_for(capsys, tmp_path):
     lines = captured.out.splitlines()
     assert lines[0].startswith("| system | effect (A over B) |")
     assert [line.split(" | ")[0] for line in lines[2:4]] == ["| SAR-PU"] * 2
-    assert "2 seeds" in lines[-1]
+    assert lines[-1].endswith("of 2 effects shown.")
     assert page.read_text().endswith(captured.out)
     assert "sar_pu: logistic model, made pairs" in captured.err
 
 
 def test_a_row_says_what_did_not_show():
     report = Report("", [Effect("a over b", [1.0, 1.0], [2.0, 2.5])], [], (0, 0))
-    assert rows("asl", report) == [("ASL-style", "a over b", "1.000", "2.250", "-1.250 [-4.426, +1.926]", "no")]
+    assert rows("asl", report) == [("ASL-style", "a over b", "1.000", "2.250", "-1.250 [-4.426, +1.926]", "2", "no")]
 
 
 @pytest.mark.parametrize("arguments", [["--only", "nothing"], ["--data", "/nowhere"], ["--size", "huge"]])

@@ -13,10 +13,9 @@ import argparse
 import multiprocessing
 import os
 import sys
-from concurrent.futures import ProcessPoolExecutor
 from pathlib import Path
 
-from examples.recipes.shared import SIZES, Report, recipe
+from examples.recipes.shared import SIZES, Report, ignore_interrupts, recipe
 
 SYSTEMS = {
     "nv_retriever": "NV-Retriever",
@@ -42,7 +41,7 @@ each file in [examples/recipes](../examples/recipes) says what it makes and trai
 worlds. A made world says that the pieces work and can do what is claimed, not how much they do on real texts: for that
 see [the study](study.md).
 """
-HEADER = ("system", "effect (A over B)", "A", "B", "A - B, 95 % interval", "shown")
+HEADER = ("system", "effect (A over B)", "A", "B", "A - B, 95 % interval", "seeds", "shown")
 
 
 def rows(name: str, report: Report) -> list[tuple[str, ...]]:
@@ -52,7 +51,7 @@ def rows(name: str, report: Report) -> list[tuple[str, ...]]:
         mean, low, high = effect.difference
         sides = (sum(side) / len(side) for side in (effect.better, effect.worse))
         figures = (*(f"{side:.3f}" for side in sides), f"{mean:+.3f} [{low:+.3f}, {high:+.3f}]")
-        found.append((SYSTEMS[name], effect.claim, *figures, "yes" if effect.shown else "no"))
+        found.append((SYSTEMS[name], effect.claim, *figures, str(len(effect.better)), "yes" if effect.shown else "no"))
     return found
 
 
@@ -70,15 +69,17 @@ def main(arguments: list[str] | None = None) -> int:
 
     table = [HEADER]
     workers = min(len(options.only), os.cpu_count() or 1)
-    with ProcessPoolExecutor(workers, mp_context=multiprocessing.get_context("spawn")) as pool:
-        running = [pool.submit(recipe, name, size) for name in options.only]
-        for name, future in zip(options.only, running, strict=True):
-            report, seconds = future.result()
+    with multiprocessing.get_context("spawn").Pool(
+        workers, ignore_interrupts
+    ) as pool:  # whatever ends the block ends them too
+        running = [pool.apply_async(recipe, (name, size)) for name in options.only]
+        for name, result in zip(options.only, running, strict=True):
+            report, seconds = result.get()
             table += rows(name, report)
             print(f"{name}: {report.trains}; {seconds:.0f} s", file=sys.stderr)
     lines = ["| " + " | ".join(row) + " |" for row in (table[0], ("---",) * len(HEADER), *table[1:])]
     shown = sum(row[-1] == "yes" for row in table)
-    lines += ["", f"{size.seeds} seeds (SimpleX fewer); {shown} of {len(table) - 1} effects shown."]
+    lines += ["", f"{shown} of {len(table) - 1} effects shown."]
     print("\n".join(lines))
     if options.output:
         options.output.write_text("\n".join([PAGE, *lines, ""]))
@@ -86,4 +87,7 @@ def main(arguments: list[str] | None = None) -> int:
 
 
 if __name__ == "__main__":
-    sys.exit(main())
+    try:
+        sys.exit(main())
+    except KeyboardInterrupt:
+        sys.exit("interrupted")

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import importlib
 import math
+import signal
 import time
 from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass
@@ -217,3 +218,8 @@ def recipe(name: str, size: Size) -> tuple[Report, float]:
     start = time.perf_counter()
     report: Report = importlib.import_module(f"examples.recipes.{name}").run(size)
     return report, time.perf_counter() - start
+
+
+def ignore_interrupts() -> None:
+    """Ctrl-C is for the parent, which ends its workers."""
+    signal.signal(signal.SIGINT, signal.SIG_IGN)
