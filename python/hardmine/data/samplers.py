@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from abc import ABC, abstractmethod
 from collections.abc import Iterator
 from typing import Any
 
@@ -17,7 +18,7 @@ __all__ = ["NoDuplicatesBatchSampler", "SameClusterBatchSampler"]
 _Ints = npt.NDArray[np.int64]
 
 
-class _Planned(torch.utils.data.Sampler[list[int]]):  # type: ignore[misc]
+class _Planned(torch.utils.data.Sampler[list[int]], ABC):  # type: ignore[misc]
     """Batches of an epoch, planned at once: the same plan on every rank, of which each takes its share."""
 
     def __init__(
@@ -38,8 +39,9 @@ class _Planned(torch.utils.data.Sampler[list[int]]):  # type: ignore[misc]
         """Another plan; to be called before each epoch beside `NegativeDataset.set_epoch`, with the same number."""
         self.epoch = _checks.integer("epoch", epoch)
 
+    @abstractmethod
     def _plan(self, rng: np.random.Generator) -> list[_Ints]:
-        raise NotImplementedError
+        """All batches of an epoch."""
 
     def _batches(self) -> list[_Ints]:
         if self._made is None or self._made[0] != self.epoch:
