@@ -1,6 +1,7 @@
 """MoCo with selected negatives (arXiv 1911.05722, 2501.16360): the hardest of the memory bank, all of it, or no bank.
 
-Trains a projection over frozen features of the made world; keys come from a momentum copy of it.
+Trains a projection over frozen features of the made world; keys come from a momentum copy of it. The
+hardest are those below 90 % of the positive's similarity: the paper filters, and the bank holds other answers.
 """
 
 from __future__ import annotations
