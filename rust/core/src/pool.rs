@@ -4,8 +4,9 @@
 //! it. The slot is one atomic pointer, never a lock: a lock could be held by a thread that does not exist in the child.
 
 use std::num::NonZeroUsize;
-use std::sync::atomic::{AtomicBool, AtomicPtr, AtomicUsize, Ordering};
+use std::sync::atomic::{AtomicBool, AtomicPtr, AtomicU64, AtomicUsize, Ordering};
 use std::sync::Mutex;
+use std::thread::ThreadId;
 use std::time::{Duration, Instant};
 
 use crate::error::{check_room, try_collect, Error, Result};
@@ -14,19 +15,31 @@ use crate::isa::Isa;
 /// How often the calling thread asks whether to stop.
 const POLL_INTERVAL: Duration = Duration::from_millis(40);
 
-/// How a call runs: never what it computes.
-#[derive(Clone, Copy)]
+/// How a call runs: never what it computes. Shared with every thread that works on the call.
 pub struct Execution<'a> {
     threads: NonZeroUsize,
     isa: Isa,
-    poll: &'a dyn Fn() -> bool,
+    poll: &'a (dyn Fn() -> bool + Sync),
+    caller: ThreadId,
+    started: Instant,
+    /// Milliseconds after `started` at which the calling thread asks again.
+    next_poll: AtomicU64,
+    interrupted: AtomicBool,
 }
 
 impl<'a> Execution<'a> {
-    /// `poll` is asked on the calling thread between tasks; `true` stops the call with [`Error::Interrupted`].
+    /// `poll` is asked on the calling thread alone, now and then; `true` stops the call with [`Error::Interrupted`].
     #[must_use]
-    pub fn new(threads: NonZeroUsize, isa: Isa, poll: &'a dyn Fn() -> bool) -> Self {
-        Execution { threads, isa, poll }
+    pub fn new(threads: NonZeroUsize, isa: Isa, poll: &'a (dyn Fn() -> bool + Sync)) -> Self {
+        Execution {
+            threads,
+            isa,
+            poll,
+            caller: std::thread::current().id(),
+            started: Instant::now(),
+            next_poll: AtomicU64::new(POLL_INTERVAL.as_millis() as u64),
+            interrupted: AtomicBool::new(false),
+        }
     }
 
     /// Number of threads that may work on the call, the calling one included.
@@ -39,6 +52,26 @@ impl<'a> Execution<'a> {
     #[must_use]
     pub fn isa(&self) -> Isa {
         self.isa
+    }
+
+    /// Whether to go on: an error once the caller has asked to stop. Every loop that can outlast some 50 ms calls it now
+    /// and then, on whatever thread it runs: the calling thread asks the poll, all others see its answer. It costs tens of
+    /// nanoseconds, so once every few thousand steps is often enough and dear to nobody.
+    pub fn check(&self) -> Result<()> {
+        if self.interrupted.load(Ordering::Relaxed) {
+            return Err(Error::Interrupted);
+        }
+        if std::thread::current().id() == self.caller {
+            let now = self.started.elapsed().as_millis() as u64;
+            if now >= self.next_poll.load(Ordering::Relaxed) {
+                self.next_poll.store(now + POLL_INTERVAL.as_millis() as u64, Ordering::Relaxed);
+                if (self.poll)() {
+                    self.interrupted.store(true, Ordering::Relaxed);
+                    return Err(Error::Interrupted);
+                }
+            }
+        }
+        Ok(())
     }
 }
 
@@ -87,12 +120,10 @@ where
 
     let next = AtomicUsize::new(0);
     let stop = AtomicBool::new(false);
-    let interrupted = AtomicBool::new(false);
-    // Works until the parts run out; `poll` is given to the calling thread alone.
-    let work = |poll: Option<&dyn Fn() -> bool>| {
+    // Works until the parts run out.
+    let work = || {
         let halt_on_panic = HaltOnPanic(&stop);
         let mut scratch = scratch();
-        let mut clock = PollClock::new();
         while !stop.load(Ordering::Relaxed) {
             let index = next.fetch_add(1, Ordering::Relaxed);
             let Some(slot) = slots.get(index) else { break };
@@ -104,23 +135,20 @@ where
                 }
                 *lock(slot) = Slot::Done(result);
             }
-            if let Some(poll) = poll {
-                if clock.due() && poll() {
-                    interrupted.store(true, Ordering::Relaxed);
-                    stop.store(true, Ordering::Relaxed);
-                }
+            if exec.check().is_err() {
+                stop.store(true, Ordering::Relaxed);
             }
         }
         std::mem::forget(halt_on_panic);
     };
     shared_pool(threads - 1).in_place_scope(|scope| {
         for _ in 1..threads {
-            scope.spawn(|_| work(None));
+            scope.spawn(|_| work());
         }
-        work(Some(exec.poll));
+        work();
     });
 
-    if interrupted.into_inner() {
+    if exec.interrupted.load(Ordering::Relaxed) {
         return Err(Error::Interrupted);
     }
     try_collect(slots.into_iter().map(|slot| match slot.into_inner() {
@@ -136,12 +164,9 @@ fn map_serial<P, S, R>(
     mut scratch: S,
     task: impl Fn(&mut S, usize, P) -> Result<R>,
 ) -> Result<Vec<R>> {
-    let mut clock = PollClock::new();
     try_collect(parts.enumerate().map(|(index, part)| {
         let result = task(&mut scratch, index, part)?;
-        if clock.due() && (exec.poll)() {
-            return Err(Error::Interrupted);
-        }
+        exec.check()?;
         Ok(result)
     }))
 }
@@ -163,22 +188,6 @@ struct HaltOnPanic<'a>(&'a AtomicBool);
 impl Drop for HaltOnPanic<'_> {
     fn drop(&mut self) {
         self.0.store(true, Ordering::Relaxed);
-    }
-}
-
-struct PollClock(Instant);
-
-impl PollClock {
-    fn new() -> Self {
-        PollClock(Instant::now())
-    }
-
-    fn due(&mut self) -> bool {
-        let due = self.0.elapsed() >= POLL_INTERVAL;
-        if due {
-            self.0 = Instant::now();
-        }
-        due
     }
 }
 
@@ -217,7 +226,7 @@ fn shared_pool(workers: usize) -> &'static rayon::ThreadPool {
 mod tests {
     use super::*;
 
-    fn exec(threads: usize, poll: &dyn Fn() -> bool) -> Execution<'_> {
+    fn exec(threads: usize, poll: &(dyn Fn() -> bool + Sync)) -> Execution<'_> {
         Execution::new(NonZeroUsize::new(threads).unwrap(), Isa::Portable, poll)
     }
 

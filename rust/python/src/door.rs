@@ -1,9 +1,9 @@
 //! The one door into the core: detaches from the interpreter, picks the threads and the instruction set, polls for
 //! Ctrl-C, turns a panic into an exception and maps errors. Nothing else in this crate does any of these.
 
-use std::cell::RefCell;
 use std::num::NonZeroUsize;
 use std::panic::{catch_unwind, AssertUnwindSafe};
+use std::sync::{Mutex, PoisonError};
 
 use hardmine_core::{Error, Execution, Isa};
 use pyo3::exceptions::{PyKeyboardInterrupt, PyMemoryError, PyRuntimeError, PyValueError};
@@ -19,19 +19,19 @@ pub fn run<T: Send>(
         NonZeroUsize::new(threads).ok_or_else(|| PyValueError::new_err("num_threads: 0, expected at least 1"))?;
     let isa = forced_isa()?;
     let (outcome, signal) = py.detach(move || {
-        let signal = RefCell::new(None);
+        let signal = Mutex::new(None);
         // A method path is not general enough over the lifetime of `py`.
         #[allow(clippy::redundant_closure_for_method_calls)]
         let poll = || match Python::attach(|py| py.check_signals()) {
             Ok(()) => false,
             Err(raised) => {
-                signal.replace(Some(raised));
+                *signal.lock().unwrap_or_else(PoisonError::into_inner) = Some(raised);
                 true
             }
         };
         let exec = Execution::new(threads, isa, &poll);
         let outcome = catch_unwind(AssertUnwindSafe(|| work(&exec)));
-        (outcome, signal.into_inner())
+        (outcome, signal.into_inner().unwrap_or_else(PoisonError::into_inner))
     });
     match outcome {
         Ok(Ok(value)) => Ok(value),
