@@ -106,7 +106,7 @@ def test_mining(record, embeddings, peer):
 @pytest.fixture(scope="module")
 def functions():
     """Source code of some 700 characters each: texts of very different lengths, as corpora have them."""
-    from hardmine._demo import docstring_collection
+    from hardmine.formats.docstrings import docstring_collection
 
     texts = docstring_collection(progress=False).document_texts.to_pylist()
     texts = [text for text in texts if 200 < len(text) < 1600]

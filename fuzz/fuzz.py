@@ -14,7 +14,7 @@ import atheris
 
 with atheris.instrument_imports(include=["hardmine"]):
     import hardmine as hm
-    from hardmine import cli
+    from hardmine.cli.main import main as cli
     from hardmine.formats import read
 
 import numpy as np

@@ -12,9 +12,9 @@ import pyarrow.parquet as pq
 import pytest
 
 import hardmine as hm
-from hardmine._demo import docstring_collection
-from hardmine.cli import main
-from hardmine.retrieve import positives_of
+from hardmine.cli.main import main
+from hardmine.formats.docstrings import docstring_collection
+from hardmine.pipeline.retrieve import positives_of
 from tests.texts import random_beir, write_jsonl
 
 COMMAND = [sys.executable, "-m", "hardmine.cli"]
@@ -200,7 +200,9 @@ def test_help_and_version():
 
 
 def test_a_missing_extra_is_one_line(beir, tmp_path):
-    blocker = "import sys; sys.modules['bm25s'] = None; sys.modules['torch'] = None; from hardmine.cli import main; "
+    blocker = (
+        "import sys; sys.modules['bm25s'] = None; sys.modules['torch'] = None; from hardmine.cli.main import main; "
+    )
     for teacher, message in (
         ("bm25", "hardmine: teacher 'bm25' needs bm25s: pip install 'hardmine[mine]'\n"),
         ("some/model", "hardmine: dense teachers needs torch: pip install 'hardmine[torch]'\n"),

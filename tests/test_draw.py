@@ -14,7 +14,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 import hardmine as hm
-from hardmine import _native
+import hardmine._native as _native
 from tests.oracle import draw as oracle
 
 INF = math.inf

@@ -9,8 +9,8 @@ import pytest
 
 import hardmine as hm
 from hardmine import formats
-from hardmine.candidates import REASONS
-from hardmine.mine import finish
+from hardmine.nouns.candidates import REASONS
+from hardmine.pipeline.mine import finish
 
 PREFIX = "sentence-transformers:"
 

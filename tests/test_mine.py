@@ -4,9 +4,9 @@ import numpy as np
 import pytest
 
 import hardmine as hm
-from hardmine.candidates import REASONS
-from hardmine.mine import finish
-from hardmine.retrieve import positives_of
+from hardmine.nouns.candidates import REASONS
+from hardmine.pipeline.mine import finish
+from hardmine.pipeline.retrieve import positives_of
 from tests.oracle import collection as text_oracle
 from tests.texts import random_beir, write_beir
 

@@ -310,7 +310,7 @@ def test_exclusions_come_in_every_form():
 
 @pytest.mark.usefixtures("isa")
 def test_one_matrix_row_under_several_ceilings():
-    from hardmine.topk import _scan
+    from hardmine.primitives.topk import _scan
 
     scores = make("random", 3000, np.float32, rows=3)
     rows = np.array([2, 0, 0, 2, 1])

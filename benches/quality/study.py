@@ -23,7 +23,7 @@ from torch.nn import functional
 
 import hardmine as hm
 from examples.recipes.shared import Effect, batches, optimise
-from hardmine._demo import docstring_collection
+from hardmine.formats.docstrings import docstring_collection
 
 N, DEPTH, BATCH, STEPS, TEMPERATURE, RATE = 4, 200, 64, 200, 0.05, 1e-3
 RULES = {

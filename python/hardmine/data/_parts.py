@@ -11,11 +11,12 @@ from typing import Any, NamedTuple
 import numpy as np
 import numpy.typing as npt
 
-from hardmine import _checks, _container, _native
-from hardmine._tables import StringTable
-from hardmine.candidates import Candidates, Positives
-from hardmine.draws import Draw, Popularity, TopThen, Uniform, Weighted
-from hardmine.selection import Selection
+import hardmine._native as _native
+from hardmine.nouns.candidates import Candidates, Positives
+from hardmine.nouns.strings import StringTable
+from hardmine.plumbing import checks, container
+from hardmine.rules.draws import Draw, Popularity, TopThen, Uniform, Weighted
+from hardmine.rules.selection import Selection
 
 KIND = "negative-dataset"
 WHICH = ("sample", "first", "each")
@@ -38,12 +39,12 @@ class Parts(NamedTuple):
 
     def save(self, path: str | os.PathLike[str]) -> None:
         """Write one memory-mappable file, whole or not at all."""
-        _container.save(path, KIND, self.arrays, self.settings)
+        container.save(path, KIND, self.arrays, self.settings)
 
 
 def load(path: str | os.PathLike[str]) -> Parts:
     """Map a file written by `Parts.save` and check all of it."""
-    parts = Parts(*_container.load(path, KIND))
+    parts = Parts(*container.load(path, KIND))
     try:
         check(parts)
     except (KeyError, ValueError, TypeError, AttributeError, IndexError) as error:
@@ -55,7 +56,7 @@ def reopen(path: str, stamp: Stamp) -> Parts:
     """Map a file that this process's parent has checked; only that it is still the same file is looked at."""
     if stamp_of(path) != stamp:
         raise ValueError(f"{path}: changed since the dataset was made; load it again")
-    return Parts(*_container.load(path, KIND))
+    return Parts(*container.load(path, KIND))
 
 
 def stamp_of(path: str) -> Stamp:
@@ -71,8 +72,8 @@ def check(parts: Parts) -> None:
     _counts(run, positives, len(queries), len(documents))
     excluded = parts.columns("excluded")
     if excluded:
-        offsets = _checks.int64_vector("exclude offsets", excluded["offsets"], length=len(run) + 1)
-        ids = _checks.int64_vector("exclude ids", excluded["ids"])
+        offsets = checks.int64_vector("exclude offsets", excluded["offsets"], length=len(run) + 1)
+        ids = checks.int64_vector("exclude ids", excluded["ids"])
         if offsets[0] != 0 or offsets[-1] != ids.size or (np.diff(offsets) < 0).any():
             raise ValueError(f"exclude: offsets expected to start at 0, never fall and end at {ids.size}")
     for name, length in (("groups", len(documents)), ("document_keys", len(documents)), ("query_keys", len(run))):
@@ -123,8 +124,8 @@ def gather(
         raise TypeError(f"selection: {type(selection).__name__}, expected a Selection (or a recipe of hm.strategies)")
     if which_positive is None:
         which_positive = "each" if selection.positive_agg == "each" else "sample"
-    _checks.choice("which_positive", which_positive, WHICH)
-    known = sys.modules.get("hardmine.collection")
+    checks.choice("which_positive", which_positive, WHICH)
+    known = sys.modules.get("hardmine.nouns.collection")
     if known is not None and isinstance(collection, known.Collection):
         if positives is None:
             positives = _positives_of(collection, candidates, selection)
@@ -157,8 +158,8 @@ def gather(
     for name, table in (("queries", queries), ("documents", documents)):
         arrays[f"{name}.offsets"], arrays[f"{name}.data"] = table.offsets, table.data
     if document_groups is not None:
-        arrays["groups"] = _checks.int64_vector("document_groups", document_groups, length=len(documents))
-    extra = _checks.csr("exclude", exclude, len(candidates))
+        arrays["groups"] = checks.int64_vector("document_groups", document_groups, length=len(documents))
+    extra = checks.csr("exclude", exclude, len(candidates))
     if extra is not None or document_groups is not None:
         labels = positives.offsets, positives.ids
         offsets, ids, _ = _native.exclusions(labels, extra, arrays.get("groups"), len(documents))
@@ -167,13 +168,13 @@ def gather(
         ("query_keys", query_keys, len(queries)), ("document_keys", document_keys, len(documents)),
     ):  # fmt: skip
         if keys is not None:
-            arrays[name] = _checks.keys(name, keys, length)
+            arrays[name] = checks.keys(name, keys, length)
     settings = {"which_positive": which_positive, "columns": columns, "left_out": {}}
     return _with_selection(Parts(arrays, settings), selection, candidates.ids.size)
 
 
 def _positives_of(collection: Any, candidates: Candidates, selection: Selection) -> Positives:
-    from hardmine.retrieve import positives_of
+    from hardmine.pipeline.retrieve import positives_of
 
     if selection.needs_positive or "positive_scores" in candidates.metadata:
         return positives_of(collection, candidates)
@@ -269,7 +270,7 @@ def selection_of(parts: Parts) -> Selection:
     """The selection; the law `Weighted`, whose array has an entry for every candidate, stands as `Uniform`."""
     settings: Mapping[str, Any] = parts.settings
     selection = Selection.from_dict(settings["selection"])
-    _checks.choice("which_positive", settings["which_positive"], WHICH)
+    checks.choice("which_positive", settings["which_positive"], WHICH)
     if "counts" in parts.arrays:
         law = Popularity(parts.arrays["counts"], settings["alpha"])
         selection = selection.replace(draw=with_law(selection.draw, law))

@@ -10,8 +10,8 @@ import numpy as np
 import numpy.typing as npt
 import torch
 
-from hardmine import _checks, _labels
 from hardmine.data.dataset import NegativeDataset
+from hardmine.plumbing import arrays, checks
 
 __all__ = ["NoDuplicatesBatchSampler", "SameClusterBatchSampler"]
 
@@ -27,17 +27,17 @@ class _Planned(torch.utils.data.Sampler[list[int]], ABC):  # type: ignore[misc]
         if not isinstance(dataset, NegativeDataset):
             raise TypeError(f"dataset: {type(dataset).__name__}, expected a NegativeDataset")
         self.dataset = dataset
-        self.batch_size = _checks.integer("batch_size", batch_size, minimum=1)
-        self.seed = _checks.integer("seed", seed, maximum=2**64 - 1)
-        self.drop_last = _checks.boolean("drop_last", drop_last)
-        self.num_replicas = _checks.integer("num_replicas", num_replicas, minimum=1)
-        self.rank = _checks.integer("rank", rank, maximum=self.num_replicas - 1)
+        self.batch_size = checks.integer("batch_size", batch_size, minimum=1)
+        self.seed = checks.integer("seed", seed, maximum=2**64 - 1)
+        self.drop_last = checks.boolean("drop_last", drop_last)
+        self.num_replicas = checks.integer("num_replicas", num_replicas, minimum=1)
+        self.rank = checks.integer("rank", rank, maximum=self.num_replicas - 1)
         self.epoch = 0
         self._made: tuple[int, list[_Ints]] | None = None
 
     def set_epoch(self, epoch: int) -> None:
         """Another plan; to be called before each epoch beside `NegativeDataset.set_epoch`, with the same number."""
-        self.epoch = _checks.integer("epoch", epoch)
+        self.epoch = checks.integer("epoch", epoch)
 
     @abstractmethod
     def _plan(self, rng: np.random.Generator) -> list[_Ints]:
@@ -196,7 +196,7 @@ class SameClusterBatchSampler(_Planned):
         rank: int = 0,
     ) -> None:
         super().__init__(dataset, batch_size, seed=seed, drop_last=drop_last, num_replicas=num_replicas, rank=rank)
-        self.clusters = _labels.labels("clusters", clusters, dataset.num_queries)
+        self.clusters = arrays.labels("clusters", clusters, dataset.num_queries)
 
     def _plan(self, rng: np.random.Generator) -> list[_Ints]:
         clusters = self.clusters[self.dataset.shown(self.epoch)[0]]

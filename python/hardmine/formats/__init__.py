@@ -6,14 +6,14 @@ import os
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from hardmine import _checks
 from hardmine.formats import beir, pairs, sentence_transformers
-from hardmine.formats._errors import FormatError
-from hardmine.formats._rows import format_of
+from hardmine.formats.errors import FormatError
+from hardmine.formats.rows import format_of
+from hardmine.plumbing import checks
 
 if TYPE_CHECKING:
-    from hardmine.candidates import Negatives, Positives
-    from hardmine.collection import Collection
+    from hardmine.nouns.candidates import Negatives, Positives
+    from hardmine.nouns.collection import Collection
 
 __all__ = ["READ", "WRITE", "FormatError", "check_output", "read", "write"]
 
@@ -35,7 +35,7 @@ def read(
     """Read a collection; see `hardmine.Collection.read`."""
     target = Path(path)
     if format is not None:
-        _checks.choice("format", format, READ)
+        checks.choice("format", format, READ)
     elif not target.exists():
         raise FileNotFoundError(f"{target}: no such file or folder")
     else:
@@ -54,7 +54,7 @@ def read(
 
 def check_output(path: str | os.PathLike[str], format: str) -> None:  # noqa: A002
     """Raise what `write` would raise for this path and format, before any work is done."""
-    _checks.choice("format", format, WRITE)
+    checks.choice("format", format, WRITE)
     sentence_transformers.check_output(Path(path))
 
 

@@ -9,12 +9,12 @@ import math
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from hardmine.formats._build import Builder
-from hardmine.formats._errors import FormatError
-from hardmine.formats._rows import json_rows, lines, shorten
+from hardmine.formats.errors import FormatError
+from hardmine.formats.rows import json_rows, lines, shorten
+from hardmine.nouns.builder import Builder
 
 if TYPE_CHECKING:
-    from hardmine.collection import Collection
+    from hardmine.nouns.collection import Collection
 
 _ID = ("_id", "id")
 _SPLITS = ("train", "dev", "test")

@@ -7,12 +7,12 @@ from collections.abc import Iterable, Iterator, Mapping
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from hardmine.formats._build import Builder
-from hardmine.formats._errors import FormatError
-from hardmine.formats._rows import Row, format_of, kind, shorten, table_rows
+from hardmine.formats.errors import FormatError
+from hardmine.formats.rows import Row, format_of, kind, shorten, table_rows
+from hardmine.nouns.builder import Builder
 
 if TYPE_CHECKING:
-    from hardmine.collection import Collection
+    from hardmine.nouns.collection import Collection
 
 QUERY = ("query", "anchor", "question", "query_text")
 POSITIVE = ("positive", "positives", "pos", "answer", "document", "passage")

@@ -14,15 +14,15 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 import numpy.typing as npt
 
-from hardmine._extras import need
-from hardmine._files import atomic_write
-from hardmine.candidates import REASONS
+from hardmine.nouns.candidates import REASONS
+from hardmine.plumbing.extras import need
+from hardmine.plumbing.files import atomic_write
 
 if TYPE_CHECKING:
     import pyarrow as pa
 
-    from hardmine.candidates import Negatives, Positives
-    from hardmine.collection import Collection
+    from hardmine.nouns.candidates import Negatives, Positives
+    from hardmine.nouns.collection import Collection
 
 SHAPES = ("triplet", "n-tuple", "labeled-pair", "labeled-list")
 _SUFFIXES = (".jsonl", ".parquet")
