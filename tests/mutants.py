@@ -541,9 +541,9 @@ MUTANTS: list[Mutant] = [
     ),
     Mutant(
         "select-pairs-share-a-ceiling",
-        "python/hardmine/primitives/mine_scores.py",
-        "offsets = np.arange(positives.ids.size + 1, dtype=np.int64)",
-        "offsets = np.repeat(positives.offsets, np.r_[np.diff(offsets), 1])",
+        "python/hardmine/primitives/limits.py",
+        "np.arange(positives.ids.size + 1, dtype=np.int64) if each",
+        "np.repeat(positives.offsets, np.r_[np.diff(positives.offsets), 1]) if each",
         "tests/test_mine_scores.py",
     ),
     Mutant(
@@ -562,9 +562,9 @@ MUTANTS: list[Mutant] = [
     ),
     Mutant(
         "mine-positives-retrieved",
-        "python/hardmine/pipeline/retrieve.py",
-        "if not exclude_positives:",
-        "if exclude_positives:",
+        "python/hardmine/pipeline/scorers.py",
+        "    if exclude_positives:",
+        "    if not exclude_positives:",
         "tests/test_mine.py",
     ),
     Mutant(

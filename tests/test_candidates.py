@@ -291,7 +291,7 @@ class TestStringTable:
             table[3]
 
     def test_bad_offsets(self):
-        with pytest.raises(ValueError, match="do not cut"):
+        with pytest.raises(ValueError, match="never fall and end at 2"):
             hm.StringTable(np.array([0, 3]), np.zeros(2, np.uint8))
-        with pytest.raises(ValueError, match="fall"):
+        with pytest.raises(ValueError, match="never fall"):
             hm.StringTable(np.array([0, 2, 1, 3]), np.zeros(3, np.uint8))

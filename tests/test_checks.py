@@ -4,7 +4,7 @@ import sys
 import numpy as np
 import pytest
 
-from hardmine.plumbing import checks
+from hardmine.plumbing import arrays, checks, ragged
 from hardmine.plumbing.threads import thread_count
 
 
@@ -65,15 +65,15 @@ def test_other_item_types_are_refused(dtype):
     if np.dtype(dtype) == np.float64:
         pytest.skip("long double is double on this platform")
     with pytest.raises(TypeError, match="scores: dtype .*expected one of float16, bfloat16, float32, float64"):
-        checks.matrix("scores", np.zeros((2, 2), dtype))
+        arrays.matrix("scores", np.zeros((2, 2), dtype))
 
 
 @pytest.mark.parametrize("shape", [(), (3,), (1, 2, 3)])
 def test_other_shapes_are_refused(shape):
     with pytest.raises(ValueError, match=f"scores: {len(shape)} dimensions"):
-        checks.matrix("scores", np.zeros(shape, np.float32))
+        arrays.matrix("scores", np.zeros(shape, np.float32))
     with pytest.raises(TypeError, match="scores: dict, expected an array"):
-        checks.matrix("scores", {})
+        arrays.matrix("scores", {})
 
 
 def test_bfloat16_comes_as_bits():
@@ -82,7 +82,7 @@ def test_bfloat16_comes_as_bits():
 
     values = np.array([[1.0, -2.5]], dtype=ml_dtypes.bfloat16)
     for given in (values, torch.tensor([[1.0, -2.5]], dtype=torch.bfloat16)):
-        array, kind = checks.matrix("scores", given)
+        array, kind = arrays.matrix("scores", given)
         assert kind == "bf16"
         assert array.tolist() == values.view(np.uint16).tolist()
 
@@ -90,7 +90,7 @@ def test_bfloat16_comes_as_bits():
 def test_views_are_not_copied():
     base = np.zeros((4, 6), np.float32)
     for view in (base, base.T, base[::-1, ::2], np.broadcast_to(base[0], (5, 6))):
-        array, _ = checks.matrix("scores", view)
+        array, _ = arrays.matrix("scores", view)
         assert np.shares_memory(array, base)
         assert array.strides == view.strides
 
@@ -106,15 +106,15 @@ def test_id_vectors():
 
 
 def test_ragged_rows():
-    offsets, ids = checks.csr("exclude", [[1], [], [4, 2]], 3)
+    offsets, ids = ragged.csr("exclude", [[1], [], [4, 2]], 3)
     assert offsets.tolist() == [0, 1, 1, 3]
     assert ids.tolist() == [1, 4, 2]
     given = (np.array([0, 1]), np.array([5]))
-    assert checks.csr("exclude", given, 1)[1].tolist() == [5]
+    assert ragged.csr("exclude", given, 1)[1].tolist() == [5]
     with pytest.raises(ValueError, match="exclude: 2 rows, expected 3"):
-        checks.csr("exclude", [[1], [2]], 3)
+        ragged.csr("exclude", [[1], [2]], 3)
     with pytest.raises(TypeError, match="exclude: str"):
-        checks.csr("exclude", "ab", 2)
+        ragged.csr("exclude", "ab", 2)
 
 
 def test_bounds_per_query():

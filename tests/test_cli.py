@@ -14,7 +14,6 @@ import pytest
 import hardmine as hm
 from hardmine.cli.main import main
 from hardmine.formats.docstrings import docstring_collection
-from hardmine.pipeline.retrieve import positives_of
 from tests.texts import random_beir, write_jsonl
 
 COMMAND = [sys.executable, "-m", "hardmine.cli"]
@@ -156,7 +155,7 @@ def test_ensemble(beir, tmp_path):
         candidates = hm.Candidates.load(path)
         rule = hm.Selection(3, ceiling=ceiling)
         groups = collection.document_groups
-        selected.append(hm.select(candidates, positives_of(collection, candidates), rule, document_groups=groups))
+        selected.append(hm.select(candidates, collection.scored_positives(candidates), rule, document_groups=groups))
     expected = hm.ensemble(selected, scheme="intra_sample", num_negatives=3)
     provenance = pq.read_table(tmp_path / "rows.provenance.parquet")
     wanted = [collection.documents["id"].take(row.ids).to_pylist() for row in expected]

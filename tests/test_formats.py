@@ -9,8 +9,7 @@ import pytest
 
 import hardmine as hm
 from hardmine import formats
-from hardmine.nouns.candidates import REASONS
-from hardmine.pipeline.mine import finish
+from hardmine.nouns.lists import REASONS
 
 PREFIX = "sentence-transformers:"
 
@@ -24,7 +23,7 @@ def mined():
     positives = hm.Positives(collection.positives.offsets, collection.positives.ids, [0.9, 0.75, 0.8, 0.7])
     run = hm.Candidates([0, 3, 5, 6], [0, 1, 2, 3, 1, 2], np.float32([0.8, 0.7, 0.6, 0.5, 0.4, 0.1]),
                         metadata={"teacher": "hand"})  # fmt: skip
-    return finish(collection, run, positives, hm.Selection(2, ceiling=hm.PercPos(0.95)))
+    return hm.Mined.from_run(collection, run, hm.Selection(2, ceiling=hm.PercPos(0.95)), positives=positives)
 
 
 def rows(path):
@@ -136,10 +135,8 @@ def test_provenance(mined, tmp_path, suffix, shape, first_rows):
 
 
 def test_each_positive_has_its_own_row(mined, tmp_path):
-    each = finish(
-        mined.collection, mined.candidates, mined.positives,
-        hm.Selection(2, ceiling=hm.PercPos(0.95), positive_agg="each"),
-    )  # fmt: skip
+    rule = hm.Selection(2, ceiling=hm.PercPos(0.95), positive_agg="each")
+    each = hm.Mined.from_run(mined.collection, mined.candidates, rule, positives=mined.positives)
     path = tmp_path / "rows.jsonl"
     each.write(path, PREFIX + "labeled-list", scores=True)
     assert [(row["positive"], row["scores"]) for row in rows(path)] == [
@@ -191,7 +188,8 @@ def test_an_interrupted_write_leaves_the_old_file(mined, tmp_path, monkeypatch, 
 
 
 def test_no_rows(mined, tmp_path):
-    empty = finish(mined.collection, mined.candidates, mined.positives, hm.Selection(2, ceiling=hm.Absolute(-1.0)))
+    rule = hm.Selection(2, ceiling=hm.Absolute(-1.0))
+    empty = hm.Mined.from_run(mined.collection, mined.candidates, rule, positives=mined.positives)
     for suffix in (".jsonl", ".parquet"):
         for shape in ("n-tuple", "triplet"):
             assert empty.write(tmp_path / f"rows{suffix}", PREFIX + shape)["rows"] == 0
@@ -210,12 +208,8 @@ def test_refusals(mined, tmp_path):
     (tmp_path / "d.jsonl").mkdir()
     with pytest.raises(IsADirectoryError, match=r"d.jsonl: a folder, expected a file to write"):
         mined.write(tmp_path / "d.jsonl")
-    filled = finish(
-        mined.collection,
-        mined.candidates,
-        mined.positives,
-        hm.Selection(2, ceiling=hm.Absolute(0.2), on_shortage="fill"),
-    )
+    rule = hm.Selection(2, ceiling=hm.Absolute(0.2), on_shortage="fill")
+    filled = hm.Mined.from_run(mined.collection, mined.candidates, rule, positives=mined.positives)
     assert filled.negatives.filled.any()
     with pytest.raises(ValueError, match="scores: some are unknown"):
         filled.write(tmp_path / "rows.jsonl", scores=True)

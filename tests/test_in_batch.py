@@ -40,7 +40,12 @@ def on_device(scores, **arguments):
     keep, drop = arguments.pop("keep_positive", False), arguments.pop("nan", "raise") == "drop"
     assert not arguments
     return mask_on_device.in_batch_mask(
-        tensor, checked.native_ceiling, checked.native_labels, keep_positive=keep, drop_nan=drop
+        tensor,
+        checked.native_ceiling,
+        checked.native_labels,
+        needs_positive=checked.needs_positive,
+        keep_positive=keep,
+        drop_nan=drop,
     ).numpy()
 
 

@@ -17,7 +17,7 @@ from hypothesis import strategies as st
 
 import hardmine as hm
 import hardmine._native as _native
-from hardmine.plumbing import checks
+from hardmine.plumbing import arrays, checks, ragged
 from hardmine.primitives.search import tiles
 from tests.oracle import search as oracle
 
@@ -85,10 +85,10 @@ def cut_search(q, d, k, tiling, *, similarity="dot", threads=2, ceiling=None, fl
     limits = (
         checks.per_query("ceiling", ceiling, len(q)),
         checks.per_query("floor", floor, len(q)),
-        checks.csr("exclude", exclude, len(q)),
+        ragged.csr("exclude", exclude, len(q)),
         False,
     )
-    rows = [tiles.Rows(*checks.matrix("x", x), _native.row_norms("x", checks.matrix("x", x), threads)) for x in (q, d)]
+    rows = [tiles.Rows(*arrays.matrix("x", x), _native.row_norms("x", arrays.matrix("x", x), threads)) for x in (q, d)]
     found = tiles.scan(*rows, k, similarity, limits, tiling, threads)
     return hm.Candidates._from_native(found)
 
@@ -271,7 +271,7 @@ def test_a_tile_at_the_edge_of_the_bound():
             wanted = oracle.search(q, d, 17, **level_limits)
             limits = (
                 level_limits.get("ceiling"), level_limits.get("floor"),
-                checks.csr("exclude", level_limits.get("exclude"), 8), False,
+                ragged.csr("exclude", level_limits.get("exclude"), 8), False,
             )  # fmt: skip
             state = _native.SearchScan("dot", 8, 400, 17, limits)
             source = ((q, "f32"), norms[0], (d, "f32"), norms[1])
@@ -304,10 +304,10 @@ def device_search(
     limits = (
         checks.per_query("ceiling", ceiling, len(q)),
         checks.per_query("floor", floor, len(q)),
-        checks.csr("exclude", exclude, len(q)),
+        ragged.csr("exclude", exclude, len(q)),
         False,
     )
-    array, kind = checks.matrix("queries", q)
+    array, kind = arrays.matrix("queries", q)
     rows = tiles.Rows(array, kind, _native.row_norms("queries", (array, kind), 2))
     found = device_module.scan(rows, d, k, similarity, limits, 10**6, 2, device="cpu", tile=tile, query_tile=query_tile)
     return hm.Candidates._from_native(found)
@@ -339,7 +339,7 @@ def test_the_device_path_takes_every_type(device_module):
         wanted = oracle.search(*(t.float().numpy() for t in tensors), 12)
         agree(device_search(device_module, *tensors, 12, tile=100, query_tile=4), wanted)
         agree(
-            device_search(device_module, tensors[0], checks.matrix("d", tensors[1])[0], 12, tile=100, query_tile=4),
+            device_search(device_module, tensors[0], arrays.matrix("d", tensors[1])[0], 12, tile=100, query_tile=4),
             wanted,
         )
     bad = torch.from_numpy(d.copy())
@@ -459,7 +459,7 @@ BAD = [
     ({"k": -1}, ValueError, "k: -1, expected at least 0"),
     ({"k": 1.0}, TypeError, "k: float 1.0, expected an integer"),
     ({"k": True}, TypeError, "k: bool True"),
-    ({"similarity": "euclid"}, ValueError, "similarity: 'euclid', expected one of 'dot', 'cosine'"),
+    ({"similarity": "euclid"}, ValueError, "similarity: 'euclid', expected one of 'cosine', 'dot'"),
     ({"ceiling": np.nan}, ValueError, "ceiling: nan"),
     ({"floor": np.array([0, np.nan], np.float32)}, ValueError, "floor: NaN for query 1"),
     ({"ceiling": np.zeros(3, np.float32)}, ValueError, "ceiling: length 3, expected 2"),

@@ -310,17 +310,17 @@ def test_exclusions_come_in_every_form():
 
 @pytest.mark.usefixtures("isa")
 def test_one_matrix_row_under_several_ceilings():
-    from hardmine.primitives.topk import _scan
+    from hardmine.primitives.topk import scan
 
     scores = make("random", 3000, np.float32, rows=3)
     rows = np.array([2, 0, 0, 2, 1])
     ceiling = np.float32([1.0, 0.0, 2.0, -1.0, 0.5])
     exclude = [[1], [], [5, 6], [2], []]
     for view in (scores, np.asfortranarray(scores)):
-        found = _scan(view, 20, ceiling=ceiling, exclude=exclude, rows=rows)
+        found = scan(view, 20, ceiling=ceiling, exclude=exclude, rows=rows)
         check(found, scores[rows], 20, ceiling=ceiling, exclude=exclude)
     with pytest.raises(ValueError, match=r"rows: id 3 of row 1 is outside 0\.\.3"):
-        _scan(scores, 2, rows=np.array([0, 3]))
+        scan(scores, 2, rows=np.array([0, 3]))
 
 
 @given(

@@ -11,10 +11,15 @@ import importlib.util
 from typing import Any
 
 from hardmine._native import __version__
-from hardmine.nouns.candidates import REASONS, Candidates, Negatives, Positives, Ranking
+from hardmine.nouns.candidates import Candidates
+from hardmine.nouns.lists import REASONS, Ranking
+from hardmine.nouns.negatives import Negatives
+from hardmine.nouns.positives import Positives
 from hardmine.nouns.strings import StringTable
-from hardmine.pipeline.mine import Mined, mine
+from hardmine.pipeline.mine import mine
+from hardmine.pipeline.mined import Mined
 from hardmine.pipeline.retrieve import retrieve
+from hardmine.primitives.anchors import anchor_scores
 from hardmine.primitives.batch.mask import in_batch_mask
 from hardmine.primitives.batch.triplets import triplets
 from hardmine.primitives.draw import AliasTable, draw, sample_uniform
@@ -22,7 +27,7 @@ from hardmine.primitives.ensemble import ensemble
 from hardmine.primitives.fuse import fuse
 from hardmine.primitives.mine_scores import mine_scores
 from hardmine.primitives.search.index import ExactIndex, pair_scores, search
-from hardmine.primitives.select import anchor_scores, select
+from hardmine.primitives.select import select
 from hardmine.primitives.topk import TopKAccumulator, topk
 from hardmine.rules.ceilings import Absolute, AllOf, Anchored, MarginPos, NoCeiling, PercPos
 from hardmine.rules.draws import (

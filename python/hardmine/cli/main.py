@@ -14,10 +14,11 @@ from pathlib import Path
 from typing import Any, NoReturn
 
 import hardmine as hm
-from hardmine.pipeline.mine import finish, finish_several, mine, summarise
-from hardmine.pipeline.retrieve import DEFAULT_K, positives_of, retrieve
+from hardmine.pipeline.mine import mine
+from hardmine.pipeline.retrieve import DEFAULT_K, retrieve
 from hardmine.primitives.ensemble import SCHEMES
 from hardmine.primitives.fuse import METHODS
+from hardmine.report.text import summarise
 
 _SNIPPET = 100
 _DEFAULT_FORMAT = "sentence-transformers:n-tuple"
@@ -343,8 +344,7 @@ def _select(options: argparse.Namespace) -> None:
     _check_rows(options)
     run = _run(options.candidates)
     collection = _collection(options)
-    positives = positives_of(collection, run)
-    _write(finish(collection, run, positives, selection, epoch=options.epoch, num_threads=options.threads), options)
+    _write(hm.Mined.from_run(collection, run, selection, epoch=options.epoch, num_threads=options.threads), options)
 
 
 def _ensemble(options: argparse.Namespace) -> None:
@@ -365,8 +365,8 @@ def _ensemble(options: argparse.Namespace) -> None:
     for number, path in enumerate(runs):
         run = _run(path)
         selection = _selection_under(rules[number % len(rules)], options, depth)
-        teachers.append((run, positives_of(collection, run), selection))
-    mined = finish_several(
+        teachers.append((run, selection))
+    mined = hm.Mined.from_runs(
         collection,
         teachers,
         scheme=options.scheme,

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import os
-import sys
 from collections.abc import Mapping
 from pathlib import Path
 from typing import Any, NamedTuple
@@ -11,10 +10,12 @@ from typing import Any, NamedTuple
 import numpy as np
 import numpy.typing as npt
 
-import hardmine._native as _native
-from hardmine.nouns.candidates import Candidates, Positives
+from hardmine.nouns.candidates import Candidates, unflattened
+from hardmine.nouns.positives import Positives
 from hardmine.nouns.strings import StringTable
-from hardmine.plumbing import checks, container
+from hardmine.plumbing import checks, container, ragged
+from hardmine.plumbing.extras import is_a
+from hardmine.primitives.limits import exclusions
 from hardmine.rules.draws import Draw, Popularity, TopThen, Uniform, Weighted
 from hardmine.rules.selection import Selection
 
@@ -74,8 +75,7 @@ def check(parts: Parts) -> None:
     if excluded:
         offsets = checks.int64_vector("exclude offsets", excluded["offsets"], length=len(run) + 1)
         ids = checks.int64_vector("exclude ids", excluded["ids"])
-        if offsets[0] != 0 or offsets[-1] != ids.size or (np.diff(offsets) < 0).any():
-            raise ValueError(f"exclude: offsets expected to start at 0, never fall and end at {ids.size}")
+        ragged.check_offsets(offsets, ids.size, "exclude offsets")
     for name, length in (("groups", len(documents)), ("document_keys", len(documents)), ("query_keys", len(run))):
         if name in parts.arrays and parts.arrays[name].shape != (length,):
             raise ValueError(f"{name}: shape {parts.arrays[name].shape}, expected ({length},)")
@@ -92,16 +92,12 @@ def check(parts: Parts) -> None:
 
 
 def _checked_run(parts: Parts) -> Candidates:
-    columns: dict[str, Any] = dict(parts.columns("run"))
-    reasons = {name[8:]: columns.pop(name) for name in list(columns) if name.startswith("reasons.")}
-    return Candidates(**columns, reasons=reasons or None)
+    return Candidates(**unflattened(parts.columns("run")))
 
 
 def run_of(parts: Parts) -> Candidates:
     """The candidates, not checked again."""
-    columns: dict[str, Any] = dict(parts.columns("run"))
-    reasons = {name[8:]: columns.pop(name) for name in list(columns) if name.startswith("reasons.")}
-    return Candidates._trusted({**columns, "reasons": reasons or None})
+    return Candidates._trusted(unflattened(parts.columns("run")))
 
 
 def gather(
@@ -125,8 +121,7 @@ def gather(
     if which_positive is None:
         which_positive = "each" if selection.positive_agg == "each" else "sample"
     checks.choice("which_positive", which_positive, WHICH)
-    known = sys.modules.get("hardmine.nouns.collection")
-    if known is not None and isinstance(collection, known.Collection):
+    if is_a(collection, "hardmine.nouns.collection", "Collection"):
         if positives is None:
             positives = _positives_of(collection, candidates, selection)
         if document_groups is None:
@@ -159,10 +154,10 @@ def gather(
         arrays[f"{name}.offsets"], arrays[f"{name}.data"] = table.offsets, table.data
     if document_groups is not None:
         arrays["groups"] = checks.int64_vector("document_groups", document_groups, length=len(documents))
-    extra = checks.csr("exclude", exclude, len(candidates))
+    extra = ragged.csr("exclude", exclude, len(candidates))
     if extra is not None or document_groups is not None:
         labels = positives.offsets, positives.ids
-        offsets, ids, _ = _native.exclusions(labels, extra, arrays.get("groups"), len(documents))
+        offsets, ids, _ = exclusions(labels, extra, arrays.get("groups"), len(documents))
         arrays |= {"excluded.offsets": offsets, "excluded.ids": ids}
     for name, keys, length in (
         ("query_keys", query_keys, len(queries)), ("document_keys", document_keys, len(documents)),
@@ -174,12 +169,11 @@ def gather(
 
 
 def _positives_of(collection: Any, candidates: Candidates, selection: Selection) -> Positives:
-    from hardmine.pipeline.retrieve import positives_of
-
-    if selection.needs_positive or "positive_scores" in candidates.metadata:
-        return positives_of(collection, candidates)
-    found: Positives = collection.positives
-    return found
+    if selection.needs_positive or candidates.positives is not None:
+        found: Positives = collection.scored_positives(candidates)
+        return found
+    labels: Positives = collection.positives
+    return labels
 
 
 def _counts(run: Candidates, positives: Positives, num_queries: int, num_documents: int) -> None:
@@ -214,25 +208,9 @@ def _refuse_lacking(run: Candidates, positives: Positives, selection: Selection)
 
 def _table(name: str, texts: Any) -> StringTable:
     """Any sequence of strings as a table; Arrow's large strings without a copy."""
-    if isinstance(texts, StringTable):
-        return texts
-    if hasattr(texts, "buffers") and str(getattr(texts, "type", "")) == "large_string" and not texts.null_count:
-        _, offsets, data = texts.buffers()
-        starts = (
-            np.frombuffer(offsets, dtype=np.int64)[texts.offset : texts.offset + len(texts) + 1] if offsets else None
-        )
-        if starts is not None and starts.size == len(texts) + 1 and starts[0] == 0:
-            end = int(starts[-1])
-            return StringTable(starts, np.frombuffer(data, dtype=np.uint8)[:end] if end else np.empty(0, np.uint8))
-    if hasattr(texts, "to_pylist"):
-        texts = texts.to_pylist()
     if isinstance(texts, (str, bytes)) or not hasattr(texts, "__iter__"):
         raise TypeError(f"{name}: {type(texts).__name__}, expected several strings")
-    texts = list(texts)
-    wrong = next((i for i, text in enumerate(texts) if not isinstance(text, str)), None)
-    if wrong is not None:
-        raise TypeError(f"{name}: {type(texts[wrong]).__name__} at position {wrong}, expected strings")
-    return StringTable.from_strings(texts)
+    return StringTable.from_strings(texts, name)
 
 
 def _innermost(draw: Draw) -> Draw:

@@ -14,7 +14,8 @@ import torch
 from hardmine.data import _parts
 from hardmine.data._parts import Parts
 from hardmine.data.batch import COLUMNS, NegativeBatch
-from hardmine.nouns.candidates import Candidates, Positives
+from hardmine.nouns.candidates import Candidates
+from hardmine.nouns.positives import Positives
 from hardmine.plumbing import checks
 from hardmine.plumbing.threads import thread_count
 from hardmine.primitives.select import BatchSelection, select
@@ -154,7 +155,7 @@ class NegativeDataset(torch.utils.data.Dataset[dict[str, Any]]):  # type: ignore
         self._parts, self._num_threads = parts, num_threads
         self._resolved: tuple[int, int] | None = None
         self._run = _parts.run_of(parts)
-        self._positives = Positives._trusted(
+        self._positives = Positives._checked(
             arrays["positives.offsets"], arrays["positives.ids"], arrays.get("positives.scores")
         )
         self._queries, self._documents = parts.table("queries"), parts.table("documents")
@@ -181,7 +182,7 @@ class NegativeDataset(torch.utils.data.Dataset[dict[str, Any]]):  # type: ignore
         self._has_exclusions = "excluded.ids" in arrays
         union = ("excluded.offsets", "excluded.ids") if self._has_exclusions else ("positives.offsets", "positives.ids")
         scores = None if self._has_exclusions else self._positives.scores
-        self._excluded = Positives._trusted(arrays[union[0]], arrays[union[1]], scores)
+        self._excluded = Positives._checked(arrays[union[0]], arrays[union[1]], scores)
         self._items: _Ints | None = arrays.get("items")
         self._single = self._items is None and self._positives.ids.size == len(self._run)
         """Every query has exactly one positive."""
@@ -369,7 +370,7 @@ class NegativeDataset(torch.utils.data.Dataset[dict[str, Any]]):  # type: ignore
         lists = Candidates._trusted(
             {"offsets": labels.offsets, "ids": labels.ids, "scores": np.zeros(labels.ids.size, np.float32)}
         )
-        none = Positives._trusted(np.zeros(queries.size + 1, np.int64), np.empty(0, np.int64), None)
+        none = Positives._checked(np.zeros(queries.size + 1, np.int64), np.empty(0, np.int64))
         one = Selection(1, ceiling=NoCeiling(), draw=Uniform(), seed=self._rule.seed)
         drawn = select(
             lists, none, one, epoch=epoch, query_keys=self._keys(queries), document_keys=self._document_keys,
@@ -394,7 +395,7 @@ class NegativeDataset(torch.utils.data.Dataset[dict[str, Any]]):  # type: ignore
         excluded = self._excluded.take(queries)
         if self._own_positive:
             scores = self._positives.scores
-            labels = Positives._trusted(
+            labels = Positives._checked(
                 np.arange(queries.size + 1),
                 self._positives.ids[shown],
                 None if scores is None else scores[shown],

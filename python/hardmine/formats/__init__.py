@@ -12,8 +12,9 @@ from hardmine.formats.rows import format_of
 from hardmine.plumbing import checks
 
 if TYPE_CHECKING:
-    from hardmine.nouns.candidates import Negatives, Positives
     from hardmine.nouns.collection import Collection
+    from hardmine.nouns.negatives import Negatives
+    from hardmine.nouns.positives import Positives
 
 __all__ = ["READ", "WRITE", "FormatError", "check_output", "read", "write"]
 

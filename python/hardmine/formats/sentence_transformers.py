@@ -14,15 +14,16 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 import numpy.typing as npt
 
-from hardmine.nouns.candidates import REASONS
+from hardmine.nouns.lists import REASONS
 from hardmine.plumbing.extras import need
 from hardmine.plumbing.files import atomic_write
 
 if TYPE_CHECKING:
     import pyarrow as pa
 
-    from hardmine.nouns.candidates import Negatives, Positives
     from hardmine.nouns.collection import Collection
+    from hardmine.nouns.negatives import Negatives
+    from hardmine.nouns.positives import Positives
 
 SHAPES = ("triplet", "n-tuple", "labeled-pair", "labeled-list")
 _SUFFIXES = (".jsonl", ".parquet")

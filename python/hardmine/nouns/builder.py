@@ -6,7 +6,7 @@ from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
-from hardmine.nouns.candidates import Positives
+from hardmine.nouns.positives import Positives
 from hardmine.plumbing.extras import need
 
 if TYPE_CHECKING:

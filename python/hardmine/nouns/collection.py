@@ -14,12 +14,15 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 import numpy.typing as npt
 
+from hardmine.nouns.strings import StringTable
+from hardmine.plumbing import ragged
 from hardmine.plumbing.extras import need
 
 if TYPE_CHECKING:
     import pyarrow as pa
 
-    from hardmine.nouns.candidates import Positives
+    from hardmine.nouns.candidates import Candidates
+    from hardmine.nouns.positives import Positives
 
 need("pyarrow", what="hardmine.Collection", extra="mine")
 
@@ -171,6 +174,16 @@ class Collection:
         return int(self.documents.num_rows)
 
     @cached_property
+    def query_ids(self) -> StringTable:
+        """Id of every query."""
+        return StringTable.from_strings(self.queries["id"])
+
+    @cached_property
+    def document_ids(self) -> StringTable:
+        """Id of every document."""
+        return StringTable.from_strings(self.documents["id"])
+
+    @cached_property
     def query_texts(self) -> pa.LargeStringArray:
         """Text of every query."""
         return _flat(self.queries["text"])
@@ -207,9 +220,48 @@ class Collection:
         compute = need("pyarrow.compute", what="hardmine.Collection", extra="mine")
         where = compute.index_in(_flat(self.queries["id"]), value_set=_flat(self.documents["id"]))
         found = where.is_valid().to_numpy(zero_copy_only=False)
-        offsets = np.zeros(self.num_queries + 1, dtype=np.int64)
-        np.cumsum(found, out=offsets[1:])
-        return offsets, where.drop_null().to_numpy().astype(np.int64)
+        return ragged.offsets_of(found), where.drop_null().to_numpy().astype(np.int64)
+
+    def scored_positives(self, run: Candidates) -> Positives:
+        """The positives of this collection with their scores under the teacher that made `run`.
+
+        Parameters
+        ----------
+        run : Candidates
+            What `hardmine.retrieve` or `hardmine.mine` found in this collection, fresh or loaded from a file.
+
+        Raises
+        ------
+        ValueError
+            The run has no positive scores, or was made from other queries, documents or labels.
+        """
+        for name, found, wanted in (
+            ("query", run.query_ids, self.query_ids),
+            ("document", run.document_ids, self.document_ids),
+        ):
+            if found is None:
+                raise ValueError(f"run: has no {name} ids, expected a run made by hardmine retrieve")
+            if len(found) != len(wanted):
+                raise ValueError(f"run: {len(found)} {name} ids, expected {len(wanted)} as in the collection")
+            at = found.first_difference(wanted)
+            if at is not None:
+                raise ValueError(f"run: {name} {at} is {found[at]!r}, expected {wanted[at]!r} as in the collection")
+        scored = run.positives
+        if scored is None or scored.scores is None:
+            raise ValueError("run: no scores of positives, expected a run made by hardmine retrieve")
+        if scored.ids.size != self.positives.ids.size:
+            count = self.positives.ids.size
+            raise ValueError(f"run: {scored.ids.size} scores of positives, expected {count} (made with other labels?)")
+        if not scored.has_labels_of(self.positives):
+            raise ValueError("run: its positives are other documents than the collection's (made with other labels?)")
+        return scored
+
+    def __getstate__(self) -> dict[str, Any]:
+        # What is cached is made again where it is needed.
+        return {name: getattr(self, name) for name in self.__dataclass_fields__} | {"counts": dict(self.counts)}
+
+    def __setstate__(self, state: dict[str, Any]) -> None:
+        self.__dict__.update(state, counts=MappingProxyType(state["counts"]))
 
     def __repr__(self) -> str:
         labels = self.positives.ids.size

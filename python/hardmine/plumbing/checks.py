@@ -5,8 +5,7 @@ from __future__ import annotations
 import math
 import numbers
 import re
-import sys
-from collections.abc import Mapping, Sequence
+from collections.abc import Sequence
 from typing import Any
 
 import numpy as np
@@ -15,9 +14,8 @@ import numpy.typing as npt
 Int64Array = npt.NDArray[np.int64]
 Float32Array = npt.NDArray[np.float32]
 
-_ITEM_KINDS = {"float16": "f16", "bfloat16": "bf16", "float32": "f32", "float64": "f64"}
-_NATIVE_KINDS = {np.dtype(name): _ITEM_KINDS[name] for name in ("float16", "float32", "float64")}
-"""By dtype: the name of a dtype is made anew each time it is asked for."""
+SIMILARITIES = ("cosine", "dot")
+"""How two embeddings are compared."""
 
 
 def integer(name: str, value: Any, *, minimum: int = 0, maximum: int = 2**63 - 1) -> int:
@@ -55,6 +53,11 @@ def boolean(name: str, value: Any) -> bool:
     return bool(value)
 
 
+def similarity(value: Any) -> str:
+    """`value` if it is one of `SIMILARITIES`."""
+    return choice("similarity", value, SIMILARITIES)
+
+
 def choice(name: str, value: Any, options: Sequence[str]) -> str:
     """`value` if it is one of `options`."""
     if not isinstance(value, str):
@@ -80,49 +83,8 @@ def memory(name: str, value: Any, default: int) -> int:
     return integer(name, value, minimum=1)
 
 
-def matrix(name: str, value: Any) -> tuple[npt.NDArray[Any], str]:
-    """A 2-d float array as (NumPy array, item kind for the native module), without a copy.
-
-    Takes float16, bfloat16 (ml_dtypes or a torch tensor), float32 and float64, any strides. bfloat16 comes back as its
-    bit pattern (uint16).
-    """
-    array, kind = _floats(name, value)
-    if array.ndim != 2:
-        raise ValueError(f"{name}: {array.ndim} dimensions, shape {array.shape}, expected 2")
-    return array, kind
-
-
-def _floats(name: str, value: Any) -> tuple[npt.NDArray[Any], str]:
-    known = _NATIVE_KINDS.get(value.dtype) if type(value) is np.ndarray else None
-    if known is not None:
-        return value, known
-    torch = sys.modules.get("torch")
-    if torch is not None and isinstance(value, torch.Tensor):
-        tensor = value.detach()
-        if tensor.device.type != "cpu":
-            raise TypeError(f"{name}: a tensor on {tensor.device}, expected one on the CPU (call .cpu())")
-        if tensor.dtype is torch.bfloat16:
-            return tensor.view(torch.int16).numpy().view(np.uint16), "bf16"
-        value = tensor.resolve_conj().resolve_neg().numpy()
-    elif isinstance(value, np.ma.MaskedArray):
-        raise TypeError(f"{name}: a masked array, whose mask would be lost; expected a plain one (call .filled())")
-    elif not isinstance(value, np.ndarray):
-        kind = type(value).__name__
-        if not hasattr(value, "__array__") and not isinstance(value, (list, tuple)):
-            raise TypeError(f"{name}: {kind}, expected an array")
-        value = _array(name, value)
-    array: npt.NDArray[Any] = value
-    kind_of_item = _ITEM_KINDS.get(array.dtype.name)
-    if kind_of_item is None or not array.dtype.isnative:
-        accepted = ", ".join(_ITEM_KINDS)
-        order = "" if array.dtype.isnative else " with swapped byte order"
-        raise TypeError(f"{name}: dtype {array.dtype.name}{order}, expected one of {accepted}")
-    if kind_of_item == "bf16":
-        array = array.view(np.uint16)
-    return array, kind_of_item
-
-
-def _array(name: str, value: Any) -> npt.NDArray[Any]:
+def as_array(name: str, value: Any) -> npt.NDArray[Any]:
+    """`value` as NumPy reads it; rows that differ in length are refused."""
     try:
         return np.asarray(value)
     except ValueError:  # NumPy does not know what the argument is called
@@ -137,7 +99,7 @@ def _float32(array: npt.NDArray[Any]) -> Float32Array:
 
 def int64_vector(name: str, value: Any, *, length: int | None = None) -> Int64Array:
     """A contiguous int64 vector; any integer dtype is widened, floats and bools are refused."""
-    array = _array(name, value)
+    array = as_array(name, value)
     if array.ndim != 1:
         raise ValueError(f"{name}: {array.ndim} dimensions, shape {array.shape}, expected 1")
     if array.size == 0 and array.dtype == np.float64 and not isinstance(value, np.ndarray):
@@ -153,7 +115,7 @@ def int64_vector(name: str, value: Any, *, length: int | None = None) -> Int64Ar
 
 def float32_vector(name: str, value: Any, *, length: int | None = None) -> Float32Array:
     """A contiguous float32 vector from any float array; integers and bools are refused."""
-    array = _array(name, value)
+    array = as_array(name, value)
     if array.ndim != 1:
         raise ValueError(f"{name}: {array.ndim} dimensions, shape {array.shape}, expected 1")
     if array.dtype.kind != "f" and array.dtype.name != "bfloat16":
@@ -167,7 +129,7 @@ def keys(name: str, value: Any, length: int) -> npt.NDArray[np.uint64] | None:
     """Stable 64-bit noise keys of `length` rows or columns: None for the indices themselves."""
     if value is None:
         return None
-    array = _array(name, value)
+    array = as_array(name, value)
     if array.ndim != 1 or array.shape[0] != length:
         raise ValueError(f"{name}: shape {array.shape}, expected ({length},)")
     if array.dtype.kind not in "iu":
@@ -185,42 +147,3 @@ def per_query(name: str, value: Any, num_queries: int) -> Float32Array | None:
     if np.isnan(bounds).any():
         raise ValueError(f"{name}: NaN for query {int(np.isnan(bounds).argmax())}")
     return bounds
-
-
-def csr(name: str, value: Any, num_rows: int) -> tuple[Int64Array, Int64Array] | None:
-    """Ragged ids as (offsets, ids): None, such a pair, an object with both, or a sequence of id sequences.
-
-    Offsets and range are checked by the native module.
-    """
-    if value is None:
-        return None
-    if hasattr(value, "offsets") and hasattr(value, "ids"):
-        value = (value.offsets, value.ids)
-    if isinstance(value, tuple) and len(value) == 2 and all(isinstance(part, np.ndarray) for part in value):
-        return int64_vector(f"{name} offsets", value[0]), int64_vector(f"{name} ids", value[1])
-    if not isinstance(value, Sequence) or isinstance(value, (str, bytes)):
-        raise TypeError(
-            f"{name}: {type(value).__name__}, expected a pair (offsets, ids) of arrays or a sequence of id sequences"
-        )
-    if len(value) != num_rows:
-        raise ValueError(f"{name}: {len(value)} rows, expected {num_rows}")
-    return lists_to_csr(name, value)
-
-
-def sized(name: str, value: Any) -> None:
-    """Refuse what is no sequence of numbers, such as a set, whose order means nothing."""
-    if not hasattr(value, "__len__") or not hasattr(value, "__getitem__") or isinstance(value, (str, bytes, Mapping)):
-        raise TypeError(f"{name}: {type(value).__name__}, expected a sequence")
-    if isinstance(value, np.ndarray) and value.ndim == 0:
-        raise TypeError(f"{name}: array without dimensions, expected a sequence")
-
-
-def lists_to_csr(name: str, rows: Sequence[Any]) -> tuple[Int64Array, Int64Array]:
-    """A sequence of id sequences as (offsets, ids)."""
-    sized(name, rows)
-    for index, row in enumerate(rows):
-        sized(f"{name}[{index}]", row)
-    offsets = np.zeros(len(rows) + 1, dtype=np.int64)
-    np.cumsum([len(row) for row in rows], out=offsets[1:])
-    parts = [int64_vector(f"{name}[{index}]", row) for index, row in enumerate(rows) if len(row)]
-    return offsets, np.concatenate(parts) if parts else np.empty(0, dtype=np.int64)

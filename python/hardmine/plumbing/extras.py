@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import importlib
+import sys
 from typing import Any
 
 
@@ -22,3 +23,9 @@ def need(module: str, *, what: str, extra: str) -> Any:
             raise  # the package is there and misses something of its own
         command = f"pip install 'hardmine[{extra}]'"
         raise ModuleNotFoundError(f"{what} needs {package}: {command}", name=error.name) from None
+
+
+def is_a(value: Any, module: str, kind: str) -> bool:
+    """Whether `value` is of a class of a module that is imported where it is used: whoever has one has imported it."""
+    known = sys.modules.get(module)
+    return known is not None and isinstance(value, getattr(known, kind))

@@ -12,7 +12,7 @@ import numpy as np
 import numpy.typing as npt
 
 import hardmine._native as _native
-from hardmine.plumbing import checks
+from hardmine.plumbing import arrays, checks, ragged
 from hardmine.plumbing.threads import thread_count
 
 if TYPE_CHECKING:
@@ -89,7 +89,7 @@ def draw(
     >>> hm.draw(log_weights, 4, seed=0)
     array([[ 0,  1,  2, -1]])
     """
-    array, kind = checks.matrix("log_weights", log_weights)
+    array, kind = arrays.matrix("log_weights", log_weights)
     rows, columns = array.shape
     drawn = _native.draw_rows(
         array,
@@ -270,7 +270,7 @@ def _request(
         checks.integer("seed", seed, maximum=_MAX_SEED),
         checks.integer("epoch", epoch),
         _boolean("replace", replace),
-        checks.csr("exclude", exclude, rows),
+        ragged.csr("exclude", exclude, rows),
         checks.keys("row_keys", row_keys, rows),
     )
 

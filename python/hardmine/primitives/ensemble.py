@@ -10,7 +10,10 @@ import numpy as np
 import numpy.typing as npt
 
 import hardmine._native as _native
-from hardmine.nouns.candidates import REASONS, Candidates, Negatives, Positives
+from hardmine.nouns.candidates import Candidates
+from hardmine.nouns.lists import REASONS
+from hardmine.nouns.negatives import Negatives
+from hardmine.nouns.positives import Positives
 from hardmine.plumbing import checks
 from hardmine.plumbing.threads import thread_count
 from hardmine.primitives.draw import draw
@@ -130,9 +133,9 @@ class _Pool:
 
     def __init__(self, runs: list[Negatives]) -> None:
         self.runs = runs
-        self.rows = np.concatenate([run._row_of_each() for run in runs])
+        self.rows = np.concatenate([run.row_of_each for run in runs])
         self.teachers = np.repeat(np.arange(len(runs)), [run.ids.size for run in runs])
-        self.places = np.concatenate([np.arange(run.ids.size) - run.offsets[:-1][run._row_of_each()] for run in runs])
+        self.places = np.concatenate([np.arange(run.ids.size) - run.offsets[:-1][run.row_of_each] for run in runs])
         self.ids = np.concatenate([run.ids for run in runs])
         self.scores = np.concatenate([run.scores for run in runs])
         self.ranks = np.concatenate([run.ranks for run in runs])
@@ -194,7 +197,7 @@ class _Pool:
         )
         # A document's best entry, found again by its place: (row, id) is in rising order in `rows`, `ids`.
         codes = self._codes(rows, np.zeros_like(rows), ids)
-        return best[np.searchsorted(codes, self._codes(chosen._row_of_each(), np.int64(0), chosen.ids))]
+        return best[np.searchsorted(codes, self._codes(chosen.row_of_each, np.int64(0), chosen.ids))]
 
     def _shares(self, temperature: float) -> npt.NDArray[np.float64]:
         """Probability of each entry under its teacher's softmax over its list; the same for all at infinity."""
@@ -203,7 +206,7 @@ class _Pool:
         shares = np.empty(self.ids.size)
         for number, run in enumerate(self.runs):
             scores = run.scores.astype(np.float64) / temperature
-            row_of_each, starts = run._row_of_each(), run.offsets[:-1][run.lengths > 0]
+            row_of_each, starts = run.row_of_each, run.offsets[:-1][run.lengths > 0]
             lists = np.cumsum(run.lengths > 0)[row_of_each] - 1
             if scores.size:
                 scores = np.exp(scores - np.maximum.reduceat(scores, starts)[lists])
@@ -306,6 +309,6 @@ def _runs(runs: Any) -> list[Negatives]:
                 "(select every one with the same positive_agg, and without on_shortage='drop')"
             )
         if run.filled.any():
-            row = int(run._row_of_each()[run.filled.argmax()])
+            row = int(run.row_of_each[run.filled.argmax()])
             raise ValueError(f"runs[{number}]: row {row} has documents that were filled in, expected a teacher's own")
     return given

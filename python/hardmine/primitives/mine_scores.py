@@ -7,13 +7,15 @@ from typing import Any
 import numpy as np
 import numpy.typing as npt
 
-import hardmine._native as _native
-from hardmine.nouns.candidates import Candidates, Negatives, Positives
-from hardmine.plumbing import checks
-from hardmine.plumbing.checks import Float32Array, Int64Array
+from hardmine.nouns.candidates import Candidates
+from hardmine.nouns.negatives import Negatives
+from hardmine.nouns.positives import Positives
+from hardmine.plumbing import arrays, checks, ragged
+from hardmine.plumbing.checks import Int64Array
 from hardmine.plumbing.threads import thread_count
-from hardmine.primitives.select import _expect, _refuse_missing, _select
-from hardmine.primitives.topk import _scan
+from hardmine.primitives.limits import exclusions, score_ceilings
+from hardmine.primitives.select import choose, expect, refuse_missing
+from hardmine.primitives.topk import scan
 from hardmine.rules.draws import Weighted
 from hardmine.rules.selection import Selection
 
@@ -80,9 +82,9 @@ def mine_scores(
     >>> mined[0].ids.tolist()
     [2, 3]
     """
-    _expect("positives", positives, Positives)
-    _expect("selection", selection, Selection)
-    array, kind = checks.matrix("scores", scores)
+    expect("positives", positives, Positives)
+    expect("selection", selection, Selection)
+    array, kind = arrays.matrix("scores", scores)
     num_queries, num_documents = array.shape
     if len(positives) != num_queries:
         raise ValueError(f"positives: {len(positives)} queries, expected {num_queries} (the rows of scores)")
@@ -91,28 +93,28 @@ def mine_scores(
     groups = None if document_groups is None else checks.int64_vector(
         "document_groups", document_groups, length=num_documents
     )  # fmt: skip
-    extra = checks.csr("exclude", exclude, num_queries)
-    offsets, ids, counts = _native.exclusions((positives.offsets, positives.ids), extra, groups, num_documents)
+    extra = ragged.csr("exclude", exclude, num_queries)
+    offsets, ids, counts = exclusions((positives.offsets, positives.ids), extra, groups, num_documents)
     if positives.scores is None:
         positives = _with_scores(scores, array, kind, positives, selection, nan)
     rows = None
+    if selection.ceiling.needs_positive or (selection.positive_agg == "each" and selection.needs_positive):
+        refuse_missing(positives)
     if selection.positive_agg == "each":
-        if selection.needs_positive:
-            _refuse_missing(positives)
         rows = positives.query_of_each
         offsets, ids = _repeat_rows(offsets, ids, rows)
-        counts = [count[rows] for count in counts]
-    found = _scan(
+        counts = {name: count[rows] for name, count in counts.items()}
+    found = scan(
         scores,
         _depth(selection, num_documents) if k is None else checks.integer("k", k),
-        ceiling=_ceilings(selection, positives),
+        ceiling=score_ceilings(selection, positives),
         floor=selection.floor,
         exclude=(offsets, ids),
         nan=nan,
         num_threads=threads,
         rows=rows,
     )
-    return _select(
+    return choose(
         _with_exact_reasons(found, counts),
         positives,
         selection,
@@ -155,45 +157,21 @@ def _depth(selection: Selection, num_documents: int) -> int:
 def _with_scores(
     scores: Any, array: npt.NDArray[Any], kind: str, positives: Positives, selection: Selection, nan: str
 ) -> Positives:
-    values = _read(array, kind, positives)
+    values = arrays.widen(array[positives.query_of_each, positives.ids], kind)
     if np.isnan(values).any() and nan == "raise":
-        _scan(scores, 0, nan="raise")  # names the first NaN of the matrix
+        scan(scores, 0, nan="raise")  # names the first NaN of the matrix
     if not selection.needs_positive and not np.isfinite(values).all():
         return positives  # masked positives are no fault where nobody asks for their scores
     return positives.with_scores(values)
 
 
-def _read(array: npt.NDArray[Any], kind: str, positives: Positives) -> Float32Array:
-    values = array[positives.query_of_each, positives.ids]
-    if kind == "bf16":
-        # bfloat16 is the upper half of a float32.
-        return (values.astype(np.uint32) << 16).view(np.float32)
-    return np.asarray(values, dtype=np.float32)
-
-
-def _ceilings(selection: Selection, positives: Positives) -> Float32Array | None:
-    terms = selection.ceiling._native()
-    if not terms or positives.scores is None:
-        return None
-    offsets = positives.offsets
-    if selection.positive_agg == "each":
-        offsets = np.arange(positives.ids.size + 1, dtype=np.int64)
-    elif selection.ceiling.needs_positive:
-        _refuse_missing(positives)
-    return _native.ceilings(terms, offsets, positives.scores, selection.positive_agg)
-
-
 def _repeat_rows(offsets: Int64Array, ids: Int64Array, rows: Int64Array) -> tuple[Int64Array, Int64Array]:
     """The CSR whose row i is row ``rows[i]`` of the given one."""
     lengths = np.diff(offsets)[rows]
-    new = np.zeros(rows.size + 1, dtype=np.int64)
-    np.cumsum(lengths, out=new[1:])
-    at = np.arange(new[-1]) + np.repeat(offsets[:-1][rows] - new[:-1], lengths)
-    return new, ids[at]
+    return ragged.offsets_of(lengths), ids[ragged.ranges(offsets[:-1][rows], lengths)]
 
 
-def _with_exact_reasons(found: Candidates, counts: list[Int64Array]) -> Candidates:
+def _with_exact_reasons(found: Candidates, counts: dict[str, Int64Array]) -> Candidates:
     """The scan met every excluded document once, so its one count splits into the counts of the union."""
     reasons = {name: count for name, count in (found.reasons or {}).items() if name != "excluded"}
-    reasons.update(zip(("positive", "excluded", "duplicate_text"), counts, strict=True))
-    return found.replace(reasons=reasons)
+    return found.replace(reasons=reasons | counts)

@@ -9,13 +9,16 @@ import numpy as np
 import numpy.typing as npt
 
 import hardmine._native as _native
-from hardmine.nouns.candidates import REASONS, Candidates, Negatives, Positives
-from hardmine.plumbing import checks
+from hardmine.nouns.candidates import Candidates
+from hardmine.nouns.lists import REASONS, VERSION
+from hardmine.nouns.negatives import Negatives
+from hardmine.nouns.positives import Positives
+from hardmine.plumbing import checks, ragged
 from hardmine.plumbing.threads import thread_count
 from hardmine.rules.draws import Popularity, Weighted
 from hardmine.rules.selection import Selection
 
-__all__ = ["anchor_scores", "select"]
+__all__ = ["select"]
 
 
 def select(
@@ -92,9 +95,9 @@ def select(
     >>> {reason: int(count[0]) for reason, count in mined.reasons.items() if count[0]}
     {'positive': 1, 'above_ceiling': 1, 'kept': 2}
     """
-    _expect("candidates", candidates, Candidates)
+    expect("candidates", candidates, Candidates)
     corpus_size = _documents_to_fill(selection, num_documents)
-    chosen = _select(
+    chosen = choose(
         candidates,
         positives,
         selection,
@@ -111,13 +114,14 @@ def select(
     return chosen
 
 
-def _expect(name: str, value: Any, kind: type[Any]) -> None:
+def expect(name: str, value: Any, kind: type[Any]) -> None:
+    """Raise where an argument is of another kind."""
     if not isinstance(value, kind):
         raise TypeError(f"{name}: {type(value).__name__}, expected {kind.__name__}")
 
 
 def _documents_to_fill(selection: Selection, num_documents: Any) -> int | None:
-    _expect("selection", selection, Selection)
+    expect("selection", selection, Selection)
     if num_documents is not None:
         return checks.integer("num_documents", num_documents)
     if selection.on_shortage == "fill":
@@ -145,7 +149,7 @@ def refuse_unlisted(
             )
 
 
-def _select(
+def choose(
     candidates: Candidates,
     positives: Positives,
     selection: Selection,
@@ -160,7 +164,7 @@ def _select(
     lists_by_pair: bool = False,
 ) -> Negatives:
     """`select` of checked arguments."""
-    _expect("positives", positives, Positives)
+    expect("positives", positives, Positives)
     epoch = checks.integer("epoch", epoch)
     each = selection.positive_agg == "each"
     num_lists = positives.ids.size if lists_by_pair else len(positives)
@@ -179,14 +183,14 @@ def _select(
         )
     query_of_pair = positives.query_of_each if each else None
     if each and selection.needs_positive:
-        _refuse_missing(positives)
+        refuse_missing(positives)
     found = _native.select(
         (
             candidates.offsets, candidates.ids, candidates.scores, candidates.ranks,
             candidates.anchor_scores if selection.ceiling.needs_anchor_scores else None, documents.count, None,
         ),
         (
-            positives.offsets, positives.ids, positives.scores, checks.csr("exclude", exclude, len(positives)), groups,
+            positives.offsets, positives.ids, positives.scores, ragged.csr("exclude", exclude, len(positives)), groups,
             checks.keys("query_keys", query_keys, len(positives)), query_of_pair, lists_by_pair,
         ),
         (*_rules(selection, law), (selection.on_shortage, documents.count or 0), (selection.seed, epoch), keys),
@@ -271,7 +275,7 @@ class _Documents:
         self.count, self.name = int(array.size), name
 
 
-def _refuse_missing(positives: Positives) -> None:
+def refuse_missing(positives: Positives) -> None:
     """A pair-wise selection has no row in which the kernel could notice a query without positives."""
     lacking = np.diff(positives.offsets) == 0
     if lacking.any():
@@ -319,7 +323,7 @@ def _negatives(
             "num_negatives": selection.num_negatives,
             "selection": selection._described(),
             "epoch": epoch,
-            "version": _native.__version__,
+            "version": VERSION,
             "candidates": dict(candidates.metadata),
         },
     )
@@ -354,63 +358,3 @@ _BYTES: dict[tuple[int, type[np.generic]], bytes] = {
     key: np.array(key[0], dtype=key[1]).tobytes() for key in ((0, np.bool_), (0, np.int64), (-1, np.int64))
 }
 """Immutable buffers that such columns look at: a view of one costs a tenth of `numpy.broadcast_to`."""
-
-
-def anchor_scores(
-    candidates: Candidates,
-    positives: Positives,
-    document_embeddings: Any,
-    *,
-    num_threads: int | None = None,
-) -> Candidates:
-    """Add the column that the ceiling `Anchored` needs.
-
-    The anchor score of a candidate is the largest cosine between its embedding and that of a positive of its query,
-    both after the mean embedding of all documents is subtracted. Without centring every pair of documents looks alike.
-
-    Parameters
-    ----------
-    candidates : Candidates
-    positives : Positives
-        Of the same queries.
-    document_embeddings : float16 | bfloat16 | float32 | float64 [num_documents, h]
-        Any strides, memory maps and CPU tensors included; finite.
-    num_threads : int, optional
-        Threads; the result does not depend on them.
-
-    Returns
-    -------
-    Candidates
-        The same lists with `anchor_scores`, float32 [n]; 0 for a query without positives and for a document that equals
-        the mean.
-
-    Raises
-    ------
-    ValueError
-        An embedding is NaN or infinite, or an id lies outside the documents; the message names row and column.
-
-    Notes
-    -----
-    Sums are float64 in a fixed order: the same bytes for any number of threads and any instruction set.
-
-    Examples
-    --------
-    >>> import numpy as np, hardmine as hm
-    >>> embeddings = np.array([[2, 1], [1, 2], [0, 1], [1, 0]], dtype=np.float32)
-    >>> run = hm.Candidates([0, 3], [1, 2, 3], [0.9, 0.8, 0.7])
-    >>> hm.anchor_scores(run, hm.Positives.from_lists([[0]]), embeddings).anchor_scores.tolist()
-    [0.0, -1.0, 0.0]
-    """
-    _expect("candidates", candidates, Candidates)
-    _expect("positives", positives, Positives)
-    if len(candidates) != len(positives):
-        raise ValueError(f"positives: {len(positives)} queries, expected {len(candidates)} as in candidates")
-    embeddings, kind = checks.matrix("document_embeddings", document_embeddings)
-    scores = _native.anchor_scores(
-        (candidates.offsets, candidates.ids),
-        (positives.offsets, positives.ids),
-        embeddings,
-        kind,
-        thread_count(num_threads),
-    )
-    return candidates.replace(anchor_scores=scores)

@@ -8,15 +8,15 @@ import numpy as np
 
 import hardmine._native as _native
 from hardmine.nouns.candidates import Candidates
-from hardmine.plumbing import checks
+from hardmine.plumbing import arrays, checks
+from hardmine.plumbing.arrays import DTYPE_NAMES
 from hardmine.plumbing.threads import thread_count
+from hardmine.primitives.limits import scan_limits
 
 if TYPE_CHECKING:
     import numpy.typing as npt
 
     from hardmine.plumbing.checks import Int64Array
-
-_KIND_NAMES = {"f16": "float16", "bf16": "bfloat16", "f32": "float32", "f64": "float64"}
 
 
 def topk(
@@ -81,10 +81,10 @@ def topk(
     >>> hm.topk(scores, 2, ceiling=0.8, exclude=[[0]])[0].ids.tolist()
     [2]
     """
-    return _scan(scores, k, ceiling=ceiling, floor=floor, exclude=exclude, nan=nan, num_threads=num_threads)
+    return scan(scores, k, ceiling=ceiling, floor=floor, exclude=exclude, nan=nan, num_threads=num_threads)
 
 
-def _scan(
+def scan(
     scores: Any,
     k: int,
     *,
@@ -96,22 +96,13 @@ def _scan(
     rows: Int64Array | None = None,
 ) -> Candidates:
     """`topk` with limits per output row, where output row i reads matrix row ``rows[i]``: one row, several ceilings."""
-    array, kind = checks.matrix("scores", scores)
+    array, kind = arrays.matrix("scores", scores)
     k = checks.integer("k", k)
     num_rows = array.shape[0] if rows is None else rows.size
-    limits = _limits(num_rows, ceiling, floor, exclude, nan)
+    limits = scan_limits(num_rows, ceiling, floor, exclude, nan)
     threads = thread_count(num_threads)
     return Candidates._from_native(
         _native.topk(array, kind, min(k, array.shape[1]), limits, rows, threads), metadata={"k": k}
-    )
-
-
-def _limits(num_queries: int, ceiling: Any, floor: Any, exclude: Any, nan: str) -> _native.Limits:
-    return (
-        checks.per_query("ceiling", ceiling, num_queries),
-        checks.per_query("floor", floor, num_queries),
-        checks.csr("exclude", exclude, num_queries),
-        checks.choice("nan", nan, ("raise", "drop")) == "drop",
     )
 
 
@@ -174,7 +165,7 @@ class TopKAccumulator:
     ) -> None:
         self._num_queries = checks.integer("num_queries", num_queries)
         self._k = checks.integer("k", k)
-        self._limits = _limits(self._num_queries, ceiling, floor, exclude, nan)
+        self._limits = scan_limits(self._num_queries, ceiling, floor, exclude, nan)
         self._num_threads = thread_count(num_threads)
         self._kind = None
         self._state = None
@@ -196,7 +187,7 @@ class TopKAccumulator:
         ValueError
             The tile is not 2-d, sticks out of the queries, or holds NaN (the message has query and document).
         """
-        array, kind = checks.matrix("scores_tile", scores_tile)
+        array, kind = arrays.matrix("scores_tile", scores_tile)
         first_query = checks.integer("first_query", first_query)
         first_document = checks.integer("first_document", first_document)
         state = self._of_kind("scores_tile", kind)
@@ -234,12 +225,12 @@ class TopKAccumulator:
         return Candidates._from_native(state.finish(self._num_threads), metadata={"k": self._k})
 
     def __repr__(self) -> str:
-        dtype = f", {_KIND_NAMES[self._kind]}" if self._kind else ""
+        dtype = f", {DTYPE_NAMES[self._kind]}" if self._kind else ""
         return f"TopKAccumulator({self._num_queries} queries, k={self._k}{dtype})"
 
     def _of_kind(self, name: str, kind: str) -> _native.TopKAccumulator:
         if self._kind is not None and kind != self._kind:
-            raise TypeError(f"{name}: dtype {_KIND_NAMES[kind]}, expected {_KIND_NAMES[self._kind]} as before")
+            raise TypeError(f"{name}: dtype {DTYPE_NAMES[kind]}, expected {DTYPE_NAMES[self._kind]} as before")
         if self._state is None:
             self._state = _native.TopKAccumulator(self._num_queries, self._k, kind)
             self._kind = kind

@@ -6,7 +6,7 @@ from abc import abstractmethod
 from dataclasses import dataclass
 from typing import Any, ClassVar
 
-from hardmine.plumbing import checks
+from hardmine.plumbing import checks, ragged
 from hardmine.rules.values import Value, set_field
 
 __all__ = ["Absolute", "AllOf", "Anchored", "Ceiling", "MarginPos", "NoCeiling", "PercPos"]
@@ -169,7 +169,7 @@ class AllOf(Ceiling):
     ceilings: tuple[Ceiling, ...] = ()
 
     def __post_init__(self) -> None:
-        checks.sized("ceilings", self.ceilings)
+        ragged.sized("ceilings", self.ceilings)
         for part in self.ceilings:
             if not isinstance(part, Ceiling):
                 raise TypeError(f"ceilings: {type(part).__name__}, expected ceilings")
@@ -194,7 +194,7 @@ class AllOf(Ceiling):
     @classmethod
     def _from_parameters(cls, parameters: dict[str, Any]) -> AllOf:
         parts = parameters.get("ceilings", ())
-        checks.sized("ceilings", parts)
+        ragged.sized("ceilings", parts)
         return cls(tuple(Ceiling.from_dict(part) for part in parts))
 
     def __repr__(self) -> str:

@@ -92,7 +92,7 @@ class Dense:
             given["similarity"] = similarity
         recipe = read_recipe(model)
         recipe = replace(recipe, **{key: value for key, value in given.items() if value is not None})
-        self.similarity = checks.choice("similarity", recipe.similarity or "cosine", _SIMILARITIES)
+        self.similarity = checks.similarity(recipe.similarity or "cosine")
         self.name = name or (Path(model).resolve().name if Path(model).is_dir() else model)
         self.device = self._torch.device(device or self._best_device())
         if dtype is None:

@@ -8,12 +8,12 @@ from typing import Any
 import numpy as np
 import numpy.typing as npt
 
-import hardmine._native as _native
 from hardmine.nouns.candidates import Candidates
 from hardmine.plumbing import arrays, checks
+from hardmine.plumbing.arrays import widen
 from hardmine.plumbing.checks import Float32Array, Int64Array
 from hardmine.plumbing.threads import thread_count
-from hardmine.primitives.search.embeddings import checked, widen
+from hardmine.primitives.search.embeddings import checked, row_norms
 from hardmine.primitives.search.index import ExactIndex
 
 __all__ = ["MemoryBank"]
@@ -56,7 +56,7 @@ class MemoryBank:
 
     def __init__(self, size: int, h: int, *, similarity: str = "cosine") -> None:
         size, h = checks.integer("size", size, minimum=1), checks.integer("h", h, minimum=1)
-        self._similarity = checks.choice("similarity", similarity, ("cosine", "dot"))
+        self._similarity = checks.similarity(similarity)
         self._vectors: Float32Array = np.zeros((size, h), np.float32)
         self._keys: Int64Array = np.full(size, _NONE, np.int64)
         self._norms = np.zeros(size, np.float64)
@@ -82,7 +82,7 @@ class MemoryBank:
         if array.shape[1] != self.h:
             raise ValueError(f"vectors: dimension {array.shape[1]}, expected {self.h}")
         labels = _keys_of(keys, int(array.shape[0]))
-        norms = _native.row_norms("vectors", (array, kind), thread_count(None))  # refuses what is not finite
+        norms = row_norms("vectors", (array, kind), thread_count(None))  # refuses what is not finite
         size, end = self.size, self._pushed + labels.size
         kept = min(labels.size, size)
         slots = np.arange(end - kept, end) % size
@@ -195,7 +195,7 @@ class MemoryBank:
         if array.shape != (held, self.h):
             raise ValueError(f"vectors: shape {array.shape}, expected {(held, self.h)} after {pushed} pushes")
         keys = _keys_of(state["keys"], held)
-        norms = _native.row_norms("vectors", (array, kind), thread_count(None))
+        norms = row_norms("vectors", (array, kind), thread_count(None))
         self._vectors[:held], self._keys[:held], self._norms[:held] = widen(array, kind), keys, norms
         self._pushed = pushed
 

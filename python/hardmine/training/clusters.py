@@ -7,11 +7,11 @@ from typing import Any
 import numpy as np
 import numpy.typing as npt
 
-import hardmine._native as _native
-from hardmine.plumbing import checks
+from hardmine.plumbing import arrays, checks
+from hardmine.plumbing.arrays import widen
 from hardmine.plumbing.threads import thread_count
 from hardmine.primitives.draw import sample_uniform
-from hardmine.primitives.search.embeddings import BLOCK, checked, unit, widen
+from hardmine.primitives.search.embeddings import BLOCK, checked, row_norms, unit
 from hardmine.primitives.search.index import search
 
 __all__ = ["Clusters", "OnlineClusters", "spherical_kmeans"]
@@ -44,7 +44,7 @@ class Clusters:
     def __init__(
         self, centroids: Float32Array, assignments: Int64Array, *, iterations: int = 0, converged: bool = False
     ) -> None:
-        array, kind = checks.matrix("centroids", centroids)
+        array, kind = arrays.matrix("centroids", centroids)
         self.centroids = widen(array, kind)
         self.assignments = checks.int64_vector("assignments", assignments)
         if self.assignments.size and not 0 <= self.assignments.min() <= self.assignments.max() < len(self):
@@ -143,7 +143,7 @@ def spherical_kmeans(
     seed = checks.integer("seed", seed, maximum=2**64 - 1)
     threads = thread_count(num_threads)
 
-    _native.row_norms("vectors", (array, kind), threads)  # refuses what is not finite
+    row_norms("vectors", (array, kind), threads)  # refuses what is not finite
     chosen = _first(vectors, num_vectors, num_clusters, init, seed, threads)
     centroids = unit(widen(array[chosen], kind))
     assignments = np.full(num_vectors, -1, np.int64)
@@ -224,7 +224,7 @@ class OnlineClusters:
             The batch is smaller than the number of clusters when clustering would start, or of another dimension.
         """
         array, kind = checked("batch", batch)
-        _native.row_norms("batch", (array, kind), thread_count(num_threads))  # refuses what is not finite
+        row_norms("batch", (array, kind), thread_count(num_threads))  # refuses what is not finite
         wide = widen(array, kind)
         if self.centroids is None:
             if wide.shape[0] < 2 or _mean_cosine(wide) > self.start_cosine:
@@ -269,7 +269,7 @@ def _first(vectors: Any, num_vectors: int, num_clusters: int, init: str, seed: i
         drawn: Int64Array = sample_uniform(1, num_clusters, num_vectors, seed=seed, num_threads=threads)[0]
         return drawn
     chosen = [int(sample_uniform(1, 1, num_vectors, seed=seed, num_threads=threads)[0, 0])]
-    array, kind = checks.matrix("vectors", vectors)
+    array, kind = arrays.matrix("vectors", vectors)
     directions = unit(widen(array, kind))
     free = np.ones(num_vectors, np.bool_)
     while len(chosen) < num_clusters:

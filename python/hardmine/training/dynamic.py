@@ -10,14 +10,17 @@ from typing import Any
 import numpy as np
 import numpy.typing as npt
 
-import hardmine._native as _native
-from hardmine.nouns.candidates import Candidates, Negatives, Positives
-from hardmine.plumbing import arrays, checks, extras
+from hardmine.nouns.candidates import Candidates
+from hardmine.nouns.lists import take_rows
+from hardmine.nouns.negatives import Negatives
+from hardmine.nouns.positives import Positives
+from hardmine.plumbing import arrays, checks, extras, ragged
 from hardmine.plumbing.checks import Int64Array
 from hardmine.plumbing.threads import thread_count
 from hardmine.primitives.draw import sample_uniform
+from hardmine.primitives.limits import refuse_misfits
 from hardmine.primitives.search import embeddings
-from hardmine.primitives.search.index import SIMILARITIES, ExactIndex
+from hardmine.primitives.search.index import ExactIndex
 from hardmine.primitives.select import select
 from hardmine.rules.draws import Draw, TopThen, Weighted
 from hardmine.rules.selection import Selection
@@ -162,18 +165,18 @@ class DynamicMiner:
         self._num_threads = num_threads
         threads = thread_count(num_threads)
         self._selection = _suited(selection)
-        checks.choice("similarity", similarity, SIMILARITIES)
+        checks.similarity(similarity)
         if not isinstance(documents, ExactIndex):
             documents = ExactIndex(documents, similarity=similarity, num_threads=threads)
         self._index: ExactIndex = documents
-        self._positives = Positives._trusted(positives.offsets, positives.ids, None)
+        self._positives = Positives._checked(positives.offsets, positives.ids)
         queries, count = len(positives), len(self._index)
         if positives.ids.size and int(positives.ids.max()) >= count:
             at = int(positives.ids.argmax())
             query = int(positives.query_of_each[at])
             raise ValueError(f"positives: id {int(positives.ids[at])} of query {query}, expected below {count}")
-        csr = checks.csr("exclude", exclude, queries)
-        _native.check_limits((None, None, csr, False), queries, count)
+        csr = ragged.csr("exclude", exclude, queries)
+        refuse_misfits((None, None, csr, False), queries, count)
         self._exclude, self._barred = _without(csr, self._positives, count)
         self._version, self._job = 0, None
 
@@ -226,7 +229,7 @@ class DynamicMiner:
         index, batch, rows, threads = self._batch(query_vectors, query_ids)
         labels = self._positives.take(rows)
         found = self._search(index, query_vectors, rows, threads)
-        row, of_label = found._row_of_each(), labels.query_of_each
+        row, of_label = found.row_of_each, labels.query_of_each
         seen, known = row * len(index) + found.ids, of_label * len(index) + labels.ids
         missing = np.flatnonzero(~np.isin(known, seen))
         scores = index._pair_scores(batch, of_label[missing], labels.ids[missing], threads)
@@ -427,11 +430,7 @@ class DynamicMiner:
     def __getstate__(self) -> dict[str, Any]:
         if self._job is not None:
             raise RuntimeError("DynamicMiner: cannot be copied or pickled while a refresh is under way; call wait()")
-        return {**self.__dict__, "_positives": (self._positives.offsets, self._positives.ids)}
-
-    def __setstate__(self, state: dict[str, Any]) -> None:
-        offsets, ids = state["_positives"]
-        self.__dict__.update({**state, "_positives": Positives._trusted(offsets, ids, None)})
+        return dict(self.__dict__)
 
     def _surface(self) -> None:
         """Raise what the refresh in the background raised."""
@@ -455,10 +454,7 @@ class DynamicMiner:
         size, dimension = batch[0].shape
         if dimension != self._index.dimension:
             raise ValueError(f"query_vectors: dimension {dimension}, expected {self._index.dimension}")
-        try:
-            _native.row_norms("queries", batch, threads)  # refuses what is not finite
-        except ValueError as error:
-            raise ValueError(str(error).replace("queries", "query_vectors", 1)) from None
+        embeddings.row_norms("query_vectors", batch, threads)  # refuses what is not finite
         tensor = arrays.tensor(query_ids)
         rows = checks.int64_vector("query_ids", query_ids if tensor is None else tensor.cpu().numpy(), length=size)
         wrong = (rows < 0) | (rows >= len(self._positives))
@@ -537,5 +533,5 @@ def _without(csr: _Csr | None, positives: Positives, count: int) -> tuple[_Csr |
 def _rows_of(csr: _Csr | None, rows: Int64Array) -> _Csr | None:
     if csr is None:
         return None
-    offsets, (ids,) = _native.take_rows(csr[0], [csr[1]], rows, 1)
+    offsets, (ids,) = take_rows(csr[0], [csr[1]], rows)
     return offsets, ids

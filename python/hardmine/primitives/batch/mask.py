@@ -8,7 +8,7 @@ from typing import Any
 import numpy as np
 
 import hardmine._native as _native
-from hardmine.nouns.candidates import Positives
+from hardmine.nouns.positives import Positives
 from hardmine.plumbing import arrays, checks
 from hardmine.plumbing.checks import Float32Array, Int64Array
 from hardmine.plumbing.threads import thread_count
@@ -103,8 +103,15 @@ def in_batch_mask(
     if tensor is not None and tensor.device.type != "cpu":
         from hardmine.primitives.batch.mask_on_device import in_batch_mask as on_device
 
-        return on_device(tensor, rules.native_ceiling, rules.native_labels, keep_positive=keep, drop_nan=drop)
-    array, kind = checks.matrix("scores", scores)
+        return on_device(
+            tensor,
+            rules.native_ceiling,
+            rules.native_labels,
+            needs_positive=rules.needs_positive,
+            keep_positive=keep,
+            drop_nan=drop,
+        )
+    array, kind = arrays.matrix("scores", scores)
     mask = _native.in_batch_mask(array, kind, rules.native_ceiling, rules.native_labels, keep, drop, threads)
     if tensor is None:
         return mask
@@ -128,6 +135,7 @@ class _Rules:
     ) -> None:
         rows, columns = shape
         terms = _terms(ceiling)
+        self.needs_positive = ceiling is not None and ceiling.needs_positive
         scores: Float32Array | None = None
         if positive_scores is not None:
             scores = checks.float32_vector("positive_scores", arrays.host(positive_scores), length=rows)
@@ -173,7 +181,7 @@ def _columns(positive_columns: Any, rows: int, columns: int) -> Int64Array:
 
 def _shape(scores: Any, tensor: Any) -> tuple[int, int]:
     if tensor is None or tensor.device.type == "cpu":
-        rows, columns = checks.matrix("scores", scores)[0].shape
+        rows, columns = arrays.matrix("scores", scores)[0].shape
         return rows, columns
     if tensor.ndim != 2:
         raise ValueError(f"scores: {tensor.ndim} dimensions, shape {tuple(tensor.shape)}, expected 2")

@@ -7,6 +7,7 @@ from typing import Any
 import numpy as np
 import torch
 
+import hardmine._native as _native
 from hardmine.plumbing.checks import Float32Array, Int64Array
 
 _NONE = -1
@@ -17,6 +18,7 @@ def in_batch_mask(
     ceiling: tuple[list[tuple[str, float, float]], Int64Array, Float32Array | None],
     labels: tuple[list[Int64Array], Int64Array | None, tuple[Int64Array, Int64Array, Int64Array] | None],
     *,
+    needs_positive: bool,
     keep_positive: bool,
     drop_nan: bool,
 ) -> torch.Tensor:
@@ -35,9 +37,9 @@ def in_batch_mask(
     bounds = None
     if terms:
         p = scores[rows, columns].float() if positive_scores is None else torch.from_numpy(positive_scores).to(device)
-        if any(name != "abs" for name, _, _ in terms):
+        if needs_positive:
             _refuse_unbounded(p, columns)
-        bounds = _bounds(terms, p.double())
+        bounds = _bounds(terms, p)
     if not drop_nan and bool(invalid.any()):
         row, column = divmod(int(invalid.flatten().to(torch.uint8).argmax()), scores.shape[1])
         raise ValueError(
@@ -72,17 +74,10 @@ def _refuse_unbounded(p: torch.Tensor, columns: torch.Tensor) -> None:
 
 
 def _bounds(terms: list[tuple[str, float, float]], p: torch.Tensor) -> torch.Tensor:
-    """The lowest bound per row: float64, rounded once to float32."""
-    bounds = torch.full_like(p, torch.inf, dtype=torch.float32)
-    for name, value, _ in terms:
-        if name == "abs":
-            bound = torch.full_like(p, value)
-        elif name == "margin-pos":
-            bound = p - value
-        else:
-            bound = p - p.abs() * (1.0 - value)
-        bounds = torch.minimum(bounds, bound.float())
-    return bounds
+    """The lowest bound per row, from the one home of the formulas: the core."""
+    scores = p.cpu().numpy()
+    bounds = _native.ceilings(terms, np.arange(scores.size + 1, dtype=np.int64), scores, "min")
+    return torch.from_numpy(bounds).to(p.device)
 
 
 def _known(

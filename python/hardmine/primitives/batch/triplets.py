@@ -83,7 +83,7 @@ def triplets(
     [[1, 0, 2], [2, 3, 1]]
     """
     tensor = arrays.tensor(distances)
-    array, dtype = checks.matrix("distances", distances if tensor is None else tensor.cpu())
+    array, dtype = arrays.matrix("distances", distances if tensor is None else tensor.cpu())
     size = int(array.shape[0])
     if array.shape[1] != size:
         raise ValueError(f"distances: shape {array.shape}, expected as many rows as columns")

@@ -15,8 +15,9 @@ import numpy as np
 import torch
 
 import hardmine._native as _native
-from hardmine.plumbing import checks
+from hardmine.plumbing import arrays
 from hardmine.primitives.search import tiles
+from hardmine.primitives.search.embeddings import row_norms
 
 if TYPE_CHECKING:
     import numpy.typing as npt
@@ -182,8 +183,8 @@ class _Panel:
             last = max(int(np.searchsorted(ends, before + _HITS, side="right")), first + 1)
             row, column = listed[first:last].nonzero(as_tuple=True)
             seen, place = torch.unique(column, return_inverse=True)
-            array, kind = checks.matrix("documents", embeddings[seen].cpu())
-            found = (array, kind), _native.row_norms("documents", (array, kind), self.threads)
+            array, kind = arrays.matrix("documents", embeddings[seen].cpu())
+            found = (array, kind), row_norms("documents", (array, kind), self.threads)
             offsets = np.zeros(last - first + 1, np.int64)
             np.cumsum(np.bincount(row.cpu().numpy(), minlength=last - first), out=offsets[1:])
             above, below = counts[:, first:last]

@@ -7,7 +7,8 @@ from typing import Any
 import numpy as np
 import numpy.typing as npt
 
-from hardmine.plumbing import checks
+import hardmine._native as _native
+from hardmine.plumbing import arrays
 from hardmine.plumbing.checks import Float32Array
 
 BLOCK = 65536
@@ -16,17 +17,18 @@ BLOCK = 65536
 
 def checked(name: str, value: Any) -> tuple[npt.NDArray[Any], str]:
     """A matrix of embeddings and its kind. That they are finite is seen by whoever computes their norms."""
-    array, kind = checks.matrix(name, value)
+    array, kind = arrays.matrix(name, value)
     if kind == "f64":
         raise TypeError(f"{name}: dtype float64, expected float16, bfloat16 or float32; convert: .astype(np.float32)")
     return array, kind
 
 
-def widen(array: npt.NDArray[Any], kind: str) -> Float32Array:
-    """The same values as float32; bfloat16 comes as bit patterns."""
-    if kind == "bf16":
-        return (array.astype(np.uint32) << 16).view(np.float32)
-    return np.ascontiguousarray(array, dtype=np.float32)
+def row_norms(name: str, rows: tuple[npt.NDArray[Any], str], threads: int) -> npt.NDArray[np.float64]:
+    """float64 norm of every row; NaN and infinities are refused with their place."""
+    try:
+        return _native.row_norms("queries", rows, threads)
+    except ValueError as error:
+        raise ValueError(str(error).replace("queries", name, 1)) from None
 
 
 def unit(vectors: Float32Array) -> Float32Array:

@@ -13,11 +13,13 @@ import numpy.typing as npt
 
 import hardmine._native as _native
 from hardmine.nouns.candidates import Candidates
+from hardmine.nouns.lists import VERSION
 from hardmine.plumbing import checks, container
+from hardmine.plumbing.arrays import DTYPE_NAMES
+from hardmine.plumbing.checks import SIMILARITIES
 from hardmine.plumbing.threads import thread_count
+from hardmine.primitives.limits import refuse_misfits, scan_limits
 from hardmine.primitives.search import embeddings, tiles
-
-SIMILARITIES = ("dot", "cosine")
 
 
 def search(
@@ -135,7 +137,7 @@ class ExactIndex:
     __slots__ = ("_array", "_kind", "_norms", "_num_threads", "_similarity", "_tensor")
 
     def __init__(self, documents: npt.ArrayLike, *, similarity: str = "dot", num_threads: int | None = None) -> None:
-        self._similarity = checks.choice("similarity", similarity, SIMILARITIES)
+        self._similarity = checks.similarity(similarity)
         self._num_threads = num_threads if num_threads is None else thread_count(num_threads)
         self._norms: npt.NDArray[np.float64] | None = None
         self._tensor = _device_tensor("documents", documents)
@@ -165,8 +167,7 @@ class ExactIndex:
         return int((self._array if self._tensor is None else self._tensor).shape[0])
 
     def __repr__(self) -> str:
-        names = {"f16": "float16", "bf16": "bfloat16", "f32": "float32"}
-        dtype = names[self._kind] if self._tensor is None else str(self._tensor.dtype).removeprefix("torch.")
+        dtype = DTYPE_NAMES[self._kind] if self._tensor is None else str(self._tensor.dtype).removeprefix("torch.")
         return f"ExactIndex({len(self)} documents, dimension {self.dimension}, {dtype}, {self._similarity})"
 
     def search(
@@ -206,14 +207,9 @@ class ExactIndex:
         array, kind = embeddings.checked("queries", queries)
         if array.shape[1] != self.dimension:
             raise ValueError(f"queries: dimension {array.shape[1]}, expected {self.dimension} (that of documents)")
-        limits = (
-            checks.per_query("ceiling", ceiling, len(array)),
-            checks.per_query("floor", floor, len(array)),
-            checks.csr("exclude", exclude, len(array)),
-            False,
-        )
-        _native.check_limits(limits, len(array), len(self))
-        rows = tiles.Rows(array, kind, _native.row_norms("queries", (array, kind), threads))
+        limits = scan_limits(len(array), ceiling, floor, exclude)
+        refuse_misfits(limits, len(array), len(self))
+        rows = tiles.Rows(array, kind, embeddings.row_norms("queries", (array, kind), threads))
         with _reporter(progress, len(array) * len(self)) as report:
             if device is not None and str(device) != "cpu":
                 from hardmine.primitives.search.device import scan as scan_on_device
@@ -226,7 +222,7 @@ class ExactIndex:
                 documents = self._rows(threads)
                 tiling = tiles.plan(rows, documents, k, self._similarity, budget)
                 found = tiles.scan(rows, documents, k, self._similarity, limits, tiling, threads, report)
-        about = {"k": k, "similarity": self._similarity, "num_documents": len(self), "hardmine": _native.__version__}
+        about = {"k": k, "similarity": self._similarity, "num_documents": len(self), "version": VERSION}
         return Candidates._from_native(found, metadata=about)
 
     def _pair_scores(
@@ -251,7 +247,7 @@ class ExactIndex:
             self._array, self._kind = embeddings.checked("documents", self._tensor.cpu())
             self._tensor = None
         if self._norms is None:
-            self._norms = _native.row_norms("documents", (self._array, self._kind), threads)
+            self._norms = embeddings.row_norms("documents", (self._array, self._kind), threads)
         return tiles.Rows(self._array, self._kind, self._norms)
 
     def save(self, path: str | os.PathLike[str]) -> None:
@@ -342,7 +338,7 @@ def pair_scores(
     >>> hm.pair_scores(queries, documents, [0, 1, 1], [0, 0, 1])
     array([3., 8., 2.], dtype=float32)
     """
-    similarity = checks.choice("similarity", similarity, SIMILARITIES)
+    similarity = checks.similarity(similarity)
     rows = embeddings.checked("queries", queries), embeddings.checked("documents", documents)
     query_ids = checks.int64_vector("query_ids", query_ids)
     document_ids = checks.int64_vector("document_ids", document_ids, length=query_ids.size)
