@@ -126,10 +126,9 @@ class Candidates(Lists):
             raise ValueError(f"reasons: unknown {unknown[0]!r}, expected names out of {', '.join(REASONS)}")
         counts = {}
         for name, given in reasons.items():
-            count = checks.int64_vector(f"reasons[{name!r}]", given, length=len(self)).view()
+            count = checks.int64_vector(f"reasons[{name!r}]", given, length=len(self))
             if count.min(initial=0) < 0:
                 raise ValueError(f"reasons[{name!r}]: {int(count.min())}, expected at least 0")
-            count.flags.writeable = False
             counts[name] = count
         return counts
 
@@ -196,7 +195,7 @@ class Candidates(Lists):
         >>> hm.Candidates.from_padded([[7, 2], [5, -1]], np.float32([[0.9, 0.4], [0.8, -3e38]]))
         Candidates(2 queries, 3 candidates, 1 to 2 each)
         """
-        fill_id = checks.integer("fill_id", fill_id, minimum=-(2**63))
+        fill_id = checks.integer("fill_id", fill_id, minimum=-(2**63), maximum=2**64 - 1)
         table, values = checks.as_array("ids", ids), checks.as_array("scores", scores)
         for name, array in (("ids", table), ("scores", values)):
             if array.ndim != 2:

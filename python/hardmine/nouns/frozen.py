@@ -24,12 +24,9 @@ class Frozen:
 
     def _set(self, name: str, value: Any) -> None:
         """Set a column while the object is made: a view that cannot be written through."""
-        if isinstance(value, np.ndarray) and value.flags.writeable:
-            value = value.view()
-            value.flags.writeable = False
-        elif isinstance(value, dict):
-            value = MappingProxyType(value)
-        object.__setattr__(self, name, value)
+        if isinstance(value, dict):
+            value = MappingProxyType({key: _locked(each) for key, each in value.items()})
+        object.__setattr__(self, name, _locked(value))
 
     @classmethod
     def _columns(cls) -> tuple[str, ...]:
@@ -49,9 +46,6 @@ class Frozen:
 
 
 def _again(cls: type[_F], columns: dict[str, Any]) -> _F:
-    for name in ("reasons", "metadata"):
-        if isinstance(columns.get(name), dict):
-            columns[name] = {key: _locked(value) for key, value in columns[name].items()}
     return cls._trusted(columns)
 
 
@@ -61,5 +55,6 @@ def _plain(value: Any) -> Any:
 
 def _locked(value: Any) -> Any:
     if isinstance(value, np.ndarray) and value.flags.writeable:
+        value = value.view()
         value.flags.writeable = False
     return value

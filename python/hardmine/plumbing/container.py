@@ -19,7 +19,8 @@ from hardmine.plumbing.files import atomic_write
 if TYPE_CHECKING:
     from collections.abc import Mapping
 
-_MAX_HEADER = 100_000_000
+MAX_HEADER = 100_000_000
+"""Bytes of a header that `load` believes: a broken file must not make it allocate."""
 _ALIGNMENT = 64
 _DTYPES = {
     "F64": "<f8", "F32": "<f4", "F16": "<f2", "I64": "<i8", "I32": "<i4", "I16": "<i2", "I8": "|i1",
@@ -44,6 +45,8 @@ def save(path: str | os.PathLike[str], kind: str, arrays: Mapping[str, npt.NDArr
         position = end
     text = json.dumps(header, separators=(",", ":")).encode()
     text += b" " * (-(len(text) + 8) % _ALIGNMENT)
+    if len(text) > MAX_HEADER:
+        raise ValueError(f"{os.fspath(path)}: metadata of {len(text):,} bytes, expected at most {MAX_HEADER:,}")
     with atomic_write(path) as file:
         file.write(len(text).to_bytes(8, "little"))
         file.write(text)
@@ -63,7 +66,7 @@ def load(path: str | os.PathLike[str], kind: str) -> tuple[dict[str, npt.NDArray
     size = target.stat().st_size
     with target.open("rb") as file:
         length = int.from_bytes(file.read(8), "little")
-        if size < 8 or length > min(size - 8, _MAX_HEADER):
+        if size < 8 or length > min(size - 8, MAX_HEADER):
             raise ValueError(f"{target}: not a hardmine file, or truncated")
         try:
             header = json.loads(file.read(length))
