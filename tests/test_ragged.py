@@ -1,5 +1,7 @@
 """Rows laid end to end, against loops over lists."""
 
+from itertools import pairwise
+
 import numpy as np
 from hypothesis import given
 from hypothesis import strategies as st
@@ -19,7 +21,7 @@ def test_offsets_cut_rows(rows):
     assert offsets.dtype == np.int64
     assert offsets.size == len(rows) + 1
     values = flat(rows)
-    assert [values[a:b].tolist() for a, b in zip(offsets[:-1], offsets[1:], strict=True)] == rows
+    assert [values[a:b].tolist() for a, b in pairwise(offsets)] == rows
 
 
 def test_offsets_do_not_overflow_a_narrow_dtype():
