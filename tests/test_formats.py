@@ -141,6 +141,21 @@ def test_provenance(mined, tmp_path, suffix, shape, first_rows):
     assert sum(found[0]["drop_reasons"].values()) == 3
 
 
+@pytest.mark.parametrize("chunk", [1, 2, 9])
+def test_provenance_points_at_rows(tmp_path, monkeypatch, chunk):
+    """A pair without a row between pairs with one, whatever the chunks."""
+    collection = hm.Collection.from_pairs(["q0", "q1", "q2"], ["p0", "p1", "p2"], ["n0", "n1"])
+    positives = collection.positives.with_scores(np.float32([0.9, 0.8, 0.7]))
+    run = hm.Candidates([0, 2, 3, 5], [0, 1, 0, 1, 0], np.float32([0.5, 0.4, 0.3, 0.2, 0.1]))
+    mined = finish(collection, run, positives, hm.Selection(2))
+    monkeypatch.setattr(training_rows, "_CHUNK", chunk)
+    mined.write(tmp_path / "rows.jsonl", PREFIX + "n-tuple")
+    side = rows(tmp_path / "rows.provenance.jsonl")
+    assert [row["output_row"] for row in side] == [0, -1, 1]
+    written = rows(tmp_path / "rows.jsonl")
+    assert [written[row["output_row"]]["anchor"] for row in side if row["output_row"] >= 0] == ["q0", "q2"]
+
+
 def test_each_positive_has_its_own_row(mined, tmp_path):
     each = finish(
         mined.collection, mined.candidates, mined.positives,
@@ -421,9 +436,3 @@ def test_ids_that_are_given_are_free(tmp_path):
     found = hm.Collection.read(path)
     assert found.queries.to_pydict() == {"id": ["q", "1+", "2"], "text": ["a", "b", "c"]}
     assert [row.tolist() for row in found.positives] == [[0, 1], [2], [0]]
-
-
-def test_several_teachers_in_the_side_file_stay_one_schema(mined, tmp_path, monkeypatch):
-    monkeypatch.setattr(training_rows, "_CHUNK", 2)
-    mined.write(tmp_path / "rows.parquet")
-    assert pq.read_table(tmp_path / "rows.provenance.parquet")["teacher"].to_pylist() == ["hand"] * 4
