@@ -136,11 +136,3 @@ def parquet_rows(path: Path) -> Iterator[Row]:
 def table_rows(path: Path, format: str) -> Iterator[Row]:  # noqa: A002
     """Records of a jsonl or parquet file."""
     return parquet_rows(path) if format == "parquet" else json_rows(path)
-
-
-def format_of(path: Path) -> str | None:
-    """The table format that a file's suffix names: "jsonl", "parquet" or None."""
-    suffixes = [suffix.lower() for suffix in path.suffixes]
-    if suffixes and suffixes[-1] == ".gz":
-        suffixes.pop()
-    return {".jsonl": "jsonl", ".ndjson": "jsonl", ".parquet": "parquet"}.get(suffixes[-1] if suffixes else "")

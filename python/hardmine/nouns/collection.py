@@ -14,6 +14,7 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 import numpy.typing as npt
 
+from hardmine.nouns.builder import parts_of_texts
 from hardmine.nouns.strings import StringTable
 from hardmine.plumbing import ragged
 from hardmine.plumbing.extras import need
@@ -100,6 +101,7 @@ class Collection:
         corpus: str | os.PathLike[str] | None = None,
         split: str | None = None,
         ignore_identical_ids: bool = False,
+        progress: bool = False,
     ) -> Collection:
         r"""Read a collection from disk.
 
@@ -109,9 +111,11 @@ class Collection:
             A BEIR folder (corpus.jsonl, queries.jsonl, qrels/\*.tsv), or a jsonl or parquet file whose rows hold a
             query and its positives: a string or a list of strings under ``positive``, ``positives``, ``pos``,
             ``answer``, ``document``, ``passage``, ``positive_1`` ..., or ids of `corpus` under ``positive_id`` or
-            ``positive_ids``. The query is under ``query``, ``anchor``, ``question`` or ``query_text``.
-        format : {"beir", "jsonl", "parquet"}, optional
-            Taken from the path where it is not given.
+            ``positive_ids``. The query is under ``query``, ``anchor``, ``question`` or ``query_text``. Or, with
+            ``format="docstrings"``, a folder of Python sources, such as ``sysconfig.get_path("stdlib")``: a query is
+            the first line of a function's docstring, its document the function's source without the docstring.
+        format : {"beir", "jsonl", "parquet", "docstrings"}, optional
+            Taken from the path where it is not given; "docstrings" never is.
         corpus : path-like, optional
             For a file of pairs: jsonl or parquet with ``text``, optional ``title`` and id. Positives whose text is not
             in it are added. Without it the corpus is the positives of all queries.
@@ -119,6 +123,8 @@ class Collection:
             For a BEIR folder: which judgements. Without it train if there is one, else dev, else test.
         ignore_identical_ids : bool
             Never retrieve a document for the query that has the same id.
+        progress : bool
+            Show progress on standard error, where the format knows how far it is ("docstrings").
 
         Returns
         -------
@@ -133,9 +139,11 @@ class Collection:
         FileNotFoundError
             A file is not there.
         """
-        from hardmine import formats
+        from hardmine.formats.registry import read  # the one arrow that runs up
 
-        return formats.read(path, format, corpus=corpus, split=split, ignore_identical_ids=ignore_identical_ids)
+        return read(
+            path, format, corpus=corpus, split=split, progress=progress, ignore_identical_ids=ignore_identical_ids
+        )
 
     @classmethod
     def from_pairs(
@@ -159,9 +167,7 @@ class Collection:
         ignore_identical_ids : bool
             Never retrieve a document for the query that has the same id.
         """
-        from hardmine.formats.pairs import from_pairs
-
-        return from_pairs(queries, positives, corpus, ignore_identical_ids=ignore_identical_ids)
+        return cls(**parts_of_texts(queries, positives, corpus), ignore_identical_ids=ignore_identical_ids)
 
     @property
     def num_queries(self) -> int:

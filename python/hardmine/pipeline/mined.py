@@ -10,6 +10,7 @@ from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
+from hardmine.formats.registry import write
 from hardmine.nouns.candidates import Candidates
 from hardmine.nouns.negatives import Negatives
 from hardmine.nouns.positives import Positives
@@ -166,9 +167,7 @@ class Mined:
         FileNotFoundError
             The folder does not exist.
         """
-        from hardmine import formats
-
-        return formats.write(
+        return write(
             path,
             format,
             collection=self.collection,

@@ -1,4 +1,4 @@
-"""Ragged rows as (offsets, values): row i owns ``values[offsets[i]:offsets[i + 1]]``."""
+"""Ragged rows as (offsets, values), rows end to end: row i owns ``values[offsets[i]:offsets[i + 1]]``."""
 
 from __future__ import annotations
 
@@ -6,6 +6,7 @@ from collections.abc import Mapping, Sequence
 from typing import Any
 
 import numpy as np
+import numpy.typing as npt
 
 from hardmine.plumbing.checks import Int64Array, int64_vector
 
@@ -17,9 +18,17 @@ def check_offsets(offsets: Int64Array, count: int, what: str = "offsets", of: st
 
 
 def offsets_of(lengths: Any) -> Int64Array:
-    """Offsets of rows of the given lengths, int64 [rows + 1]."""
-    offsets = np.zeros(len(lengths) + 1, dtype=np.int64)
-    np.cumsum(lengths, out=offsets[1:])
+    """Where rows of these lengths start when they lie end to end, and where the last one ends: int64 [n + 1].
+
+    Examples
+    --------
+    >>> from hardmine.plumbing.ragged import offsets_of
+    >>> offsets_of([2, 0, 3]).tolist()
+    [0, 2, 2, 5]
+    """
+    sizes = np.asarray(lengths)
+    offsets = np.zeros(sizes.size + 1, dtype=np.int64)
+    np.cumsum(sizes, out=offsets[1:])
     return offsets
 
 
@@ -29,10 +38,36 @@ def rows_of(offsets: Int64Array) -> Int64Array:
 
 
 def ranges(starts: Int64Array, lengths: Int64Array) -> Int64Array:
-    """start, start + 1 ... of every range, one after the other."""
-    ends = np.cumsum(lengths)
-    found: Int64Array = np.arange(int(lengths.sum()), dtype=np.int64) + np.repeat(starts - (ends - lengths), lengths)
+    """``start, start + 1, ...`` of every range, one range after the other: int64 [sum of lengths].
+
+    Examples
+    --------
+    >>> import numpy as np
+    >>> from hardmine.plumbing.ragged import ranges
+    >>> ranges(np.array([5, 9, 0]), np.array([2, 0, 3])).tolist()
+    [5, 6, 0, 1, 2]
+    """
+    offsets = offsets_of(lengths)
+    found: Int64Array = np.arange(offsets[-1], dtype=np.int64) + np.repeat(starts - offsets[:-1], lengths)
     return found
+
+
+def with_heads(heads: npt.NDArray[Any], tails: npt.NDArray[Any], lengths: Int64Array) -> npt.NDArray[Any]:
+    """One head before every row of tails, rows end to end: [n + sum of lengths], the dtype of the heads.
+
+    Examples
+    --------
+    >>> import numpy as np
+    >>> from hardmine.plumbing.ragged import with_heads
+    >>> with_heads(np.array([1, 2, 3]), np.array([10, 11, 30]), np.array([2, 0, 1])).tolist()
+    [1, 10, 11, 2, 3, 30]
+    """
+    result = np.empty(heads.size + tails.size, dtype=heads.dtype)
+    is_head = np.zeros(result.size, dtype=bool)
+    is_head[offsets_of(lengths)[:-1] + np.arange(heads.size)] = True
+    result[is_head] = heads
+    result[~is_head] = tails
+    return result
 
 
 def group(name: str, rows: Any, num_rows: int | None) -> Int64Array:
