@@ -14,6 +14,7 @@ pub mod distinct;
 pub mod draw;
 pub mod error;
 pub mod exclusions;
+pub mod float_mode;
 pub mod fuse;
 pub mod limits;
 pub mod matrix;
