@@ -863,9 +863,9 @@ MUTANTS: list[Mutant] = [
     ),
     Mutant(
         "faults-pool-survives-fork",
-        "rust/core/src/pool.rs",
-        "if current.process == process && current.workers >= workers {",
-        "if current.workers >= workers {",
+        "rust/core/src/pool/workers.rs",
+        "Some(pool) if pool.process == process => return pool,",
+        "Some(pool) => return pool,",
         "tests/test_faults.py -k forked",
     ),
     Mutant(

@@ -137,29 +137,9 @@ impl<T: Score> Scratch<T> {
     }
 }
 
-/// Dot product in 16 lanes that are added pairwise: the same bits at every level.
-fn dot(isa: crate::Isa, a: &[f64], b: &[f64]) -> f64 {
-    match isa {
-        // SAFETY: an `Isa` above portable is only made where the machine has it.
-        #[cfg(target_arch = "x86_64")]
-        crate::Isa::Avx512 => unsafe { dot_avx512(a, b) },
-        // SAFETY: as above.
-        #[cfg(target_arch = "x86_64")]
-        crate::Isa::Avx2 => unsafe { dot_avx2(a, b) },
-        _ => dot_any(a, b),
-    }
-}
-
-#[cfg(target_arch = "x86_64")]
-#[target_feature(enable = "avx512f,avx512bw,avx512dq,avx512vl")]
-fn dot_avx512(a: &[f64], b: &[f64]) -> f64 {
-    dot_any(a, b)
-}
-
-#[cfg(target_arch = "x86_64")]
-#[target_feature(enable = "avx2")]
-fn dot_avx2(a: &[f64], b: &[f64]) -> f64 {
-    dot_any(a, b)
+per_isa! {
+    /// Dot product in 16 lanes that are added pairwise: the same bits at every level.
+    fn dot(a: &[f64], b: &[f64]) -> f64 => dot_any
 }
 
 #[inline(always)]

@@ -3,6 +3,9 @@
 //! Everything here obeys one contract: a result is a function of the inputs and the seed alone. The number of threads,
 //! the cut into tiles and the instruction set never change a byte of it.
 
+#[macro_use]
+pub mod isa; // first: the others use its macros
+
 pub mod anchor;
 pub mod batch;
 pub mod ceiling;
@@ -11,8 +14,8 @@ pub mod distinct;
 pub mod draw;
 pub mod error;
 pub mod exclusions;
+pub mod float_mode;
 pub mod fuse;
-pub mod isa;
 pub mod limits;
 pub mod matrix;
 pub mod order;

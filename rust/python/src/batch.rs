@@ -46,7 +46,7 @@ fn in_batch_mask<'py>(
 ) -> PyResult<Bound<'py, PyArray2<bool>>> {
     let matrix = AnyMatrix::new("scores", scores, kind)?;
     let (shape, positive_columns) = ([matrix.rows(), matrix.columns()], slice("positive_columns", &ceiling.1)?);
-    let bounds = bounds(matrix, &ceiling)?;
+    let bounds = door::compute(|| bounds(matrix, &ceiling))?;
     let by_column = labels.0.iter().map(|labels| slice("labels", labels)).collect::<PyResult<Vec<_>>>()?;
     let rules = MaskRules {
         ceiling: &bounds,

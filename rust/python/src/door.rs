@@ -1,10 +1,12 @@
-//! The one door into the core: detaches from the interpreter, picks the threads and the instruction set, polls for
-//! Ctrl-C, turns a panic into an exception and maps errors. Nothing else in this crate does any of these.
+//! The one door into the core: detaches from the interpreter, sets the floating-point mode, picks the threads and the
+//! instruction set, polls for Ctrl-C, turns a panic into an exception and maps errors. Nothing else in this crate does any
+//! of these.
 
 use std::num::NonZeroUsize;
 use std::panic::{catch_unwind, AssertUnwindSafe};
 use std::sync::{Mutex, PoisonError};
 
+use hardmine_core::float_mode::Mode;
 use hardmine_core::{Error, Execution, Isa};
 use pyo3::exceptions::{PyKeyboardInterrupt, PyMemoryError, PyRuntimeError, PyValueError};
 use pyo3::prelude::*;
@@ -18,11 +20,12 @@ pub fn run<T: Send>(
     let threads =
         NonZeroUsize::new(threads).ok_or_else(|| PyValueError::new_err("num_threads: 0, expected at least 1"))?;
     let isa = forced_isa()?;
+    let callers_mode = Mode::current();
     let (outcome, signal) = py.detach(move || {
         let signal = Mutex::new(None);
         // A method path is not general enough over the lifetime of `py`.
         #[allow(clippy::redundant_closure_for_method_calls)]
-        let poll = || match Python::attach(|py| py.check_signals()) {
+        let poll = || match callers_mode.during(|| Python::attach(|py| py.check_signals())) {
             Ok(()) => false,
             Err(raised) => {
                 *signal.lock().unwrap_or_else(PoisonError::into_inner) = Some(raised);
@@ -30,7 +33,7 @@ pub fn run<T: Send>(
             }
         };
         let exec = Execution::new(threads, isa, &poll);
-        let outcome = catch_unwind(AssertUnwindSafe(|| work(&exec)));
+        let outcome = catch_unwind(AssertUnwindSafe(|| Mode::DEFAULT.during(|| work(&exec))));
         (outcome, signal.into_inner().unwrap_or_else(PoisonError::into_inner))
     });
     match outcome {
@@ -40,9 +43,19 @@ pub fn run<T: Send>(
         Err(panic) => {
             let text = panic.downcast_ref::<String>().map(String::as_str);
             let text = text.or_else(|| panic.downcast_ref::<&str>().copied()).unwrap_or("no message");
-            Err(PyRuntimeError::new_err(format!("hardmine failed inside (a bug, please report it): {text}")))
+            // A panic in a kernel over numbers that change under its hands is what bounds checks are for; one over numbers
+            // that stand still is ours.
+            Err(PyRuntimeError::new_err(format!(
+                "hardmine failed inside: {text}. If another thread changed an input during the call, that is why; if not, it \
+                 is a bug, please report it"
+            )))
         }
     }
+}
+
+/// Runs a few operations of the core, attached and on this thread: in the floating-point mode of [`run`].
+pub fn compute<T>(work: impl FnOnce() -> T) -> T {
+    Mode::DEFAULT.during(work)
 }
 
 /// The Python exception of a core error.

@@ -119,9 +119,13 @@ fn search_bound<'py>(
     query_norms: PyReadonlyArray1<'py, f64>,
     document_norms: PyReadonlyArray1<'py, f64>,
 ) -> PyResult<[Bound<'py, PyArray1<f32>>; 3]> {
-    let bound = search::bound::Bound::new(self::similarity(similarity)?, dimension);
-    let queries: Vec<_> = slice("query_norms", &query_norms)?.iter().map(|&norm| bound.query(norm)).collect();
-    let documents: Vec<f32> = slice("document_norms", &document_norms)?.iter().map(|&n| bound.document(n)).collect();
+    let similarity = self::similarity(similarity)?;
+    let (queries, documents) = (slice("query_norms", &query_norms)?, slice("document_norms", &document_norms)?);
+    let (queries, documents) = door::compute(|| {
+        let bound = search::bound::Bound::new(similarity, dimension);
+        let queries: Vec<_> = queries.iter().map(|&norm| bound.query(norm)).collect();
+        (queries, documents.iter().map(|&norm| bound.document(norm)).collect::<Vec<f32>>())
+    });
     let scale: Vec<f32> = queries.iter().map(|query| query.scale).collect();
     let slack: Vec<f32> = queries.iter().map(|query| query.slack).collect();
     Ok([scale, slack, documents].map(|values| values.into_pyarray(py)))

@@ -248,7 +248,7 @@ fn select<'py>(
     plan: PlanParts<'py>,
     num_threads: usize,
 ) -> PyResult<ChosenArrays<'py>> {
-    let (rules, log_counts, union) = (rules(&plan.1)?, plan.log_counts()?, queries.exclusions()?);
+    let (rules, log_counts, union) = (rules(&plan.1)?, door::compute(|| plan.log_counts())?, queries.exclusions()?);
     let rows = lists.rows()?;
     let (lists, queries) = (lists.lists(rows.as_ref())?, queries.queries(union.as_ref())?);
     let plan = plan.plan(&rules, &log_counts)?;
@@ -272,7 +272,7 @@ fn ceilings<'py>(
     hardmine_core::csr::check_offsets("positives", offsets, scores.len(), rows).map_err(|e| door::to_py(&e))?;
     let row = |pair: &[i64]| &scores[pair[0] as usize..pair[1] as usize];
     let p = offsets.windows(2).map(|pair| aggregate.of(row(pair)).unwrap_or(f64::NAN));
-    Ok(p.map(|p| score_ceiling(&rules, p)).collect::<Vec<_>>().into_pyarray(py))
+    Ok(door::compute(|| p.map(|p| score_ceiling(&rules, p)).collect::<Vec<_>>()).into_pyarray(py))
 }
 
 /// (offsets, ids) of all that is excluded, and how many of each query are positives, named, and text duplicates.

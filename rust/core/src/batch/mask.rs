@@ -6,7 +6,6 @@
 use super::labels::{Labels, NONE};
 use crate::csr::Csr;
 use crate::error::{Error, Result};
-use crate::isa::Isa;
 use crate::limits::NanPolicy;
 use crate::matrix::Matrix;
 use crate::pool::{self, Execution};
@@ -128,34 +127,9 @@ pub fn in_batch_mask<T: Scan>(exec: &Execution<'_>, scores: Matrix<'_, T>, rules
     Ok(mask)
 }
 
-/// Writes which values are above the ceiling or NaN, and returns whether any is NaN.
-fn above<T: Scan>(isa: Isa, values: &[T], ceiling: T, out: &mut [bool]) -> bool {
-    #[cfg(target_arch = "x86_64")]
-    match isa {
-        // SAFETY: the level of a call never exceeds that of the machine.
-        Isa::Avx512 => return unsafe { above_avx512(values, ceiling, out) },
-        // SAFETY: as above.
-        Isa::Avx2 => return unsafe { above_avx2(values, ceiling, out) },
-        Isa::Portable => {}
-    }
-    let _ = isa;
-    above_plain(values, ceiling, out)
-}
-
-/// # Safety
-/// The machine must have these instructions.
-#[cfg(target_arch = "x86_64")]
-#[target_feature(enable = "avx512f,avx512bw,avx512dq,avx512vl,popcnt,bmi1,bmi2")]
-unsafe fn above_avx512<T: Scan>(values: &[T], ceiling: T, out: &mut [bool]) -> bool {
-    above_plain(values, ceiling, out)
-}
-
-/// # Safety
-/// The machine must have these instructions.
-#[cfg(target_arch = "x86_64")]
-#[target_feature(enable = "avx2,popcnt,bmi1,bmi2")]
-unsafe fn above_avx2<T: Scan>(values: &[T], ceiling: T, out: &mut [bool]) -> bool {
-    above_plain(values, ceiling, out)
+per_isa! {
+    /// Writes which values are above the ceiling or NaN, and returns whether any is NaN.
+    fn above<T: Scan>(values: &[T], ceiling: T, out: &mut [bool]) -> bool => above_plain
 }
 
 /// In a shape that compilers vectorise.
@@ -173,6 +147,7 @@ fn above_plain<T: Scan>(values: &[T], ceiling: T, out: &mut [bool]) -> bool {
 #[cfg(test)]
 mod tests {
     use super::*;
+    use crate::isa::Isa;
     use std::num::NonZeroUsize;
 
     const RULES: MaskRules<'static> = MaskRules {

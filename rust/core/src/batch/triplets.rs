@@ -232,40 +232,15 @@ fn has_nan(values: &[f64]) -> bool {
     !values.iter().fold(true, |all, value| all & !value.is_nan())
 }
 
-/// Compiles a function for every instruction-set level and calls that of `isa`.
-macro_rules! by_level {
-    ($name:ident, $plain:ident, $result:ty) => {
-        fn $name(isa: Isa, values: &[f64], range: Range) -> $result {
-            /// # Safety
-            /// The machine must have these instructions.
-            #[cfg(target_arch = "x86_64")]
-            #[target_feature(enable = "avx512f,avx512bw,avx512dq,avx512vl,popcnt,bmi1,bmi2")]
-            unsafe fn avx512(values: &[f64], range: Range) -> $result {
-                $plain(values, range)
-            }
-            /// # Safety
-            /// The machine must have these instructions.
-            #[cfg(target_arch = "x86_64")]
-            #[target_feature(enable = "avx2,popcnt,bmi1,bmi2")]
-            unsafe fn avx2(values: &[f64], range: Range) -> $result {
-                $plain(values, range)
-            }
-            #[cfg(target_arch = "x86_64")]
-            match isa {
-                // SAFETY: the level of a call never exceeds that of the machine.
-                Isa::Avx512 => return unsafe { avx512(values, range) },
-                // SAFETY: as above.
-                Isa::Avx2 => return unsafe { avx2(values, range) },
-                Isa::Portable => {}
-            }
-            let _ = isa;
-            $plain(values, range)
-        }
-    };
+per_isa! {
+    /// How many values lie in the range.
+    fn count(values: &[f64], range: Range) -> usize => count_plain
 }
 
-by_level!(count, count_plain, usize);
-by_level!(bits, bits_plain, u64);
+per_isa! {
+    /// Bit i: value i of at most 64 lies in the range.
+    fn bits(values: &[f64], range: Range) -> u64 => bits_plain
+}
 
 #[inline(always)]
 #[allow(clippy::needless_bitwise_bool)] // no branch: compilers vectorise it
@@ -277,7 +252,6 @@ fn count_plain(values: &[f64], Range { low, high, open }: Range) -> usize {
     }
 }
 
-/// Bit i: value i of at most 64 is accepted.
 #[inline(always)]
 #[allow(clippy::needless_bitwise_bool)] // as above
 fn bits_plain(values: &[f64], Range { low, high, open }: Range) -> u64 {

@@ -69,16 +69,13 @@ pub(super) trait AtLevel {
 
 /// Runs the copy of the work for a level.
 pub(super) fn at_level<W: AtLevel>(isa: Isa, work: W) -> W::Out {
-    // SAFETY: a level is only ever chosen among those that the machine has.
-    unsafe {
-        match isa {
-            #[cfg(target_arch = "x86_64")]
-            Isa::Avx512 => super::level_x86::run_wide(work),
-            #[cfg(target_arch = "x86_64")]
-            Isa::Avx2 => super::level_x86::run_narrow(work),
-            _ => work.run::<Plain>(),
-        }
-    }
+    by_isa!(
+        isa,
+        avx512: super::level_x86::run_wide(work),
+        avx2: super::level_x86::run_narrow(work),
+        // SAFETY: plain Rust needs no feature.
+        portable: unsafe { work.run::<Plain>() },
+    )
 }
 
 /// Arrays, which the compiler turns into the vectors of the target's baseline.

@@ -151,34 +151,26 @@ pub(super) fn in_chunks(low: &[u64], out: &mut [u64], chunk: impl Fn(&[u64; BLOC
 /// [`word64`] of every `low`, into `out` of the same length.
 pub fn words64(isa: Isa, key: [u32; 2], low: &[u64], high: u64, out: &mut [u64]) {
     assert_eq!(low.len(), out.len());
-    match isa {
-        #[cfg(target_arch = "x86_64")]
-        // SAFETY: a level is only ever chosen among those that the machine has.
-        Isa::Avx512 => unsafe { philox_x86::words64_512(key, low, high, out) },
-        #[cfg(target_arch = "x86_64")]
-        // SAFETY: as above.
-        Isa::Avx2 => unsafe { philox_x86::words64_256(key, low, high, out) },
-        _ => {
-            for (word, &low) in out.iter_mut().zip(low) {
-                *word = word64(key, low, high);
-            }
-        }
-    }
+    by_isa!(
+        isa,
+        avx512: philox_x86::words64_512(key, low, high, out),
+        avx2: philox_x86::words64_256(key, low, high, out),
+        portable: for (word, &low) in out.iter_mut().zip(low) {
+            *word = word64(key, low, high);
+        },
+    );
 }
 
 /// Word 1 of the block with counter (`low`, `high`) for every `low`: the top half of [`word64`]. What `out` holds beyond
 /// them is left as it is or overwritten; its length must be a multiple of [`TOPS`].
 pub(super) fn tops(isa: Isa, schedule: &Schedule, low: &[u64], high: u64, out: &mut [u32]) {
     assert!(out.len() >= low.len() && out.len().is_multiple_of(TOPS));
-    match isa {
-        #[cfg(target_arch = "x86_64")]
-        // SAFETY: a level is only ever chosen among those that the machine has.
-        Isa::Avx512 => unsafe { philox_x86::tops_512(schedule, low, high, out) },
-        #[cfg(target_arch = "x86_64")]
-        // SAFETY: as above.
-        Isa::Avx2 => unsafe { philox_x86::tops_256(schedule, low, high, out) },
-        _ => tops_plain(schedule, low, high, out),
-    }
+    by_isa!(
+        isa,
+        avx512: philox_x86::tops_512(schedule, low, high, out),
+        avx2: philox_x86::tops_256(schedule, low, high, out),
+        portable: tops_plain(schedule, low, high, out),
+    );
 }
 
 fn tops_plain(schedule: &Schedule, low: &[u64], high: u64, out: &mut [u32]) {
@@ -198,21 +190,16 @@ fn tops_plain(schedule: &Schedule, low: &[u64], high: u64, out: &mut [u32]) {
 
 /// Blocks with counters (`first`, `high`), (`first + 1`, `high`), ...: words 0 and 1, then words 2 and 3 of each.
 pub fn stream(isa: Isa, key: [u32; 2], first: u64, high: u64, out: &mut [[[u64; 2]; BLOCKS]]) {
-    match isa {
-        #[cfg(target_arch = "x86_64")]
-        // SAFETY: a level is only ever chosen among those that the machine has.
-        Isa::Avx512 => unsafe { philox_x86::stream_512(key, first, high, out) },
-        #[cfg(target_arch = "x86_64")]
-        // SAFETY: as above.
-        Isa::Avx2 => unsafe { philox_x86::stream_256(key, first, high, out) },
-        _ => {
-            for (index, pair) in (0u64..).zip(out.as_flattened_mut()) {
-                let low = first.wrapping_add(index);
-                let [w0, w1, w2, w3] = rounds([low, low >> 32, high, high >> 32], &round_keys(key));
-                *pair = [(w0 & LOW) | (w1 << 32), (w2 & LOW) | (w3 << 32)];
-            }
-        }
-    }
+    by_isa!(
+        isa,
+        avx512: philox_x86::stream_512(key, first, high, out),
+        avx2: philox_x86::stream_256(key, first, high, out),
+        portable: for (index, pair) in (0u64..).zip(out.as_flattened_mut()) {
+            let low = first.wrapping_add(index);
+            let [w0, w1, w2, w3] = rounds([low, low >> 32, high, high >> 32], &round_keys(key));
+            *pair = [(w0 & LOW) | (w1 << 32), (w2 & LOW) | (w3 << 32)];
+        },
+    );
 }
 
 #[cfg(test)]

@@ -43,6 +43,7 @@ const LANES: usize = 16;
 #[allow(clippy::inline_always)]
 #[inline(always)]
 fn dot_lanes(a: &[f32], b: &[f32]) -> f64 {
+    debug_assert_eq!(a.len(), b.len());
     let mut lanes = [0.0f64; LANES];
     let (a_blocks, b_blocks) = (a.chunks_exact(LANES), b.chunks_exact(LANES));
     let (a_tail, b_tail) = (a_blocks.remainder(), b_blocks.remainder());
@@ -62,32 +63,11 @@ fn dot_lanes(a: &[f32], b: &[f32]) -> f64 {
     lanes[0]
 }
 
-#[cfg(target_arch = "x86_64")]
-#[target_feature(enable = "avx2")]
-fn dot_avx2(a: &[f32], b: &[f32]) -> f64 {
-    dot_lanes(a, b)
-}
-
-#[cfg(target_arch = "x86_64")]
-#[target_feature(enable = "avx512f,avx512vl,avx512dq,avx512bw")]
-fn dot_avx512(a: &[f32], b: &[f32]) -> f64 {
-    dot_lanes(a, b)
-}
-
-/// Inner product in float64, in the fixed lane order.
-#[inline]
-#[must_use]
-pub fn dot(isa: Isa, a: &[f32], b: &[f32]) -> f64 {
-    debug_assert_eq!(a.len(), b.len());
-    match isa {
-        #[cfg(target_arch = "x86_64")]
-        // SAFETY: `Isa` values above portable are only handed out where the machine has the features.
-        Isa::Avx512 => unsafe { dot_avx512(a, b) },
-        #[cfg(target_arch = "x86_64")]
-        // SAFETY: as above.
-        Isa::Avx2 => unsafe { dot_avx2(a, b) },
-        _ => dot_lanes(a, b),
-    }
+per_isa! {
+    /// Inner product in float64, in the fixed lane order.
+    #[inline]
+    #[must_use]
+    pub fn dot(a: &[f32], b: &[f32]) -> f64 => dot_lanes
 }
 
 /// Euclidean norm in float64: the square root of the inner product with itself.

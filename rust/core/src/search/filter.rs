@@ -53,15 +53,12 @@ pub struct Found {
 #[inline]
 pub fn filter<const LIMITED: bool>(isa: Isa, part: &Part<'_>, limits: Thresholds, out: &mut Positions) -> Found {
     assert!(part.approx.len() <= CHUNK && part.approx.len() == part.norms.len());
-    match isa {
-        #[cfg(target_arch = "x86_64")]
-        // SAFETY: `Isa` values above portable are only handed out where the machine has the features.
-        Isa::Avx512 => unsafe { x86::filter_avx512::<LIMITED>(part, limits, out) },
-        #[cfg(target_arch = "x86_64")]
-        // SAFETY: as above.
-        Isa::Avx2 => unsafe { x86::filter_avx2::<LIMITED>(part, limits, out) },
-        _ => filter_portable::<LIMITED>(part, limits, out),
-    }
+    by_isa!(
+        isa,
+        avx512: x86::filter_avx512::<LIMITED>(part, limits, out),
+        avx2: x86::filter_avx2::<LIMITED>(part, limits, out),
+        portable: filter_portable::<LIMITED>(part, limits, out),
+    )
 }
 
 fn filter_portable<const LIMITED: bool>(part: &Part<'_>, limits: Thresholds, out: &mut Positions) -> Found {

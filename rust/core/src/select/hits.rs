@@ -52,15 +52,12 @@ pub fn find(
 }
 
 fn compare(isa: Isa, list: &[i64], id: i64, kind: Kind, hits: &mut Vec<Hit>) {
-    match isa {
-        // SAFETY: an `Isa` above portable is only made where the machine has it (`Isa::detect`, `Isa::is_within`).
-        #[cfg(target_arch = "x86_64")]
-        Isa::Avx512 => unsafe { compare_avx512(list, id, kind, hits) },
-        // SAFETY: as above.
-        #[cfg(target_arch = "x86_64")]
-        Isa::Avx2 => unsafe { compare_avx2(list, id, kind, hits) },
-        _ => compare_by(list, kind, hits, |block| mask_of(block, id)),
-    }
+    by_isa!(
+        isa,
+        avx512: compare_avx512(list, id, kind, hits),
+        avx2: compare_avx2(list, id, kind, hits),
+        portable: compare_by(list, kind, hits, |block| mask_of(block, id)),
+    );
 }
 
 #[cfg(target_arch = "x86_64")]

@@ -8,7 +8,7 @@ use std::arch::x86_64::*;
 use half::{bf16, f16};
 
 use super::vector::{self, Vector};
-use super::{plain, Bounds, Counts, Hit, Order, Scan, BF16_SHIFT, F16_SHIFT};
+use super::{Bounds, Counts, Hit, Scan, BF16_SHIFT, F16_SHIFT};
 
 /// The vector of a score type.
 pub(super) trait Wide: Scan {
@@ -48,8 +48,6 @@ pub(super) unsafe fn maxima<T: Wide>(values: &[T], per_group: usize, ceiling: Op
         None => vector::maxima::<T::Vector, false>(values, per_group, T::HIGHEST, maxima),
     }
 }
-
-compile_plain!("avx512f,avx512bw,avx512dq,avx512vl,popcnt,bmi1,bmi2");
 
 macro_rules! float_vector {
     ($name:ident, $float:ty, $register:ty, $lanes:expr, $load:ident, $splat:ident, $compare:ident, $max:ident,

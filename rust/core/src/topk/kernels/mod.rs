@@ -7,12 +7,11 @@
 // Code is compiled for an instruction set only where it is inlined into the one function that enables it.
 #![allow(clippy::inline_always)]
 
-#[macro_use]
-mod plain;
 #[cfg(target_arch = "x86_64")]
 mod avx2;
 #[cfg(target_arch = "x86_64")]
 mod avx512;
+mod plain;
 mod portable;
 mod vector;
 
@@ -139,23 +138,6 @@ mod sealed {
     pub trait Sealed {}
 }
 
-/// Compiles the loops of `plain.rs` once per instruction set.
-macro_rules! plain {
-    ($(fn $name:ident($($argument:ident: $type:ty),*) -> $result:ty;)*) => {$(
-        fn $name(isa: Isa, $($argument: $type),*) -> $result {
-            match isa {
-                // SAFETY: a call's level is never above what `Isa::detect` found.
-                #[cfg(target_arch = "x86_64")]
-                Isa::Avx512 => unsafe { avx512::$name::<Self>($($argument),*) },
-                // SAFETY: as above.
-                #[cfg(target_arch = "x86_64")]
-                Isa::Avx2 => unsafe { avx2::$name::<Self>($($argument),*) },
-                _ => plain::$name::<Self>($($argument),*),
-            }
-        }
-    )*};
-}
-
 macro_rules! dispatch {
     ($key:ty) => {
         #[inline(always)]
@@ -172,35 +154,38 @@ macro_rules! dispatch {
             hits.clear();
             // One more than there are blocks: the slot that the next hit would take is always written.
             hits.reserve(values.len() / BLOCK + 2);
-            match isa {
-                // SAFETY: a call's level is never above what `Isa::detect` found.
-                #[cfg(target_arch = "x86_64")]
-                Isa::Avx512 => unsafe { avx512::hits::<Self>(values, bounds, hits) },
-                // SAFETY: as above.
-                #[cfg(target_arch = "x86_64")]
-                Isa::Avx2 => unsafe { avx2::hits::<Self>(values, bounds, hits) },
-                _ => portable::hits(values, bounds, hits),
-            }
+            by_isa!(
+                isa,
+                avx512: avx512::hits::<Self>(values, bounds, hits),
+                avx2: avx2::hits::<Self>(values, bounds, hits),
+                portable: portable::hits(values, bounds, hits),
+            )
         }
 
         fn maxima(isa: Isa, values: &[Self], per_group: usize, ceiling: Option<Self>, maxima: &mut Vec<Self>) {
             maxima.clear();
-            match isa {
-                // SAFETY: a call's level is never above what `Isa::detect` found.
-                #[cfg(target_arch = "x86_64")]
-                Isa::Avx512 => unsafe { avx512::maxima::<Self>(values, per_group, ceiling, maxima) },
-                // SAFETY: as above.
-                #[cfg(target_arch = "x86_64")]
-                Isa::Avx2 => unsafe { avx2::maxima::<Self>(values, per_group, ceiling, maxima) },
-                _ => portable::maxima(values, per_group, ceiling, maxima),
-            }
+            by_isa!(
+                isa,
+                avx512: avx512::maxima::<Self>(values, per_group, ceiling, maxima),
+                avx2: avx2::maxima::<Self>(values, per_group, ceiling, maxima),
+                portable: portable::maxima(values, per_group, ceiling, maxima),
+            );
         }
 
-        plain! {
-            fn count(values: &[Self], least: Self) -> usize;
-            fn extent(values: &[Self]) -> (Self, Self);
-            fn order(values: &[Self]) -> Order;
-            fn first_best(values: &[Self]) -> Option<usize>;
+        fn count(isa: Isa, values: &[Self], least: Self) -> usize {
+            plain::at::count(isa, values, least)
+        }
+
+        fn extent(isa: Isa, values: &[Self]) -> (Self, Self) {
+            plain::at::extent(isa, values)
+        }
+
+        fn order(isa: Isa, values: &[Self]) -> Order {
+            plain::at::order(isa, values)
+        }
+
+        fn first_best(isa: Isa, values: &[Self]) -> Option<usize> {
+            plain::at::first_best(isa, values)
         }
     };
 }

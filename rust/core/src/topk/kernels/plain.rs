@@ -8,24 +8,14 @@ const STEP: usize = 64;
 /// Items between two looks at a sum or a maximum.
 const PART: usize = 1 << 12;
 
-/// The loops of this file as functions of one instruction set.
-macro_rules! compile_plain {
-    ($features:literal) => {
-        compile_plain! { $features:
-            fn count(values: &[T], least: T) -> usize;
-            fn extent(values: &[T]) -> (T, T);
-            fn order(values: &[T]) -> Order;
-            fn first_best(values: &[T]) -> Option<usize>;
-        }
-    };
-    ($features:literal: $(fn $name:ident($($argument:ident: $type:ty),*) -> $result:ty;)*) => {$(
-        /// # Safety
-        /// Needs the instruction set of this file.
-        #[target_feature(enable = $features)]
-        pub(super) unsafe fn $name<T: Scan>($($argument: $type),*) -> $result {
-            plain::$name($($argument),*)
-        }
-    )*};
+/// The loops of this file, one copy per instruction set.
+pub(super) mod at {
+    use super::super::{Order, Scan};
+
+    per_isa! { pub fn count<T: Scan>(values: &[T], least: T) -> usize => super::count }
+    per_isa! { pub fn extent<T: Scan>(values: &[T]) -> (T, T) => super::extent }
+    per_isa! { pub fn order<T: Scan>(values: &[T]) -> Order => super::order }
+    per_isa! { pub fn first_best<T: Scan>(values: &[T]) -> Option<usize> => super::first_best }
 }
 
 /// See [`Scan::count`].

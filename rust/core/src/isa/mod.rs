@@ -1,13 +1,18 @@
 //! Which instruction set the kernels may use, decided once per call and passed along as a value.
 
+#[macro_use]
+mod features;
+#[macro_use]
+mod dispatch;
+
 /// Instruction-set level, lowest first. Results are the same bytes at every level.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum Isa {
     /// Plain Rust that the compiler vectorises for the target's baseline (SSE2 on x86-64, NEON on Arm).
     Portable,
-    /// AVX2 with FMA and F16C.
+    /// AVX2 and what came with it: `features.rs` has the list.
     Avx2,
-    /// AVX-512 F, BW, DQ and VL.
+    /// AVX-512 F, BW, DQ and VL, and all of AVX2.
     Avx512,
 }
 
@@ -20,15 +25,10 @@ impl Isa {
     pub fn detect() -> Self {
         #[cfg(target_arch = "x86_64")]
         {
-            if is_x86_feature_detected!("avx512f")
-                && is_x86_feature_detected!("avx512bw")
-                && is_x86_feature_detected!("avx512dq")
-                && is_x86_feature_detected!("avx512vl")
-                && is_x86_feature_detected!("f16c")
-            {
+            if features::has_avx512() {
                 return Isa::Avx512;
             }
-            if is_x86_feature_detected!("avx2") && is_x86_feature_detected!("fma") && is_x86_feature_detected!("f16c") {
+            if features::has_avx2() {
                 return Isa::Avx2;
             }
         }
