@@ -113,7 +113,7 @@ def test_filter_threads(benchmark, arrays, threads):
     queries, documents = arrays
     queries = queries[:1024]
     rows = [_tiles.Rows(x, "f32", _native.row_norms("x", (x, "f32"), threads)) for x in (queries, documents)]
-    source = (*rows[0].native, *rows[1].native)
+    source = _tiles.Source(*rows)
     starts = range(0, len(documents), 4096)
     tiles = [np.ascontiguousarray(queries @ documents[start : start + 4096].T) for start in starts]
 

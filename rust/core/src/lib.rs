@@ -10,6 +10,7 @@ pub mod csr;
 pub mod distinct;
 pub mod draw;
 pub mod error;
+mod excluded;
 pub mod exclusions;
 pub mod fuse;
 pub mod isa;
@@ -19,6 +20,8 @@ pub mod order;
 pub mod pool;
 pub mod search;
 pub mod select;
+mod sort;
+mod steps;
 pub mod take;
 pub mod topk;
 
