@@ -114,13 +114,13 @@ def test_filter_threads(benchmark, arrays, threads):
     queries, documents = arrays
     queries = queries[:1024]
     rows = [tiles.Rows(x, "f32", _native.row_norms("x", (x, "f32"), threads)) for x in (queries, documents)]
-    source = (*rows[0].native, *rows[1].native)
+    source = tiles.Source(*rows)
     starts = range(0, len(documents), 4096)
-    tiles = [np.ascontiguousarray(queries @ documents[start : start + 4096].T) for start in starts]
+    blocks = [np.ascontiguousarray(queries @ documents[start : start + 4096].T) for start in starts]
 
     def run():
         state = _native.SearchScan("dot", len(queries), len(documents), K, (None, None, None, False))
-        for start, tile in zip(starts, tiles, strict=True):
+        for start, tile in zip(starts, blocks, strict=True):
             state.update(source, tile, 0, start, threads)
         return state.finish(source, threads)
 

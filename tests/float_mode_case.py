@@ -1,5 +1,7 @@
-"""Runs as a program: every public kernel under every floating-point mode of the caller, by 1, 2 and 3 threads, in a process
-whose pool is born under the mode named on the command line. Prints {kernel: {mode and threads: digest of the result}}."""
+"""Runs as a program: every public kernel under every floating-point mode of the caller, by 1, 2 and 3 threads.
+
+The pool of the process is born under the mode named on the command line. Prints {kernel: {mode and threads: digest}}.
+"""
 
 import ctypes
 import hashlib

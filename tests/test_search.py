@@ -274,7 +274,7 @@ def test_a_tile_at_the_edge_of_the_bound():
                 ragged.csr("exclude", level_limits.get("exclude"), 8), False,
             )  # fmt: skip
             state = _native.SearchScan("dot", 8, 400, 17, limits)
-            source = ((q, "f32"), norms[0], (d, "f32"), norms[1])
+            source = tiles.Source(tiles.Rows(q, "f32", norms[0]), tiles.Rows(d, "f32", norms[1]))
             for start in range(0, 400, 90):
                 state.update(source, np.ascontiguousarray(tile[:, start : start + 90]), 0, start, 2)
             agree(hm.Candidates._from_native(state.finish(source, 2)), wanted)
@@ -283,7 +283,7 @@ def test_a_tile_at_the_edge_of_the_bound():
 def test_values_that_are_not_finite_say_nothing():
     q, d = make("huge", 4, 100, 6)
     state = _native.SearchScan("dot", 4, 100, 5, (None, None, None, False))
-    source = tuple(part for x in (q, d) for part in ((x, "f32"), _native.row_norms("x", (x, "f32"), 1)))
+    source = tiles.Source(*(tiles.Rows(x, "f32", _native.row_norms("x", (x, "f32"), 1)) for x in (q, d)))
     tile = np.random.default_rng(0).choice(np.array([np.nan, np.inf, -np.inf], np.float32), (4, 100))
     state.update(source, tile, 0, 0, 1)
     agree(hm.Candidates._from_native(state.finish(source, 1)), oracle.search(q, d, 5))

@@ -191,7 +191,7 @@ class TopKAccumulator:
         first_query = checks.integer("first_query", first_query)
         first_document = checks.integer("first_document", first_document)
         state = self._of_kind("scores_tile", kind)
-        state.update(array, kind, first_query, first_document, self._limits, self._num_threads)
+        state.update(array, kind, first_query, first_document, self._num_threads)
 
     def merge(self, other: TopKAccumulator) -> None:
         """Take in what another accumulator found for the same queries among other documents.
@@ -217,11 +217,11 @@ class TopKAccumulator:
             if not _same(ours, theirs):
                 raise ValueError(f"other: another {name} than this accumulator's")
         if other._state is not None and other._kind is not None:
-            self._of_kind("other", other._kind).merge(other._state)
+            self._of_kind("other", other._kind).merge(other._state, self._num_threads)
 
     def finish(self) -> Candidates:
         """Return the best k of every query so far, as `topk` would; more tiles may follow."""
-        state = self._state or _native.TopKAccumulator(self._num_queries, self._k, "f32")
+        state = self._state or self._new("f32")
         return Candidates._from_native(state.finish(self._num_threads), metadata={"k": self._k})
 
     def __repr__(self) -> str:
@@ -232,9 +232,12 @@ class TopKAccumulator:
         if self._kind is not None and kind != self._kind:
             raise TypeError(f"{name}: dtype {DTYPE_NAMES[kind]}, expected {DTYPE_NAMES[self._kind]} as before")
         if self._state is None:
-            self._state = _native.TopKAccumulator(self._num_queries, self._k, kind)
+            self._state = self._new(kind)
             self._kind = kind
         return self._state
+
+    def _new(self, kind: str) -> _native.TopKAccumulator:
+        return _native.TopKAccumulator(self._num_queries, self._k, kind, self._limits, self._num_threads)
 
 
 def _same(ours: Any, theirs: Any) -> bool:

@@ -100,6 +100,16 @@ pub fn try_zeros(len: usize) -> Result<Vec<i64>> {
     Ok(vec![0; len])
 }
 
+/// Makes room in `vec` for `more` values, or says that the allocator refuses.
+pub fn try_reserve<T>(vec: &mut Vec<T>, more: usize) -> Result<()> {
+    vec.try_reserve(more).map_err(|_| out_of_memory::<T>(more))
+}
+
+/// As [`try_reserve`], with no more room than asked for.
+pub fn try_reserve_exact<T>(vec: &mut Vec<T>, more: usize) -> Result<()> {
+    vec.try_reserve_exact(more).map_err(|_| out_of_memory::<T>(more))
+}
+
 /// Collects without aborting where the allocator refuses; the first error ends it.
 pub fn try_collect<T>(items: impl Iterator<Item = Result<T>>) -> Result<Vec<T>> {
     let mut vec = Vec::new();

@@ -13,6 +13,7 @@ pub mod csr;
 pub mod distinct;
 pub mod draw;
 pub mod error;
+mod excluded;
 pub mod exclusions;
 pub mod float_mode;
 pub mod fuse;
@@ -22,6 +23,8 @@ pub mod order;
 pub mod pool;
 pub mod search;
 pub mod select;
+mod sort;
+mod steps;
 pub mod take;
 pub mod topk;
 

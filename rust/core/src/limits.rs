@@ -43,33 +43,6 @@ impl Limits<'_> {
         }
         Ok(())
     }
-
-    /// Ceiling of a row, +inf where there is none.
-    #[inline]
-    #[must_use]
-    pub fn ceiling(&self, row: usize) -> f32 {
-        self.ceiling.map_or(f32::INFINITY, |c| c[row])
-    }
-
-    /// Floor of a row, -inf where there is none.
-    #[inline]
-    #[must_use]
-    pub fn floor(&self, row: usize) -> f32 {
-        self.floor.map_or(f32::NEG_INFINITY, |f| f[row])
-    }
-
-    /// Excluded documents of a row, sorted and without repeats, in `scratch`.
-    pub fn excluded<'s>(&self, row: usize, scratch: &'s mut Vec<i64>) -> &'s [i64] {
-        scratch.clear();
-        if let Some(exclude) = self.exclude {
-            scratch.extend_from_slice(exclude.row(row));
-            if !scratch.is_sorted() {
-                scratch.sort_unstable();
-            }
-            scratch.dedup();
-        }
-        scratch
-    }
 }
 
 /// What a scan removed from one row. A document is counted once, under the first that applies in the order of the fields.

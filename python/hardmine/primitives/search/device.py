@@ -132,7 +132,7 @@ class _Panel:
             for first in range(0, count, query_tile):
                 self._tile(slice(first, min(first + query_tile, count)), start, rows, right, self._column(factor).T)
                 tick(len(self.left[first : first + query_tile]) * len(rows))
-        source = (*self.queries.native, *_no_rows(len(self.documents), self.dimension))
+        source = tiles.Source(self.queries, _no_rows(len(self.documents), self.dimension))
         return self.state.finish(source, self.threads)
 
     def _tile(
@@ -184,12 +184,13 @@ class _Panel:
             row, column = listed[first:last].nonzero(as_tuple=True)
             seen, place = torch.unique(column, return_inverse=True)
             array, kind = arrays.matrix("documents", embeddings[seen].cpu())
-            found = (array, kind), row_norms("documents", (array, kind), self.threads)
+            found = tiles.Rows(array, kind, row_norms("documents", (array, kind), self.threads))
             offsets = np.zeros(last - first + 1, np.int64)
             np.cumsum(np.bincount(row.cpu().numpy(), minlength=last - first), out=offsets[1:])
             above, below = counts[:, first:last]
-            lists = (offsets, place.cpu().numpy(), (seen + start).cpu().numpy(), above, below)
-            self.state.offer((*self.queries.native, *found), lists, rows.start + first, self.threads)
+            documents = (seen + start).cpu().numpy()
+            hits = tiles.Hits(rows.start + first, offsets, place.cpu().numpy(), documents, above, below)
+            self.state.offer(tiles.Source(self.queries, found), hits, self.threads)
             first = last
 
 
@@ -215,9 +216,9 @@ def _to_device(array: npt.NDArray[Any], kind: str, device: torch.device) -> torc
     return torch.from_numpy(np.array(array)).to(device)
 
 
-def _no_rows(count: int, dimension: int) -> tuple[tuple[npt.NDArray[Any], str], npt.NDArray[np.float64]]:
+def _no_rows(count: int, dimension: int) -> tiles.Rows:
     """Documents that are never read: every survivor was rescored when it came."""
-    return (np.broadcast_to(np.float32(0), (count, dimension)), "f32"), np.zeros(count)
+    return tiles.Rows(np.broadcast_to(np.float32(0), (count, dimension)), "f32", np.zeros(count))
 
 
 @contextmanager

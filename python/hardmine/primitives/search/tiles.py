@@ -52,10 +52,23 @@ class Rows(NamedTuple):
         """Rows `start` to `stop`."""
         return Rows(self.array[start:stop], self.kind, self.norms[start:stop])
 
-    @property
-    def native(self) -> tuple[tuple[npt.NDArray[Any], str], npt.NDArray[np.float64]]:
-        """The form that the native module takes."""
-        return (self.array, self.kind), self.norms
+
+class Source(NamedTuple):
+    """What the native module rescores from."""
+
+    queries: Rows
+    documents: Rows
+
+
+class Hits(NamedTuple):
+    """What a filter elsewhere left of a tile: the fields of the core's `Hits`."""
+
+    first_query: int
+    offsets: npt.NDArray[np.int64]
+    rows: npt.NDArray[np.int64]
+    documents: npt.NDArray[np.int64] | None
+    above: npt.NDArray[np.int64]
+    below: npt.NDArray[np.int64]
 
 
 class Tiling(NamedTuple):
@@ -182,7 +195,7 @@ def _scan_panel(
 ) -> _native.Ranked:
     (num_queries, dimension), num_documents = queries.shape, documents.shape[0]
     state = _native.SearchScan(similarity, num_queries, num_documents, k, limits)
-    source = (*queries.native, *documents.native)
+    source = Source(queries, documents)
     left = _float32(queries, similarity, 0, num_queries, None, threads)
     copied = needs_copy(documents, similarity)
     space = np.empty((min(tiling.document_tile, num_documents), dimension), np.float32) if copied else None

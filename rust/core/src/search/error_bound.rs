@@ -11,7 +11,7 @@
 //! **Inner product.** In any order of summation, fused or not, a product passes through at most h roundings on its way
 //! to the sum, so |a - r| <= gamma(h) * sum |q(i) d(i)| <= gamma(h) |q| |d| with gamma(h) = h u / (1 - h u) (Higham, Accuracy
 //! and Stability of Numerical Algorithms, section 3.1, and Cauchy-Schwarz), as long as nothing over- or underflows.
-//! - Overflow: a partial sum is at most (1 + gamma(h)) |q| |d|. Where [`Bound::may_overflow`] says that this can leave
+//! - Overflow: a partial sum is at most (1 + gamma(h)) |q| |d|. Where [`ErrorBound::may_overflow`] says that this can leave
 //!   float32, a value that is not finite says nothing and is never discarded; a finite value came from finite partial
 //!   sums, because neither infinity nor NaN ever turns finite again.
 //! - Underflow: the sums and products of a library that flushes subnormal results to zero are off by at most 2^-126
@@ -40,7 +40,7 @@ const MARGIN: f64 = 1.0 + 1.0 / 1_048_576.0;
 
 /// The bound for one similarity and dimension.
 #[derive(Debug, Clone, Copy)]
-pub struct Bound {
+pub struct ErrorBound {
     similarity: Similarity,
     dimension: f64,
     relative: f64,
@@ -48,14 +48,14 @@ pub struct Bound {
 
 /// The bound of one query: `e = scale * n(d) + slack`.
 #[derive(Debug, Clone, Copy)]
-pub struct QueryBound {
+pub struct QueryError {
     /// Factor of the document's norm.
     pub scale: f32,
     /// Constant part: what underflow can cost.
     pub slack: f32,
 }
 
-impl Bound {
+impl ErrorBound {
     /// The bound for embeddings of `dimension` numbers. Where the theory ends (dimensions in the millions) it is
     /// infinite: nothing is discarded.
     #[must_use]
@@ -68,17 +68,17 @@ impl Bound {
         };
         // 2^-50 h covers the float64 sum, and for the cosine both norms and the quotient.
         let relative = (gamma * (1.0 + 4.0 * U) + own_roundings + (h + 8.0) * U * U * 0.25) * MARGIN;
-        Bound { similarity, dimension: h, relative }
+        ErrorBound { similarity, dimension: h, relative }
     }
 
     /// The bound of a query of that norm.
     #[must_use]
-    pub fn query(&self, norm: f64) -> QueryBound {
+    pub fn query(&self, norm: f64) -> QueryError {
         let norm = self.norm(norm);
         let inputs = 2.0 * TINY * self.dimension.sqrt();
         let scale = norm * self.relative + inputs;
         let slack = norm * inputs + (8.0 * self.dimension + 32.0) * TINY;
-        QueryBound { scale: round_up(scale * MARGIN), slack: round_up(slack * MARGIN) }
+        QueryError { scale: round_up(scale * MARGIN), slack: round_up(slack * MARGIN) }
     }
 
     /// n(d) of a document of that norm.
@@ -129,10 +129,10 @@ mod tests {
 
     #[test]
     fn the_bound_covers_the_rounding_of_a_dot_product() {
-        let bound = Bound::new(Similarity::Dot, 384);
+        let bound = ErrorBound::new(Similarity::Dot, 384);
         let e = bound.query(1.0).scale * bound.document(1.0);
         assert!(f64::from(e) >= 388.0 * U && f64::from(e) < 400.0 * U);
-        assert!(Bound::new(Similarity::Dot, 1 << 23).query(1.0).scale.is_infinite());
+        assert!(ErrorBound::new(Similarity::Dot, 1 << 23).query(1.0).scale.is_infinite());
         assert!(bound.may_overflow(1e20, 1e20) && !bound.may_overflow(1e18, 1e18));
         assert!(bound.may_overflow(0.0, f32::INFINITY));
     }
