@@ -102,12 +102,14 @@ pub fn try_zeros(len: usize) -> Result<Vec<i64>> {
 
 /// Makes room in `vec` for `more` values, or says that the allocator refuses.
 pub fn try_reserve<T>(vec: &mut Vec<T>, more: usize) -> Result<()> {
-    vec.try_reserve(more).map_err(|_| out_of_memory::<T>(more))
+    let wanted = vec.len().saturating_add(more);
+    vec.try_reserve(more).map_err(|_| out_of_memory::<T>(wanted))
 }
 
 /// As [`try_reserve`], with no more room than asked for.
 pub fn try_reserve_exact<T>(vec: &mut Vec<T>, more: usize) -> Result<()> {
-    vec.try_reserve_exact(more).map_err(|_| out_of_memory::<T>(more))
+    let wanted = vec.len().saturating_add(more);
+    vec.try_reserve_exact(more).map_err(|_| out_of_memory::<T>(wanted))
 }
 
 /// Collects without aborting where the allocator refuses; the first error ends it.
