@@ -42,14 +42,10 @@ pub mod alias;
 pub mod distributions;
 pub mod largest;
 mod level;
-#[cfg(target_arch = "x86_64")]
-mod level_x86;
 pub mod logarithm;
 mod marks;
 pub mod noise;
 pub mod philox;
-#[cfg(target_arch = "x86_64")]
-mod philox_x86;
 pub mod picker;
 mod prefilter;
 mod rough;

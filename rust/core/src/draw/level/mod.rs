@@ -2,6 +2,9 @@
 //!
 //! Plain Rust says the same, but whether a compiler makes vector code of it changes with every release.
 
+#[cfg(target_arch = "x86_64")]
+mod x86;
+
 use crate::isa::Isa;
 
 /// Lanes of a vector.
@@ -73,9 +76,9 @@ pub(super) fn at_level<W: AtLevel>(isa: Isa, work: W) -> W::Out {
     unsafe {
         match isa {
             #[cfg(target_arch = "x86_64")]
-            Isa::Avx512 => super::level_x86::run_wide(work),
+            Isa::Avx512 => x86::run_wide(work),
             #[cfg(target_arch = "x86_64")]
-            Isa::Avx2 => super::level_x86::run_narrow(work),
+            Isa::Avx2 => x86::run_narrow(work),
             _ => work.run::<Plain>(),
         }
     }

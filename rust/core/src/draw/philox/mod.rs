@@ -5,7 +5,8 @@
 //! for on every x86 level, and the high halves may hold garbage, since only multiplications read them and those mask.
 
 #[cfg(target_arch = "x86_64")]
-use crate::draw::philox_x86;
+mod x86;
+
 use crate::isa::Isa;
 
 /// Blocks computed together.
@@ -154,10 +155,10 @@ pub fn words64(isa: Isa, key: [u32; 2], low: &[u64], high: u64, out: &mut [u64])
     match isa {
         #[cfg(target_arch = "x86_64")]
         // SAFETY: a level is only ever chosen among those that the machine has.
-        Isa::Avx512 => unsafe { philox_x86::words64_512(key, low, high, out) },
+        Isa::Avx512 => unsafe { x86::words64_512(key, low, high, out) },
         #[cfg(target_arch = "x86_64")]
         // SAFETY: as above.
-        Isa::Avx2 => unsafe { philox_x86::words64_256(key, low, high, out) },
+        Isa::Avx2 => unsafe { x86::words64_256(key, low, high, out) },
         _ => {
             for (word, &low) in out.iter_mut().zip(low) {
                 *word = word64(key, low, high);
@@ -173,10 +174,10 @@ pub(super) fn tops(isa: Isa, schedule: &Schedule, low: &[u64], high: u64, out: &
     match isa {
         #[cfg(target_arch = "x86_64")]
         // SAFETY: a level is only ever chosen among those that the machine has.
-        Isa::Avx512 => unsafe { philox_x86::tops_512(schedule, low, high, out) },
+        Isa::Avx512 => unsafe { x86::tops_512(schedule, low, high, out) },
         #[cfg(target_arch = "x86_64")]
         // SAFETY: as above.
-        Isa::Avx2 => unsafe { philox_x86::tops_256(schedule, low, high, out) },
+        Isa::Avx2 => unsafe { x86::tops_256(schedule, low, high, out) },
         _ => tops_plain(schedule, low, high, out),
     }
 }
@@ -201,10 +202,10 @@ pub fn stream(isa: Isa, key: [u32; 2], first: u64, high: u64, out: &mut [[[u64; 
     match isa {
         #[cfg(target_arch = "x86_64")]
         // SAFETY: a level is only ever chosen among those that the machine has.
-        Isa::Avx512 => unsafe { philox_x86::stream_512(key, first, high, out) },
+        Isa::Avx512 => unsafe { x86::stream_512(key, first, high, out) },
         #[cfg(target_arch = "x86_64")]
         // SAFETY: as above.
-        Isa::Avx2 => unsafe { philox_x86::stream_256(key, first, high, out) },
+        Isa::Avx2 => unsafe { x86::stream_256(key, first, high, out) },
         _ => {
             for (index, pair) in (0u64..).zip(out.as_flattened_mut()) {
                 let low = first.wrapping_add(index);
