@@ -100,6 +100,11 @@ pub fn try_zeros(len: usize) -> Result<Vec<i64>> {
     Ok(vec![0; len])
 }
 
+/// Makes room for `additional` more values, as [`Vec::reserve`] does, where the allocator agrees.
+pub fn reserve<T>(vec: &mut Vec<T>, additional: usize) -> Result<()> {
+    vec.try_reserve(additional).map_err(|_| out_of_memory::<T>(vec.len().saturating_add(additional)))
+}
+
 /// Collects without aborting where the allocator refuses; the first error ends it.
 pub fn try_collect<T>(items: impl Iterator<Item = Result<T>>) -> Result<Vec<T>> {
     let mut vec = Vec::new();
@@ -135,6 +140,7 @@ mod tests {
         assert_eq!(try_zeros(usize::MAX), Err(refused.clone()));
         assert_eq!((try_zeros(0), try_zeros(3)), (Ok(vec![]), Ok(vec![0; 3])));
         assert_eq!(check_room::<u64>(usize::MAX), Err(refused.clone()));
+        assert_eq!(reserve(&mut vec![0u64], usize::MAX), Err(refused.clone()));
         assert_eq!(try_collect((0..usize::MAX).map(|_| Ok(0u64))), Err(refused));
         assert_eq!(try_collect((0..1000).filter(|i| i % 2 == 1).map(Ok)).unwrap().len(), 500);
     }

@@ -12,6 +12,7 @@ pub mod draw;
 pub mod error;
 pub mod exclusions;
 pub mod fuse;
+mod id_set;
 pub mod isa;
 pub mod limits;
 pub mod matrix;

@@ -40,8 +40,9 @@ macro_rules! per_isa {
 
 pub mod alias;
 pub mod distributions;
-pub mod largest;
+mod largest;
 mod level;
+pub mod lists;
 pub mod logarithm;
 mod marks;
 pub mod noise;
@@ -50,12 +51,13 @@ pub mod picker;
 mod prefilter;
 mod rough;
 pub mod rows;
+mod steps;
 pub mod uniform;
 mod words;
 
 pub use alias::AliasTable;
 pub use distributions::LogWeight;
-pub use largest::largest_positions;
+pub use lists::draw_lists;
 pub use noise::{as_keys, Domain, Noise};
 pub use picker::Picker;
 pub use rows::{draw_rows, Keys};
