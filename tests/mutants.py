@@ -709,7 +709,7 @@ MUTANTS: list[Mutant] = [
     ),
     Mutant(
         "philox-nine-rounds",
-        "rust/core/src/draw/philox.rs",
+        "rust/core/src/draw/philox/mod.rs",
         "ROUNDS: usize = 10",
         "ROUNDS: usize = 9",
         "tests/test_draw.py::test_noise_equals_the_twin_to_the_bit",
@@ -772,21 +772,21 @@ MUTANTS: list[Mutant] = [
     ),
     Mutant(
         "draw-common-rounds-with-another-key",
-        "rust/core/src/draw/philox.rs",
+        "rust/core/src/draw/philox/mod.rs",
         "c2_third: (second & LOW) ^ keys[2][1],",
         "c2_third: (second & LOW) ^ keys[2][0],",
         "tests/test_draw.py::test_draws_equal_the_twin",
     ),
     Mutant(
         "draw-last-round-with-another-key",
-        "rust/core/src/draw/philox.rs",
+        "rust/core/src/draw/philox/mod.rs",
         ">> 32) ^ c3 ^ keys[ROUNDS - 2][1];",
         ">> 32) ^ c3 ^ keys[ROUNDS - 3][1];",
         "tests/test_draw.py::test_draws_equal_the_twin",
     ),
     Mutant(
         "draw-wide-keys-cut",
-        "rust/core/src/draw/philox.rs",
+        "rust/core/src/draw/philox/mod.rs",
         "low.iter().fold(0, |all, low| all | low) > LOW",
         "low.iter().fold(0, |all, low| all | low) >= u64::MAX",
         "tests/test_draw.py::test_wide_keys_equal_the_twin",

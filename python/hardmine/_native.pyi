@@ -1,6 +1,6 @@
 """The compiled core. Private: the typed wrappers beside it check and document every argument."""
 
-from typing import Any, Protocol, TypeAlias, final
+from typing import Any, Protocol, TypeAlias, TypedDict, final
 
 import numpy as np
 import numpy.typing as npt
@@ -19,8 +19,31 @@ Matrix: TypeAlias = npt.NDArray[Any]
 
 # name of a ceiling and its two parameters
 CeilingTerms: TypeAlias = list[tuple[str, float, float]]
-# rows, n, seed, epoch, replace, exclude (offsets, ids), row keys
-Request: TypeAlias = tuple[int, int, int, int, bool, tuple[_I64, _I64] | None, _U64 | None]
+
+# whose noise: a name of `domains()`
+class Noise(TypedDict):
+    domain: str
+    seed: int
+    epoch: int
+
+class WeightedLists(TypedDict):
+    offsets: _I64
+    keys: _I64
+    log_weights: _F64 | None
+    row_keys: _U64 | None
+
+# positions are among all entries
+class DrawnLists(TypedDict):
+    offsets: _I64
+    positions: _I64
+
+class Request(TypedDict):
+    rows: int
+    n: int
+    replace: bool
+    exclude: tuple[_I64, _I64] | None
+    noise: Noise
+    row_keys: _U64 | None
 
 __version__: str
 
@@ -156,21 +179,23 @@ class TopKAccumulator:
     def merge(self, other: TopKAccumulator, threads: int) -> None: ...
     def finish(self, threads: int) -> Ranked: ...
 
+def domains() -> list[str]: ...
 def draw_rows(
     log_weights: Matrix,
     kind: str,
     n: int,
-    seed: int,
-    epoch: int,
+    *,
+    noise: Noise,
     replace: bool,
     row_keys: _U64 | None,
     column_keys: _U64 | None,
-    threads: int,
+    num_threads: int,
 ) -> _I64: ...
+def draw_lists(lists: WeightedLists, n: int, *, noise: Noise, num_threads: int) -> DrawnLists: ...
 def gumbel_noise(seed: int, epoch: int, row_key: int, column_keys: _U64) -> _F64: ...
-def sample_uniform(num_items: int, request: Request, threads: int) -> _I64: ...
+def sample_uniform(num_items: int, request: Request, num_threads: int) -> _I64: ...
 
 @final
 class AliasTable:
     def __new__(cls, weights: _F64) -> AliasTable: ...
-    def sample(self, request: Request, threads: int) -> _I64: ...
+    def sample(self, request: Request, num_threads: int) -> _I64: ...

@@ -18,9 +18,9 @@ from hardmine.nouns.candidates import Candidates
 from hardmine.nouns.positives import Positives
 from hardmine.plumbing import checks
 from hardmine.plumbing.threads import thread_count
-from hardmine.primitives.select import BatchSelection, select
-from hardmine.rules.ceilings import NoCeiling
-from hardmine.rules.draws import Uniform, Weighted
+from hardmine.primitives.draw import draw_from_lists
+from hardmine.primitives.select import BatchSelection
+from hardmine.rules.draws import Weighted
 from hardmine.rules.selection import Selection
 
 if TYPE_CHECKING:
@@ -365,18 +365,14 @@ class NegativeDataset(torch.utils.data.Dataset[dict[str, Any]]):  # type: ignore
         return shown
 
     def _sampled(self, queries: _Ints, epoch: int) -> _Ints:
-        """One positive of each query, uniformly: a draw like any other, over the positives as candidates."""
+        """Place of one positive of each query, uniformly."""
         labels = self._positives.take(queries)
-        lists = Candidates._trusted(
-            {"offsets": labels.offsets, "ids": labels.ids, "scores": np.zeros(labels.ids.size, np.float32)}
-        )
-        none = Positives._checked(np.zeros(queries.size + 1, np.int64), np.empty(0, np.int64))
-        one = Selection(1, ceiling=NoCeiling(), draw=Uniform(), seed=self._rule.seed)
-        drawn = select(
-            lists, none, one, epoch=epoch, query_keys=self._keys(queries), document_keys=self._document_keys,
+        keys = labels.ids if self._document_keys is None else self._document_keys[labels.ids].view(np.int64)
+        drawn = draw_from_lists(
+            "positives", labels.offsets, keys, 1, seed=self._rule.seed, epoch=epoch, row_keys=self._keys(queries),
             num_threads=self._threads,
         )  # fmt: skip
-        return drawn.ranks.astype(np.int64) - 1
+        return drawn["positions"] - labels.offsets[:-1]
 
     @property
     def _threads(self) -> int:

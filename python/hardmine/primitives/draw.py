@@ -1,7 +1,8 @@
 """Draws that depend on keys alone: never on the order or number of rows, on threads, shards or the machine.
 
 The noise of a cell comes from the counter-based generator Philox4x32-10 (Salmon et al., SC 2011), keyed by (seed,
-epoch, row key, column key).
+epoch, domain, row key, column key). Every public function that draws has a domain of its own: `Domain` in
+rust/core/src/draw/noise.rs is the table.
 """
 
 from __future__ import annotations
@@ -89,20 +90,62 @@ def draw(
     >>> hm.draw(log_weights, 4, seed=0)
     array([[ 0,  1,  2, -1]])
     """
+    return draw_as(
+        "draw", log_weights, n, seed=seed, epoch=epoch, replace=replace, row_keys=row_keys, column_keys=column_keys,
+        num_threads=num_threads,
+    )  # fmt: skip
+
+
+def draw_as(
+    domain: str,
+    log_weights: Any,
+    n: int,
+    *,
+    seed: int,
+    epoch: int,
+    replace: bool = False,
+    row_keys: Any = None,
+    column_keys: Any = None,
+    num_threads: int | None = None,
+) -> Int64Array:
+    """As `draw`, in the domain of noise that belongs to the function that asks."""
     array, kind = arrays.matrix("log_weights", log_weights)
     rows, columns = array.shape
     drawn = _native.draw_rows(
         array,
         kind,
         checks.integer("n", n),
-        checks.integer("seed", seed, maximum=_MAX_SEED),
-        checks.integer("epoch", epoch),
-        _boolean("replace", replace),
-        checks.keys("row_keys", row_keys, rows),
-        checks.keys("column_keys", column_keys, columns),
-        thread_count(num_threads),
+        noise=_noise(domain, seed, epoch),
+        replace=_boolean("replace", replace),
+        row_keys=checks.keys("row_keys", row_keys, rows),
+        column_keys=checks.keys("column_keys", column_keys, columns),
+        num_threads=thread_count(num_threads),
     )
     return drawn.reshape(rows, n)
+
+
+def draw_from_lists(
+    domain: str,
+    offsets: Int64Array,
+    keys: Int64Array,
+    n: int,
+    *,
+    seed: int,
+    epoch: int,
+    log_weights: npt.NDArray[np.float64] | None = None,
+    row_keys: npt.NDArray[np.uint64] | None = None,
+    num_threads: int | None = None,
+) -> _native.DrawnLists:
+    """Draw at most `n` entries of every list without replacement; positions rise and are among all entries.
+
+    The entries of a list have keys, and log-weights beside them: all alike without any.
+    """
+    return _native.draw_lists(
+        {"offsets": offsets, "keys": keys, "log_weights": log_weights, "row_keys": row_keys},
+        n,
+        noise=_noise(domain, seed, epoch),
+        num_threads=thread_count(num_threads),
+    )
 
 
 def sample_uniform(
@@ -165,8 +208,28 @@ def sample_uniform(
     >>> hm.sample_uniform(1, 4, 5, exclude=[[0, 1, 2]], seed=0)[0, 2:]
     array([-1, -1])
     """
+    return sample_uniform_as(
+        "uniform", num_rows, n, num_items, exclude=exclude, seed=seed, epoch=epoch, replace=replace, row_keys=row_keys,
+        num_threads=num_threads,
+    )  # fmt: skip
+
+
+def sample_uniform_as(
+    domain: str,
+    num_rows: int,
+    n: int,
+    num_items: int,
+    *,
+    exclude: Exclude = None,
+    seed: int,
+    epoch: int = 0,
+    replace: bool = False,
+    row_keys: Any = None,
+    num_threads: int | None = None,
+) -> Int64Array:
+    """As `sample_uniform`, in the domain of noise that belongs to the function that asks."""
     items = checks.integer("num_items", num_items)
-    request = _request(num_rows, n, exclude, seed, epoch, replace, row_keys)
+    request = _request(domain, num_rows, n, exclude, seed, epoch, replace, row_keys)
     return _native.sample_uniform(items, request, thread_count(num_threads)).reshape(num_rows, n)
 
 
@@ -256,23 +319,30 @@ class AliasTable:
         TypeError
             A parameter has another type.
         """
-        request = _request(num_rows, n, exclude, seed, epoch, replace, row_keys)
+        request = _request("alias", num_rows, n, exclude, seed, epoch, replace, row_keys)
         return self._table.sample(request, thread_count(num_threads)).reshape(num_rows, n)
 
 
+def _noise(domain: str, seed: int, epoch: int) -> _native.Noise:
+    return {
+        "domain": domain,
+        "seed": checks.integer("seed", seed, maximum=_MAX_SEED),
+        "epoch": checks.integer("epoch", epoch),
+    }
+
+
 def _request(
-    num_rows: int, n: int, exclude: Exclude, seed: int, epoch: int, replace: Any, row_keys: Any
+    domain: str, num_rows: int, n: int, exclude: Exclude, seed: int, epoch: int, replace: Any, row_keys: Any
 ) -> _native.Request:
     rows = checks.integer("num_rows", num_rows)
-    return (
-        rows,
-        checks.integer("n", n),
-        checks.integer("seed", seed, maximum=_MAX_SEED),
-        checks.integer("epoch", epoch),
-        _boolean("replace", replace),
-        ragged.csr("exclude", exclude, rows),
-        checks.keys("row_keys", row_keys, rows),
-    )
+    return {
+        "rows": rows,
+        "n": checks.integer("n", n),
+        "replace": _boolean("replace", replace),
+        "exclude": ragged.csr("exclude", exclude, rows),
+        "noise": _noise(domain, seed, epoch),
+        "row_keys": checks.keys("row_keys", row_keys, rows),
+    }
 
 
 def _boolean(name: str, value: Any) -> bool:

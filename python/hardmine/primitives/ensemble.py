@@ -10,17 +10,11 @@ import numpy as np
 import numpy.typing as npt
 
 import hardmine._native as _native
-from hardmine.nouns.candidates import Candidates
 from hardmine.nouns.lists import REASONS
 from hardmine.nouns.negatives import Negatives
-from hardmine.nouns.positives import Positives
 from hardmine.plumbing import checks
 from hardmine.plumbing.threads import thread_count
-from hardmine.primitives.draw import draw
-from hardmine.primitives.select import select
-from hardmine.rules.ceilings import NoCeiling
-from hardmine.rules.draws import Softmax
-from hardmine.rules.selection import Selection
+from hardmine.primitives.draw import draw_as, draw_from_lists
 
 __all__ = ["SCHEMES", "ensemble"]
 
@@ -182,22 +176,16 @@ class _Pool:
         order = np.lexsort((self.teachers, -shares, self.ids, self.rows))
         rows, ids = self.rows[order], self.ids[order]
         starts = np.flatnonzero(np.r_[True, (rows[1:] != rows[:-1]) | (ids[1:] != ids[:-1])])
-        weights = np.log(np.add.reduceat(shares[order], starts)).astype(np.float32)
+        weights = np.log(np.add.reduceat(shares[order], starts))
         rows, ids, best = rows[starts], ids[starts], order[starts]
         falling = np.lexsort((ids, -weights, rows))
         num_rows = len(self.runs[0])
         offsets = np.searchsorted(rows, np.arange(num_rows + 1))
-        chosen = select(
-            Candidates(offsets, ids[falling], weights[falling]),
-            Positives(np.zeros(num_rows + 1, np.int64), np.empty(0, np.int64)),
-            Selection(wanted, ceiling=NoCeiling(), draw=Softmax(1.0), seed=seed),
-            epoch=epoch,
-            query_keys=keys,
-            num_threads=num_threads,
-        )
-        # A document's best entry, found again by its place: (row, id) is in rising order in `rows`, `ids`.
-        codes = self._codes(rows, np.zeros_like(rows), ids)
-        return best[np.searchsorted(codes, self._codes(chosen.row_of_each, np.int64(0), chosen.ids))]
+        drawn = draw_from_lists(
+            "joint", offsets, ids[falling], wanted, seed=seed, epoch=epoch, log_weights=weights[falling],
+            row_keys=keys, num_threads=num_threads,
+        )  # fmt: skip
+        return best[falling[drawn["positions"]]]
 
     def _shares(self, temperature: float) -> npt.NDArray[np.float64]:
         """Probability of each entry under its teacher's softmax over its list; the same for all at infinity."""
@@ -277,7 +265,8 @@ def _teachers(
 ) -> npt.NDArray[np.int64]:
     """One teacher for every row, all alike."""
     even = np.zeros((keys.size, count), np.float32)
-    return draw(even, 1, seed=seed, epoch=epoch, row_keys=keys, num_threads=num_threads)[:, 0]
+    chosen = draw_as("cross_sample", even, 1, seed=seed, epoch=epoch, row_keys=keys, num_threads=num_threads)
+    return chosen[:, 0]
 
 
 def _row_keys(first: Negatives, query_keys: Any) -> npt.NDArray[np.uint64]:

@@ -10,7 +10,7 @@ import numpy.typing as npt
 from hardmine.plumbing import arrays, checks
 from hardmine.plumbing.arrays import widen
 from hardmine.plumbing.threads import thread_count
-from hardmine.primitives.draw import sample_uniform
+from hardmine.primitives.draw import sample_uniform_as
 from hardmine.primitives.search.embeddings import BLOCK, checked, row_norms, unit
 from hardmine.primitives.search.index import search
 
@@ -144,7 +144,7 @@ def spherical_kmeans(
     threads = thread_count(num_threads)
 
     row_norms("vectors", (array, kind), threads)  # refuses what is not finite
-    chosen = _first(vectors, num_vectors, num_clusters, init, seed, threads)
+    chosen = _first(vectors, num_vectors, num_clusters, init, "clusters", seed, threads)
     centroids = unit(widen(array[chosen], kind))
     assignments = np.full(num_vectors, -1, np.int64)
     done, converged = 0, False
@@ -232,7 +232,7 @@ class OnlineClusters:
             if wide.shape[0] < self.num_clusters:
                 raise ValueError(f"batch: {wide.shape[0]} samples, expected at least {self.num_clusters} to start with")
             threads = thread_count(num_threads)
-            chosen = _first(wide, wide.shape[0], self.num_clusters, "farthest", self.seed, threads)
+            chosen = _first(wide, wide.shape[0], self.num_clusters, "farthest", "online_clusters", self.seed, threads)
             self.centroids = wide[chosen].copy()
         elif wide.shape[1] != self.centroids.shape[1]:
             raise ValueError(f"batch: dimension {wide.shape[1]}, expected {self.centroids.shape[1]} as before")
@@ -263,12 +263,14 @@ def nearest(vectors: Any, centroids: Float32Array, k: int, num_threads: int | No
     return ids
 
 
-def _first(vectors: Any, num_vectors: int, num_clusters: int, init: str, seed: int, threads: int) -> Int64Array:
-    """Vectors to start from."""
+def _first(
+    vectors: Any, num_vectors: int, num_clusters: int, init: str, domain: str, seed: int, threads: int
+) -> Int64Array:
+    """Vectors to start from, drawn in the domain of noise of the function that asks."""
     if init == "random":
-        drawn: Int64Array = sample_uniform(1, num_clusters, num_vectors, seed=seed, num_threads=threads)[0]
+        drawn: Int64Array = sample_uniform_as(domain, 1, num_clusters, num_vectors, seed=seed, num_threads=threads)[0]
         return drawn
-    chosen = [int(sample_uniform(1, 1, num_vectors, seed=seed, num_threads=threads)[0, 0])]
+    chosen = [int(sample_uniform_as(domain, 1, 1, num_vectors, seed=seed, num_threads=threads)[0, 0])]
     array, kind = arrays.matrix("vectors", vectors)
     directions = unit(widen(array, kind))
     free = np.ones(num_vectors, np.bool_)

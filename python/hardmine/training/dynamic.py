@@ -17,7 +17,7 @@ from hardmine.nouns.positives import Positives
 from hardmine.plumbing import arrays, checks, extras, ragged
 from hardmine.plumbing.checks import Int64Array
 from hardmine.plumbing.threads import thread_count
-from hardmine.primitives.draw import sample_uniform
+from hardmine.primitives.draw import sample_uniform_as
 from hardmine.primitives.limits import refuse_misfits
 from hardmine.primitives.search import embeddings
 from hardmine.primitives.search.index import ExactIndex
@@ -339,9 +339,9 @@ class DynamicMiner:
         num_samples = checks.integer("num_samples", num_samples, minimum=1)
         num_negatives = checks.integer("num_negatives", num_negatives, minimum=1, maximum=num_samples)
         index, batch, rows, threads = self._batch(query_vectors, query_ids)
-        drawn = sample_uniform(
-            rows.size, num_samples, len(index), exclude=_rows_of(self._barred, rows), seed=self._seed, epoch=epoch,
-            row_keys=rows, num_threads=threads,
+        drawn = sample_uniform_as(
+            "dynamic", rows.size, num_samples, len(index), exclude=_rows_of(self._barred, rows), seed=self._seed,
+            epoch=epoch, row_keys=rows, num_threads=threads,
         )  # fmt: skip
         there = drawn >= 0
         scores = np.full(drawn.shape, -np.inf, np.float32)

@@ -147,6 +147,7 @@ mod tests {
         assert_eq!(try_zeros(usize::MAX), Err(refused.clone()));
         assert_eq!((try_zeros(0), try_zeros(3)), (Ok(vec![]), Ok(vec![0; 3])));
         assert_eq!(check_room::<u64>(usize::MAX), Err(refused.clone()));
+        assert_eq!(try_reserve(&mut vec![0u64], usize::MAX), Err(refused.clone()));
         assert_eq!(try_collect((0..usize::MAX).map(|_| Ok(0u64))), Err(refused));
         assert_eq!(try_collect((0..1000).filter(|i| i % 2 == 1).map(Ok)).unwrap().len(), 500);
     }

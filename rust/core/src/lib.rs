@@ -17,6 +17,7 @@ mod excluded;
 pub mod exclusions;
 pub mod float_mode;
 pub mod fuse;
+mod id_set;
 pub mod limits;
 pub mod matrix;
 pub mod order;

@@ -2,6 +2,9 @@
 //!
 //! Plain Rust says the same, but whether a compiler makes vector code of it changes with every release.
 
+#[cfg(target_arch = "x86_64")]
+mod x86;
+
 use crate::isa::Isa;
 
 /// Lanes of a vector.
@@ -71,8 +74,8 @@ pub(super) trait AtLevel {
 pub(super) fn at_level<W: AtLevel>(isa: Isa, work: W) -> W::Out {
     by_isa!(
         isa,
-        avx512: super::level_x86::run_wide(work),
-        avx2: super::level_x86::run_narrow(work),
+        avx512: x86::run_wide(work),
+        avx2: x86::run_narrow(work),
         // SAFETY: plain Rust needs no feature.
         portable: unsafe { work.run::<Plain>() },
     )

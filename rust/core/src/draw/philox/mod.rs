@@ -5,7 +5,8 @@
 //! for on every x86 level, and the high halves may hold garbage, since only multiplications read them and those mask.
 
 #[cfg(target_arch = "x86_64")]
-use crate::draw::philox_x86;
+mod x86;
+
 use crate::isa::Isa;
 
 /// Blocks computed together.
@@ -153,8 +154,8 @@ pub fn words64(isa: Isa, key: [u32; 2], low: &[u64], high: u64, out: &mut [u64])
     assert_eq!(low.len(), out.len());
     by_isa!(
         isa,
-        avx512: philox_x86::words64_512(key, low, high, out),
-        avx2: philox_x86::words64_256(key, low, high, out),
+        avx512: x86::words64_512(key, low, high, out),
+        avx2: x86::words64_256(key, low, high, out),
         portable: for (word, &low) in out.iter_mut().zip(low) {
             *word = word64(key, low, high);
         },
@@ -167,8 +168,8 @@ pub(super) fn tops(isa: Isa, schedule: &Schedule, low: &[u64], high: u64, out: &
     assert!(out.len() >= low.len() && out.len().is_multiple_of(TOPS));
     by_isa!(
         isa,
-        avx512: philox_x86::tops_512(schedule, low, high, out),
-        avx2: philox_x86::tops_256(schedule, low, high, out),
+        avx512: x86::tops_512(schedule, low, high, out),
+        avx2: x86::tops_256(schedule, low, high, out),
         portable: tops_plain(schedule, low, high, out),
     );
 }
@@ -192,8 +193,8 @@ fn tops_plain(schedule: &Schedule, low: &[u64], high: u64, out: &mut [u32]) {
 pub fn stream(isa: Isa, key: [u32; 2], first: u64, high: u64, out: &mut [[[u64; 2]; BLOCKS]]) {
     by_isa!(
         isa,
-        avx512: philox_x86::stream_512(key, first, high, out),
-        avx2: philox_x86::stream_256(key, first, high, out),
+        avx512: x86::stream_512(key, first, high, out),
+        avx2: x86::stream_256(key, first, high, out),
         portable: for (index, pair) in (0u64..).zip(out.as_flattened_mut()) {
             let low = first.wrapping_add(index);
             let [w0, w1, w2, w3] = rounds([low, low >> 32, high, high >> 32], &round_keys(key));

@@ -5,7 +5,7 @@
 
 use std::arch::x86_64::*;
 
-use crate::draw::level::{AtLevel, Level, LANES};
+use super::{AtLevel, Level, LANES};
 
 /// AVX-512.
 pub(super) struct Wide;

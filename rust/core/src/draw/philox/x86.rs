@@ -6,7 +6,7 @@
 
 use std::arch::x86_64::*;
 
-use crate::draw::philox::{in_chunks, round_keys, RowStart, Schedule, BLOCKS, MULTIPLIER, ROUNDS, TOPS};
+use super::{in_chunks, round_keys, RowStart, Schedule, BLOCKS, MULTIPLIER, ROUNDS, TOPS};
 
 /// Registers interleaved at AVX-512 and at AVX2.
 const WIDE: usize = BLOCKS / 8;
