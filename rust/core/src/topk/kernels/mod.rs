@@ -43,6 +43,12 @@ pub trait Scan: Lanes {
     fn first_best(isa: Isa, values: &[Self]) -> Option<usize>;
 }
 
+// The loops of `plain.rs`, one copy per instruction set.
+per_isa! { fn count<T: Lanes>(values: &[T], least: T) -> usize => plain::count }
+per_isa! { fn extent<T: Lanes>(values: &[T]) -> (T, T) => plain::extent }
+per_isa! { fn order<T: Lanes>(values: &[T]) -> Order => plain::order }
+per_isa! { fn first_best<T: Lanes>(values: &[T]) -> Option<usize> => plain::first_best }
+
 macro_rules! dispatch {
     ($($score:ty),*) => {$(impl Scan for $score {
         fn hits(isa: Isa, values: &[Self], bounds: &Thresholds<Self>, hits: &mut Vec<Hit>) -> Counts {
@@ -68,19 +74,19 @@ macro_rules! dispatch {
         }
 
         fn count(isa: Isa, values: &[Self], least: Self) -> usize {
-            plain::at::count(isa, values, least)
+            count(isa, values, least)
         }
 
         fn extent(isa: Isa, values: &[Self]) -> (Self, Self) {
-            plain::at::extent(isa, values)
+            extent(isa, values)
         }
 
         fn order(isa: Isa, values: &[Self]) -> Order {
-            plain::at::order(isa, values)
+            order(isa, values)
         }
 
         fn first_best(isa: Isa, values: &[Self]) -> Option<usize> {
-            plain::at::first_best(isa, values)
+            first_best(isa, values)
         }
     })*};
 }

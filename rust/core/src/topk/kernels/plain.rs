@@ -8,16 +8,6 @@ const STEP: usize = 64;
 /// Items between two looks at a sum or a maximum.
 const PART: usize = 1 << 12;
 
-/// The loops of this file, one copy per instruction set.
-pub(super) mod at {
-    use super::super::lanes::{Lanes, Order};
-
-    per_isa! { pub fn count<T: Lanes>(values: &[T], least: T) -> usize => super::count }
-    per_isa! { pub fn extent<T: Lanes>(values: &[T]) -> (T, T) => super::extent }
-    per_isa! { pub fn order<T: Lanes>(values: &[T]) -> Order => super::order }
-    per_isa! { pub fn first_best<T: Lanes>(values: &[T]) -> Option<usize> => super::first_best }
-}
-
 /// See [`super::Scan::count`].
 #[inline(always)]
 pub(super) fn count<T: Lanes>(values: &[T], least: T) -> usize {
