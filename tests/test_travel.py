@@ -306,3 +306,67 @@ class TestStringsStayInArrow:
         run = hm.retrieve(texts, "bm25", k=2, progress=False)
         assert run.query_ids == texts.query_ids
         assert texts.scored_positives(run).ids.tolist() == texts.positives.ids.tolist()
+
+
+class TestAccumulators:
+    @pytest.mark.parametrize("kind", ["float16", "float32", "float64"])
+    @pytest.mark.parametrize("journey", JOURNEYS)
+    def test_they_go_on_where_they_were(self, kind, journey):
+        rng = np.random.default_rng(0)
+        scores = rng.standard_normal((7, 900)).astype(kind)
+        if kind == "float64":  # order that float32 would lose
+            scores = 1 + scores * 1e-12
+        scores[2, 5] = np.nan
+        limits = {"ceiling": float(np.nanquantile(scores, 0.9)), "floor": -3.0, "exclude": [[1, 2]] * 7, "nan": "drop"}
+        whole = hm.topk(scores, 20, **limits)
+        travelling = hm.TopKAccumulator(7, 20, **limits)
+        travelling = JOURNEYS[journey](travelling)
+        for start in (600, 0, 300):
+            travelling.update(scores[:, start : start + 300], first_document=start)
+            travelling = JOURNEYS[journey](travelling)
+        other = JOURNEYS[journey](hm.TopKAccumulator(7, 20, **limits))
+        travelling.merge(other)
+        assert parts(travelling.finish()) == parts(whole)
+        assert f"k=20, {kind}" in repr(travelling)
+
+    def test_bfloat16(self):
+        ml_dtypes = pytest.importorskip("ml_dtypes")
+        scores = np.random.default_rng(0).standard_normal((3, 200)).astype(ml_dtypes.bfloat16)
+        travelling = hm.TopKAccumulator(3, 9)
+        travelling.update(scores[:, :100])
+        travelling = pickle.loads(pickle.dumps(travelling))
+        travelling.update(scores[:, 100:], first_document=100)
+        assert parts(travelling.finish()) == parts(hm.topk(scores, 9))
+
+    def test_a_copy_is_apart(self):
+        first = hm.TopKAccumulator(1, 2)
+        first.update(np.float32([[1, 2]]))
+        second = copy.deepcopy(first)
+        second.update(np.float32([[9]]), first_document=2)
+        assert first.finish().ids.tolist() == [1, 0]
+        assert second.finish().ids.tolist() == [2, 1]
+
+    def test_a_failed_one_does_not_travel(self):
+        failed = hm.TopKAccumulator(1, 2)
+        with pytest.raises(ValueError, match="NaN"):
+            failed.update(np.float32([[np.nan]]))
+        with pytest.raises(ValueError, match="an update failed midway"):
+            pickle.dumps(failed)
+
+    @pytest.mark.parametrize(
+        ("change", "message"),
+        [
+            ({"offsets": np.array([0, 1])}, "state: offsets have length 2, expected 3"),
+            ({"ids": np.array([1, -2, 3])}, "state: id -2 of row"),
+            ({"ranks": np.zeros(2, np.uint64)}, "state ranks: length 2, expected 3"),
+            ({"counts": np.zeros(7, np.int64)}, "state counts: expected four of every query"),
+            ({"counts": np.zeros(4, np.int64)}, "state counts: length 1, expected 2"),
+        ],
+    )
+    def test_a_state_that_does_not_fit_is_refused(self, change, message):
+        held = hm.TopKAccumulator(2, 2)
+        held.update(np.float32([[1, 2], [3, 4]])[:, :2])
+        rebuild, arguments = held.__reduce__()
+        kept = {**arguments[-1], "offsets": np.array([0, 2, 3]), "ids": np.arange(3), "ranks": np.zeros(3, np.uint64)}
+        with pytest.raises(ValueError, match=message):
+            rebuild(*arguments[:-1], {**kept, **change})

@@ -133,6 +133,8 @@ class TopKAccumulator:
 
     Notes
     -----
+    Pickles and copies: an accumulator can be sent to another process and go on there.
+
     All tiles must have one dtype: float64 tiles are ranked as float64, and a mixture would have no single order. The
     state takes about 16 bytes per kept candidate.
 
@@ -224,6 +226,10 @@ class TopKAccumulator:
         state = self._state or self._new("f32")
         return Candidates._from_native(state.finish(self._num_threads), metadata={"k": self._k})
 
+    def __reduce__(self) -> tuple[Any, ...]:
+        kept = None if self._state is None else self._state.kept(self._num_threads)
+        return _restored, (self._num_queries, self._k, self._limits, self._num_threads, self._kind, kept)
+
     def __repr__(self) -> str:
         dtype = f", {DTYPE_NAMES[self._kind]}" if self._kind else ""
         return f"TopKAccumulator({self._num_queries} queries, k={self._k}{dtype})"
@@ -238,6 +244,18 @@ class TopKAccumulator:
 
     def _new(self, kind: str) -> _native.TopKAccumulator:
         return _native.TopKAccumulator(self._num_queries, self._k, kind, self._limits, self._num_threads)
+
+
+def _restored(
+    num_queries: int, k: int, limits: _native.Limits, num_threads: int, kind: str | None, kept: Any
+) -> TopKAccumulator:
+    """An accumulator that goes on from what another one, perhaps of another process, held."""
+    self = TopKAccumulator.__new__(TopKAccumulator)
+    self._num_queries, self._k, self._limits, self._num_threads, self._kind = num_queries, k, limits, num_threads, kind
+    self._state = None
+    if kind is not None:
+        self._state = _native.TopKAccumulator.restore(num_queries, k, kind, limits, kept, num_threads)
+    return self
 
 
 def _same(ours: Any, theirs: Any) -> bool:

@@ -5,7 +5,8 @@
 
 use half::{bf16, f16};
 use hardmine_core::{topk as core, Error};
-use numpy::{PyReadonlyArray1, PyUntypedArray};
+use numpy::{IntoPyArray, PyArray1, PyReadonlyArray1, PyUntypedArray};
+use pyo3::exceptions::PyValueError;
 use pyo3::prelude::*;
 
 use crate::array::{slice, AnyMatrix};
@@ -86,6 +87,42 @@ impl TopKAccumulator {
         })
     }
 
+    /// Goes on from what `kept` of another one gave.
+    #[staticmethod]
+    fn restore(
+        py: Python<'_>,
+        num_queries: usize,
+        k: usize,
+        kind: &str,
+        limits: LimitArrays<'_>,
+        kept: KeptArrays<'_>,
+        threads: usize,
+    ) -> PyResult<Self> {
+        let (limits, kept) = (limits.limits(num_queries, None)?, kept.kept()?);
+        door::run(py, threads, |exec| {
+            Ok(TopKAccumulator(match kind {
+                "f16" => State::F16(core::TopKAccumulator::restore(exec, num_queries, k, &limits, &kept)?),
+                "bf16" => State::Bf16(core::TopKAccumulator::restore(exec, num_queries, k, &limits, &kept)?),
+                "f32" => State::F32(core::TopKAccumulator::restore(exec, num_queries, k, &limits, &kept)?),
+                "f64" => State::F64(core::TopKAccumulator::restore(exec, num_queries, k, &limits, &kept)?),
+                _ => return Err(another_type("state")),
+            }))
+        })
+    }
+
+    /// All that it holds, as arrays.
+    fn kept<'py>(&self, py: Python<'py>, threads: usize) -> PyResult<KeptDict<'py>> {
+        let kept = door::run(py, threads, |exec| with_state!(&self.0, inner => inner.kept(exec)))?;
+        let counts = kept.tallies.iter().flat_map(|t| [t.excluded, t.nan, t.above_ceiling, t.below_floor]);
+        let counts = PyArray1::from_iter(py, counts);
+        Ok(KeptDict {
+            offsets: kept.offsets.into_pyarray(py),
+            ranks: kept.ranks.into_pyarray(py),
+            ids: kept.ids.into_pyarray(py),
+            counts,
+        })
+    }
+
     fn update<'py>(
         &mut self,
         py: Python<'py>,
@@ -120,6 +157,46 @@ impl TopKAccumulator {
     fn finish<'py>(&self, py: Python<'py>, threads: usize) -> PyResult<RankedArrays<'py>> {
         let found = door::run(py, threads, |exec| with_state!(&self.0, inner => inner.finish(exec)))?;
         Ok(to_arrays(py, found))
+    }
+}
+
+/// What an accumulator holds, on its way out; four counts a query lie in one row of numbers.
+#[derive(IntoPyObject)]
+struct KeptDict<'py> {
+    offsets: Bound<'py, PyArray1<i64>>,
+    ranks: Bound<'py, PyArray1<u64>>,
+    ids: Bound<'py, PyArray1<i64>>,
+    counts: Bound<'py, PyArray1<i64>>,
+}
+
+/// And on its way in again.
+#[derive(FromPyObject)]
+#[pyo3(from_item_all)]
+struct KeptArrays<'py> {
+    offsets: PyReadonlyArray1<'py, i64>,
+    ranks: PyReadonlyArray1<'py, u64>,
+    ids: PyReadonlyArray1<'py, i64>,
+    counts: PyReadonlyArray1<'py, i64>,
+}
+
+impl KeptArrays<'_> {
+    fn kept(&self) -> PyResult<core::Kept> {
+        let (counts, rest) = slice("state counts", &self.counts)?.as_chunks::<4>();
+        if !rest.is_empty() {
+            return Err(PyValueError::new_err("state counts: expected four of every query"));
+        }
+        let tally = |&[excluded, nan, above_ceiling, below_floor]: &[i64; 4]| hardmine_core::Tally {
+            excluded,
+            nan,
+            above_ceiling,
+            below_floor,
+        };
+        Ok(core::Kept {
+            offsets: slice("state offsets", &self.offsets)?.to_vec(),
+            ranks: slice("state ranks", &self.ranks)?.to_vec(),
+            ids: slice("state ids", &self.ids)?.to_vec(),
+            tallies: counts.iter().map(tally).collect(),
+        })
     }
 }
 

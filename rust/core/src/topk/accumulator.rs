@@ -1,6 +1,7 @@
 //! Selection over score tiles that come one after the other, in any order.
 
 use super::checks::{check_limits, refuse_nan};
+use super::entry::{Entry, Packed};
 use super::kernels::Scan;
 use super::limits::ScanLimits;
 use super::output::Found;
@@ -8,12 +9,16 @@ use super::parts::WholeRows;
 use super::plan::{chunks, Plan};
 use super::rows::{RowGroup, Worker};
 use super::selector::RowState;
+use crate::csr::Csr;
 use crate::error::{try_reserve_exact, Error, Result};
 use crate::excluded::Excluded;
-use crate::limits::{Limits, NanPolicy, Ranked};
+use crate::limits::{Limits, NanPolicy, Ranked, Tally};
 use crate::matrix::Matrix;
 use crate::pool::{self, Execution};
 use crate::steps;
+
+/// Entries copied between two questions whether to go on.
+const UNASKED: usize = 1 << 17;
 
 /// Rows that one task of `merge` or `finish` takes.
 const ROWS_PER_TASK: usize = 256;
@@ -29,6 +34,19 @@ pub struct TopKAccumulator<T: Scan> {
     limits: OwnedLimits,
     rows: Vec<RowState<T>>,
     failed: bool,
+}
+
+/// What an accumulator holds of every query, as plain numbers: enough to go on in another process.
+#[derive(Debug, Clone, Default, PartialEq, Eq)]
+pub struct Kept {
+    /// Query q owns `offsets[q]..offsets[q + 1]` of `ranks` and `ids`.
+    pub offsets: Vec<i64>,
+    /// Order-preserving integers of the scores.
+    pub ranks: Vec<u64>,
+    /// Documents.
+    pub ids: Vec<i64>,
+    /// What was removed from every query.
+    pub tallies: Vec<Tally>,
 }
 
 /// The limits of every query, copied and checked once: tiles may be many and small.
@@ -67,6 +85,57 @@ impl<T: Scan> TopKAccumulator<T> {
         try_reserve_exact(&mut rows, queries)?;
         rows.resize_with(queries, RowState::new);
         Ok(TopKAccumulator { k, limits: OwnedLimits::new(exec, limits)?, rows, failed: false })
+    }
+
+    /// All that is held.
+    ///
+    /// # Errors
+    /// A failed update before, [`Error::OutOfMemory`], [`Error::Interrupted`].
+    pub fn kept(&self, exec: &Execution<'_>) -> Result<Kept> {
+        self.check_usable()?;
+        let mut kept = Kept::default();
+        let total = self.rows.iter().map(|row| row.entries.len()).sum();
+        try_reserve_exact(&mut kept.offsets, self.rows.len() + 1)?;
+        try_reserve_exact(&mut kept.ranks, total)?;
+        try_reserve_exact(&mut kept.ids, total)?;
+        try_reserve_exact(&mut kept.tallies, self.rows.len())?;
+        kept.offsets.push(0);
+        for row in &self.rows {
+            for entries in row.entries.chunks(UNASKED) {
+                kept.ranks.extend(entries.iter().map(|entry| entry.rank()));
+                kept.ids.extend(entries.iter().map(|entry| entry.id()));
+                exec.check()?;
+            }
+            kept.offsets.push(kept.ids.len() as i64);
+            kept.tallies.push(row.tally);
+        }
+        Ok(kept)
+    }
+
+    /// Goes on from what another accumulator of the same arguments held.
+    ///
+    /// # Errors
+    /// As [`TopKAccumulator::new`]; columns of `kept` that do not fit each other or the number of queries.
+    pub fn restore(exec: &Execution<'_>, queries: usize, k: usize, limits: &Limits<'_>, kept: &Kept) -> Result<Self> {
+        let mut restored = Self::new(exec, queries, k, limits)?;
+        let lists = Csr::new("state", &kept.offsets, &kept.ids, queries, Some(i64::MAX as usize))?;
+        for (argument, found, wanted) in
+            [("state ranks", kept.ranks.len(), kept.ids.len()), ("state counts", kept.tallies.len(), queries)]
+        {
+            if found != wanted {
+                return Err(Error::Length { argument, found, wanted });
+            }
+        }
+        for (query, row) in restored.rows.iter_mut().enumerate() {
+            let range = lists.range(query);
+            try_reserve_exact(&mut row.entries, range.len())?;
+            for (ranks, ids) in kept.ranks[range.clone()].chunks(UNASKED).zip(kept.ids[range].chunks(UNASKED)) {
+                row.entries.extend(ranks.iter().zip(ids).map(|(&rank, &id)| Entry::pack(rank, id)));
+                exec.check()?;
+            }
+            row.tally = kept.tallies[query];
+        }
+        Ok(restored)
     }
 
     /// Number of queries.

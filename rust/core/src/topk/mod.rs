@@ -27,7 +27,7 @@ mod whole;
 
 use std::ops::Range;
 
-pub use accumulator::TopKAccumulator;
+pub use accumulator::{Kept, TopKAccumulator};
 pub(crate) use kernels::ceiling_in;
 pub use kernels::Scan;
 
