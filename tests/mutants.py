@@ -995,6 +995,77 @@ MUTANTS: list[Mutant] = [
         "        pass\n",
         "tests/test_cli.py -k retrieve_then_select",
     ),
+    # Selection and search in steps, and with checked room.
+    Mutant(
+        "topk-steps-not-compared-with-each-other",
+        "rust/core/src/sort.rs",
+        "items.len().min(start + STEP + 1)",
+        "items.len().min(start + STEP)",
+        "tests/test_topk.py",
+    ),
+    Mutant(
+        "topk-wrong-digit-selected",
+        "rust/core/src/sort.rs",
+        "while before + counts[wanted] <= nth - start {",
+        "while before + counts[wanted] < nth - start {",
+        "tests/test_topk.py",
+    ),
+    Mutant(
+        "topk-split-loses-the-order-of-digits",
+        "rust/core/src/sort.rs",
+        "items.swap(at, high);",
+        "items.swap(low, high);",
+        "tests/test_topk.py",
+    ),
+    Mutant(
+        "topk-deaf-while-it-sorts",
+        "rust/core/src/steps.rs",
+        "        work(part);\n        if part.len() == STEP {",
+        "        work(part);\n        if part.len() > STEP {",
+        "tests/test_scan_faults.py -k deaf",
+    ),
+    Mutant(
+        "topk-deaf-while-it-scans",
+        "rust/core/src/topk/selector.rs",
+        "if start - asked >= UNASKED {",
+        "if start < asked {",
+        "tests/test_scan_faults.py -k deaf",
+    ),
+    Mutant(
+        "topk-room-not-checked",
+        "rust/core/src/topk/selector.rs",
+        "try_reserve(&mut row.entries, BLOCK)?;",
+        "row.entries.reserve(BLOCK);",
+        "tests/test_scan_faults.py -k memory",
+    ),
+    Mutant(
+        "search-room-not-checked",
+        "rust/core/src/search/query_state.rs",
+        "try_reserve_exact(&mut self.intervals, wanted.capacity)?;",
+        "self.intervals.reserve_exact(wanted.capacity);",
+        "tests/test_scan_faults.py -k memory",
+    ),
+    Mutant(
+        "search-deaf-while-it-rescores",
+        "rust/core/src/search/query_state.rs",
+        "            if at % RESCORED_AT_ONCE == 0 {\n                scorer.exec.check()?;",
+        "            if at > self.intervals.len() {\n                scorer.exec.check()?;",
+        "tests/test_scan_faults.py -k deaf",
+    ),
+    Mutant(
+        "search-pairs-checked-once",
+        "rust/core/src/search/exact.rs",
+        'let q = row_of("query_ids", first + index, q, queries.rows())?;',
+        "let q = q as usize;",
+        "tests/test_scan_faults.py -k pair_scores",
+    ),
+    Mutant(
+        "search-run-after-an-excluded-document-lost",
+        "rust/core/src/search/scan.rs",
+        "if stop > start {",
+        "if stop > start + 1 {",
+        "tests/test_search.py",
+    ),
 ]
 
 

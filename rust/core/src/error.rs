@@ -106,6 +106,12 @@ pub fn try_reserve<T>(vec: &mut Vec<T>, more: usize) -> Result<()> {
     vec.try_reserve(more).map_err(|_| out_of_memory::<T>(wanted))
 }
 
+/// Empties `vec`, which then has room for `wanted` values.
+pub fn make_room<T>(vec: &mut Vec<T>, wanted: usize) -> Result<()> {
+    vec.clear();
+    try_reserve(vec, wanted)
+}
+
 /// As [`try_reserve`], with no more room than asked for.
 pub fn try_reserve_exact<T>(vec: &mut Vec<T>, more: usize) -> Result<()> {
     let wanted = vec.len().saturating_add(more);

@@ -6,7 +6,7 @@ use super::kernels::{Hit, Lanes, Order, Scan, Thresholds, BLOCK};
 use super::ordered::order;
 use super::plan::MIN_PART;
 use super::{best, threshold};
-use crate::error::{try_reserve, Result};
+use crate::error::{make_room, try_collect, try_reserve, Result};
 use crate::isa::Isa;
 use crate::matrix::Matrix;
 use crate::pool::{self, Execution};
@@ -38,7 +38,7 @@ pub(super) fn suits<T: Scan>(threads: usize, scores: &Matrix<'_, T>, outputs: us
 /// in order, which another way makes better use of.
 pub(super) fn fill<T: Scan>(exec: &Execution<'_>, values: &[T], ids: &mut [i64], scores: &mut [f32]) -> Result<bool> {
     let k = ids.len();
-    let sample: Vec<T> = values.iter().step_by(values.len() / SAMPLE).copied().collect();
+    let sample = try_collect(values.iter().step_by(values.len() / SAMPLE).map(|value| Ok(*value)))?;
     if sample.iter().any(|value| value.is_nan()) || order(exec, values)? != Order::Mixed {
         return Ok(false);
     }
@@ -113,6 +113,7 @@ fn pick_part<T: Scan>(
     hits: &mut Vec<Hit>,
 ) -> Result<Option<Ranges<T>>> {
     let bounds = Thresholds { least, floor: T::LOWEST, ceiling: T::HIGHEST, counted: false };
+    make_room(hits, values.len() / BLOCK + 2)?;
     T::hits(isa, values, &bounds, hits);
     let mut found: Vec<Vec<T::Compact>> = (0..=limits.len()).map(|_| Vec::new()).collect();
     for hit in hits {

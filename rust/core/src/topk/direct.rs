@@ -5,7 +5,7 @@ use super::entry::Packed;
 use super::kernels::{Hit, Order, Scan, Thresholds, BLOCK};
 use super::ordered::{falling, order, plain, rising};
 use super::{best, threshold};
-use crate::error::{try_reserve, Result};
+use crate::error::{make_room, try_reserve, Result};
 use crate::pool::Execution;
 use crate::steps;
 
@@ -91,7 +91,7 @@ impl<'e, T: Scan> Direct<'e, T> {
             }
             return threshold::reached_by(self.exec, &self.some, k, k / 16 + 2);
         }
-        self.some.clear();
+        make_room(&mut self.some, 2 * SAMPLE)?;
         self.some.extend(values.iter().step_by(values.len() / SAMPLE));
         // Four standard deviations of a sample's count on the safe side.
         let (sampled, part) = (self.some.len() as f64, k as f64 / values.len() as f64);
@@ -105,6 +105,7 @@ impl<'e, T: Scan> Direct<'e, T> {
         self.entries.clear();
         let mut nan = false;
         for (part, values) in values.chunks(SCANNED_AT_ONCE).enumerate() {
+            make_room(&mut self.hits, values.len() / BLOCK + 2)?;
             T::hits(self.exec.isa(), values, &bounds, &mut self.hits);
             for hit in &self.hits {
                 let (mut mask, first) = (hit.mask, hit.block as usize * BLOCK);

@@ -7,7 +7,7 @@ use super::entry::Entry;
 use super::kernels::{Scan, BLOCK};
 use super::limits::ScanLimits;
 use super::selector::{RowState, Selector};
-use crate::error::{try_reserve_exact, Result};
+use crate::error::{make_room, try_reserve_exact, Result};
 use crate::limits::{NanPolicy, Tally};
 use crate::matrix::Matrix;
 use crate::pool::Execution;
@@ -140,6 +140,7 @@ impl<'e, T: Scan> Worker<'e, T> {
         let limits: Vec<_> = group.task.clone().map(|output| group.limits.row(group.first_limit + output)).collect();
         let rows: Vec<usize> = group.task.clone().map(|output| group.matrix_row(output)).collect();
         let pitch = GATHERED_COLUMNS + GATHERED_PAD;
+        make_room(&mut self.tile, rows.len() * pitch)?;
         self.tile.resize(rows.len() * pitch, T::default());
         for start in group.columns.clone().step_by(GATHERED_COLUMNS) {
             let end = group.columns.end.min(start + GATHERED_COLUMNS);

@@ -4,7 +4,7 @@ use super::entry::{Entry, Packed};
 use super::kernels::{Hit, Scan, Thresholds, BLOCK};
 use super::limits::RowLimits;
 use super::{best, threshold};
-use crate::error::{try_reserve, Result};
+use crate::error::{make_room, try_reserve, Result};
 use crate::limits::{NanPolicy, Tally};
 use crate::pool::Execution;
 use crate::{sort, steps};
@@ -184,6 +184,7 @@ impl<'e, T: Scan> Selector<'e, T> {
         let bounds = Thresholds { least, floor: limits.floor, ceiling: limits.ceiling, counted: limits.bounded };
         let excluded = limits.excluded_between(first_id, first_id + values.len() as i64);
         let mut hits = std::mem::take(&mut self.hits);
+        make_room(&mut hits, values.len() / BLOCK + 2)?;
         let counts = T::hits(self.exec.isa(), values, &bounds, &mut hits);
         row.tally.above_ceiling += counts.above;
         row.tally.below_floor += counts.below;
@@ -267,6 +268,7 @@ impl<'e, T: Scan> Selector<'e, T> {
         if values.len() / per_group < wanted {
             return Ok(());
         }
+        make_room(&mut self.maxima, values.len())?;
         T::maxima(self.exec.isa(), values, per_group, ceiling, &mut self.maxima);
         if self.maxima.len() < wanted {
             return Ok(());

@@ -10,7 +10,7 @@ use super::limits::ScanLimits;
 use super::output::{Places, Short};
 use super::plan::{chunks, Plan};
 use super::rows::{RowGroup, Worker};
-use crate::error::{try_collect, Result};
+use crate::error::{make_room, try_collect, Result};
 use crate::limits::Ranked;
 use crate::matrix::Matrix;
 use crate::pool::{self, Execution};
@@ -96,6 +96,7 @@ impl<T: Scan> Task<'_, '_, T> {
             return self.scan(group, worker);
         }
         let rows: Vec<usize> = group.clone().map(|output| self.matrix_row(output)).collect();
+        make_room(tile, rows.len() * columns)?;
         tile.resize(rows.len() * columns, T::default());
         self.scores.gather(&rows, 0..columns, tile, columns);
         for (output, values) in group.zip(tile.chunks(columns)) {
