@@ -21,6 +21,9 @@ _Ints = npt.NDArray[np.int64]
 class _Planned(torch.utils.data.Sampler[list[int]], ABC):  # type: ignore[misc]
     """Batches of an epoch, planned at once: the same plan on every rank, of which each takes its share."""
 
+    _word: int
+    """In the generator's seed, so that two samplers under one seed shuffle apart; a stream of items has 2."""
+
     def __init__(
         self, dataset: NegativeDataset, batch_size: int, *, seed: int, drop_last: bool, num_replicas: int, rank: int
     ) -> None:
@@ -45,7 +48,7 @@ class _Planned(torch.utils.data.Sampler[list[int]], ABC):  # type: ignore[misc]
 
     def _batches(self) -> list[_Ints]:
         if self._made is None or self._made[0] != self.epoch:
-            plan = self._plan(np.random.default_rng([self.seed, self.epoch]))
+            plan = self._plan(np.random.default_rng([self.seed, self.epoch, self._word]))
             if self.drop_last:
                 plan = [batch for batch in plan if batch.size == self.batch_size]
                 plan = plan[: len(plan) - len(plan) % self.num_replicas]
@@ -109,6 +112,8 @@ class NoDuplicatesBatchSampler(_Planned):
     >>> sorted(len({dataset[i]["positive"] for i in batch}) for batch in sampler)  # "red" and "rot" never meet
     [1, 2]
     """
+
+    _word = 0
 
     def __init__(
         self,
@@ -183,6 +188,8 @@ class SameClusterBatchSampler(_Planned):
     >>> sorted(sorted(batch) for batch in hm.data.SameClusterBatchSampler(dataset, 2, [0, 0, 1, 1]))
     [[0, 1], [2, 3]]
     """
+
+    _word = 1
 
     def __init__(
         self,

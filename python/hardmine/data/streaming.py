@@ -91,7 +91,8 @@ class StreamingNegativeDataset(torch.utils.data.IterableDataset[Any]):  # type: 
         epoch = self.dataset.epoch
         order = np.arange(len(self.dataset))
         if self.shuffle:
-            order = np.random.default_rng([self.seed, epoch]).permutation(order.size)
+            # The last word keeps it apart from the orders of the batch samplers, which have 0 and 1.
+            order = np.random.default_rng([self.seed, epoch, 2]).permutation(order.size)
         order = order[self.rank :: self.num_replicas]
         worker = torch.utils.data.get_worker_info()
         if worker is not None:

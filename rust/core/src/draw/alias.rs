@@ -324,3 +324,74 @@ impl Sampler<'_> {
         fill(exec, &mut out[drawn..])
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::csr::Csr;
+    use crate::draw::rows::Keys;
+    use crate::draw::steps::tests::alone;
+    use crate::draw::{Domain, Noise};
+    use crate::isa::Isa;
+
+    /// A share of the weight excluded is met by so many more attempts, never by a look at all items while those are fewer.
+    #[test]
+    fn a_heavy_exclusion_is_no_cliff() {
+        let exec = alone(Isa::detect());
+        for share in [0.5f64, 0.74, 0.76, 0.9, 0.99, 0.999] {
+            let mut weights = vec![1.0; 100_000];
+            weights[7] = 99_999.0 * share / (1.0 - share);
+            let table = AliasTable::new(&exec, &weights).unwrap();
+            let noise = Noise::new(0, 0, Domain::Alias);
+            let mut sampler = Sampler {
+                table: &table,
+                words: Words::new(exec.isa(), noise.key()),
+                marks: Marks::new(table.len() as u64),
+                excluded: vec![7],
+                sums: Vec::new(),
+                log_weights: Vec::new(),
+                picker: Picker::new(noise),
+                ordered: Vec::new(),
+            };
+            let mut out = [7; 5];
+            sampler.with_replacement(&exec, 3, &mut out).unwrap();
+            assert!(!out.contains(&7));
+            assert_eq!(sampler.sums.capacity(), 0, "all items were looked at for a share of {share}");
+        }
+    }
+
+    /// Every item's share of the cells, as the table tells it, is its share of the weight.
+    #[test]
+    fn cells_add_up_to_the_weights() {
+        let exec = alone(Isa::Portable);
+        let steep: Vec<f64> = (0..300).map(|i| 10f64.powi(-i)).collect();
+        let many: Vec<f64> = (0..40_000u32).map(|i| f64::from(i.wrapping_mul(2_654_435_761) % 1000)).collect();
+        for weights in [vec![1.0; 7], vec![0.0, 1.0, 0.0], vec![1e308, 1e308, 5e-324], steep, many] {
+            let table = AliasTable::new(&exec, &weights).unwrap();
+            let mut found = vec![0.0; weights.len()];
+            for (index, cell) in table.cells.iter().enumerate() {
+                let own = cell.threshold as f64 / SCALE;
+                found[index] += own;
+                found[cell.alias as usize] += 1.0 - own;
+            }
+            let scale = weights.len() as f64 / table.total;
+            for (found, weight) in found.iter().zip(&weights) {
+                let expected = weight / table.largest * scale;
+                assert!((found - expected).abs() <= 1e-9 * expected + 1e-19, "{found:e}, not {expected:e}");
+            }
+        }
+    }
+
+    #[test]
+    fn wrong_exclusions_are_refused_where_they_are_read() {
+        let exec = alone(Isa::Portable);
+        let table = AliasTable::new(&exec, &[1.0, 2.0]).unwrap();
+        let exclude = Some(Csr::new("exclude", &[0, 0, 1], &[2], 2, None).unwrap());
+        let (noise, keys) = (Noise::new(0, 0, Domain::Alias), Keys { rows: None, columns: None });
+        for replace in [false, true] {
+            let request = Request { rows: 2, n: 1, replace, exclude, noise, keys };
+            let error = table.sample(&exec, &request).unwrap_err();
+            assert_eq!(error, Error::IdOutOfRange { argument: "exclude", row: 1, id: 2, limit: 2 });
+        }
+    }
+}

@@ -46,6 +46,43 @@ fn resize<T: Clone + Default>(vec: &mut Vec<T>, len: usize) -> Result<()> {
     Ok(())
 }
 
+/// What is known of the keys computed so far.
+struct Seen<L: Level> {
+    largest: [L::Int; MOST],
+    /// Least and greatest top half, as signed integers.
+    least: L::Int,
+    most: L::Int,
+}
+
+#[allow(clippy::inline_always)]
+impl<L: Level> Seen<L> {
+    /// # Safety
+    /// The machine must have the level.
+    #[inline(always)]
+    unsafe fn new() -> Self {
+        // SAFETY: the caller promises the level.
+        unsafe { Seen { largest: [L::ints(NEVER); MOST], least: L::ints(i32::MAX), most: L::ints(i32::MIN) } }
+    }
+
+    /// Computes the keys of a vector.
+    ///
+    /// # Safety
+    /// The machine must have the level.
+    #[inline(always)]
+    unsafe fn add(&mut self, group: usize, tops: &[u32; LANES], weights: &[f64; LANES], keys: &mut [i32; LANES]) {
+        // SAFETY: every pointer is that of an array of LANES values; the caller promises the level.
+        unsafe {
+            let top = L::load(tops.as_ptr().cast());
+            let signed = L::xor(top, L::ints(i32::MIN));
+            (self.least, self.most) = (L::min(self.least, signed), L::max(self.most, signed));
+            let key = L::as_ints(rough_key::<L>(top, L::load_rounded(weights.as_ptr())));
+            let key = L::xor(key, L::and(L::sign(key), L::ints(i32::MAX)));
+            L::store(keys.as_mut_ptr(), key);
+            self.largest[group] = L::max(self.largest[group], key);
+        }
+    }
+}
+
 /// Approximate keys of a row as ordered integers, padded with -inf to whole vectors.
 #[derive(Debug, Clone)]
 pub(super) struct Rough {
@@ -94,32 +131,27 @@ impl Rough {
         last[..rest.len()].copy_from_slice(rest);
         let tops = self.tops.as_chunks::<LANES>().0;
         let keys = self.keys.as_chunks_mut::<LANES>().0;
-        // SAFETY: every pointer is that of an array of LANES values; the caller promises the level.
+        // SAFETY: the pointers are those of arrays of LANES values; the caller promises the level.
         unsafe {
-            let mut largest = [L::ints(NEVER); MOST];
-            let (mut least, mut most) = (L::ints(i32::MAX), L::ints(i32::MIN));
+            let mut seen = Seen::<L>::new();
             for (step, (keys, tops)) in keys.chunks_mut(STEP / LANES).zip(tops.chunks(STEP / LANES)).enumerate() {
                 if step > 0 {
                     exec.check()?;
                 }
-                let first = (step * (STEP / LANES)).min(whole.len());
-                let weights = &whole[first..whole.len().min(first + keys.len())];
-                let weights = weights.iter().chain((weights.len() < keys.len()).then_some(&last));
+                let weights = &whole[(step * (STEP / LANES)).min(whole.len())..];
                 for (index, ((keys, tops), weights)) in keys.iter_mut().zip(tops).zip(weights).enumerate() {
-                    let top = L::load(tops.as_ptr().cast());
-                    let signed = L::xor(top, L::ints(i32::MIN));
-                    (least, most) = (L::min(least, signed), L::max(most, signed));
-                    let key = L::as_ints(rough_key::<L>(top, L::load_rounded(weights.as_ptr())));
-                    let key = L::xor(key, L::and(L::sign(key), L::ints(i32::MAX)));
-                    L::store(keys.as_mut_ptr(), key);
-                    largest[index % MOST] = L::max(largest[index % MOST], key);
+                    seen.add(index % MOST, tops, weights, keys);
+                }
+                if let Some(keys) = keys.get_mut(weights.len()) {
+                    seen.add(weights.len() % MOST, &tops[weights.len()], &last, keys);
                 }
             }
-            for (to, largest) in self.largest.iter_mut().zip(largest) {
+            for (to, largest) in self.largest.iter_mut().zip(seen.largest) {
                 L::store(to.as_mut_ptr(), largest);
             }
             let signed = |top: u32| L::ints((top ^ 1 << 31) as i32);
-            Ok(L::bits_above(signed(*TRUSTED.start()), least) | L::bits_above(most, signed(*TRUSTED.end())) == 0)
+            let (least, most) = (signed(*TRUSTED.start()), signed(*TRUSTED.end()));
+            Ok(L::bits_above(least, seen.least) | L::bits_above(seen.most, most) == 0)
         }
     }
 
@@ -204,16 +236,22 @@ impl Rough {
         }
     }
 
+    #[inline(always)]
+    #[allow(clippy::inline_always)]
     fn count_from(&self, exec: &Execution<'_>, threshold: i32) -> Result<usize> {
         let mut count = 0;
-        in_steps(exec, self.keys.len(), |some| {
-            count += self.keys[some].iter().map(|&key| u32::from(key >= threshold)).sum::<u32>() as usize;
-            Ok(())
-        })?;
+        for (step, keys) in self.keys.chunks(STEP).enumerate() {
+            if step > 0 {
+                exec.check()?;
+            }
+            count += keys.iter().map(|&key| u32::from(key >= threshold)).sum::<u32>() as usize;
+        }
         Ok(count)
     }
 
     /// Halves an interval of thresholds until little more than `n` keys reach its lower end.
+    #[inline(always)]
+    #[allow(clippy::inline_always)]
     fn bisect(&self, exec: &Execution<'_>, n: usize) -> Result<i32> {
         let mut high = i64::from(self.keys.iter().copied().max().unwrap_or(NEVER));
         let mut low = i64::from(NEVER);
