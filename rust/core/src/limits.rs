@@ -29,7 +29,8 @@ impl Limits<'_> {
     /// No limit at all; NaN stops the scan.
     pub const NONE: Limits<'static> = Limits { ceiling: None, floor: None, exclude: None, nan: NanPolicy::Raise };
 
-    /// Checks that every limit is given for `rows` rows.
+    /// Checks that every limit is given for `rows` rows, and that no ceiling or floor is NaN: nothing is above or below
+    /// NaN, so it would admit everything.
     pub fn check(&self, rows: usize) -> Result<()> {
         let lengths = [
             ("ceiling", self.ceiling.map(<[f32]>::len)),
@@ -41,21 +42,30 @@ impl Limits<'_> {
                 return Err(Error::Length { argument, found, wanted: rows });
             }
         }
-        Ok(())
+        refuse_nan("ceiling", self.ceiling.unwrap_or(&[]))?;
+        refuse_nan("floor", self.floor.unwrap_or(&[]))
     }
 
-    /// Ceiling of a row, +inf where there is none.
+    /// Ceiling of a row, +inf where there is none. Where it became NaN since the check, nothing is admissible.
     #[inline]
     #[must_use]
     pub fn ceiling(&self, row: usize) -> f32 {
-        self.ceiling.map_or(f32::INFINITY, |c| c[row])
+        let ceiling = self.ceiling.map_or(f32::INFINITY, |c| c[row]);
+        if ceiling.is_nan() {
+            return f32::NEG_INFINITY;
+        }
+        ceiling
     }
 
-    /// Floor of a row, -inf where there is none.
+    /// Floor of a row, -inf where there is none. Where it became NaN since the check, nothing is admissible.
     #[inline]
     #[must_use]
     pub fn floor(&self, row: usize) -> f32 {
-        self.floor.map_or(f32::NEG_INFINITY, |f| f[row])
+        let floor = self.floor.map_or(f32::NEG_INFINITY, |f| f[row]);
+        if floor.is_nan() {
+            return f32::INFINITY;
+        }
+        floor
     }
 
     /// Excluded documents of a row, sorted and without repeats, in `scratch`.
@@ -69,6 +79,14 @@ impl Limits<'_> {
             scratch.dedup();
         }
         scratch
+    }
+}
+
+/// Refuses bounds that bound nothing.
+pub(crate) fn refuse_nan(argument: &'static str, bounds: &[f32]) -> Result<()> {
+    match bounds.iter().position(|bound| bound.is_nan()) {
+        Some(row) => Err(Error::Value { argument, problem: format!("NaN for row {row}, expected a number") }),
+        None => Ok(()),
     }
 }
 
@@ -96,4 +114,23 @@ pub struct Ranked {
     pub scores: Vec<f32>,
     /// One tally per row, or none at all where nothing was removed from any row.
     pub tallies: Vec<Tally>,
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_bound_that_is_nan_is_refused_and_admits_nothing() {
+        let bounds = [0.5, f32::NAN];
+        let above = Limits { ceiling: Some(&bounds), ..Limits::NONE };
+        let below = Limits { floor: Some(&bounds), ..Limits::NONE };
+        let message = |limits: Limits<'_>| limits.check(2).unwrap_err().to_string();
+        assert_eq!(message(above), "ceiling: NaN for row 1, expected a number");
+        assert_eq!(message(below), "floor: NaN for row 1, expected a number");
+        assert_eq!((above.ceiling(0), above.ceiling(1)), (0.5, f32::NEG_INFINITY));
+        assert_eq!((below.floor(0), below.floor(1)), (0.5, f32::INFINITY));
+        let infinite = [f32::NEG_INFINITY, f32::INFINITY];
+        assert_eq!(Limits { ceiling: Some(&infinite), floor: Some(&infinite), ..Limits::NONE }.check(2), Ok(()));
+    }
 }

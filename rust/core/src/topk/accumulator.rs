@@ -3,7 +3,7 @@
 use super::kernels::Scan;
 use super::rows::{RowGroup, Worker};
 use super::selector::RowState;
-use super::{check_limits, chunks, refuse_nan, Error, Found, Plan, Result};
+use super::{chunks, refuse_nan, Error, Found, Plan, Result};
 use crate::limits::{Limits, Ranked};
 use crate::matrix::Matrix;
 use crate::pool::{self, Execution};
@@ -56,7 +56,7 @@ impl<T: Scan> TopKAccumulator<T> {
         limits: &Limits<'_>,
     ) -> Result<()> {
         self.check_usable()?;
-        check_limits(limits, self.rows.len())?;
+        limits.check(self.rows.len())?;
         let end = first_query.checked_add(tile.rows()).filter(|end| *end <= self.rows.len());
         if end.is_none() {
             let problem =

@@ -60,7 +60,7 @@ pub fn topk<T: Scan>(
     rows: Option<&[i64]>,
 ) -> Result<Ranked> {
     let outputs = rows.map_or(scores.rows(), <[i64]>::len);
-    check_limits(limits, outputs)?;
+    limits.check(outputs)?;
     check_rows(rows, scores.rows())?;
     check_room::<Tally>(outputs)?;
     let k = k.min(scores.columns());
@@ -146,16 +146,6 @@ fn parts<T: Scan>(
 fn chunks(range: Range<usize>, width: usize) -> impl Iterator<Item = Range<usize>> {
     let end = range.end;
     range.step_by(width).map(move |start| start..end.min(start + width))
-}
-
-fn check_limits(limits: &Limits<'_>, rows: usize) -> Result<()> {
-    limits.check(rows)?;
-    for (argument, bounds) in [("ceiling", limits.ceiling), ("floor", limits.floor)] {
-        if let Some(row) = bounds.and_then(|bounds| bounds.iter().position(|bound| bound.is_nan())) {
-            return Err(Error::Value { argument, problem: format!("NaN for row {row}, expected a number") });
-        }
-    }
-    Ok(())
 }
 
 fn check_rows(rows: Option<&[i64]>, count: usize) -> Result<()> {
