@@ -9,7 +9,7 @@ import pytest
 from scipy.stats import chi2_contingency, chisquare
 
 import hardmine as hm
-from hardmine import _native
+import hardmine._native as _native
 from hardmine.primitives.draw import draw_from_lists
 from hardmine.training.clusters import _first
 from tests.oracle import draw as oracle
@@ -147,9 +147,10 @@ def test_samplers_and_streams_shuffle_apart():
     labels = hm.Positives(np.arange(n + 1), np.arange(n))
     texts = [str(row) for row in range(n)], [str(document) for document in range(2 * n)]
     dataset = hm.data.NegativeDataset(texts, run, hm.Selection(1, ceiling=hm.NoCeiling()), positives=labels)
+    one = np.zeros(n, int)
     orders = [
         [at for batch in hm.data.NoDuplicatesBatchSampler(dataset, 8, seed=3) for at in batch],
-        [at for batch in hm.data.SameClusterBatchSampler(dataset, 8, clusters=np.zeros(n, int), seed=3) for at in batch],
+        [at for batch in hm.data.SameClusterBatchSampler(dataset, 8, clusters=one, seed=3) for at in batch],
         [int(item["query_id"]) for item in hm.data.StreamingNegativeDataset(dataset, shuffle=True, seed=3)],
     ]
     for one, other in itertools.combinations(orders, 2):

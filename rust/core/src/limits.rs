@@ -41,7 +41,16 @@ impl Limits<'_> {
                 return Err(Error::Length { argument, found, wanted: rows });
             }
         }
-        Ok(())
+        refuse_nan("ceiling", self.ceiling.unwrap_or(&[]))?;
+        refuse_nan("floor", self.floor.unwrap_or(&[]))
+    }
+}
+
+/// Refuses bounds that bound nothing.
+pub(crate) fn refuse_nan(argument: &'static str, bounds: &[f32]) -> Result<()> {
+    match bounds.iter().position(|bound| bound.is_nan()) {
+        Some(row) => Err(Error::Value { argument, problem: format!("NaN for row {row}, expected a number") }),
+        None => Ok(()),
     }
 }
 

@@ -2,7 +2,11 @@
 
 use half::{bf16, f16};
 use hardmine_core::Matrix;
-use numpy::{PyArrayDescrMethods, PyReadonlyArray1, PyUntypedArray, PyUntypedArrayMethods};
+use numpy::ndarray::Dimension;
+use numpy::{
+    Element, PyArray, PyArrayDescrMethods, PyArrayMethods, PyReadonlyArray, PyReadwriteArray, PyUntypedArray,
+    PyUntypedArrayMethods,
+};
 use pyo3::exceptions::{PyTypeError, PyValueError};
 use pyo3::prelude::*;
 
@@ -81,7 +85,35 @@ fn view<'a, T: Copy + Default>(argument: &str, array: &'a Bound<'_, PyUntypedArr
     })
 }
 
-/// The values of a contiguous 1-d array.
-pub fn slice<'a, T: numpy::Element>(argument: &str, array: &'a PyReadonlyArray1<'_, T>) -> PyResult<&'a [T]> {
+/// The values of a contiguous array, one row after another.
+pub fn slice<'a, T: Element, D: Dimension>(argument: &str, array: &'a PyReadonlyArray<'_, T, D>) -> PyResult<&'a [T]> {
+    if array.len() == 0 {
+        return Ok(&[]);
+    }
+    check_aligned(argument, array)?;
     array.as_slice().map_err(|_| PyValueError::new_err(format!("{argument}: expected a contiguous array")))
+}
+
+/// As [`slice`], to be written.
+pub fn slice_mut<'a, T: Element, D: Dimension>(
+    argument: &str,
+    array: &'a mut PyReadwriteArray<'_, T, D>,
+) -> PyResult<&'a mut [T]> {
+    if array.len() == 0 {
+        return Ok(&mut []);
+    }
+    check_aligned(argument, array)?;
+    array.as_slice_mut().map_err(|_| PyValueError::new_err(format!("{argument}: expected a contiguous array")))
+}
+
+/// Refuses an array whose items lie at addresses that a slice may not have, such as the field of a packed record or a view
+/// into bytes: NumPy calls it contiguous all the same.
+fn check_aligned<T: Element, D: Dimension>(argument: &str, array: &Bound<'_, PyArray<T, D>>) -> PyResult<()> {
+    if array.data().is_aligned() {
+        return Ok(());
+    }
+    let wanted = align_of::<T>();
+    Err(PyValueError::new_err(format!(
+        "{argument}: items at addresses that are no multiple of {wanted}, expected an aligned array (a copy is one)"
+    )))
 }

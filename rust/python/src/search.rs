@@ -7,7 +7,7 @@ use numpy::{IntoPyArray, PyArray1, PyReadonlyArray1, PyReadonlyArray2, PyReadwri
 use pyo3::exceptions::{PyTypeError, PyValueError};
 use pyo3::prelude::*;
 
-use crate::array::{slice, AnyMatrix};
+use crate::array::{slice, slice_mut, AnyMatrix};
 use crate::door;
 use crate::ranked::{to_arrays, LimitArrays, RankedArrays};
 
@@ -108,7 +108,7 @@ fn widen_rows(
     if !fits || norms.is_some_and(|norms| norms.len() != rows.rows()) {
         return Err(PyValueError::new_err("out: its shape, the rows and their norms do not match"));
     }
-    let out = out.as_slice_mut().map_err(|_| PyValueError::new_err("out: expected a contiguous array"))?;
+    let out = slice_mut("out", &mut out)?;
     door::run(py, threads, |exec| rows.widen(exec, first, norms, out))
 }
 
@@ -222,7 +222,7 @@ impl SearchScan {
     ) -> PyResult<()> {
         let source = source.source()?;
         let columns = tile.as_array().ncols();
-        let approx = tile.as_slice().map_err(|_| PyValueError::new_err("tile: expected a contiguous array"))?;
+        let approx = slice("tile", &tile)?;
         let tile = Tile { approx, first_query, first_document, columns };
         door::run(py, threads, |exec| self.0.update(exec, &source, &tile))
     }

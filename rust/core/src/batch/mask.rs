@@ -6,7 +6,7 @@
 use super::labels::{Labels, NONE};
 use crate::csr::Csr;
 use crate::error::{Error, Result};
-use crate::limits::NanPolicy;
+use crate::limits::{refuse_nan, NanPolicy};
 use crate::matrix::Matrix;
 use crate::pool::{self, Execution};
 use crate::topk::{ceiling_in, Scan};
@@ -45,6 +45,7 @@ impl MaskRules<'_> {
         if let Some(&(argument, found, wanted)) = lengths.iter().find(|(_, found, wanted)| found != wanted) {
             return Err(Error::Length { argument, found, wanted });
         }
+        refuse_nan("ceiling", self.ceiling)?;
         within("positive_columns", self.positive_columns, 0..columns as i64)?;
         if let Some((known, _)) = self.known {
             let Some(queries) = self.queries else {
@@ -212,6 +213,8 @@ mod tests {
         let unknown = MaskRules { queries: Some(&[0, 1]), ..known };
         assert_eq!(message(unknown), "query_ids: id 1 of row 1 is outside 0..1");
         assert_eq!(message(MaskRules { ceiling: &[0.1], ..RULES }), "ceiling: length 1, expected 2");
+        let nan = MaskRules { ceiling: &[0.1, f32::NAN], ..RULES };
+        assert_eq!(message(nan), "ceiling: NaN for row 1, expected a number");
         assert_eq!(message(MaskRules { labels: &[&[1, 2]], ..RULES }), "labels: length 2, expected 4");
     }
 }

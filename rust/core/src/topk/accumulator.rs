@@ -1,6 +1,6 @@
 //! Selection over score tiles that come one after the other, in any order.
 
-use super::checks::{check_limits, refuse_nan};
+use super::checks::refuse_nan;
 use super::entry::{Entry, Packed};
 use super::kernels::Scan;
 use super::limits::ScanLimits;
@@ -80,7 +80,7 @@ impl<T: Scan> TopKAccumulator<T> {
     /// # Errors
     /// A limit of the wrong length or NaN; [`Error::OutOfMemory`]; [`Error::Interrupted`].
     pub fn new(exec: &Execution<'_>, queries: usize, k: usize, limits: &Limits<'_>) -> Result<Self> {
-        check_limits(limits, queries)?;
+        limits.check(queries)?;
         let mut rows = Vec::new();
         try_reserve_exact(&mut rows, queries)?;
         rows.resize_with(queries, RowState::new);

@@ -3,17 +3,7 @@
 use super::kernels::Scan;
 use super::selector::RowState;
 use crate::error::{Error, Result};
-use crate::limits::{Limits, NanPolicy};
-
-pub(super) fn check_limits(limits: &Limits<'_>, rows: usize) -> Result<()> {
-    limits.check(rows)?;
-    for (argument, bounds) in [("ceiling", limits.ceiling), ("floor", limits.floor)] {
-        if let Some(row) = bounds.and_then(|bounds| bounds.iter().position(|bound| bound.is_nan())) {
-            return Err(Error::Value { argument, problem: format!("NaN for row {row}, expected a number") });
-        }
-    }
-    Ok(())
-}
+use crate::limits::NanPolicy;
 
 pub(super) fn check_rows(rows: Option<&[i64]>, count: usize) -> Result<()> {
     let limit = count as i64;

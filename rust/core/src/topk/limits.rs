@@ -25,8 +25,11 @@ impl<'a> ScanLimits<'a> {
     }
 
     pub(super) fn row<T: Scan>(&self, row: usize) -> RowLimits<'a, T> {
-        let ceiling: T = ceiling_in(self.ceiling.map_or(f32::INFINITY, |ceiling| ceiling[row]));
-        let mut floor: T = floor_in(self.floor.map_or(f32::NEG_INFINITY, |floor| floor[row]));
+        // A bound that another thread made NaN since it was checked admits nothing.
+        let closed = |bound: f32, closed: f32| if bound.is_nan() { closed } else { bound };
+        let ceiling = self.ceiling.map_or(f32::INFINITY, |ceiling| closed(ceiling[row], f32::NEG_INFINITY));
+        let floor = self.floor.map_or(f32::NEG_INFINITY, |floor| closed(floor[row], f32::INFINITY));
+        let (ceiling, mut floor): (T, T) = (ceiling_in(ceiling), floor_in(floor));
         if floor.rank() > ceiling.rank() {
             // Nothing is admissible; what is above the ceiling must not count as below the floor too.
             floor = T::from_rank(ceiling.rank() + 1);

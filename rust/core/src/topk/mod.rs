@@ -36,7 +36,7 @@ use crate::excluded::Excluded;
 use crate::limits::{Limits, Ranked, Tally};
 use crate::matrix::Matrix;
 use crate::pool::{self, Execution};
-use checks::{check_limits, check_rows};
+use checks::check_rows;
 use limits::ScanLimits;
 use output::Found;
 use parts::WholeRows;
@@ -60,7 +60,7 @@ pub fn topk<T: Scan>(
     rows: Option<&[i64]>,
 ) -> Result<Ranked> {
     let outputs = rows.map_or(scores.rows(), <[i64]>::len);
-    check_limits(limits, outputs)?;
+    limits.check(outputs)?;
     check_rows(rows, scores.rows())?;
     check_room::<Tally>(outputs)?;
     let k = k.min(scores.columns());
