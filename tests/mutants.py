@@ -122,8 +122,8 @@ MUTANTS: list[Mutant] = [
     Mutant(
         "fuse-rank-from-zero",
         "rust/core/src/fuse.rs",
-        "(constant + 1.0 + place.position as f64)",
-        "(constant + 0.5 + place.position as f64)",
+        "(constant + 1.0 + f64::from(place.position))",
+        "(constant + 0.5 + f64::from(place.position))",
         "tests/test_fuse.py",
     ),
     Mutant(
@@ -136,8 +136,8 @@ MUTANTS: list[Mutant] = [
     Mutant(
         "fuse-source-of-the-last",
         "rust/core/src/fuse.rs",
-        "(place.position, place.list))",
-        "(place.position, usize::MAX - place.list))",
+        "(place.position, place.teacher)).expect",
+        "(place.position, u16::MAX - place.teacher)).expect",
         "tests/test_fuse.py",
     ),
     Mutant(
@@ -451,8 +451,8 @@ MUTANTS: list[Mutant] = [
     Mutant(
         "select-reasons-forget-the-tail",
         "rust/core/src/select/row.rs",
-        "counts[OUTSIDE_WINDOW] = self.free(0, low) + self.free(high, list.ids.len());\n        counts[ABOVE_CEILING]",
-        "counts[OUTSIDE_WINDOW] = self.free(0, low);\n        counts[ABOVE_CEILING]",
+        " + free(&self.hits, high, list.ids.len());\n        counts[ABOVE_CEILING]",
+        ";\n        counts[ABOVE_CEILING]",
         "tests/test_select.py",
     ),
     Mutant(
@@ -465,14 +465,14 @@ MUTANTS: list[Mutant] = [
     Mutant(
         "select-window-ignores-removed",
         "rust/core/src/select/row.rs",
-        "ranks[index] as usize - 1 - hits::before(&self.hits, index) >= wanted",
-        "ranks[index] as usize - 1 >= wanted",
+        "i64::from(ranks[index]) - 1 - hits::before(&self.hits, index) as i64",
+        "i64::from(ranks[index]) - 1",
         "tests/test_select.py",
     ),
     Mutant(
         "select-filtered-window-uncounted",
         "rust/core/src/select/row.rs",
-        "counts[OUTSIDE_WINDOW] += seen - self.len(span);",
+        "counts[OUTSIDE_WINDOW] += seen - span.len(&self.hits);",
         "counts[OUTSIDE_WINDOW] += 0 * seen;",
         "tests/test_select.py",
     ),
@@ -500,15 +500,15 @@ MUTANTS: list[Mutant] = [
     Mutant(
         "select-drawn-off-by-a-hit",
         "rust/core/src/select/weighed.rs",
-        "hit.at <= low + index + skipped",
-        "hit.at < low + index + skipped",
+        "hit.at <= low + index + self.skipped",
+        "hit.at < low + index + self.skipped",
         "tests/test_select.py",
     ),
     Mutant(
         "select-document-keys-ignored",
         "rust/core/src/select/weighed.rs",
-        "ids.iter().map(|&id| document_keys[id as usize])",
-        "ids.iter().map(|&id| document_keys[id as usize] & 0 | id as u64)",
+        "document_keys.get(id as usize).copied().unwrap_or_default()",
+        "document_keys.get(id as usize).copied().unwrap_or_default() & 0 | id as u64",
         "tests/test_select.py",
     ),
     Mutant(
@@ -520,9 +520,9 @@ MUTANTS: list[Mutant] = [
     ),
     Mutant(
         "select-twins-before-positives",
-        "rust/core/src/exclusions.rs",
-        "(id, kind as u8)",
-        "(id, 2 - kind as u8)",
+        "rust/core/src/select/hits.rs",
+        "(hit.at, hit.kind as u8)",
+        "(hit.at, 2 - hit.kind as u8)",
         "tests/test_select.py",
     ),
     Mutant(

@@ -108,7 +108,7 @@ def failing(beir, tmp_path):
         "unknown rule": ([*good, *out, "--rule", "best"], "--rule: unknown 'best', expected one of naive, abs, margin"),
         "rule number": ([*good, *out, "--rule", "perc-pos=high"], "--rule perc-pos=high: 'high', expected a number"),
         "rule numbers": ([*good, *out, "--rule", "abs=1,2"], "--rule abs=1,2: 2 numbers, expected 0 to 1"),
-        "rule value": ([*good, *out, "--rule", "margin-pos=-1"], "--rule margin-pos=-1: "),
+        "rule value": ([*good, *out, "--rule", "perc-pos=-1"], "--rule perc-pos=-1: "),
         "rule nan": ([*good, *out, "--rule", "perc-pos=nan"], "--rule perc-pos=nan: "),
         "unknown draw": ([*good, *out, "--draw", "dice"], "--draw: unknown 'dice', expected one of top, uniform, soft"),
         "negatives": ([*good, *out, "--num-negatives", "0"], "num_negatives: 0, expected at least 1"),

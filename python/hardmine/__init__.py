@@ -17,11 +17,13 @@ from hardmine.ceilings import Absolute, AllOf, Anchored, MarginPos, NoCeiling, P
 from hardmine.clusters import Clusters, OnlineClusters, spherical_kmeans
 from hardmine.draw import AliasTable, draw, sample_uniform
 from hardmine.draws import (
+    Among,
     Laplace,
     Popularity,
     RankPower,
     SimANS,
     Softmax,
+    Stratified,
     Top,
     TopThen,
     Uniform,
@@ -31,6 +33,7 @@ from hardmine.dynamic import DynamicLists, DynamicMiner
 from hardmine.ensemble import ensemble
 from hardmine.fuse import fuse
 from hardmine.in_batch import in_batch_mask
+from hardmine.merge import merge
 from hardmine.mine import Mined, mine
 from hardmine.mine_scores import mine_scores
 from hardmine.retrieve import retrieve
@@ -55,6 +58,7 @@ __all__ = [
     "Absolute",
     "AliasTable",
     "AllOf",
+    "Among",
     "Anchored",
     "Candidates",
     "Clusters",
@@ -77,6 +81,7 @@ __all__ = [
     "Selection",
     "SimANS",
     "Softmax",
+    "Stratified",
     "StringTable",
     "Top",
     "TopKAccumulator",
@@ -92,6 +97,7 @@ __all__ = [
     "fuse",
     "in_batch_mask",
     "losses",
+    "merge",
     "mine",
     "mine_scores",
     "pair_scores",

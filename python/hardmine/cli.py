@@ -144,7 +144,8 @@ def _add_rule(parser: argparse.ArgumentParser, *, per_teacher: bool = False) -> 
     )  # fmt: skip
     group.add_argument(
         "--draw", default="top", metavar="D",
-        help="top, uniform, softmax=1.0, sim-ans=0.5[,B], laplace=3.0, rank-power=1.0 (top)",
+        help="top, uniform, softmax=1.0, sim-ans=0.5[,B], laplace=3.0, rank-power=1.0, stratified=BINS,"
+        " stratified-rank=BINS (top)",
     )  # fmt: skip
     group.add_argument("--num-negatives", type=int, default=4, metavar="N")
     group.add_argument("--floor", type=float, metavar="S", help="lowest score of a negative")
@@ -163,6 +164,11 @@ def _add_rule(parser: argparse.ArgumentParser, *, per_teacher: bool = False) -> 
     output.add_argument("--json", action="store_true", help="print the report as JSON")
 
 
+def _whole(make: Callable[..., Any], **options: Any) -> Callable[..., Any]:
+    """What `make` makes of numbers that stand for integers."""
+    return lambda *numbers: make(*(int(n) if n.is_integer() else n for n in numbers), **options)
+
+
 _RULES: dict[str, tuple[Callable[..., Any], int, int]] = {
     "naive": (hm.NoCeiling, 0, 0),
     "abs": (hm.Absolute, 0, 1),
@@ -177,6 +183,8 @@ _DRAWS: dict[str, tuple[Callable[..., Any], int, int]] = {
     "sim-ans": (hm.SimANS, 0, 2),
     "laplace": (hm.Laplace, 0, 1),
     "rank-power": (hm.RankPower, 0, 1),
+    "stratified": (_whole(hm.Stratified, by="score"), 0, 1),
+    "stratified-rank": (_whole(hm.Stratified, by="rank"), 0, 1),
 }
 
 

@@ -14,7 +14,7 @@ from hardmine import _checks, _embeddings, _extras, _labels, _native
 from hardmine._checks import Int64Array
 from hardmine.candidates import Candidates, Negatives, Positives
 from hardmine.draw import sample_uniform
-from hardmine.draws import Draw, TopThen, Weighted
+from hardmine.draws import Draw, Weighted, Wrapping
 from hardmine.search import SIMILARITIES, ExactIndex
 from hardmine.select import select
 from hardmine.selection import Selection
@@ -507,7 +507,7 @@ def _suited(selection: Any) -> Selection | None:
     if not isinstance(selection, Selection):
         raise TypeError(f"selection: {type(selection).__name__}, expected Selection")
     law: Draw = selection.draw
-    while isinstance(law, TopThen):
+    while isinstance(law, Wrapping):
         law = law.draw
     if isinstance(law, Weighted):
         raise ValueError("selection: its draw Weighted weighs the candidates of one run, expected another draw")

@@ -254,7 +254,8 @@ def _scan_ceiling(positives: Positives, selection: Selection) -> npt.NDArray[np.
     if not rules or selection.positive_agg == "each" or selection.on_shortage == "fill":
         return None
     assert positives.scores is not None  # noqa: S101
-    bounds = _native.ceilings(rules, positives.offsets, positives.scores, selection.positive_agg)
+    threads = _checks.num_threads(None)
+    bounds = _native.ceilings(rules, positives.offsets, positives.scores, selection.positive_agg, threads)
     return None if np.isposinf(bounds).all() else bounds
 
 

@@ -90,7 +90,9 @@ def mine_scores(
         "document_groups", document_groups, length=num_documents
     )  # fmt: skip
     extra = _checks.csr("exclude", exclude, num_queries)
-    offsets, ids, counts = _native.exclusions((positives.offsets, positives.ids), extra, groups, num_documents)
+    union = _native.exclusions((positives.offsets, positives.ids), extra, groups, num_documents, threads)
+    offsets, ids = union["offsets"], union["ids"]
+    counts = [union["positive"], union["excluded"], union["duplicate_text"]]
     if positives.scores is None:
         positives = _with_scores(scores, array, kind, positives, selection, nan)
     rows = None
@@ -103,7 +105,7 @@ def mine_scores(
     found = _scan(
         scores,
         _depth(selection, num_documents) if k is None else _checks.integer("k", k),
-        ceiling=_ceilings(selection, positives),
+        ceiling=_ceilings(selection, positives, threads),
         floor=selection.floor,
         exclude=(offsets, ids),
         nan=nan,
@@ -131,7 +133,7 @@ def _refuse_lists(selection: Selection) -> None:
             "selection: Anchored needs document embeddings; retrieve candidates with topk() or search(), add the"
             " column with anchor_scores(), then select()"
         )
-    if selection.draw._native()[1] == Weighted.kind:
+    if selection.draw._native()["name"] == Weighted.kind:
         raise ValueError("selection: Weighted aligns with candidates; make them with topk(), then select()")
     if selection.on_shortage == "fill":
         raise ValueError(
@@ -169,7 +171,7 @@ def _read(array: npt.NDArray[Any], kind: str, positives: Positives) -> Float32Ar
     return np.asarray(values, dtype=np.float32)
 
 
-def _ceilings(selection: Selection, positives: Positives) -> Float32Array | None:
+def _ceilings(selection: Selection, positives: Positives, num_threads: int) -> Float32Array | None:
     terms = selection.ceiling._native()
     if not terms or positives.scores is None:
         return None
@@ -178,7 +180,7 @@ def _ceilings(selection: Selection, positives: Positives) -> Float32Array | None
         offsets = np.arange(positives.ids.size + 1, dtype=np.int64)
     elif selection.ceiling.needs_positive:
         _refuse_missing(positives)
-    return _native.ceilings(terms, offsets, positives.scores, selection.positive_agg)
+    return _native.ceilings(terms, offsets, positives.scores, selection.positive_agg, num_threads)
 
 
 def _repeat_rows(offsets: Int64Array, ids: Int64Array, rows: Int64Array) -> tuple[Int64Array, Int64Array]:

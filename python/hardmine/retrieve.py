@@ -230,7 +230,7 @@ def scan(
     collection: Collection, scorer: Scorer, k: int, *, ceiling: _Float32 | None, exclude_positives: bool
 ) -> Candidates:
     """The k best documents per query, with names, metadata and the reasons of what was left out."""
-    exclude, counts = _exclusions(collection, exclude_positives=exclude_positives)
+    exclude, counts = _exclusions(collection, scorer.num_threads, exclude_positives=exclude_positives)
     found = scorer.scan(k, ceiling=ceiling, exclude=exclude)
     # What shares no word with the query was not a candidate of a lexical teacher in the first place.
     unseen = ("excluded", "below_floor") if isinstance(scorer, LexicalScorer) else ("excluded",)
@@ -245,7 +245,9 @@ def scan(
     )
 
 
-def _exclusions(collection: Collection, *, exclude_positives: bool) -> tuple[_Csr, Mapping[str, npt.NDArray[np.int64]]]:
+def _exclusions(
+    collection: Collection, num_threads: int, *, exclude_positives: bool
+) -> tuple[_Csr, Mapping[str, npt.NDArray[np.int64]]]:
     """All that a scan leaves out, and how many documents of each query fall under each reason."""
     identical = collection.identical_ids() if collection.ignore_identical_ids else None
     positives = collection.positives
@@ -253,8 +255,9 @@ def _exclusions(collection: Collection, *, exclude_positives: bool) -> tuple[_Cs
     labels = positives.offsets, positives.ids
     if not exclude_positives:
         labels, groups = (np.zeros_like(positives.offsets), positives.ids[:0]), None
-    offsets, ids, counts = _native.exclusions(labels, identical, groups, collection.num_documents)
-    return (offsets, ids), dict(zip(("positive", "excluded", "duplicate_text"), counts, strict=True))
+    found = _native.exclusions(labels, identical, groups, collection.num_documents, num_threads)
+    counts = {"positive": found["positive"], "excluded": found["excluded"], "duplicate_text": found["duplicate_text"]}
+    return (found["offsets"], found["ids"]), counts
 
 
 def refuse_anchors(scorer: Scorer) -> None:

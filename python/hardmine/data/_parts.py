@@ -14,7 +14,7 @@ import numpy.typing as npt
 from hardmine import _checks, _container, _native
 from hardmine._tables import StringTable
 from hardmine.candidates import Candidates, Positives
-from hardmine.draws import Draw, Popularity, TopThen, Uniform, Weighted
+from hardmine.draws import Draw, Popularity, Uniform, Weighted, Wrapping
 from hardmine.selection import Selection
 
 KIND = "negative-dataset"
@@ -161,8 +161,9 @@ def gather(
     extra = _checks.csr("exclude", exclude, len(candidates))
     if extra is not None or document_groups is not None:
         labels = positives.offsets, positives.ids
-        offsets, ids, _ = _native.exclusions(labels, extra, arrays.get("groups"), len(documents))
-        arrays |= {"excluded.offsets": offsets, "excluded.ids": ids}
+        threads = _checks.num_threads(None)
+        union = _native.exclusions(labels, extra, arrays.get("groups"), len(documents), threads)
+        arrays |= {"excluded.offsets": union["offsets"], "excluded.ids": union["ids"]}
     for name, keys, length in (
         ("query_keys", query_keys, len(queries)), ("document_keys", document_keys, len(documents)),
     ):  # fmt: skip
@@ -235,12 +236,12 @@ def _table(name: str, texts: Any) -> StringTable:
 
 
 def _innermost(draw: Draw) -> Draw:
-    return _innermost(draw.draw) if isinstance(draw, TopThen) else draw
+    return _innermost(draw.draw) if isinstance(draw, Wrapping) else draw
 
 
 def with_law(draw: Draw, law: Draw) -> Draw:
-    """`draw` with another law below its `TopThen`."""
-    return TopThen(draw.n_top, with_law(draw.draw, law)) if isinstance(draw, TopThen) else law
+    """`draw` with another law below its bounds."""
+    return draw._around(with_law(draw.draw, law)) if isinstance(draw, Wrapping) else law
 
 
 def _with_selection(parts: Parts, selection: Selection, num_candidates: int) -> Parts:

@@ -15,10 +15,12 @@ pub mod fuse;
 pub mod isa;
 pub mod limits;
 pub mod matrix;
+pub mod merge;
 pub mod order;
 pub mod pool;
 pub mod search;
 pub mod select;
+mod sorted;
 pub mod take;
 pub mod topk;
 
