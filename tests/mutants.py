@@ -896,6 +896,70 @@ MUTANTS: list[Mutant] = [
         "    Vec::<T>::new().try_reserve_exact(len.min(1))",
         "tests/test_bad_input.py -k memory",
     ),
+    # Selection, exclusions, merging of shards.
+    Mutant(
+        "merge-ties-to-the-higher-document",
+        "rust/core/src/merge.rs",
+        "(self.key, self.id, self.shard, self.at)",
+        "(self.key, -self.id, self.shard, self.at)",
+        "tests/test_merge.py",
+    ),
+    Mutant(
+        "merge-ranks-behind-one-shard",
+        "rust/core/src/merge.rs",
+        "self.above = self.above.saturating_add(above);",
+        "self.above = above;",
+        "tests/test_merge.py",
+    ),
+    Mutant(
+        "merge-repeats-overlooked",
+        "rust/core/src/merge.rs",
+        "pair[0].1 < pair[1].0",
+        "pair[0].0 < pair[1].0",
+        "tests/test_merge.py",
+    ),
+    Mutant(
+        "select-strata-odd-ones-to-the-hardest",
+        "rust/core/src/select/strata.rs",
+        "(std::cmp::Reverse(bits), at)",
+        "(std::cmp::Reverse(bits * 0), at)",
+        "tests/test_select_draws.py",
+    ),
+    Mutant(
+        "select-strata-share-of-a-small-bin-lost",
+        "rust/core/src/select/strata.rs",
+        "let rounds = (size - level).min(left / giving);",
+        "let rounds = (size - level).min(left / self.sizes.len());",
+        "tests/test_select_draws.py",
+    ),
+    Mutant(
+        "select-pool-ignored",
+        "rust/core/src/select/row.rs",
+        "choice.pool.map(|pool| top.saturating_add(pool))",
+        "choice.pool.and(None)",
+        "tests/test_select_draws.py",
+    ),
+    Mutant(
+        "select-groups-of-one-positive",
+        "rust/core/src/select/hits.rs",
+        "wanted.binary_search(group).is_ok()",
+        "wanted[0] == *group",
+        "tests/test_select.py",
+    ),
+    Mutant(
+        "select-union-under-the-last-reason",
+        "rust/core/src/exclusions.rs",
+        "|&(id, kind)| (id, kind as u8)",
+        "|&(id, kind)| (id, 2 - kind as u8)",
+        "tests/test_mine_scores.py",
+    ),
+    Mutant(
+        "select-fill-meets-an-earlier-last",
+        "rust/core/src/select/fill.rs",
+        "let collides = step.collides || earlier",
+        "let collides = step.collides || false && earlier",
+        "tests/test_select.py",
+    ),
 ]
 
 

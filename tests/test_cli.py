@@ -12,6 +12,7 @@ import pyarrow.parquet as pq
 import pytest
 
 import hardmine as hm
+from hardmine import cli
 from hardmine._demo import docstring_collection
 from hardmine.cli import main
 from hardmine.retrieve import positives_of
@@ -80,6 +81,19 @@ def test_retrieve_then_select_equals_mine(beir, tmp_path, capsys):
     assert pq.read_table(one).num_rows > 20
     assert one.read_bytes() == two.read_bytes()
     assert sorted(p.name for p in tmp_path.iterdir()) == ["d.npy", "one.parquet", "q.npy", "run", "two.parquet"]
+
+
+def test_a_margin_below_zero_and_strata_are_spelled_as_numbers():
+    parsed = cli._parser().parse_args(
+        ["mine", "x", "--teacher", "bm25", "--rule", "margin-pos=-0.1", "--draw", "stratified=4", "--output", "y"]
+    )
+    assert cli._selection(parsed).ceiling == hm.MarginPos(-0.1)
+    assert cli._selection(parsed).draw == hm.Stratified(4)
+    parsed.draw = "stratified-rank=3"
+    assert cli._selection(parsed).draw == hm.Stratified(3, "rank")
+    parsed.draw = "stratified=2.5"
+    with pytest.raises(cli.UsageError, match="--draw stratified=2.5: bins: float 2.5, expected an integer"):
+        cli._selection(parsed)
 
 
 def failing(beir, tmp_path):

@@ -54,7 +54,7 @@ def merge(
           shards are centred by the mean of the shard: add them after the merge to get those of the corpus.)
         - ``query_ids`` of the runs that have them must be equal. So must ``document_ids`` without `document_offsets`;
           with them every run or none has ``document_ids``, which are put one behind the other, as the offsets must say.
-        - ``metadata`` holds what all runs agree on, and k.
+        - ``metadata`` holds what all runs agree on, k, and the sum of ``num_documents`` where every run has it.
 
     Raises
     ------
@@ -157,7 +157,7 @@ def _joined(runs: list[Candidates], starts: list[int]) -> StringTable | None:
     tables = [run.document_ids for run in runs]
     if all(table is None for table in tables):
         return None
-    data, ends, expected = [], [np.zeros(1, dtype=np.int64)], 0
+    data, ends, expected, size = [], [np.zeros(1, dtype=np.int64)], 0, 0
     for number in sorted(range(len(runs)), key=lambda number: (starts[number], len(tables[number] or ()))):
         table = tables[number]
         if table is None:
@@ -168,8 +168,9 @@ def _joined(runs: list[Candidates], starts: list[int]) -> StringTable | None:
                 " of the shards before it"
             )
         expected += len(table)
-        ends.append(table.offsets[1:] + ends[-1][-1])
+        ends.append(table.offsets[1:] + size)
         data.append(table.data)
+        size += table.data.size
     return StringTable(np.concatenate(ends), np.concatenate(data))
 
 
@@ -187,17 +188,16 @@ def _reasons(runs: list[Candidates]) -> dict[str, npt.NDArray[np.int64]] | None:
 
 def _metadata(runs: list[Candidates], depth: int | None) -> dict[str, Any]:
     first, *others = (run.metadata for run in runs)
-    agreed = {
-        name: value
-        for name, value in first.items()
-        if name != "k" and all(name in other and other[name] == value for other in others)
-    }
-    if depth is None:
-        return agreed
-    place = list(first).index("k") if "k" in first else 0
-    items = list(agreed.items())
-    before = sum(name in agreed for name in list(first)[:place])
-    return dict([*items[:before], ("k", depth), *items[before:]])
+    about: dict[str, Any] = {}
+    for name, value in first.items():
+        values = [other.get(name) for other in others]
+        if name == "num_documents" and all(type(count) is int for count in (value, *values)):
+            about[name] = sum((value, *values))
+        elif name == "k" and depth is not None:
+            about[name] = depth
+        elif all(name in other and other[name] == value for other in others):
+            about[name] = value
+    return about if depth is None else {**about, "k": depth}
 
 
 def _refuse_unnamed(ids: npt.NDArray[np.int64], names: StringTable | None) -> None:
