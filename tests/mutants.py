@@ -122,8 +122,8 @@ MUTANTS: list[Mutant] = [
     Mutant(
         "fuse-rank-from-zero",
         "rust/core/src/fuse.rs",
-        "(constant + 1.0 + place.position as f64)",
-        "(constant + 0.5 + place.position as f64)",
+        "(constant + 1.0 + f64::from(place.position))",
+        "(constant + 0.5 + f64::from(place.position))",
         "tests/test_fuse.py",
     ),
     Mutant(
@@ -136,8 +136,8 @@ MUTANTS: list[Mutant] = [
     Mutant(
         "fuse-source-of-the-last",
         "rust/core/src/fuse.rs",
-        "(place.position, place.list))",
-        "(place.position, usize::MAX - place.list))",
+        "(place.position, place.teacher)).expect",
+        "(place.position, u16::MAX - place.teacher)).expect",
         "tests/test_fuse.py",
     ),
     Mutant(
@@ -451,8 +451,8 @@ MUTANTS: list[Mutant] = [
     Mutant(
         "select-reasons-forget-the-tail",
         "rust/core/src/select/row.rs",
-        "counts[OUTSIDE_WINDOW] = self.free(0, low) + self.free(high, list.ids.len());\n        counts[ABOVE_CEILING]",
-        "counts[OUTSIDE_WINDOW] = self.free(0, low);\n        counts[ABOVE_CEILING]",
+        " + free(&self.hits, high, list.ids.len());\n        counts[ABOVE_CEILING]",
+        ";\n        counts[ABOVE_CEILING]",
         "tests/test_select.py",
     ),
     Mutant(
@@ -465,14 +465,14 @@ MUTANTS: list[Mutant] = [
     Mutant(
         "select-window-ignores-removed",
         "rust/core/src/select/row.rs",
-        "ranks[index] as usize - 1 - hits::before(&self.hits, index) >= wanted",
-        "ranks[index] as usize - 1 >= wanted",
+        "i64::from(ranks[index]) - 1 - hits::before(&self.hits, index) as i64",
+        "i64::from(ranks[index]) - 1",
         "tests/test_select.py",
     ),
     Mutant(
         "select-filtered-window-uncounted",
         "rust/core/src/select/row.rs",
-        "counts[OUTSIDE_WINDOW] += seen - self.len(span);",
+        "counts[OUTSIDE_WINDOW] += seen - span.len(&self.hits);",
         "counts[OUTSIDE_WINDOW] += 0 * seen;",
         "tests/test_select.py",
     ),
@@ -500,15 +500,15 @@ MUTANTS: list[Mutant] = [
     Mutant(
         "select-drawn-off-by-a-hit",
         "rust/core/src/select/weighed.rs",
-        "hit.at <= low + index + skipped",
-        "hit.at < low + index + skipped",
+        "hit.at <= low + index + self.skipped",
+        "hit.at < low + index + self.skipped",
         "tests/test_select.py",
     ),
     Mutant(
         "select-document-keys-ignored",
         "rust/core/src/select/weighed.rs",
-        "ids.iter().map(|&id| document_keys[id as usize])",
-        "ids.iter().map(|&id| document_keys[id as usize] & 0 | id as u64)",
+        "document_keys.get(id as usize).copied().unwrap_or_default()",
+        "document_keys.get(id as usize).copied().unwrap_or_default() & 0 | id as u64",
         "tests/test_select.py",
     ),
     Mutant(
@@ -520,9 +520,9 @@ MUTANTS: list[Mutant] = [
     ),
     Mutant(
         "select-twins-before-positives",
-        "rust/core/src/exclusions.rs",
-        "(id, kind as u8)",
-        "(id, 2 - kind as u8)",
+        "rust/core/src/select/hits.rs",
+        "(hit.at, hit.kind as u8)",
+        "(hit.at, 2 - hit.kind as u8)",
         "tests/test_select.py",
     ),
     Mutant(
@@ -1065,6 +1065,70 @@ MUTANTS: list[Mutant] = [
         "if stop > start {",
         "if stop > start + 1 {",
         "tests/test_search.py",
+    ),
+    # Selection, exclusions, merging of shards.
+    Mutant(
+        "merge-ties-to-the-higher-document",
+        "rust/core/src/merge.rs",
+        "(self.key, self.id, self.shard, self.at)",
+        "(self.key, -self.id, self.shard, self.at)",
+        "tests/test_merge.py",
+    ),
+    Mutant(
+        "merge-ranks-behind-one-shard",
+        "rust/core/src/merge.rs",
+        "self.above = self.above.saturating_add(above);",
+        "self.above = above;",
+        "tests/test_merge.py",
+    ),
+    Mutant(
+        "merge-repeats-overlooked",
+        "rust/core/src/merge.rs",
+        "pair[0].1 < pair[1].0",
+        "pair[0].0 < pair[1].0",
+        "tests/test_merge.py",
+    ),
+    Mutant(
+        "select-strata-odd-ones-to-the-hardest",
+        "rust/core/src/select/strata.rs",
+        "(std::cmp::Reverse(bits), at)",
+        "(std::cmp::Reverse(bits * 0), at)",
+        "tests/test_select_draws.py",
+    ),
+    Mutant(
+        "select-strata-share-of-a-small-bin-lost",
+        "rust/core/src/select/strata.rs",
+        "let rounds = (size - level).min(left / giving);",
+        "let rounds = (size - level).min(left / self.sizes.len());",
+        "tests/test_select_draws.py",
+    ),
+    Mutant(
+        "select-pool-ignored",
+        "rust/core/src/select/row.rs",
+        "choice.pool.map(|pool| top.saturating_add(pool))",
+        "choice.pool.and(None)",
+        "tests/test_select_draws.py",
+    ),
+    Mutant(
+        "select-groups-of-one-positive",
+        "rust/core/src/select/hits.rs",
+        "wanted.binary_search(group).is_ok()",
+        "wanted[0] == *group",
+        "tests/test_select.py",
+    ),
+    Mutant(
+        "select-union-under-the-last-reason",
+        "rust/core/src/exclusions.rs",
+        "|&(id, kind)| (id, kind as u8)",
+        "|&(id, kind)| (id, 2 - kind as u8)",
+        "tests/test_mine_scores.py",
+    ),
+    Mutant(
+        "select-fill-meets-an-earlier-last",
+        "rust/core/src/select/fill.rs",
+        "let collides = step.collides || earlier",
+        "let collides = step.collides || false && earlier",
+        "tests/test_select.py",
     ),
 ]
 

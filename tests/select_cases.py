@@ -8,7 +8,8 @@ import hardmine as hm
 from hardmine.nouns.lists import REASONS
 
 CEILINGS = [
-    hm.NoCeiling(), hm.Absolute(0.25), hm.MarginPos(0.25), hm.MarginPos(0.0), hm.PercPos(0.5), hm.PercPos(1.0),
+    hm.NoCeiling(), hm.Absolute(0.25), hm.MarginPos(0.25), hm.MarginPos(0.0), hm.MarginPos(-0.25), hm.PercPos(0.5),
+    hm.PercPos(1.0),
     hm.PercPos(1.2), hm.Anchored(1.0, 0.5), hm.Anchored(0.75, 1.0) & hm.Absolute(0.5),
     hm.PercPos(0.9) & hm.Absolute(0.5),
 ]  # fmt: skip
@@ -17,6 +18,15 @@ DRAWS = [
     hm.RankPower(1.5), hm.TopThen(1, hm.Uniform()), hm.TopThen(2, hm.Softmax(1.0)), hm.TopThen(0, hm.Laplace(1.0)),
     hm.TopThen(1, hm.Top()), "popularity", "weighted", "then-weighted",
 ]  # fmt: skip
+BOUNDED = [
+    hm.Stratified(1), hm.Stratified(2), hm.Stratified(3), hm.Stratified(7), hm.Stratified(1000),
+    hm.Stratified(2, "rank"), hm.Stratified(5, "rank"), hm.Stratified(10**9, "rank"), hm.TopThen(1, hm.Stratified(3)),
+    hm.TopThen(2, hm.Stratified(2, "rank")), hm.Among(4, hm.Stratified(2)), hm.Among(3, hm.Uniform()),
+    hm.Among(0, hm.Uniform()), hm.Among(5, hm.Top()), hm.Among(3, hm.TopThen(1, hm.Softmax(0.5))),
+    hm.TopThen(1, hm.Among(3, hm.Laplace(2.0))), hm.Among(2, hm.TopThen(4, hm.Uniform())),
+    hm.Among(4, hm.Among(2, hm.RankPower(1.0))), hm.TopThen(1, hm.Among(2, hm.Top())),
+]  # fmt: skip
+"""Draws whose law is bounded: to shares of bins, or to a pool."""
 
 
 def small_case(rng):
@@ -45,8 +55,10 @@ def small_case(rng):
     return run, positives, documents
 
 
-def small_selection(rng, run, documents):
-    draw = DRAWS[rng.integers(len(DRAWS))]
+def small_selection(rng, run, documents, draws=(*DRAWS, *BOUNDED)):
+    draw = draws[rng.integers(len(draws))]
+    if not np.isfinite(run.scores).all() and "stratified" in str(getattr(draw, "to_dict", dict)()):
+        draw = hm.Stratified(3, "rank")  # scores that are infinite have no range
     if draw == "popularity":
         draw = hm.Popularity(rng.integers(0, 4, documents), float(rng.choice([0.0, 0.75, -1.0])))
     elif draw in ("weighted", "then-weighted"):

@@ -33,25 +33,25 @@ APPLIES = {
     "spherical_kmeans topk triplets",
     "infinite": "AliasTable DynamicMiner ExactIndex MemoryBank Popularity Positives Weighted anchor_scores draw "
     "mine_scores pair_scores search spherical_kmeans",
-    "count": "AliasTable Candidates DynamicMiner ExactIndex MemoryBank OnlineClusters Positives Selection StringTable "
-    "TopKAccumulator TopThen draw ensemble fuse mine mine_scores retrieve sample_uniform search select "
-    "spherical_kmeans strategies topk triplets",
+    "count": "AliasTable Among Candidates DynamicMiner ExactIndex MemoryBank OnlineClusters Positives Selection "
+    "Stratified StringTable TopKAccumulator TopThen draw ensemble fuse merge mine mine_scores retrieve sample_uniform "
+    "search select spherical_kmeans strategies topk triplets",
     "shape": "AliasTable Candidates Clusters Collection DynamicMiner ExactIndex MemoryBank OnlineClusters Popularity "
-    "Positives StringTable TopKAccumulator Weighted anchor_scores draw ensemble fuse in_batch_mask "
-    "mine_scores pair_scores retrieve sample_uniform search select spherical_kmeans teachers topk triplets",
+    "Positives StringTable TopKAccumulator Weighted anchor_scores draw ensemble fuse in_batch_mask merge mine_scores "
+    "pair_scores retrieve sample_uniform search select spherical_kmeans teachers topk triplets",
     "dtype": "AliasTable Candidates Clusters DynamicMiner ExactIndex MemoryBank Popularity Positives StringTable "
-    "TopKAccumulator Weighted anchor_scores draw in_batch_mask mine_scores pair_scores sample_uniform search "
+    "TopKAccumulator Weighted anchor_scores draw in_batch_mask merge mine_scores pair_scores sample_uniform search "
     "select spherical_kmeans topk triplets",
     "ids": "AliasTable Candidates Clusters Collection DynamicMiner ExactIndex MemoryBank Positives StringTable "
-    "TopKAccumulator anchor_scores mine_scores pair_scores sample_uniform search select topk triplets",
+    "TopKAccumulator anchor_scores merge mine_scores pair_scores sample_uniform search select topk triplets",
     "parameter": "Absolute AliasTable Anchored Candidates Clusters Collection DynamicMiner ExactIndex Laplace "
-    "MarginPos MemoryBank OnlineClusters PercPos Popularity RankPower Selection SimANS Softmax StringTable "
-    "TopKAccumulator draw ensemble formats fuse in_batch_mask mine_scores pair_scores retrieve sample_uniform "
+    "MarginPos MemoryBank OnlineClusters PercPos Popularity RankPower Selection SimANS Softmax Stratified StringTable "
+    "TopKAccumulator draw ensemble formats fuse in_batch_mask merge mine_scores pair_scores retrieve sample_uniform "
     "search select spherical_kmeans strategies teachers topk triplets",
     "memory": "AliasTable ExactIndex TopKAccumulator anchor_scores draw pair_scores sample_uniform search select topk",
-    "kind": "Absolute AliasTable AllOf Anchored Candidates Collection DynamicMiner ExactIndex Laplace MarginPos "
-    "MemoryBank Negatives PercPos Popularity Positives RankPower Selection SimANS Softmax StringTable "
-    "TopKAccumulator TopThen anchor_scores draw ensemble fuse in_batch_mask mine mine_scores pair_scores "
+    "kind": "Absolute AliasTable AllOf Among Anchored Candidates Collection DynamicMiner ExactIndex Laplace MarginPos "
+    "MemoryBank Negatives PercPos Popularity Positives RankPower Selection SimANS Softmax Stratified StringTable "
+    "TopKAccumulator TopThen anchor_scores draw ensemble fuse in_batch_mask merge mine mine_scores pair_scores "
     "retrieve sample_uniform search select spherical_kmeans teachers topk triplets",
 }
 """For each row of the table, the names that it applies to. The others take nothing of the sort."""

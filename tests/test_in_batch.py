@@ -17,6 +17,7 @@ from tests.oracle import in_batch as oracle
 CEILINGS = {
     "perc": (hm.PercPos(0.95), [("perc", 0.95)]),
     "margin": (hm.MarginPos(0.25), [("margin", 0.25)]),
+    "margin above": (hm.MarginPos(-0.25), [("margin", -0.25)]),
     "abs": (hm.Absolute(0.5), [("abs", 0.5)]),
     "both": (hm.PercPos(0.9) & hm.Absolute(0.75), [("perc", 0.9), ("abs", 0.75)]),
     "none": (None, []),

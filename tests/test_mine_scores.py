@@ -14,11 +14,12 @@ from hardmine.nouns.lists import REASONS
 
 DTYPES = [np.float16, ml_dtypes.bfloat16, np.float32, np.float64]
 CEILINGS = [
-    hm.NoCeiling(), hm.Absolute(0.25), hm.MarginPos(0.25), hm.PercPos(0.9), hm.PercPos(1.0) & hm.Absolute(0.5),
+    hm.NoCeiling(), hm.Absolute(0.25), hm.MarginPos(0.25), hm.MarginPos(-0.25), hm.PercPos(0.9),
+    hm.PercPos(1.0) & hm.Absolute(0.5),
 ]  # fmt: skip
 DRAWS = [
     hm.Top(), hm.TopThen(1, hm.Top()), hm.Uniform(), hm.Softmax(0.25), hm.SimANS(4.0), hm.RankPower(1.0),
-    hm.TopThen(1, hm.Laplace(2.0)),
+    hm.TopThen(1, hm.Laplace(2.0)), hm.Stratified(3), hm.Stratified(2, "rank"), hm.Among(3, hm.Uniform()),
 ]  # fmt: skip
 COLUMNS = ("offsets", "ids", "scores", "ranks", "queries", "positives", "positive_scores", "dropped", "filled")
 

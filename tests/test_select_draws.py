@@ -9,9 +9,8 @@ import pytest
 
 import hardmine as hm
 from tests.oracle import draw as noise
-from tests.select_cases import (
-    large_case,
-)
+from tests.oracle import select as oracle
+from tests.select_cases import BOUNDED, assert_equals, large_case, small_case, small_extras, small_selection
 
 CHI_SQUARE = {4: 18.467, 9: 27.877, 19: 43.82}
 """0.999 quantiles by degrees of freedom."""
@@ -151,3 +150,103 @@ def test_first_draws_are_pinned():
 
 PINNED = [[0, 2, 3, 1, 2, 4], [0, 2, 3, 0, 3, 4]]
 """These change only with a release that says so."""
+
+
+# Shares of bins, and pools
+
+
+@pytest.mark.parametrize("part", range(8))
+def test_bounded_draws_equal_the_twin(part, count_cases):
+    for case in range(1500):
+        rng = np.random.default_rng([31, part, case])
+        run, positives, documents = small_case(rng)
+        selection = small_selection(rng, run, documents, BOUNDED).replace(on_shortage="keep")
+        extras = small_extras(rng, run, documents)
+        rows, dropped = oracle.select(run, positives, selection, num_documents=documents, **extras)
+        assert_equals(hm.select(run, positives, selection, num_threads=1, **extras), rows, dropped)
+    count_cases(1500)
+
+
+def many_rows(scores, selection, rows=20_000):
+    """What many queries with one list draw: positions in the list, [rows, n]."""
+    width = len(scores)
+    run = hm.Candidates(np.arange(rows + 1) * width, np.tile(np.arange(width), rows), np.tile(np.float32(scores), rows))
+    found = hm.select(run, hm.Positives(np.zeros(rows + 1, int), []), selection)
+    return found.ids.reshape(rows, -1)
+
+
+def test_a_draw_is_uniform_inside_every_bin():
+    # Bins of 4, 5 and 1 candidates over [0, 3].
+    scores = [3.0, 2.9, 2.5, 2.25, 2.0, 1.75, 1.5, 1.25, 1.125, 0.0]
+    drawn = many_rows(scores, hm.Selection(5, ceiling=hm.NoCeiling(), draw=hm.Stratified(3), seed=4))
+    pairs = drawn[:, :2], drawn[:, 2:4] - 4
+    assert (drawn[:, 4] == 9).all()
+    for pair, size in zip(pairs, (4, 5), strict=True):
+        counts = np.array([(pair == both).all(1).sum() for both in itertools.combinations(range(size), 2)])
+        expected = len(drawn) / counts.size
+        assert counts.sum() == len(drawn)
+        assert ((counts - expected) ** 2 / expected).sum() < {6: 20.515, 10: 27.877}[counts.size]
+
+
+def test_bins_that_give_one_more_are_any_alike():
+    # Four bins of very different sizes, six draws: one of each, and one more of two of them.
+    scores = np.concatenate([np.linspace(4, 3.01, 20), [2.5, 2.4, 2.3], [1.5, 1.25], np.linspace(0.9, 0, 6)])
+    drawn = many_rows(scores, hm.Selection(6, ceiling=hm.NoCeiling(), draw=hm.Stratified(4), seed=8))
+    numbers = np.minimum((4 - scores[drawn]).astype(int), 3)
+    shares = np.stack([(numbers == number).sum(1) for number in range(4)], axis=1)
+    assert set(shares.ravel()) == {1, 2}
+    counts = np.array([(shares[:, both] == 2).all(1).sum() for both in itertools.combinations(range(4), 2)])
+    expected = len(drawn) / 6
+    assert counts.sum() == len(drawn)
+    assert ((counts - expected) ** 2 / expected).sum() < 20.515
+
+
+def test_one_bin_is_the_uniform_draw_and_many_bins_spread_it():
+    run, positives, _ = large_case(300)
+    uniform = hm.Selection(8, ceiling=hm.NoCeiling(), draw=hm.Uniform(), seed=3)
+    base = hm.select(run, positives, uniform)
+    for draw in (hm.Stratified(1), hm.Stratified(1, "rank"), hm.Among(40, hm.Uniform())):
+        assert np.array_equal(base.ids, hm.select(run, positives, uniform.replace(draw=draw)).ids)
+    spread = hm.select(run, positives, uniform.replace(draw=hm.Stratified(39, "rank")))
+    one_each = (spread.ranks - 1).reshape(300, 8)
+    assert (np.diff(one_each, axis=1) > 0).all()
+    epochs = [hm.select(run, positives, uniform.replace(draw=hm.Stratified(4)), epoch=e).ids for e in range(2)]
+    assert not np.array_equal(*epochs)
+
+
+def test_infinite_scores_have_no_range():
+    run = hm.Candidates([0, 2, 5], [0, 1, 0, 1, 2], [0.5, 0.25, 0.5, 0.25, -np.inf])
+    none = hm.Positives.from_lists([[], []])
+    rule = hm.Selection(1, ceiling=hm.NoCeiling(), draw=hm.Stratified(2))
+    with pytest.raises(ValueError, match="candidates: query 1 has the score -inf among the admissible"):
+        hm.select(run, none, rule)
+    assert hm.select(run, none, rule.replace(floor=-1.0)).lengths.tolist() == [1, 1]
+    assert hm.select(run, none, rule.replace(draw=hm.Stratified(2, "rank"))).lengths.tolist() == [1, 1]
+
+
+def test_stratified_draws_are_pinned():
+    run, positives, _ = large_case(3)
+    rule = hm.Selection(6, ceiling=hm.NoCeiling(), draw=hm.Stratified(4), seed=2024)
+    rows, _ = oracle.select(run, positives, rule)
+    found = hm.select(run, positives, rule)
+    assert found.ranks.reshape(3, 6).tolist() == [[item[2] for item in row["found"]] for row in rows] == STRATA_PINNED
+
+
+STRATA_PINNED = [[1, 4, 26, 29, 38, 39], [3, 12, 14, 18, 28, 35], [4, 9, 20, 24, 31, 39]]
+
+
+def test_f2llm_draws_seven_of_the_first_twenty_four_afresh():
+    width = 100
+    scores = np.linspace(1.0, 0.2, width, dtype=np.float32)
+    run = hm.Candidates([0, width], np.arange(width), scores)
+    positives = hm.Positives.from_lists([[500]], [[0.8]])
+    rule = hm.strategies.f2llm()
+    stored = np.flatnonzero(scores <= np.float32(0.8 * 0.95))
+    stored = stored[stored >= 5][:24]
+    drawn = [hm.select(run, positives, rule, epoch=epoch).ids for epoch in range(60)]
+    assert all(len(set(ids.tolist())) == 7 for ids in drawn)
+    assert set(np.concatenate(drawn).tolist()) == set(stored.tolist())
+    low = hm.Positives.from_lists([[500]], [[2.0]])
+    assert (
+        hm.select(run, low, rule.replace(num_negatives=24)).ids.tolist() == np.flatnonzero(scores <= 0.8)[:24].tolist()
+    )

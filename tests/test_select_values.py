@@ -90,7 +90,6 @@ def test_wrong_types_are_named():
     ("make", "message"),
     [
         (lambda: hm.Absolute(float("nan")), "t: nan, expected a finite number"),
-        (lambda: hm.MarginPos(-0.1), "m: -0.1, expected at least 0"),
         (lambda: hm.MarginPos(float("nan")), "m: nan"),
         (lambda: hm.PercPos(float("inf")), "f: inf"),
         (lambda: hm.PercPos(-1), "f: -1, expected at least 0"),
@@ -105,6 +104,10 @@ def test_wrong_types_are_named():
         (lambda: hm.Weighted([0.0, float("nan")]), "log_weights: nan at position 1"),
         (lambda: hm.Weighted([float("inf")]), "log_weights: inf at position 0"),
         (lambda: hm.TopThen(-1, hm.Top()), "n_top: -1"),
+        (lambda: hm.Among(-1), "pool: -1, expected at least 0"),
+        (lambda: hm.Stratified(0), "bins: 0, expected at least 1"),
+        (lambda: hm.Stratified(2**31), "bins: 2147483648, expected at most 2147483647"),
+        (lambda: hm.Stratified(2, by="size"), "by: 'size', expected one of 'score', 'rank'"),
         (lambda: hm.Selection(0), "num_negatives: 0, expected at least 1"),
         (lambda: hm.Selection(floor=float("nan")), "floor: nan"),
         (lambda: hm.Selection(range_min=3, range_max=3), "range_max: 3, expected above range_min"),
@@ -196,6 +199,7 @@ STRATEGIES = {
     "laplace": (hm.NoCeiling(), 0, 200, "raw", hm.Laplace(3.0)),
     "static_hard": (hm.NoCeiling(), 0, 200, "raw", hm.Uniform()),
     "anchored": (hm.Anchored(1.1, 1.0), 0, None, "raw", hm.Top()),
+    "f2llm": (hm.Absolute(0.8) & hm.PercPos(0.95), 5, 100, "raw", hm.Among(24, hm.Uniform())),
 }
 
 

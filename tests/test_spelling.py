@@ -55,7 +55,7 @@ def test_several_ceilings_there_and_back(ceilings):
 
 
 @pytest.mark.parametrize(("text", "value"), [
-    ("naive", hm.NoCeiling()), ("abs=0.7", hm.Absolute(0.7)), ("margin-pos=0.05", hm.MarginPos(0.05)),
+    ("naive", hm.NoCeiling()), ("abs=0.7", hm.Absolute(0.7)), ("margin-pos=-0.1", hm.MarginPos(-0.1)),
     ("perc-pos=0.95", hm.PercPos(0.95)), ("anchored=1.1,1.0", hm.Anchored(1.1, 1.0)), ("anchored=2", hm.Anchored(2.0)),
     (" abs = 1e-3 &anchored ", hm.Absolute(0.001) & hm.Anchored()), ("naive & abs", hm.Absolute()),
     ("naive & naive", hm.NoCeiling()), ("abs=-0.5&abs=0.5&naive", hm.Absolute(-0.5) & hm.Absolute(0.5)),
@@ -66,7 +66,8 @@ def test_ceilings(text, value):
 
 @pytest.mark.parametrize(("text", "value"), [
     ("top", hm.Top()), ("uniform", hm.Uniform()), ("softmax=1.0", hm.Softmax(1.0)), ("sim-ans=0.5,0", hm.SimANS(0.5)),
-    ("sim-ans=3,-1", hm.SimANS(3.0, -1.0)), ("laplace=3.0", hm.Laplace(3.0)), ("rank-power=1.0", hm.RankPower(1.0)),
+    ("sim-ans=3,-1", hm.SimANS(3.0, -1.0)), ("stratified=3,rank", hm.Stratified(3, "rank")),
+    ("laplace=3.0", hm.Laplace(3.0)), ("rank-power=1.0", hm.RankPower(1.0)),
 ])  # fmt: skip
 def test_draws(text, value):
     assert parse_draw(text) == value

@@ -25,17 +25,20 @@ from hardmine.primitives.batch.triplets import triplets
 from hardmine.primitives.draw import AliasTable, draw, sample_uniform
 from hardmine.primitives.ensemble import ensemble
 from hardmine.primitives.fuse import fuse
+from hardmine.primitives.merge import merge
 from hardmine.primitives.mine_scores import mine_scores
 from hardmine.primitives.search.index import ExactIndex, pair_scores, search
 from hardmine.primitives.select import select
 from hardmine.primitives.topk import TopKAccumulator, topk
 from hardmine.rules.ceilings import Absolute, AllOf, Anchored, MarginPos, NoCeiling, PercPos
 from hardmine.rules.draws import (
+    Among,
     Laplace,
     Popularity,
     RankPower,
     SimANS,
     Softmax,
+    Stratified,
     Top,
     TopThen,
     Uniform,
@@ -61,6 +64,7 @@ __all__ = [
     "Absolute",
     "AliasTable",
     "AllOf",
+    "Among",
     "Anchored",
     "Candidates",
     "Clusters",
@@ -83,6 +87,7 @@ __all__ = [
     "Selection",
     "SimANS",
     "Softmax",
+    "Stratified",
     "StringTable",
     "Top",
     "TopKAccumulator",
@@ -98,6 +103,7 @@ __all__ = [
     "fuse",
     "in_batch_mask",
     "losses",
+    "merge",
     "mine",
     "mine_scores",
     "pair_scores",

@@ -1,6 +1,6 @@
 """The compiled core. Private: the typed wrappers beside it check and document every argument."""
 
-from typing import Any, Protocol, TypeAlias, TypedDict, final
+from typing import Any, Protocol, TypeAlias, TypedDict, final, type_check_only
 
 import numpy as np
 import numpy.typing as npt
@@ -51,10 +51,44 @@ def isa_levels() -> list[str]: ...
 def available_threads() -> int: ...
 def panic_in_worker(threads: int) -> None: ...
 
-# runs: (offsets, ids, scores, weight) each; returns offsets, ids, scores, sources
-def fuse(
-    runs: list[tuple[_I64, _I64, _F32, float]], method: str, constant: float, min_votes: int, k: int, num_threads: int
-) -> tuple[_I64, _I64, _F32, npt.NDArray[np.int16]]: ...
+# offsets, ids
+_Ragged: TypeAlias = tuple[_I64, _I64]
+
+@type_check_only
+class FuseRun(TypedDict):
+    lists: _Ragged
+    scores: _F32
+    weight: float
+
+@type_check_only
+class Fused(TypedDict):
+    offsets: _I64
+    ids: _I64
+    scores: _F32
+    sources: npt.NDArray[np.int16]
+
+def fuse(runs: list[FuseRun], method: str, constant: float, min_votes: int, k: int, num_threads: int) -> Fused: ...
+
+@type_check_only
+class MergeShard(TypedDict):
+    lists: _Ragged
+    scores: _F32
+    first_document: int
+    ranks: npt.NDArray[np.int32] | None
+    above_ceiling: _I64 | None
+    sources: npt.NDArray[np.int16] | None
+    anchor_scores: _F32 | None
+
+@type_check_only
+class Merged(TypedDict):
+    offsets: _I64
+    ids: _I64
+    scores: _F32
+    ranks: npt.NDArray[np.int32] | None
+    sources: npt.NDArray[np.int16] | None
+    anchor_scores: _F32 | None
+
+def merge(shards: list[MergeShard], k: int, num_threads: int) -> Merged: ...
 
 # ceiling: terms, positive_columns, positive_scores
 # labels: labels of the columns, query of each row, known positives (offsets, ids, ids of the columns)
@@ -77,36 +111,80 @@ def triplets(
     num_threads: int,
 ) -> _I64: ...
 
-# lists: offsets, ids, scores, ranks, anchor_scores, num_documents
-# queries: offsets, ids, scores, exclude, document_groups, query_keys, query_of_pair, lists_by_pair
-# plan: n, ceilings, floor, (min, max, filtered), positive_agg, (n_top, law, a, b, array), (on_shortage, num_documents),
-#       (seed, epoch), document_keys
-# returns offsets, ids, scores, ranks, positive_scores, rows kept, (name, counts) of each reason
-def select(
-    lists: tuple[_I64, _I64, _F32, npt.NDArray[np.int32] | None, _F32 | None, int | None, _I64 | None],
-    queries: tuple[
-        _I64, _I64, _F32 | None, tuple[_I64, _I64] | None, _I64 | None, npt.NDArray[np.uint64] | None, _I64 | None, bool
-    ],
-    plan: tuple[
-        int,
-        CeilingTerms,
-        float | None,
-        tuple[int, int | None, bool],
-        str,
-        tuple[int, str, float, float, npt.NDArray[np.float64] | None],
-        tuple[str, int],
-        tuple[int, int],
-        npt.NDArray[np.uint64] | None,
-    ],
-    num_threads: int,
-) -> tuple[_I64, _I64, _F32, npt.NDArray[np.int32], _F32, _I64 | None, list[tuple[str, _I64 | None]]]: ...
-def ceilings(terms: CeilingTerms, offsets: _I64, scores: _F32, aggregate: str) -> _F32: ...
+@type_check_only
+class SelectLists(TypedDict):
+    lists: _Ragged
+    scores: _F32
+    ranks: npt.NDArray[np.int32] | None
+    anchor_scores: _F32 | None
+    num_documents: int | None
+    rows: _I64 | None
+
+@type_check_only
+class SelectQueries(TypedDict):
+    positives: _Ragged
+    positive_scores: _F32 | None
+    exclude: _Ragged | None
+    document_groups: _I64 | None
+    query_keys: _U64 | None
+    query_of_pair: _I64 | None
+    lists_by_pair: bool
+
+# a draw: `top` for certain, the others by the law `name` of parameters a and b from the `pool` that follows
+@type_check_only
+class Law(TypedDict):
+    top: int
+    pool: int | None
+    name: str
+    a: float
+    b: float
+    array: _F64 | None
+
+@type_check_only
+class SelectPlan(TypedDict):
+    num_negatives: int
+    ceilings: CeilingTerms
+    floor: float | None
+    range_min: int
+    range_max: int | None
+    range_on: str
+    positive_agg: str
+    draw: Law
+    on_shortage: str
+    num_documents: int
+    seed: int
+    epoch: int
+    document_keys: _U64 | None
+
+# `rows` where rows were left out; `counts` by reason, those that can differ from 0
+@type_check_only
+class Chosen(TypedDict):
+    offsets: _I64
+    ids: _I64
+    scores: _F32
+    ranks: npt.NDArray[np.int32]
+    positive_scores: _F32
+    rows: _I64 | None
+    counts: dict[str, _I64]
+
+def select(lists: SelectLists, queries: SelectQueries, plan: SelectPlan, num_threads: int) -> Chosen: ...
+def ceilings(terms: CeilingTerms, offsets: _I64, scores: _F32, aggregate: str, num_threads: int) -> _F32: ...
+
+# what is excluded, and how many documents of each query fall under each reason
+@type_check_only
+class Exclusions(TypedDict):
+    offsets: _I64
+    ids: _I64
+    positive: _I64
+    excluded: _I64
+    duplicate_text: _I64
+
 def exclusions(
-    positives: tuple[_I64, _I64], exclude: tuple[_I64, _I64] | None, document_groups: _I64 | None, num_documents: int
-) -> tuple[_I64, _I64, list[_I64]]: ...
+    positives: _Ragged, exclude: _Ragged | None, document_groups: _I64 | None, num_documents: int, num_threads: int
+) -> Exclusions: ...
 def anchor_scores(
-    candidates: tuple[_I64, _I64],
-    positives: tuple[_I64, _I64],
+    candidates: _Ragged,
+    positives: _Ragged,
     document_embeddings: Matrix,
     kind: str,
     num_threads: int,

@@ -254,7 +254,7 @@ case("StringTable", "parameter", ValueError, r"strings\[0\]: .* UTF-8", lambda: 
 # --- rules and draws ------------------------------------------------------------------------------------------------
 
 number_cases("Absolute", "t", hm.Absolute)
-number_cases("MarginPos", "m", hm.MarginPos, least="at least 0")
+number_cases("MarginPos", "m", hm.MarginPos)
 number_cases("PercPos", "f", hm.PercPos, least="at least 0")
 number_cases("Anchored", "f", hm.Anchored, least="at least 0")
 number_cases("Anchored", "weight", lambda w: hm.Anchored(1.1, w), least="at least 0")
@@ -276,6 +276,11 @@ case("Weighted", "dtype", TypeError, "log_weights: dtype bool", lambda: hm.Weigh
 case("Weighted", "shape", ValueError, "log_weights: 2 dimensions", lambda: hm.Weighted([[0.0]]))
 count_cases_of("TopThen", "n_top", hm.TopThen)
 case("TopThen", "kind", TypeError, "draw: int, expected a draw", lambda: hm.TopThen(1, 3))
+count_cases_of("Among", "pool", hm.Among)
+case("Among", "kind", TypeError, "draw: int, expected a draw", lambda: hm.Among(1, 3))
+count_cases_of("Stratified", "bins", hm.Stratified, minimum=1)
+case("Stratified", "parameter", ValueError, "by: 'size', expected one of", lambda: hm.Stratified(2, "size"))
+case("Stratified", "kind", TypeError, "by: int 3, expected one of", lambda: hm.Stratified(2, 3))
 case("AllOf", "kind", TypeError, "ceilings: int, expected a sequence", lambda: hm.AllOf(3))
 case("AllOf", "kind", TypeError, "ceilings: int, expected ceilings", lambda: hm.AllOf((3,)))
 case("AllOf", "kind", TypeError, "unsupported operand", lambda: hm.PercPos() & 3)
@@ -575,3 +580,29 @@ case("fuse", "parameter", ValueError, "weights: 2, expected 1", lambda: hm.fuse(
 for value in (-1, 2**64):
     case("fuse", "count", ValueError, "k: ", lambda v=value: hm.fuse([RUN], k=v))
 case("fuse", "count", TypeError, "k: bool", lambda: hm.fuse([RUN], k=True))
+
+case("merge", "kind", TypeError, "runs: int, expected a sequence", lambda: hm.merge(3))
+case("merge", "kind", TypeError, r"runs\[1\]: int, expected Candidates", lambda: hm.merge([RUN, 3]))
+case("merge", "shape", ValueError, r"runs\[1\]: 1 queries, expected 3", lambda: hm.merge([RUN, candidates()]))
+case("merge", "shape", ValueError, "runs: none, expected", lambda: hm.merge([]))
+case("merge", "ids", ValueError, r"runs: document \d+ of query \d+ is in runs\[0\]", lambda: hm.merge([RUN, RUN]))
+case("merge", "ids", ValueError, "document_offsets: -1, expected", lambda: hm.merge([RUN], document_offsets=[-1]))
+case(
+    "merge",
+    "shape",
+    ValueError,
+    "document_offsets: length 2, expected 1",
+    lambda: hm.merge([RUN], document_offsets=[0, 9]),
+)
+case("merge", "dtype", TypeError, "document_offsets: dtype float64", lambda: hm.merge([RUN], document_offsets=[0.0]))
+for value in (True, 2.0, "2"):
+    case("merge", "count", TypeError, "k: .*, expected an integer", lambda v=value: hm.merge([RUN], k=v))
+for value in (-1, 2**64):
+    case("merge", "count", ValueError, f"k: {value}, expected", lambda v=value: hm.merge([RUN], k=v))
+case(
+    "merge",
+    "parameter",
+    ValueError,
+    "k: 6, expected at most 5",
+    lambda: hm.merge([RUN.replace(metadata={"k": 5})], k=6),
+)

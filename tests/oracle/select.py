@@ -95,8 +95,15 @@ def choose(draw, survivors, n, *, p, seed, epoch, query_key, document_keys):
             draw.draw, rest, n - len(top), p=p, seed=seed, epoch=epoch, query_key=query_key, document_keys=document_keys
         )
         return top + [len(top) + index for index in chosen]
+    if isinstance(draw, hm.Among):
+        return choose(
+            draw.draw, survivors[: draw.pool], n, p=p, seed=seed, epoch=epoch, query_key=query_key,
+            document_keys=document_keys,
+        )  # fmt: skip
     if not survivors or not n:
         return []
+    if isinstance(draw, hm.Stratified):
+        return strata(draw, survivors, n, seed=seed, epoch=epoch, query_key=query_key, document_keys=document_keys)
     documents = [document for _, document, _, _ in survivors]
     keys = documents if document_keys is None else [int(document_keys[document]) for document in documents]
     gumbel = noise.noise(seed, epoch, query_key, np.array(keys, np.uint64), noise.SELECT)
@@ -105,6 +112,43 @@ def choose(draw, survivors, n, *, p, seed, epoch, query_key, document_keys):
         for position, document, score, rank in survivors
     ]
     return sorted(noise.largest(np.array(weights) + gumbel, n))
+
+
+def strata(draw, survivors, n, *, seed, epoch, query_key, document_keys):
+    """Cards dealt in rounds, one to a bin, then a uniform draw inside each bin."""
+    bins = {}
+    for index, survivor in enumerate(survivors):
+        bins.setdefault(bin_of(draw, survivor, survivors), []).append(index)
+    shares = dict.fromkeys(bins, 0)
+    left = min(n, len(survivors))
+    while left:
+        giving = [number for number in bins if shares[number] < len(bins[number])]
+        if left < len(giving):
+            words = noise.bits(noise.stream_key(seed, epoch, noise.SELECT, 1), query_key, np.array(giving, np.uint64))
+            giving = [giving[i] for i in sorted(range(len(giving)), key=lambda i: -int(words[i]))[:left]]
+        for number in giving:
+            shares[number] += 1
+        left -= len(giving)
+    chosen = []
+    for number, members in bins.items():
+        inside = [survivors[i] for i in members]
+        drawn = choose(
+            hm.Uniform(), inside, shares[number], p=0.0, seed=seed, epoch=epoch, query_key=query_key,
+            document_keys=document_keys,
+        )  # fmt: skip
+        chosen += [members[i] for i in drawn]
+    return sorted(chosen)
+
+
+def bin_of(draw, survivor, survivors):
+    """Number of the survivor's bin, counted from the hardest down."""
+    if draw.by == "rank":
+        first, last = survivors[0][3], survivors[-1][3]
+        return (survivor[3] - first) * draw.bins // (last - first + 1)
+    high, low = float(survivors[0][2]), float(survivors[-1][2])
+    if high == low:
+        return 0
+    return min(int((high - float(survivor[2])) / (high - low) * draw.bins), draw.bins - 1)
 
 
 def fill(found, excluded, listed, documents, count, *, seed, epoch, query_key):

@@ -15,8 +15,9 @@ from hardmine.nouns.positives import Positives
 from hardmine.nouns.strings import StringTable
 from hardmine.plumbing import checks, container, ragged
 from hardmine.plumbing.extras import is_a
+from hardmine.plumbing.threads import thread_count
 from hardmine.primitives.limits import exclusions
-from hardmine.rules.draws import Draw, Popularity, TopThen, Uniform, Weighted
+from hardmine.rules.draws import Draw, Popularity, Uniform, Weighted, Wrapping
 from hardmine.rules.selection import Selection
 
 KIND = "negative-dataset"
@@ -157,7 +158,7 @@ def gather(
     extra = ragged.csr("exclude", exclude, len(candidates))
     if extra is not None or document_groups is not None:
         labels = positives.offsets, positives.ids
-        offsets, ids, _ = exclusions(labels, extra, arrays.get("groups"), len(documents))
+        offsets, ids, _ = exclusions(labels, extra, arrays.get("groups"), len(documents), thread_count(None))
         arrays |= {"excluded.offsets": offsets, "excluded.ids": ids}
     for name, keys, length in (
         ("query_keys", query_keys, len(queries)), ("document_keys", document_keys, len(documents)),
@@ -214,12 +215,12 @@ def _table(name: str, texts: Any) -> StringTable:
 
 
 def _innermost(draw: Draw) -> Draw:
-    return _innermost(draw.draw) if isinstance(draw, TopThen) else draw
+    return _innermost(draw.draw) if isinstance(draw, Wrapping) else draw
 
 
 def with_law(draw: Draw, law: Draw) -> Draw:
-    """`draw` with another law below its `TopThen`."""
-    return TopThen(draw.n_top, with_law(draw.draw, law)) if isinstance(draw, TopThen) else law
+    """`draw` with another law below its bounds."""
+    return draw._around(with_law(draw.draw, law)) if isinstance(draw, Wrapping) else law
 
 
 def _with_selection(parts: Parts, selection: Selection, num_candidates: int) -> Parts:

@@ -11,6 +11,7 @@ from hardmine.pipeline.mined import Mined, refuse_unfit
 from hardmine.pipeline.retrieve import DEFAULT_K
 from hardmine.pipeline.scorers import scored_candidates
 from hardmine.plumbing import checks
+from hardmine.plumbing.threads import thread_count
 from hardmine.primitives.limits import score_ceilings
 from hardmine.rules.selection import Selection
 
@@ -104,7 +105,7 @@ def _scan_ceiling(positives: Positives, selection: Selection) -> Float32Array | 
     # so what a rule rejects has to be listed.
     if selection.positive_agg == "each" or selection.on_shortage == "fill":
         return None
-    bounds = score_ceilings(selection, positives)
+    bounds = score_ceilings(selection, positives, thread_count(None))
     return None if bounds is None or np.isposinf(bounds).all() else bounds
 
 

@@ -202,7 +202,7 @@ def scored_candidates(
     positives = labels.with_scores(scorer.pair_scores(labels.query_of_each, labels.ids))
     ceiling = bounds(positives)
     k = depth(ceiling)
-    left_out = _left_out(collection, exclude_positives=exclude_positives)
+    left_out = _left_out(collection, scorer.num_threads, exclude_positives=exclude_positives)
     found = scorer.scan(k, ceiling=ceiling, exclude=(left_out.offsets, left_out.ids))
     unseen = {"excluded"} if scorer.sees_all else {"excluded", "below_floor"}
     reasons = {name: count for name, count in (found.reasons or {}).items() if name not in unseen}
@@ -219,12 +219,12 @@ def scored_candidates(
     return anchor_scores(found, positives, scorer.document_embeddings, num_threads=scorer.num_threads)
 
 
-def _left_out(collection: Collection, *, exclude_positives: bool) -> Exclusions:
+def _left_out(collection: Collection, num_threads: int, *, exclude_positives: bool) -> Exclusions:
     """All that a scan leaves out, and how many documents of each query fall under each reason."""
     identical = collection.identical_ids() if collection.ignore_identical_ids else None
     labels = collection.positives
     if exclude_positives:
         groups = collection.document_groups
-        return exclusions((labels.offsets, labels.ids), identical, groups, collection.num_documents)
+        return exclusions((labels.offsets, labels.ids), identical, groups, collection.num_documents, num_threads)
     nothing = np.zeros_like(labels.offsets), labels.ids[:0]
-    return exclusions(nothing, identical, None, collection.num_documents)
+    return exclusions(nothing, identical, None, collection.num_documents, num_threads)

@@ -150,14 +150,14 @@ class _Pool:
     def in_turn(self, wanted: int, num_threads: int | None) -> npt.NDArray[np.int64]:
         """The same, where a document already taken gives way to the next of its list."""
         # fuse() wants scores that fall; a list's own order is what counts here.
-        columns = []
+        columns: list[_native.FuseRun] = []
         for number, run in enumerate(self.runs):
             falling = -self.places[self.teachers == number].astype(np.float32)
-            columns.append((run.offsets, run.ids, falling, 1.0))
+            columns.append({"lists": (run.offsets, run.ids), "scores": falling, "weight": 1.0})
         threads = thread_count(num_threads)
-        offsets, ids, _, sources = _native.fuse(columns, "round_robin", 60.0, 1, wanted, threads)
-        rows = np.repeat(np.arange(offsets.size - 1), np.diff(offsets))
-        return self._find(rows, sources.astype(np.int64), ids)
+        found = _native.fuse(columns, "round_robin", 60.0, 1, wanted, threads)
+        rows = np.repeat(np.arange(found["offsets"].size - 1), np.diff(found["offsets"]))
+        return self._find(rows, found["sources"].astype(np.int64), found["ids"])
 
     def drawn(
         self,

@@ -90,14 +90,16 @@ def fuse(
             if not np.isfinite(run.scores).all():
                 at = int(np.isfinite(run.scores).argmin())
                 raise ValueError(f"runs[{number}]: score {run.scores[at]} at position {at}, zscore needs finite scores")
-    columns = [(run.offsets, run.ids, run.scores, weight) for run, weight in zip(given, shares, strict=True)]
+    columns: list[_native.FuseRun] = [
+        {"lists": (run.offsets, run.ids), "scores": run.scores, "weight": weight}
+        for run, weight in zip(given, shares, strict=True)
+    ]
     fused = _native.fuse(columns, method, constant, votes, limit, thread_count(num_threads))
-    offsets, ids, scores, sources = fused
     return Candidates(
-        offsets,
-        ids,
-        scores,
-        sources=sources,
+        fused["offsets"],
+        fused["ids"],
+        fused["scores"],
+        sources=fused["sources"],
         query_ids=_shared_names(given, "query_ids"),
         document_ids=_shared_names(given, "document_ids"),
         metadata={"fused": method, "weights": shares, "runs": [dict(run.metadata) for run in given]},

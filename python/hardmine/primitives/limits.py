@@ -40,18 +40,23 @@ class Exclusions(NamedTuple):
 
 
 def exclusions(
-    positives: tuple[Int64Array, Int64Array], exclude: Any, document_groups: Int64Array | None, num_documents: int
+    positives: tuple[Int64Array, Int64Array],
+    exclude: Any,
+    document_groups: Int64Array | None,
+    num_documents: int,
+    num_threads: int,
 ) -> Exclusions:
     """Known positives (offsets, ids), further exclusions and text duplicates of the positives in one list a query."""
-    offsets, ids, counts = _native.exclusions(positives, exclude, document_groups, num_documents)
-    return Exclusions(offsets, ids, dict(zip(("positive", "excluded", "duplicate_text"), counts, strict=True)))
+    found = _native.exclusions(positives, exclude, document_groups, num_documents, num_threads)
+    counts = {"positive": found["positive"], "excluded": found["excluded"], "duplicate_text": found["duplicate_text"]}
+    return Exclusions(found["offsets"], found["ids"], counts)
 
 
-def score_ceilings(selection: Selection, positives: Positives) -> Float32Array | None:
+def score_ceilings(selection: Selection, positives: Positives, num_threads: int) -> Float32Array | None:
     """The bound on the score alone of every query, or of every pair where each has its own; None without a rule."""
     terms = selection.ceiling._native()
     if not terms or positives.scores is None:
         return None
     each = selection.positive_agg == "each"
     offsets = np.arange(positives.ids.size + 1, dtype=np.int64) if each else positives.offsets
-    return _native.ceilings(terms, offsets, positives.scores, selection.positive_agg)
+    return _native.ceilings(terms, offsets, positives.scores, selection.positive_agg, num_threads)

@@ -94,7 +94,7 @@ def mine_scores(
         "document_groups", document_groups, length=num_documents
     )  # fmt: skip
     extra = ragged.csr("exclude", exclude, num_queries)
-    offsets, ids, counts = exclusions((positives.offsets, positives.ids), extra, groups, num_documents)
+    offsets, ids, counts = exclusions((positives.offsets, positives.ids), extra, groups, num_documents, threads)
     if positives.scores is None:
         positives = _with_scores(scores, array, kind, positives, selection, nan)
     rows = None
@@ -107,7 +107,7 @@ def mine_scores(
     found = scan(
         scores,
         _depth(selection, num_documents) if k is None else checks.integer("k", k),
-        ceiling=score_ceilings(selection, positives),
+        ceiling=score_ceilings(selection, positives, threads),
         floor=selection.floor,
         exclude=(offsets, ids),
         nan=nan,
@@ -135,7 +135,7 @@ def _refuse_lists(selection: Selection) -> None:
             "selection: Anchored needs document embeddings; retrieve candidates with topk() or search(), add the"
             " column with anchor_scores(), then select()"
         )
-    if selection.draw._native()[1] == Weighted.kind:
+    if selection.draw._native()["name"] == Weighted.kind:
         raise ValueError("selection: Weighted aligns with candidates; make them with topk(), then select()")
     if selection.on_shortage == "fill":
         raise ValueError(

@@ -176,34 +176,65 @@ def choose(
     documents.see("document_groups", groups)
     documents.see("document_keys", keys)
     law = selection.draw._native()
-    documents.see("counts", law[4] if law[1] == Popularity.kind else None)
-    if law[1] == Weighted.kind and law[4] is not None and law[4].size != candidates.ids.size:
+    weights = law["array"]
+    documents.see("counts", weights if law["name"] == Popularity.kind else None)
+    if law["name"] == Weighted.kind and weights is not None and weights.size != candidates.ids.size:
         raise ValueError(
-            f"log_weights: length {law[4].size}, expected {candidates.ids.size} (the number of candidates)"
+            f"log_weights: length {weights.size}, expected {candidates.ids.size} (the number of candidates)"
         )
     query_of_pair = positives.query_of_each if each else None
     if each and selection.needs_positive:
         refuse_missing(positives)
-    found = _native.select(
-        (
-            candidates.offsets, candidates.ids, candidates.scores, candidates.ranks,
-            candidates.anchor_scores if selection.ceiling.needs_anchor_scores else None, documents.count, None,
-        ),
-        (
-            positives.offsets, positives.ids, positives.scores, ragged.csr("exclude", exclude, len(positives)), groups,
-            checks.keys("query_keys", query_keys, len(positives)), query_of_pair, lists_by_pair,
-        ),
-        (*_rules(selection, law), (selection.on_shortage, documents.count or 0), (selection.seed, epoch), keys),
-        num_threads,
-    )  # fmt: skip
+    queries: _native.SelectQueries = {
+        "positives": (positives.offsets, positives.ids),
+        "positive_scores": positives.scores,
+        "exclude": ragged.csr("exclude", exclude, len(positives)),
+        "document_groups": groups,
+        "query_keys": checks.keys("query_keys", query_keys, len(positives)),
+        "query_of_pair": query_of_pair,
+        "lists_by_pair": lists_by_pair,
+    }
+    plan = _plan(selection, law, documents.count, epoch, keys)
+    found = _native.select(_lists(candidates, selection, documents.count, None), queries, plan, num_threads)
     list_of_row = None if lists_by_pair else query_of_pair
     return _negatives(candidates, positives, selection, epoch, found, query_of_pair, list_of_row)
 
 
-def _rules(selection: Selection, law: Any) -> tuple[Any, ...]:
-    """What the native module is told of a selection, but for epoch and documents."""
-    window = selection.range_min, selection.range_max, selection.range_on == "filtered"
-    return selection.num_negatives, selection.ceiling._native(), selection.floor, window, selection.positive_agg, law
+def _lists(
+    candidates: Candidates, selection: Selection, num_documents: int | None, rows: npt.NDArray[np.int64] | None
+) -> _native.SelectLists:
+    return {
+        "lists": (candidates.offsets, candidates.ids),
+        "scores": candidates.scores,
+        "ranks": candidates.ranks,
+        "anchor_scores": candidates.anchor_scores if selection.ceiling.needs_anchor_scores else None,
+        "num_documents": num_documents,
+        "rows": rows,
+    }
+
+
+def _plan(
+    selection: Selection,
+    law: _native.Law,
+    num_documents: int | None,
+    epoch: int,
+    document_keys: npt.NDArray[np.uint64] | None,
+) -> _native.SelectPlan:
+    return {
+        "num_negatives": selection.num_negatives,
+        "ceilings": selection.ceiling._native(),
+        "floor": selection.floor,
+        "range_min": selection.range_min,
+        "range_max": selection.range_max,
+        "range_on": selection.range_on,
+        "positive_agg": selection.positive_agg,
+        "draw": law,
+        "on_shortage": selection.on_shortage,
+        "num_documents": num_documents or 0,
+        "seed": selection.seed,
+        "epoch": epoch,
+        "document_keys": document_keys,
+    }
 
 
 class BatchSelection:
@@ -224,17 +255,12 @@ class BatchSelection:
     ) -> None:
         law = selection.draw._native()
         if log_weights is not None:  # checked before: a worker must not read all of them to begin
-            law = (law[0], Weighted.kind, 0.0, 0.0, log_weights)
-        self._rules = _rules(selection, law)
-        self._shortage = selection.on_shortage, num_documents
+            law = {**law, "name": Weighted.kind, "array": log_weights}
+        self._plan = _plan(selection, law, num_documents, 0, document_keys)
         self._fills = selection.on_shortage == "fill"
-        self._seed, self._document_keys, self._candidates = selection.seed, document_keys, candidates
-        knows_documents = self._fills or document_keys is not None or law[1] == Popularity.kind
-        self._lists = (
-            candidates.offsets, candidates.ids, candidates.scores, candidates.ranks,
-            candidates.anchor_scores if selection.ceiling.needs_anchor_scores else None,
-            num_documents if knows_documents else None,
-        )  # fmt: skip
+        self._candidates = candidates
+        knows_documents = self._fills or document_keys is not None or law["name"] == Popularity.kind
+        self._lists = _lists(candidates, selection, num_documents if knows_documents else None, None)
 
     def select(
         self,
@@ -247,15 +273,21 @@ class BatchSelection:
         num_threads: int,
     ) -> tuple[npt.NDArray[np.int64], npt.NDArray[np.int64], npt.NDArray[np.float32], npt.NDArray[np.bool_]]:
         """Offsets, ids, scores and filled of the negatives of `rows`; the other arguments speak of these rows alone."""
-        offsets, ids, scores, ranks, *_ = _native.select(
-            (*self._lists, rows),
-            (positives.offsets, positives.ids, positives.scores, exclude, None, query_keys, None, False),
-            (*self._rules, self._shortage, (self._seed, epoch), self._document_keys),
-            num_threads,
-        )
+        queries: _native.SelectQueries = {
+            "positives": (positives.offsets, positives.ids),
+            "positive_scores": positives.scores,
+            "exclude": exclude,
+            "document_groups": None,
+            "query_keys": query_keys,
+            "query_of_pair": None,
+            "lists_by_pair": False,
+        }
+        plan: _native.SelectPlan = {**self._plan, "epoch": epoch}
+        found = _native.select({**self._lists, "rows": rows}, queries, plan, num_threads)
+        offsets, ids, scores = found["offsets"], found["ids"], found["scores"]
         if not self._fills:
             return offsets, ids, scores, _same(0, ids.size, np.bool_)
-        filled = ranks == 0
+        filled = found["ranks"] == 0
         refuse_unlisted(self._candidates, rows, offsets, filled)
         return offsets, ids, scores, filled
 
@@ -290,11 +322,11 @@ def _negatives(
     positives: Positives,
     selection: Selection,
     epoch: int,
-    found: Any,
+    found: _native.Chosen,
     query_of_pair: npt.NDArray[np.int64] | None,
     list_of_row: npt.NDArray[np.int64] | None,
 ) -> Negatives:
-    offsets, ids, scores, ranks, positive_scores, rows, counts = found
+    offsets, ids, ranks, rows = found["offsets"], found["ids"], found["ranks"], found["rows"]
     num_rows = len(offsets) - 1
     if query_of_pair is None:
         queries, row_positives = np.arange(len(positives)), None
@@ -311,13 +343,13 @@ def _negatives(
     return Negatives(
         offsets=offsets,
         ids=ids,
-        scores=scores,
+        scores=found["scores"],
         ranks=ranks,
         filled=ranks == 0 if selection.on_shortage == "fill" else _same(0, ids.size, np.bool_),
         queries=queries,
         positives=_same(-1, num_rows, np.int64) if row_positives is None else row_positives,
-        positive_scores=positive_scores,
-        reasons=_reasons(dict(counts), candidates.reasons, num_rows, list_of_row),
+        positive_scores=found["positive_scores"],
+        reasons=_reasons(found["counts"], candidates.reasons, num_rows, list_of_row),
         dropped=dropped,
         metadata={
             "num_negatives": selection.num_negatives,
@@ -330,7 +362,7 @@ def _negatives(
 
 
 def _reasons(
-    counts: dict[str, npt.NDArray[np.int64] | None],
+    counts: dict[str, npt.NDArray[np.int64]],
     scanned: Mapping[str, npt.NDArray[np.int64]] | None,
     num_rows: int,
     list_of_row: npt.NDArray[np.int64] | None,

@@ -91,14 +91,15 @@ class MarginPos(Ceiling):
     Parameters
     ----------
     m : float
-        Margin below the positive's score, at least 0.
+        Margin below the positive's score. A margin below 0 lets a candidate lie so much above the positive: in the
+        batch, Qwen3-Embedding (arXiv 2506.05176) masks ``s > p + 0.1``, which is ``MarginPos(-0.1)``.
     """
 
     kind: ClassVar[str] = "margin-pos"
     m: float = 0.05
 
     def __post_init__(self) -> None:
-        set_field(self, "m", checks.real("m", self.m, minimum=0.0))
+        set_field(self, "m", checks.real("m", self.m))
 
     def _native(self) -> list[tuple[str, float, float]]:
         return [("margin-pos", self.m, 0.0)]

@@ -5,7 +5,7 @@ from __future__ import annotations
 import math
 from abc import abstractmethod
 from dataclasses import dataclass, field, fields
-from typing import Any, ClassVar, TypeAlias
+from typing import Any, ClassVar, TypedDict
 
 import numpy as np
 import numpy.typing as npt
@@ -14,10 +14,24 @@ from hardmine.plumbing import checks
 from hardmine.rules.values import Value, above_zero, set_field
 
 __all__ = [
-    "Draw", "Laplace", "Popularity", "RankPower", "SimANS", "Softmax", "Top", "TopThen", "Uniform", "Weighted",
+    "Among", "Draw", "Laplace", "Popularity", "RankPower", "SimANS", "Softmax", "Stratified", "Top", "TopThen",
+    "Uniform", "Weighted",
 ]  # fmt: skip
 
-_Law: TypeAlias = tuple[int, str, float, float, npt.NDArray[np.float64] | None]
+_ALL = 2**62
+
+
+class _Law(TypedDict):
+    """What the native module is told of a draw."""
+
+    top: int
+    """So many come first for certain."""
+    pool: int | None
+    """The others are drawn from so many that follow; None for all."""
+    name: str
+    a: float
+    b: float
+    array: npt.NDArray[np.float64] | None
 
 
 class Draw(Value):
@@ -39,7 +53,10 @@ class Draw(Value):
 
     @abstractmethod
     def _native(self) -> _Law:
-        """For the native module: how many come first for certain, and the law of the others."""
+        """For the native module."""
+
+    def _law(self, a: float = 0.0, b: float = 0.0, array: npt.NDArray[np.float64] | None = None) -> _Law:
+        return {"top": 0, "pool": None, "name": self.kind, "a": a, "b": b, "array": array}
 
 
 @dataclass(frozen=True)
@@ -54,7 +71,7 @@ class Top(Draw):
         return True
 
     def _native(self) -> _Law:
-        return (0, self.kind, 0.0, 0.0, None)
+        return self._law()
 
 
 @dataclass(frozen=True)
@@ -64,7 +81,7 @@ class Uniform(Draw):
     kind: ClassVar[str] = "uniform"
 
     def _native(self) -> _Law:
-        return (0, self.kind, 0.0, 0.0, None)
+        return self._law()
 
 
 @dataclass(frozen=True)
@@ -84,7 +101,7 @@ class Softmax(Draw):
         set_field(self, "temperature", above_zero("temperature", self.temperature))
 
     def _native(self) -> _Law:
-        return (0, self.kind, self.temperature, 0.0, None)
+        return self._law(self.temperature)
 
 
 @dataclass(frozen=True)
@@ -112,7 +129,7 @@ class SimANS(Draw):
         set_field(self, "b", checks.real("b", self.b))
 
     def _native(self) -> _Law:
-        return (0, self.kind, self.a, self.b, None)
+        return self._law(self.a, self.b)
 
     @property
     def needs_positive(self) -> bool:
@@ -137,7 +154,7 @@ class Laplace(Draw):
         set_field(self, "tau", checks.real("tau", self.tau, minimum=0.0))
 
     def _native(self) -> _Law:
-        return (0, self.kind, self.tau, 0.0, None)
+        return self._law(self.tau)
 
     @property
     def needs_positive(self) -> bool:
@@ -162,7 +179,7 @@ class RankPower(Draw):
         set_field(self, "alpha", checks.real("alpha", self.alpha, minimum=0.0))
 
     def _native(self) -> _Law:
-        return (0, self.kind, self.alpha, 0.0, None)
+        return self._law(self.alpha)
 
 
 def _frozen_floats(name: str, value: Any) -> npt.NDArray[np.float64]:
@@ -218,7 +235,7 @@ class Popularity(_WithArray):
         set_field(self, "alpha", checks.real("alpha", self.alpha))
 
     def _native(self) -> _Law:
-        return (0, self.kind, self.alpha, 0.0, self.counts)
+        return self._law(self.alpha, array=self.counts)
 
     def __repr__(self) -> str:
         return f"Popularity(counts=<{self.counts.size} documents>, alpha={self.alpha})"
@@ -246,14 +263,92 @@ class Weighted(_WithArray):
         set_field(self, "log_weights", weights)
 
     def _native(self) -> _Law:
-        return (0, self.kind, 0.0, 0.0, self.log_weights)
+        return self._law(array=self.log_weights)
 
     def __repr__(self) -> str:
         return f"Weighted(log_weights=<{self.log_weights.size} candidates>)"
 
 
 @dataclass(frozen=True)
-class TopThen(Draw):
+class Stratified(Draw):
+    """Equal shares from `bins` bins of equal width over the range of the admissible, uniformly within a bin.
+
+    Negatives of every hardness instead of those of one (stratified sampling over the teacher's score range,
+    arXiv 2604.04734).
+
+    Parameters
+    ----------
+    bins : int
+        Number of bins, at least 1. More bins than negatives are fine.
+    by : {"score", "rank"}
+        What is divided: the range from the lowest to the highest score of the query's admissible candidates inside the
+        window, or the range of their ranks. Ranks count before score filters, as everywhere.
+
+    Notes
+    -----
+    Bins are numbered from the hardest candidate down. A bin holds its upper bound and not its lower one; the last holds
+    both. Equal scores share a bin, and where all are equal there is one. Scores must be finite under ``by="score"``:
+    with an infinite one among the admissible, `select` raises ValueError, which names the query.
+
+    Shares are dealt in rounds: in each round every bin that has candidates left gives one more, so that what a small or
+    empty bin lacks comes from all others alike. The last round may need fewer than that; the bins that give then are
+    chosen at random, every set of them alike, so that over epochs and queries the shares are equal in the mean.
+    Within a bin every candidate is equally likely, by the same noise as `Uniform`, which ``Stratified(1)`` equals.
+
+    Examples
+    --------
+    >>> import hardmine as hm
+    >>> run = hm.Candidates([0, 6], range(6), [1.0, 0.95, 0.9, 0.85, 0.8, 0.0])
+    >>> rule = hm.Selection(2, ceiling=hm.NoCeiling(), draw=hm.Stratified(2))
+    >>> int(hm.select(run, hm.Positives.from_lists([[9]]), rule)[0].ids[1])
+    5
+    """
+
+    kind: ClassVar[str] = "stratified"
+    bins: int = 4
+    by: str = "score"
+
+    def __post_init__(self) -> None:
+        set_field(self, "bins", checks.integer("bins", self.bins, minimum=1, maximum=2**31 - 1))
+        checks.choice("by", self.by, ("score", "rank"))
+
+    def _native(self) -> _Law:
+        return {**self._law(self.bins), "name": f"{self.kind}-{self.by}"}
+
+
+class Wrapping(Draw):
+    """A draw that sets bounds to another."""
+
+    draw: Draw
+
+    @abstractmethod
+    def _around(self, draw: Draw) -> Draw:
+        """The same bounds around another draw."""
+
+    @property
+    def needs_positive(self) -> bool:
+        """Whether the score of the query's positive is needed."""
+        return self.draw.needs_positive
+
+    @property
+    def is_top(self) -> bool:
+        """Whether the choice is the first n, without noise."""
+        return self.draw.is_top
+
+    @classmethod
+    def _from_parameters(cls, parameters: dict[str, Any]) -> Wrapping:
+        if "draw" in parameters:
+            parameters = {**parameters, "draw": Draw.from_dict(parameters["draw"])}
+        return super()._from_parameters(parameters)
+
+
+def _inner(draw: Any) -> None:
+    if not isinstance(draw, Draw):
+        raise TypeError(f"draw: {type(draw).__name__}, expected a draw such as Uniform()")
+
+
+@dataclass(frozen=True)
+class TopThen(Wrapping):
     """The first `n_top` candidates for certain, the others by `draw` from the rest.
 
     Parameters
@@ -270,25 +365,53 @@ class TopThen(Draw):
 
     def __post_init__(self) -> None:
         set_field(self, "n_top", checks.integer("n_top", self.n_top))
-        if not isinstance(self.draw, Draw):
-            raise TypeError(f"draw: {type(self.draw).__name__}, expected a draw such as Uniform()")
+        _inner(self.draw)
 
     def _native(self) -> _Law:
-        inner, *law = self.draw._native()
-        return (min(self.n_top + inner, 2**62), *law)  # type: ignore[return-value]
+        law = self.draw._native()
+        return {**law, "top": min(self.n_top + law["top"], _ALL)}
 
-    @property
-    def needs_positive(self) -> bool:
-        """Whether the score of the query's positive is needed."""
-        return self.draw.needs_positive
+    def _around(self, draw: Draw) -> TopThen:
+        return TopThen(self.n_top, draw)
 
-    @property
-    def is_top(self) -> bool:
-        """Whether the choice is the first n, without noise."""
-        return self.draw.is_top
 
-    @classmethod
-    def _from_parameters(cls, parameters: dict[str, Any]) -> TopThen:
-        if "draw" in parameters:
-            parameters = {**parameters, "draw": Draw.from_dict(parameters["draw"])}
-        return super()._from_parameters(parameters)
+@dataclass(frozen=True)
+class Among(Wrapping):
+    """The first `pool` admissible candidates alone take part in `draw`: a pool that every epoch draws from afresh.
+
+    ``Selection(range_on="filtered", range_max=pool)`` does the same where the window has no other use.
+
+    Parameters
+    ----------
+    pool : int
+        At least 0.
+    draw : Draw
+        How the negatives are chosen from the pool.
+
+    Examples
+    --------
+    >>> import hardmine as hm
+    >>> run = hm.Candidates([0, 4], range(4), [0.9, 0.8, 0.7, 0.6])
+    >>> rule = hm.Selection(3, ceiling=hm.Absolute(0.85), draw=hm.Among(2, hm.Uniform()))
+    >>> hm.select(run, hm.Positives.from_lists([[9]]), rule)[0].ids.tolist()
+    [1, 2]
+    """
+
+    kind: ClassVar[str] = "among"
+    pool: int
+    draw: Draw = field(default_factory=Uniform)
+
+    def __post_init__(self) -> None:
+        set_field(self, "pool", checks.integer("pool", self.pool, maximum=_ALL))
+        _inner(self.draw)
+
+    def _native(self) -> _Law:
+        law = self.draw._native()
+        if law["name"] == Top.kind:  # all of the pool comes for certain, and nothing is left to draw from
+            return {**law, "top": self.pool, "pool": 0, "name": Uniform.kind}
+        top = min(law["top"], self.pool)
+        rest = self.pool - top
+        return {**law, "top": top, "pool": rest if law["pool"] is None else min(rest, law["pool"])}
+
+    def _around(self, draw: Draw) -> Among:
+        return Among(self.pool, draw)

@@ -10,7 +10,7 @@ from dataclasses import fields
 from typing import Any, TypeAlias
 
 from hardmine.rules.ceilings import Absolute, AllOf, Anchored, Ceiling, MarginPos, NoCeiling, PercPos
-from hardmine.rules.draws import Draw, Laplace, RankPower, SimANS, Softmax, Top, Uniform
+from hardmine.rules.draws import Draw, Laplace, RankPower, SimANS, Softmax, Stratified, Top, Uniform
 from hardmine.rules.values import Value
 
 __all__ = ["ceiling_spellings", "draw_spellings", "parse_ceiling", "parse_draw", "spell"]
@@ -33,6 +33,7 @@ _DRAWS: dict[str, _Entry] = {
     "sim-ans": (SimANS, (float, float)),
     "laplace": (Laplace, (float,)),
     "rank-power": (RankPower, (float,)),
+    "stratified": (Stratified, (int, str)),
 }
 
 _KINDS: dict[_Reader, str] = {float: "a number", int: "an integer", str: "a word"}
@@ -77,7 +78,8 @@ def parse_draw(text: str, *, name: str = "draw") -> Draw:
     Parameters
     ----------
     text : str
-        ``top``, ``uniform``, ``softmax=TEMPERATURE``, ``sim-ans=A,B``, ``laplace=TAU`` or ``rank-power=ALPHA``.
+        ``top``, ``uniform``, ``softmax=TEMPERATURE``, ``sim-ans=A,B``, ``laplace=TAU``, ``rank-power=ALPHA`` or
+        ``stratified=BINS,BY``.
         Parameters that are left out take their defaults.
     name : str
         What errors call the argument.

@@ -9,11 +9,11 @@ from __future__ import annotations
 from typing import Any
 
 from hardmine.rules.ceilings import Absolute, Anchored, MarginPos, NoCeiling, PercPos
-from hardmine.rules.draws import Laplace, SimANS, Softmax, Top, TopThen, Uniform
+from hardmine.rules.draws import Among, Laplace, SimANS, Softmax, Top, TopThen, Uniform
 from hardmine.rules.selection import Selection
 
 __all__ = [
-    "anchored", "laplace", "naive_top_k", "sampled_top_k", "shifted_top_k", "sim_ans", "static_hard",
+    "anchored", "f2llm", "laplace", "naive_top_k", "sampled_top_k", "shifted_top_k", "sim_ans", "static_hard",
     "top1_sampled_top_k", "top_k_abs", "top_k_margin_pos", "top_k_perc_pos",
 ]  # fmt: skip
 
@@ -172,3 +172,28 @@ def anchored(n: int = 4, f: float = 1.1, weight: float = 1.0, **options: Any) ->
     Anchored(f=1.1, weight=1.0)
     """
     return Selection(n, **{"ceiling": Anchored(f, weight), "draw": Top(), **options})
+
+
+def f2llm(n: int = 7, stored: int = 24, skip: int = 5, depth: int = 100, **options: Any) -> Selection:
+    """Draw n afresh each epoch out of the 24 hardest of the top 100 that pass two ceilings: F2LLM (arXiv 2510.02294).
+
+    The first 5 of the ranking are passed over, since they may answer the query; a candidate must score at most 0.8 and
+    at most 95 % of the positive; the first 24 of what is left are kept, and a training step takes 7 of them at random.
+    Ask `retrieve` for at least `depth` candidates.
+
+    Examples
+    --------
+    >>> import hardmine as hm
+    >>> rule = hm.strategies.f2llm()
+    >>> rule.num_negatives, rule.draw, rule.range_min
+    (7, Among(pool=24, draw=Uniform()), 5)
+    >>> rule.ceiling
+    Absolute(t=0.8) & PercPos(f=0.95)
+    """
+    recipe = {
+        "ceiling": Absolute(0.8) & PercPos(0.95),
+        "range_min": skip,
+        "range_max": depth,
+        "draw": Among(stored, Uniform()),
+    }
+    return Selection(n, **{**recipe, **options})

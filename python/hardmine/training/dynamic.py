@@ -22,7 +22,7 @@ from hardmine.primitives.limits import refuse_misfits
 from hardmine.primitives.search import embeddings
 from hardmine.primitives.search.index import ExactIndex
 from hardmine.primitives.select import select
-from hardmine.rules.draws import Draw, TopThen, Weighted
+from hardmine.rules.draws import Draw, Weighted, Wrapping
 from hardmine.rules.selection import Selection
 
 __all__ = ["DynamicLists", "DynamicMiner"]
@@ -506,7 +506,7 @@ def _suited(selection: Any) -> Selection | None:
     if not isinstance(selection, Selection):
         raise TypeError(f"selection: {type(selection).__name__}, expected Selection")
     law: Draw = selection.draw
-    while isinstance(law, TopThen):
+    while isinstance(law, Wrapping):
         law = law.draw
     if isinstance(law, Weighted):
         raise ValueError("selection: its draw Weighted weighs the candidates of one run, expected another draw")

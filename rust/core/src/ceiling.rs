@@ -2,6 +2,13 @@
 //!
 //! A bound is computed in float64 and rounded once to the nearest float32, the type of the scores it is compared with.
 
+use crate::csr::check_offsets;
+use crate::error::{try_vec, Result};
+use crate::pool::{self, Execution};
+
+/// Rows of one task.
+const TASK_ROWS: usize = 1 << 14;
+
 /// One rule; a candidate is admissible when every rule in force holds. Equality keeps.
 #[derive(Debug, Clone, Copy, PartialEq)]
 pub enum Ceiling {
@@ -39,11 +46,42 @@ impl Ceiling {
     }
 }
 
-/// The lowest bound on the score alone, +inf where no rule sets one. [`Ceiling::Anchored`] is not among them.
+/// The lowest bound on the score alone, +inf where no rule sets one. [`Ceiling::Anchored`] is not among them. A bound that
+/// is NaN, since p is, lets nothing through.
 #[must_use]
 pub fn score_ceiling(rules: &[Ceiling], p: f64) -> f32 {
     let bounds = rules.iter().filter(|rule| !matches!(rule, Ceiling::Anchored { .. })).map(|rule| rule.bound(p) as f32);
-    bounds.fold(f32::INFINITY, |lowest, bound| if bound < lowest { bound } else { lowest })
+    bounds.fold(f32::INFINITY, |lowest, bound| match bound {
+        bound if bound.is_nan() => f32::NEG_INFINITY,
+        bound if bound < lowest => bound,
+        _ => lowest,
+    })
+}
+
+/// [`score_ceiling`] of every row of `offsets`, whose scores become p by `aggregate`.
+pub fn score_ceilings(
+    exec: &Execution<'_>,
+    rules: &[Ceiling],
+    offsets: &[i64],
+    scores: &[f32],
+    aggregate: Aggregate,
+) -> Result<Vec<f32>> {
+    let mut bounds = try_vec(offsets.len().max(1) - 1)?;
+    check_offsets("positives", offsets, scores.len(), bounds.len())?;
+    let tasks = bounds.chunks_mut(TASK_ROWS);
+    pool::map(
+        exec,
+        tasks,
+        || (),
+        |(), task, bounds| {
+            for (bound, pair) in bounds.iter_mut().zip(offsets[task * TASK_ROWS..].windows(2)) {
+                let row = scores.get(pair[0] as usize..pair[1] as usize).unwrap_or(&[]);
+                *bound = score_ceiling(rules, aggregate.of(row).unwrap_or(f64::NAN));
+            }
+            Ok(())
+        },
+    )?;
+    Ok(bounds)
 }
 
 /// How several positives of a query become one p.
@@ -87,6 +125,19 @@ mod tests {
         assert_eq!(score_ceiling(&rules, 1.0), 0.7);
         assert_eq!(score_ceiling(&rules, 0.75), 0.5);
         assert_eq!(score_ceiling(&rules[2..], 0.75), f32::INFINITY);
+    }
+
+    #[test]
+    fn a_margin_below_zero_lets_pass_what_lies_above_the_positive() {
+        assert_eq!(score_ceiling(&[Ceiling::MarginPos(-0.25)], 0.5), 0.75);
+        assert_eq!(score_ceiling(&[Ceiling::MarginPos(-1e300)], 0.5), f32::INFINITY);
+    }
+
+    #[test]
+    fn a_bound_that_is_no_number_lets_nothing_through() {
+        let rules = [Ceiling::Absolute(0.7), Ceiling::PercPos(0.95), Ceiling::Absolute(0.9)];
+        assert_eq!(score_ceiling(&rules, f64::NAN), f32::NEG_INFINITY);
+        assert_eq!(score_ceiling(&rules[..1], f64::NAN), 0.7);
     }
 
     #[test]

@@ -1,18 +1,22 @@
 //! Candidate lists of several teachers into one list per query.
 
 use std::cmp::Reverse;
+use std::ops::Range;
 
-use crate::csr::Csr;
-use crate::error::{Error, Result};
+use crate::csr::{concat, offsets_of, Csr};
+use crate::error::{try_reserve, Error, Result};
 use crate::order::Score;
 use crate::pool::{self, Execution};
+use crate::sorted;
 
 /// Queries that one task fuses.
 const TASK_ROWS: usize = 64;
+/// Rounds of turns between two questions whether to go on.
+const SOME_ROUNDS: usize = 1 << 14;
 
 /// One teacher's lists, best first.
 #[derive(Debug, Clone, Copy)]
-pub struct Lists<'a> {
+pub struct Teacher<'a> {
     /// Documents per query.
     pub ids: Csr<'a>,
     /// Scores, aligned with the ids.
@@ -57,124 +61,236 @@ const TIE_CONSTANT: f64 = 60.0;
 /// document repeated inside one list counts once, at its best place.
 ///
 /// # Errors
-/// Lists of different numbers of queries, or whose scores do not fit their ids; [`Error::Interrupted`].
-pub fn fuse(exec: &Execution<'_>, lists: &[Lists<'_>], fusion: Fusion, min_votes: usize, k: usize) -> Result<Fused> {
-    let rows = lists.first().map_or(0, |list| list.ids.rows());
-    for list in lists {
-        let pairs = [(list.ids.rows(), rows), (list.scores.len(), list.ids.ids().len())];
+/// Lists of different numbers of queries, whose scores do not fit their ids, or too long; [`Error::OutOfMemory`];
+/// [`Error::Interrupted`].
+pub fn fuse(
+    exec: &Execution<'_>,
+    teachers: &[Teacher<'_>],
+    fusion: Fusion,
+    min_votes: usize,
+    k: usize,
+) -> Result<Fused> {
+    if teachers.len() > i16::MAX as usize {
+        return Err(Error::Length { argument: "runs", found: teachers.len(), wanted: i16::MAX as usize });
+    }
+    let rows = teachers.first().map_or(0, |teacher| teacher.ids.rows());
+    for teacher in teachers {
+        let pairs = [(teacher.ids.rows(), rows), (teacher.scores.len(), teacher.ids.ids().len())];
         if let Some(&(found, wanted)) = pairs.iter().find(|(found, wanted)| found != wanted) {
             return Err(Error::Length { argument: "runs", found, wanted });
         }
     }
     let tasks = (0..rows.div_ceil(TASK_ROWS)).map(|task| task * TASK_ROWS..rows.min((task + 1) * TASK_ROWS));
-    let parts = pool::map(exec, tasks, Vec::new, |places, _, task| {
-        let mut part = Fused::default();
+    let rule = Rule { teachers, fusion, min_votes };
+    let parts = pool::map(exec, tasks, Worker::default, |worker, _, task| {
+        let mut part = Part::default();
         for row in task {
-            gather(lists, row, places);
-            let mut fused = fuse_row(lists, row, fusion, min_votes, places);
-            fused.truncate(k);
-            part.offsets.push(fused.len() as i64);
-            for (id, score, source) in fused {
-                part.ids.push(id);
-                part.scores.push(score);
-                part.sources.push(source);
-            }
+            exec.check()?;
+            worker.read(exec, teachers, row)?;
+            worker.fuse(exec, &rule)?;
+            part.push(&worker.fused[..k.min(worker.fused.len())])?;
         }
         Ok(part)
     })?;
-    let mut all = Fused { offsets: vec![0], ..Fused::default() };
+    let offsets = offsets_of(rows, parts.iter().flat_map(|part| &part.lengths).copied())?;
+    let (mut ids, mut scores, mut sources) = (Vec::new(), Vec::new(), Vec::new());
+    try_reserve(&mut ids, parts.len()).and_then(|()| try_reserve(&mut scores, parts.len()))?;
+    try_reserve(&mut sources, parts.len())?;
     for part in parts {
-        for length in part.offsets {
-            all.offsets.push(all.offsets[all.offsets.len() - 1] + length);
-        }
-        all.ids.extend(part.ids);
-        all.scores.extend(part.scores);
-        all.sources.extend(part.sources);
+        ids.push(part.ids);
+        scores.push(part.scores);
+        sources.push(part.sources);
     }
-    Ok(all)
+    Ok(Fused { offsets, ids: concat(ids)?, scores: concat(scores)?, sources: concat(sources)? })
+}
+
+/// The fused lists of some queries.
+#[derive(Default)]
+struct Part {
+    lengths: Vec<i64>,
+    ids: Vec<i64>,
+    scores: Vec<f32>,
+    sources: Vec<i16>,
+}
+
+impl Part {
+    fn push(&mut self, fused: &[Placed]) -> Result<()> {
+        try_reserve(&mut self.lengths, 1)?;
+        try_reserve(&mut self.ids, fused.len())?;
+        try_reserve(&mut self.scores, fused.len())?;
+        try_reserve(&mut self.sources, fused.len())?;
+        self.lengths.push(fused.len() as i64);
+        for placed in fused {
+            self.ids.push(placed.id);
+            self.scores.push(placed.score);
+            self.sources.push(placed.source);
+        }
+        Ok(())
+    }
 }
 
 /// Where a list holds a document.
 #[derive(Debug, Clone, Copy)]
 struct Place {
     id: i64,
-    list: usize,
-    position: usize,
+    teacher: u16,
+    position: u32,
+    score: f32,
 }
 
-/// All places of a query, by document, then list; the best one of each list.
-fn gather(lists: &[Lists<'_>], row: usize, places: &mut Vec<Place>) {
-    places.clear();
-    for (list, of) in lists.iter().enumerate() {
-        places.extend(of.ids.row(row).iter().enumerate().map(|(position, &id)| Place { id, list, position }));
-    }
-    places.sort_unstable_by_key(|place| (place.id, place.list, place.position));
-    places.dedup_by_key(|place| (place.id, place.list));
+/// A document in the fused list.
+#[derive(Debug, Clone, Copy)]
+struct Placed {
+    id: i64,
+    score: f32,
+    /// The teacher that placed it.
+    source: i16,
 }
 
-fn fuse_row(
-    lists: &[Lists<'_>],
-    row: usize,
+struct Rule<'a> {
+    teachers: &'a [Teacher<'a>],
     fusion: Fusion,
     min_votes: usize,
-    places: &[Place],
-) -> Vec<(i64, f32, i16)> {
-    let documents = || places.chunk_by(|a, b| a.id == b.id).filter(|places| places.len() >= min_votes);
-    let reciprocal = |constant: f64, places: &[Place]| -> f64 {
-        places.iter().map(|place| lists[place.list].weight / (constant + 1.0 + place.position as f64)).sum()
-    };
-    let scales: Vec<Scale> = match fusion {
-        Fusion::ZScore => lists.iter().map(|list| Scale::of(&list.scores[list.ids.range(row)])).collect(),
-        _ => Vec::new(),
-    };
-    let total: f64 = lists.iter().map(|list| list.weight).sum();
-    let score = |places: &[Place]| match fusion {
-        Fusion::ReciprocalRank(constant) => reciprocal(constant, places),
-        Fusion::Vote => places.len() as f64 + reciprocal(TIE_CONSTANT, places) / (1.0 + total),
-        Fusion::Union => 1.0 / (1.0 + best(places).position as f64),
-        Fusion::ZScore => {
-            let mut places = places.iter().peekable();
-            let of_list = |(list, scale): (usize, &Scale)| {
-                let place = places.next_if(|place| place.list == list);
-                let lists = &lists[list];
-                let z = place
-                    .map_or(scale.lowest, |place| scale.z(lists.scores[lists.ids.range(row).start + place.position]));
-                lists.weight * z
-            };
-            scales.iter().enumerate().map(of_list).sum::<f64>() / total
+}
+
+/// Scratch space for one query. What the lists hold is read once, into `places`: another thread may write to them
+/// meanwhile, and what was compared must not change.
+#[derive(Default)]
+struct Worker {
+    places: Vec<Place>,
+    scales: Vec<Scale>,
+    fused: Vec<Placed>,
+    turns: Vec<Turn>,
+    queues: Vec<Range<usize>>,
+    taken: Vec<bool>,
+}
+
+/// A document where it waits for the turn of a teacher.
+#[derive(Debug, Clone, Copy)]
+struct Turn {
+    teacher: u16,
+    position: u32,
+    /// Its place in the fused list before it is ordered.
+    document: u32,
+}
+
+impl Worker {
+    /// All places of a query, by document, then teacher; the best one of each teacher.
+    fn read(&mut self, exec: &Execution<'_>, teachers: &[Teacher<'_>], row: usize) -> Result<()> {
+        self.places.clear();
+        self.scales.clear();
+        for (teacher, lists) in (0u16..).zip(teachers) {
+            let range = lists.ids.range(row);
+            if u32::try_from(self.places.len() + range.len()).is_err() {
+                let problem = format!("query {row} has {} candidates or more, expected fewer than 2^32", range.len());
+                return Err(Error::Value { argument: "runs", problem });
+            }
+            try_reserve(&mut self.places, range.len())?;
+            let start = self.places.len();
+            let both = lists.ids.ids()[range.clone()].iter().zip(&lists.scores[range]);
+            self.places.extend((0u32..).zip(both).map(|(position, (&id, &score))| Place {
+                id,
+                teacher,
+                position,
+                score,
+            }));
+            self.scales.push(Scale::of(&self.places[start..]));
         }
-        Fusion::RoundRobin => 0.0,
-    };
-    let mut fused: Vec<(i64, f32, i16)> =
-        documents().map(|places| (places[0].id, score(places) as f32, best(places).list as i16)).collect();
-    if fusion == Fusion::RoundRobin {
-        return in_turn(lists, row, &fused);
+        sorted::sort_by_key(exec, &mut self.places, |place| (place.id, place.teacher, place.position))?;
+        self.places.dedup_by_key(|place| (place.id, place.teacher));
+        Ok(())
     }
-    fused.sort_unstable_by_key(|&(id, score, _)| (Reverse(score.key()), id));
-    fused
-}
 
-fn best(places: &[Place]) -> Place {
-    *places.iter().min_by_key(|place| (place.position, place.list)).expect("a document has a place")
-}
+    /// Makes the fused list, best first.
+    fn fuse(&mut self, exec: &Execution<'_>, rule: &Rule<'_>) -> Result<()> {
+        self.fused.clear();
+        let documents = || self.places.chunk_by(|a, b| a.id == b.id).filter(|held| held.len() >= rule.min_votes);
+        try_reserve(&mut self.fused, documents().count())?;
+        self.fused.extend(documents().map(|held| Placed {
+            id: held[0].id,
+            score: rule.score(held, &self.scales) as f32,
+            source: best(held).teacher as i16,
+        }));
+        if rule.fusion == Fusion::RoundRobin {
+            return self.in_turn(exec, rule);
+        }
+        sorted::sort_by_key(exec, &mut self.fused, |placed| (Reverse(placed.score.key()), placed.id))
+    }
 
-/// `open` by ascending id; its source becomes the list whose turn took the document.
-fn in_turn(lists: &[Lists<'_>], row: usize, open: &[(i64, f32, i16)]) -> Vec<(i64, f32, i16)> {
-    let mut taken = vec![false; open.len()];
-    let mut queues: Vec<_> = lists.iter().map(|list| list.ids.row(row).iter()).collect();
-    let mut order = Vec::with_capacity(open.len());
-    while order.len() < open.len() {
-        for (source, queue) in queues.iter_mut().enumerate() {
-            let next = queue.find_map(|id| {
-                let at = open.binary_search_by_key(id, |(id, _, _)| *id).ok()?;
-                (!std::mem::replace(&mut taken[at], true)).then_some(*id)
-            });
-            if let Some(id) = next {
-                order.push((id, (1.0 / (1.0 + order.len() as f64)) as f32, source as i16));
+    /// Orders the fused list, which is in order of ids, by turns; a document's source becomes the teacher whose turn it was.
+    fn in_turn(&mut self, exec: &Execution<'_>, rule: &Rule<'_>) -> Result<()> {
+        let documents = self.places.chunk_by(|a, b| a.id == b.id).filter(|held| held.len() >= rule.min_votes);
+        self.turns.clear();
+        try_reserve(&mut self.turns, self.places.len())?;
+        self.turns.extend((0u32..).zip(documents).flat_map(|(document, held)| {
+            held.iter().map(move |place| Turn { teacher: place.teacher, position: place.position, document })
+        }));
+        sorted::sort_by_key(exec, &mut self.turns, |turn| (turn.teacher, turn.position))?;
+        self.queues.clear();
+        let mut end = 0;
+        self.queues.extend(self.turns.chunk_by(|a, b| a.teacher == b.teacher).map(|queue| {
+            end += queue.len();
+            end - queue.len()..end
+        }));
+        self.taken.clear();
+        try_reserve(&mut self.taken, self.fused.len())?;
+        self.taken.resize(self.fused.len(), false);
+
+        let mut ordered = Vec::new();
+        try_reserve(&mut ordered, self.fused.len())?;
+        // Every document waits in some queue, and every round takes from every queue until it is empty.
+        let mut rounds = 0usize;
+        while self.queues.iter().any(|queue| !queue.is_empty()) {
+            rounds += 1;
+            if rounds.is_multiple_of(SOME_ROUNDS) {
+                exec.check()?;
+            }
+            for queue in &mut self.queues {
+                let next =
+                    queue.find(|&at| !std::mem::replace(&mut self.taken[self.turns[at].document as usize], true));
+                if let Some(at) = next {
+                    let turn = self.turns[at];
+                    let id = self.fused[turn.document as usize].id;
+                    let score = (1.0 / (1.0 + ordered.len() as f64)) as f32;
+                    ordered.push(Placed { id, score, source: turn.teacher as i16 });
+                }
             }
         }
+        self.fused = ordered;
+        Ok(())
     }
-    order
+}
+
+impl Rule<'_> {
+    /// Score of a document from its places.
+    fn score(&self, held: &[Place], scales: &[Scale]) -> f64 {
+        let total = || self.teachers.iter().map(|teacher| teacher.weight).sum::<f64>();
+        match self.fusion {
+            Fusion::ReciprocalRank(constant) => self.reciprocal(constant, held),
+            Fusion::Vote => held.len() as f64 + self.reciprocal(TIE_CONSTANT, held) / (1.0 + total()),
+            Fusion::Union => 1.0 / (1.0 + f64::from(best(held).position)),
+            Fusion::ZScore => {
+                let mut held = held.iter().peekable();
+                let of_teacher = |(number, (teacher, scale)): (usize, (&Teacher<'_>, &Scale))| {
+                    let place = held.next_if(|place| usize::from(place.teacher) == number);
+                    teacher.weight * place.map_or(scale.lowest, |place| scale.z(place.score))
+                };
+                self.teachers.iter().zip(scales).enumerate().map(of_teacher).sum::<f64>() / total()
+            }
+            Fusion::RoundRobin => 0.0,
+        }
+    }
+
+    fn reciprocal(&self, constant: f64, held: &[Place]) -> f64 {
+        let share = |place: &Place| {
+            self.teachers[usize::from(place.teacher)].weight / (constant + 1.0 + f64::from(place.position))
+        };
+        held.iter().map(share).sum()
+    }
+}
+
+fn best(held: &[Place]) -> Place {
+    *held.iter().min_by_key(|place| (place.position, place.teacher)).expect("a document has a place")
 }
 
 /// Mean and deviation of a list's scores.
@@ -185,12 +301,14 @@ struct Scale {
 }
 
 impl Scale {
-    fn of(scores: &[f32]) -> Self {
-        let count = scores.len().max(1) as f64;
-        let mean = scores.iter().map(|&s| f64::from(s)).sum::<f64>() / count;
-        let variance = scores.iter().map(|&s| (f64::from(s) - mean) * (f64::from(s) - mean)).sum::<f64>() / count;
+    /// `places` is the list in its order.
+    fn of(places: &[Place]) -> Self {
+        let scores = || places.iter().map(|place| f64::from(place.score));
+        let count = places.len().max(1) as f64;
+        let mean = scores().sum::<f64>() / count;
+        let variance = scores().map(|score| (score - mean) * (score - mean)).sum::<f64>() / count;
         let mut scale = Scale { mean, deviation: variance.sqrt(), lowest: 0.0 };
-        scale.lowest = scores.last().map_or(0.0, |&score| scale.z(score));
+        scale.lowest = places.last().map_or(0.0, |place| scale.z(place.score));
         scale
     }
 
@@ -215,8 +333,8 @@ mod tests {
         let first = Csr::new("runs", &[0, 3], &[7, 5, 9], 1, None).unwrap();
         let second = Csr::new("runs", &[0, 3], &[5, 3, 7], 1, None).unwrap();
         let lists = [
-            Lists { ids: first, scores: &[3.0, 2.0, 1.0], weight: 1.0 },
-            Lists { ids: second, scores: &[0.5, 0.5, 0.5], weight: 1.0 },
+            Teacher { ids: first, scores: &[3.0, 2.0, 1.0], weight: 1.0 },
+            Teacher { ids: second, scores: &[0.5, 0.5, 0.5], weight: 1.0 },
         ];
         let exec = Execution::new(NonZeroUsize::MIN, Isa::Portable, &|| false);
         let fused = fuse(&exec, &lists, fusion, min_votes, k).unwrap();

@@ -12,7 +12,7 @@ use pyo3::prelude::*;
 
 use crate::array::{slice, AnyMatrix};
 use crate::door::{self, to_py};
-use crate::{select, with_matrix};
+use crate::{plan, with_matrix};
 
 /// Adds this file's names to the module.
 pub fn register(module: &Bound<'_, PyModule>) -> PyResult<()> {
@@ -64,7 +64,7 @@ fn in_batch_mask<'py>(
 
 /// One bound per row, +inf where no rule sets one.
 fn bounds(matrix: AnyMatrix<'_>, ceiling: &CeilingArrays<'_>) -> PyResult<Vec<f32>> {
-    let rules = select::rules(&ceiling.0)?;
+    let rules = plan::rules(&ceiling.0)?;
     if !rules.iter().any(|rule| Ceiling::needs_positive(*rule)) {
         return Ok(vec![score_ceiling(&rules, 0.0); matrix.rows()]);
     }

@@ -9,6 +9,7 @@ import torch
 
 import hardmine._native as _native
 from hardmine.plumbing.checks import Float32Array, Int64Array
+from hardmine.plumbing.threads import thread_count
 
 _NONE = -1
 
@@ -76,7 +77,7 @@ def _refuse_unbounded(p: torch.Tensor, columns: torch.Tensor) -> None:
 def _bounds(terms: list[tuple[str, float, float]], p: torch.Tensor) -> torch.Tensor:
     """The lowest bound per row, from the one home of the formulas: the core."""
     scores = p.cpu().numpy()
-    bounds = _native.ceilings(terms, np.arange(scores.size + 1, dtype=np.int64), scores, "min")
+    bounds = _native.ceilings(terms, np.arange(scores.size + 1, dtype=np.int64), scores, "min", thread_count(None))
     return torch.from_numpy(bounds).to(p.device)
 
 

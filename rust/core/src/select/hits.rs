@@ -1,7 +1,10 @@
 //! Where the excluded documents of a query stand in its candidate list: the one full pass over the ids.
 
+use crate::error::{try_reserve, Result};
 use crate::exclusions::Kind;
 use crate::isa::Isa;
+use crate::pool::Execution;
+use crate::sorted;
 
 /// An excluded document found in a list.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -12,43 +15,96 @@ pub struct Hit {
     pub kind: Kind,
 }
 
+/// Who is excluded for one query.
+#[derive(Clone, Copy)]
+pub struct Excluded<'a> {
+    /// Its positives, in any order.
+    pub positives: &'a [i64],
+    /// Documents that the caller named, in any order.
+    pub named: &'a [i64],
+    /// Text group of every document, and those of the positives, sorted, without repeats.
+    pub groups: Option<(&'a [i64], &'a [i64])>,
+}
+
 /// Up to this many ids are compared with every candidate directly; more are sorted and searched.
 const FEW: usize = 8;
+/// Candidates that are looked at between two questions whether to go on.
+const STRETCH: usize = 1 << 16;
 
-/// Finds where the `wanted` ids stand in the list, in rising position. `kinds` is aligned with `wanted`; without it, all are
-/// positives and may be unsorted. With it, `wanted` is sorted.
+/// Finds where excluded documents stand in the list, in rising position, each once, under the first reason that applies.
 pub fn find(
-    isa: Isa,
+    exec: &Execution<'_>,
     list: &[i64],
-    wanted: &[i64],
-    kinds: Option<&[Kind]>,
+    excluded: Excluded<'_>,
     sorted: &mut Vec<i64>,
     hits: &mut Vec<Hit>,
-) {
+) -> Result<()> {
     hits.clear();
-    let kind_of = |index: usize| kinds.map_or(Kind::Positive, |kinds| kinds[index]);
+    by_id(exec, list, excluded.positives, Kind::Positive, sorted, hits)?;
+    by_id(exec, list, excluded.named, Kind::Excluded, sorted, hits)?;
+    if let Some((groups, wanted)) = excluded.groups {
+        by_group(exec, list, groups, wanted, hits)?;
+    }
+    if hits.len() > 1 {
+        // Also where another thread writes to the list meanwhile, no position may occur twice.
+        sorted::sort_by_key(exec, hits, |hit| (hit.at, hit.kind as u8))?;
+        hits.dedup_by_key(|hit| hit.at);
+    }
+    Ok(())
+}
+
+fn by_id(
+    exec: &Execution<'_>,
+    list: &[i64],
+    wanted: &[i64],
+    kind: Kind,
+    sorted: &mut Vec<i64>,
+    hits: &mut Vec<Hit>,
+) -> Result<()> {
     if wanted.len() <= FEW {
-        for (index, &id) in wanted.iter().enumerate() {
-            compare(isa, list, id, kind_of(index), hits);
+        for &id in wanted {
+            compare(exec.isa(), list, id, kind, hits);
         }
-        if wanted.len() > 1 {
-            hits.sort_unstable_by_key(|hit| hit.at);
-        }
-        return;
+        return Ok(());
     }
-    let wanted = if kinds.is_some() {
-        wanted
-    } else {
-        sorted.clear();
-        sorted.extend_from_slice(wanted);
-        sorted.sort_unstable();
-        sorted
-    };
-    for (at, id) in list.iter().enumerate() {
-        if let Ok(index) = wanted.binary_search(id) {
-            hits.push(Hit { at, kind: kind_of(index) });
+    sorted.clear();
+    try_reserve(sorted, wanted.len())?;
+    sorted.extend_from_slice(wanted);
+    sorted::sort_by_key(exec, sorted, |id| *id)?;
+    search(exec, list, hits, kind, |id| sorted.binary_search(&id).is_ok())
+}
+
+fn by_group(exec: &Execution<'_>, list: &[i64], groups: &[i64], wanted: &[i64], hits: &mut Vec<Hit>) -> Result<()> {
+    let group_of = |id: i64| groups.get(id as usize);
+    match wanted {
+        [] => Ok(()),
+        [only] => search(exec, list, hits, Kind::DuplicateText, |id| group_of(id) == Some(only)),
+        _ => search(exec, list, hits, Kind::DuplicateText, |id| {
+            group_of(id).is_some_and(|group| wanted.binary_search(group).is_ok())
+        }),
+    }
+}
+
+/// Pushes a hit for every id of the list that `is_wanted`.
+fn search(
+    exec: &Execution<'_>,
+    list: &[i64],
+    hits: &mut Vec<Hit>,
+    kind: Kind,
+    is_wanted: impl Fn(i64) -> bool,
+) -> Result<()> {
+    for (stretch, ids) in list.chunks(STRETCH).enumerate() {
+        if stretch > 0 {
+            exec.check()?;
+        }
+        for (at, &id) in (stretch * STRETCH..).zip(ids) {
+            if is_wanted(id) {
+                try_reserve(hits, 1)?;
+                hits.push(Hit { at, kind });
+            }
         }
     }
+    Ok(())
 }
 
 fn compare(isa: Isa, list: &[i64], id: i64, kind: Kind, hits: &mut Vec<Hit>) {
@@ -152,36 +208,59 @@ pub fn nth(hits: &[Hit], from: usize, count: usize, end: usize) -> usize {
 
 #[cfg(test)]
 mod tests {
+    use std::num::NonZeroUsize;
+
     use super::*;
+
+    fn found(isa: Isa, list: &[i64], excluded: Excluded<'_>) -> Vec<Hit> {
+        let exec = Execution::new(NonZeroUsize::MIN, isa, &|| false);
+        let mut hits = vec![Hit { at: 7, kind: Kind::Excluded }];
+        find(&exec, list, excluded, &mut Vec::new(), &mut hits).unwrap();
+        hits
+    }
 
     #[test]
     fn every_level_finds_every_id_at_every_position() {
         let list: Vec<i64> = (0..83).map(|i| i * 3).collect();
-        let mut hits = Vec::new();
         for isa in Isa::available() {
             for at in 0..list.len() {
                 for width in at + 1..=list.len() {
-                    find(isa, &list[..width], &[list[at], 1], None, &mut Vec::new(), &mut hits);
-                    assert_eq!(hits, [Hit { at, kind: Kind::Positive }]);
+                    let excluded = Excluded { positives: &[list[at], 1], named: &[], groups: None };
+                    assert_eq!(found(isa, &list[..width], excluded), [Hit { at, kind: Kind::Positive }]);
                 }
             }
         }
     }
 
     #[test]
-    fn few_and_many_agree() {
+    fn few_and_many_named_by_id_or_by_group_agree() {
         let list: Vec<i64> = (0..40).rev().collect();
-        let kinds = [Kind::Excluded; 40];
+        let groups: Vec<i64> = (0..40).map(|id| id / 4).collect();
         for count in 0..40 {
-            let wanted: Vec<i64> = (0..count).map(|i| i * 2).collect();
-            let mut hits = Vec::new();
-            find(Isa::Portable, &list, &wanted, Some(&kinds[..wanted.len()]), &mut Vec::new(), &mut hits);
-            let expected: Vec<usize> = (0..40).filter(|at| wanted.contains(&list[*at])).collect();
-            assert_eq!(hits.iter().map(|hit| hit.at).collect::<Vec<_>>(), expected);
-            let unsorted: Vec<i64> = wanted.iter().rev().copied().collect();
-            find(Isa::Portable, &list, &unsorted, None, &mut Vec::new(), &mut hits);
-            assert_eq!(hits.iter().map(|hit| hit.at).collect::<Vec<_>>(), expected);
+            let wanted: Vec<i64> = (0..count).map(|i| i * 2).rev().collect();
+            let at = |kind, holds: &dyn Fn(i64) -> bool| -> Vec<Hit> {
+                (0..40).filter(|at| holds(list[*at])).map(|at| Hit { at, kind }).collect()
+            };
+            let named = Excluded { positives: &[], named: &wanted, groups: None };
+            let expected = at(Kind::Excluded, &|id| wanted.contains(&id));
+            assert_eq!(found(Isa::Portable, &list, named), expected);
+            let positives = Excluded { positives: &wanted, named: &wanted, groups: None };
+            let expected = at(Kind::Positive, &|id| wanted.contains(&id));
+            assert_eq!(found(Isa::Portable, &list, positives), expected);
+            let mut own: Vec<i64> = wanted.iter().map(|id| id / 4).collect();
+            own.sort_unstable();
+            own.dedup();
+            let grouped = Excluded { positives: &[], named: &[], groups: Some((&groups, &own)) };
+            let expected = at(Kind::DuplicateText, &|id| own.contains(&(id / 4)));
+            assert_eq!(found(Isa::Portable, &list, grouped), expected);
         }
+    }
+
+    #[test]
+    fn the_first_reason_counts() {
+        let excluded = Excluded { positives: &[3], named: &[5, 3], groups: Some((&[0, 0, 0, 9, 9, 9], &[9])) };
+        let kinds: Vec<_> = found(Isa::Portable, &[5, 4, 3, 2], excluded).iter().map(|hit| hit.kind).collect();
+        assert_eq!(kinds, [Kind::Excluded, Kind::DuplicateText, Kind::Positive]);
     }
 
     #[test]

@@ -7,9 +7,11 @@ mod columns;
 mod fill;
 mod front;
 mod hits;
+mod list;
 mod output;
-mod ragged;
 mod row;
+mod span;
+mod strata;
 mod weighed;
 
 use std::ops::Range;
@@ -18,12 +20,13 @@ use crate::ceiling::{Aggregate, Ceiling};
 use crate::csr::Csr;
 use crate::draw::LogWeight;
 use crate::error::{Error, Result};
-use crate::exclusions::Kind;
+use crate::exclusions::Twins;
 use crate::pool::{self, Execution};
 
 use columns::Columns;
-pub use ragged::Ragged;
+pub use list::{Lists, Ragged};
 use row::Worker;
+pub use strata::{By, Strata};
 
 /// Most rows of one task.
 const MOST_ROWS: usize = 512;
@@ -34,19 +37,6 @@ const FEW_ROWS: usize = 32;
 /// So many tasks let threads that start late do their share.
 const TASKS_PER_THREAD: usize = 4;
 
-/// Candidate lists in ranking order, the columns aligned with `lists.ids()`; so are the weights of a law that has them.
-#[derive(Debug, Clone, Copy)]
-pub struct Lists<'a> {
-    /// One list per query, or per row where `Rows::lists_by_row` says so.
-    pub lists: Ragged<'a>,
-    /// Never rising inside a list, no NaN.
-    pub scores: &'a [f32],
-    /// Rising ranks (1-based) before any score filter; without them the position is the rank.
-    pub ranks: Option<&'a [i32]>,
-    /// Anchor scores, needed by [`Ceiling::Anchored`].
-    pub anchors: Option<&'a [f32]>,
-}
-
 /// What is known of the queries.
 #[derive(Debug, Clone, Copy)]
 pub struct Queries<'a> {
@@ -54,10 +44,10 @@ pub struct Queries<'a> {
     pub positives: Csr<'a>,
     /// Their scores, aligned with `positives.ids()`.
     pub positive_scores: Option<&'a [f32]>,
-    /// Documents that are never negatives: the positives alone (in any order), or a sorted union with `kinds`.
-    pub excluded: Csr<'a>,
-    /// Reason of each excluded document; `None` where all are positives.
-    pub kinds: Option<&'a [Kind]>,
+    /// Further documents that are never negatives, in any order, repeats allowed.
+    pub exclude: Option<Csr<'a>>,
+    /// Text group of every document: one that shares the group of a positive of the query is no negative of it.
+    pub groups: Option<&'a [i64]>,
     /// Noise key of each query; its index without them.
     pub keys: Option<&'a [u64]>,
     /// For one row per (query, positive) pair: the query of each pair, in the order of `positives`.
@@ -103,8 +93,19 @@ pub struct Window {
 pub struct Choice<'a> {
     /// The first so many for certain; all of them where there is no law.
     pub top: usize,
+    /// The others are drawn from so many that follow, from all without it.
+    pub pool: Option<usize>,
     /// The law by which the others are drawn.
-    pub law: Option<LogWeight<'a>>,
+    pub law: Option<Law<'a>>,
+}
+
+/// What makes one candidate likelier than another.
+#[derive(Debug, Clone, Copy, PartialEq)]
+pub enum Law<'a> {
+    /// Its weight.
+    Weights(LogWeight<'a>),
+    /// How many share its bin.
+    Strata(Strata),
 }
 
 /// What to do with a row that has fewer than `n` admissible candidates.
@@ -147,7 +148,8 @@ pub struct Plan<'a> {
 
 impl Plan<'_> {
     fn needs_positive(&self) -> bool {
-        let law_needs = matches!(self.choice.law, Some(LogWeight::SimAns { .. } | LogWeight::Laplace { .. }));
+        let law_needs =
+            matches!(self.choice.law, Some(Law::Weights(LogWeight::SimAns { .. } | LogWeight::Laplace { .. })));
         law_needs || self.ceilings.iter().any(|rule| rule.needs_positive())
     }
 
@@ -161,9 +163,10 @@ impl Plan<'_> {
     }
 
     /// Which counts of [`COUNTS`] can differ from 0.
-    fn counted(&self, has_kinds: bool) -> [bool; COUNTS.len()] {
+    fn counted(&self, queries: &Queries<'_>) -> [bool; COUNTS.len()] {
         let windowed = self.window.min > 0 || self.window.max.is_some();
-        [true, has_kinds, has_kinds, windowed, !self.ceilings.is_empty(), self.floor.is_some(), true, true]
+        let (excludes, groups) = (queries.exclude.is_some(), queries.groups.is_some());
+        [true, excludes, groups, windowed, !self.ceilings.is_empty(), self.floor.is_some(), true, true]
     }
 }
 
@@ -197,9 +200,13 @@ pub fn select(exec: &Execution<'_>, lists: &Lists<'_>, queries: &Queries<'_>, pl
     let block = rows_of_task(exec, lists, rows, plan);
     let blocks: Vec<Range<usize>> = (0..rows).step_by(block).map(|start| start..(start + block).min(rows)).collect();
     let sizes: Vec<usize> = blocks.iter().map(|block| capacity(lists, queries, plan, block)).collect();
-    let mut columns = Columns::new(&sizes, rows, plan, queries.kinds.is_some())?;
+    let mut columns = Columns::new(&sizes, rows, plan, queries)?;
     let parts = columns.parts(&blocks, &sizes);
-    let worker = || Worker::new(exec, lists, queries, plan);
+    let twins = match (plan.shortage, queries.groups) {
+        (Shortage::Fill(_), Some(groups)) => Some(Twins::new(exec, queries.positives, groups)?),
+        _ => None,
+    };
+    let worker = || Worker::new(exec, lists, queries, plan, twins.as_ref());
     let extents = pool::map(exec, blocks.iter().cloned().zip(parts), worker, |worker, _, (block, mut part)| {
         for row in block {
             worker.run(row, &mut part)?;
@@ -225,8 +232,9 @@ fn rows_of_task(exec: &Execution<'_>, lists: &Lists<'_>, rows: usize, plan: &Pla
 /// Most negatives that a block of rows can have.
 fn capacity(lists: &Lists<'_>, queries: &Queries<'_>, plan: &Plan<'_>, block: &Range<usize>) -> usize {
     let wanted = plan.n.saturating_mul(block.len());
-    if matches!(plan.shortage, Shortage::Fill(_)) {
-        return wanted;
+    if let Shortage::Fill(documents) = plan.shortage {
+        let most = |row| plan.n.min(lists.lists.range(queries.list(row)).len().saturating_add(documents));
+        return block.clone().fold(0usize, |sum, row| sum.saturating_add(most(row)));
     }
     let is_in_order = queries.query_of_pair.is_none() || queries.lists_by_pair;
     let there = if is_in_order && matches!(lists.lists, Ragged::All(_)) {
@@ -239,14 +247,15 @@ fn capacity(lists: &Lists<'_>, queries: &Queries<'_>, plan: &Plan<'_>, block: &R
 }
 
 fn check(lists: &Lists<'_>, queries: &Queries<'_>, plan: &Plan<'_>) -> Result<()> {
-    let items = lists.lists.ids().len();
-    let rows = if queries.lists_by_pair { queries.positives.ids().len() } else { queries.positives.rows() };
+    let (items, labels) = (lists.lists.ids().len(), queries.positives.ids().len());
+    let rows = if queries.lists_by_pair { labels } else { queries.positives.rows() };
     let lengths = [
         ("candidates", lists.lists.rows(), rows),
         ("scores", lists.scores.len(), items),
         ("ranks", lists.ranks.map_or(items, <[i32]>::len), items),
         ("anchor_scores", lists.anchors.map_or(items, <[f32]>::len), items),
-        ("exclude", queries.excluded.rows(), queries.positives.rows()),
+        ("exclude", queries.exclude.map_or(queries.positives.rows(), |csr| csr.rows()), queries.positives.rows()),
+        ("positive_scores", queries.positive_scores.map_or(labels, <[f32]>::len), labels),
         ("query_keys", queries.keys.map_or(queries.positives.rows(), <[u64]>::len), queries.positives.rows()),
     ];
     for (argument, found, wanted) in lengths {
@@ -255,7 +264,7 @@ fn check(lists: &Lists<'_>, queries: &Queries<'_>, plan: &Plan<'_>) -> Result<()
         }
     }
     if let Some(pairs) = queries.query_of_pair {
-        let (argument, pairs_wanted) = ("query_of_pair", queries.positives.ids().len());
+        let (argument, pairs_wanted) = ("query_of_pair", labels);
         if pairs.len() != pairs_wanted {
             return Err(Error::Length { argument, found: pairs.len(), wanted: pairs_wanted });
         }
@@ -264,7 +273,10 @@ fn check(lists: &Lists<'_>, queries: &Queries<'_>, plan: &Plan<'_>) -> Result<()
             return Err(Error::IdOutOfRange { argument, row, id: pairs[row], limit });
         }
     }
-    if let Some(LogWeight::Weighted { log_weights }) = plan.choice.law {
+    if let Some(groups) = queries.groups {
+        queries.positives.check_ids("positives", groups.len())?;
+    }
+    if let Some(Law::Weights(LogWeight::Weighted { log_weights })) = plan.choice.law {
         if log_weights.len() != items {
             return Err(Error::Length { argument: "log_weights", found: log_weights.len(), wanted: items });
         }

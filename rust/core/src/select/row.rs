@@ -1,16 +1,17 @@
 //! The selection of one row: who is excluded, what the window and the bounds let through, what is chosen of it.
 
 use crate::ceiling::{score_ceiling, Ceiling};
-use crate::draw::{Domain, Noise, Picker};
-use crate::error::{Error, Result};
-use crate::exclusions::Kind;
+use crate::error::{try_reserve, Error, Result};
+use crate::exclusions::{groups_of, Kind, Twins};
 use crate::pool::Execution;
 use crate::select::columns::Part;
 use crate::select::fill::Filler;
 use crate::select::front::{leading, prefetch};
-use crate::select::hits::{self, Hit};
+use crate::select::hits::{self, Excluded, Hit};
+use crate::select::list::{List, Lists};
+use crate::select::span::{free, Span};
 use crate::select::weighed::{Source, Weighed};
-use crate::select::{Lists, Plan, Queries, Shortage, COUNTS};
+use crate::select::{Plan, Queries, Shortage, COUNTS};
 
 const POSITIVE: usize = 0;
 const EXCLUDED: usize = 1;
@@ -23,6 +24,8 @@ const KEPT: usize = 7;
 
 /// Rows between a prefetch and its use.
 const AHEAD: usize = 2;
+/// Candidates that are judged one by one between two questions whether to go on.
+const STRETCH: usize = 1 << 16;
 
 type Counts = [usize; COUNTS.len()];
 
@@ -32,6 +35,7 @@ pub struct Worker<'a> {
     lists: &'a Lists<'a>,
     queries: &'a Queries<'a>,
     plan: &'a Plan<'a>,
+    twins: Option<&'a Twins<'a>>,
     rows: usize,
     needs_positive: bool,
     is_plain: bool,
@@ -39,66 +43,39 @@ pub struct Worker<'a> {
     /// Excluded documents in the list of the current row.
     hits: Vec<Hit>,
     sorted: Vec<i64>,
+    /// Text groups of the positives of the current row.
+    groups: Vec<i64>,
     /// List positions of a [`Span::Listed`].
     positions: Vec<u32>,
-    picker: Picker,
     weighed: Weighed,
     filler: Filler,
 }
 
-/// A candidate list with what is known of its row.
-pub struct List<'a> {
-    /// Where the list starts in columns aligned with all candidates.
-    pub start: usize,
-    /// Query of the row.
-    pub query: usize,
-    /// Noise key of the query.
-    pub key: u64,
-    /// Documents, best first.
-    pub ids: &'a [i64],
-    /// Their scores.
-    pub scores: &'a [f32],
-    /// Their ranks, where they differ from the positions.
-    pub ranks: Option<&'a [i32]>,
-    /// Score of the positive, NaN where none is known.
-    pub p: f64,
-}
-
-impl List<'_> {
-    /// Rank (1-based) after removal of the excluded, before score filters; `removed` of them stand before `position`.
-    #[inline]
-    pub fn rank(&self, position: usize, removed: usize) -> i32 {
-        self.ranks.map_or(position as i32 + 1, |ranks| ranks[position]) - removed as i32
-    }
-}
-
-/// Candidates of a list, in ranking order.
-#[derive(Debug, Clone, Copy)]
-enum Span {
-    /// List positions low..high, excluded documents left out.
-    Stretch(usize, usize),
-    /// Entries low..high of `Worker::positions`.
-    Listed(usize, usize),
-}
-
 impl<'a> Worker<'a> {
-    /// A worker with empty scratch space.
-    pub fn new(exec: &'a Execution<'a>, lists: &'a Lists<'a>, queries: &'a Queries<'a>, plan: &'a Plan<'a>) -> Self {
+    /// A worker with empty scratch space. `twins` are needed where rows are filled up and documents have groups.
+    pub fn new(
+        exec: &'a Execution<'a>,
+        lists: &'a Lists<'a>,
+        queries: &'a Queries<'a>,
+        plan: &'a Plan<'a>,
+        twins: Option<&'a Twins<'a>>,
+    ) -> Self {
         let is_anchored = |rule: &&Ceiling| matches!(rule, Ceiling::Anchored { .. });
         Worker {
             exec,
             lists,
             queries,
             plan,
+            twins,
             rows: queries.rows(),
             is_plain: plan.is_plain() && lists.ranks.is_none(),
             needs_positive: plan.needs_positive(),
             anchored: plan.ceilings.iter().filter(is_anchored).copied().collect(),
             hits: Vec::new(),
             sorted: Vec::new(),
+            groups: Vec::new(),
             positions: Vec::new(),
-            picker: Picker::new(Noise::new(plan.seed, plan.epoch, Domain::Select)),
-            weighed: Weighed::default(),
+            weighed: Weighed::new(plan.seed, plan.epoch),
             filler: Filler::new(plan.seed, plan.epoch),
         }
     }
@@ -107,7 +84,7 @@ impl<'a> Worker<'a> {
     pub fn run(&mut self, row: usize, part: &mut Part<'_>) -> Result<()> {
         let list = self.list(row);
         self.check(&list)?;
-        self.find_excluded(row, &list);
+        self.find_excluded(row, &list)?;
         let mut counts = [0; COUNTS.len()];
         self.count_excluded(&mut counts);
         let kept =
@@ -151,11 +128,11 @@ impl<'a> Worker<'a> {
             self.candidate_by_candidate(list, counts)?
         };
         if self.plan.window.filtered {
-            let seen = self.len(span);
-            span = self.cut(span, self.plan.window.min, self.plan.window.max);
-            counts[OUTSIDE_WINDOW] += seen - self.len(span);
+            let seen = span.len(&self.hits);
+            span = span.cut(&self.hits, self.plan.window.min, self.plan.window.max);
+            counts[OUTSIDE_WINDOW] += seen - span.len(&self.hits);
         }
-        let admissible = self.len(span);
+        let admissible = span.len(&self.hits);
         self.choose(list, span, part)?;
         let kept = part.row_len();
         counts[NOT_DRAWN] = admissible - kept;
@@ -166,17 +143,23 @@ impl<'a> Worker<'a> {
     ///
     /// A hit is a branch that cannot be foreseen and that waits for the ids; they must be under way long before.
     #[inline]
-    fn find_excluded(&mut self, row: usize, list: &List<'_>) {
+    fn find_excluded(&mut self, row: usize, list: &List<'_>) -> Result<()> {
         if row + AHEAD < self.rows {
             let later = self.lists.lists.range(self.queries.list(row + AHEAD));
             prefetch(&self.lists.lists.ids()[later.clone()], 2048);
             // A draw reads all scores, a cut only those near the front.
             prefetch(&self.lists.scores[later], if self.plan.choice.law.is_some() { 1024 } else { 192 });
         }
-        let wanted = self.queries.excluded.range(list.query);
-        let kinds = self.queries.kinds.map(|kinds| &kinds[wanted.clone()]);
-        let wanted = &self.queries.excluded.ids()[wanted];
-        hits::find(self.exec.isa(), list.ids, wanted, kinds, &mut self.sorted, &mut self.hits);
+        let positives = self.queries.positives.row(list.query);
+        if let Some(groups) = self.queries.groups {
+            groups_of(positives, groups, &mut self.groups)?;
+        }
+        let excluded = Excluded {
+            positives,
+            named: self.queries.exclude.map_or(&[], |exclude| exclude.row(list.query)),
+            groups: self.queries.groups.map(|groups| (groups, &self.groups[..])),
+        };
+        hits::find(self.exec, list.ids, excluded, &mut self.sorted, &mut self.hits)
     }
 
     #[inline]
@@ -240,7 +223,10 @@ impl<'a> Worker<'a> {
             None => hits::nth(&self.hits, 0, wanted, len),
             // Removing the excluded keeps the order of ranks, so the window is one stretch here too.
             Some(ranks) => {
-                let first_inside = |index: usize| ranks[index] as usize - 1 - hits::before(&self.hits, index) >= wanted;
+                let first_inside = |index: usize| {
+                    let place = i64::from(ranks[index]) - 1 - hits::before(&self.hits, index) as i64;
+                    usize::try_from(place).is_ok_and(|place| place >= wanted)
+                };
                 let (mut low, mut high) = (0, len);
                 while low < high {
                     let middle = usize::midpoint(low, high);
@@ -257,11 +243,6 @@ impl<'a> Worker<'a> {
         (low, window.max.map_or(len, position).max(low))
     }
 
-    /// Number of candidates in a stretch of the list, excluded ones left out.
-    fn free(&self, low: usize, high: usize) -> usize {
-        high - low - (hits::before(&self.hits, high) - hits::before(&self.hits, low))
-    }
-
     /// The stretch that the window and bounds on the score alone let through.
     fn score_bounds(&self, list: &List<'_>, counts: &mut Counts) -> Span {
         let (low, high) = self.raw_window(list);
@@ -274,16 +255,16 @@ impl<'a> Worker<'a> {
         if let Some(floor) = self.plan.floor {
             end = first + leading(&list.scores[first..high], |score| score >= floor);
         }
-        counts[OUTSIDE_WINDOW] = self.free(0, low) + self.free(high, list.ids.len());
-        counts[ABOVE_CEILING] = self.free(low, first);
-        counts[BELOW_FLOOR] = self.free(end, high);
+        counts[OUTSIDE_WINDOW] = free(&self.hits, 0, low) + free(&self.hits, high, list.ids.len());
+        counts[ABOVE_CEILING] = free(&self.hits, low, first);
+        counts[BELOW_FLOOR] = free(&self.hits, end, high);
         Span::Stretch(first, end)
     }
 
     /// The survivors under [`Ceiling::Anchored`], which looks at each candidate.
     fn candidate_by_candidate(&mut self, list: &List<'_>, counts: &mut Counts) -> Result<Span> {
         let (low, high) = self.raw_window(list);
-        counts[OUTSIDE_WINDOW] = self.free(0, low) + self.free(high, list.ids.len());
+        counts[OUTSIDE_WINDOW] = free(&self.hits, 0, low) + free(&self.hits, high, list.ids.len());
         let ceiling = score_ceiling(self.plan.ceilings, list.p);
         let floor = self.plan.floor.unwrap_or(f32::NEG_INFINITY);
         let anchors = self.lists.anchors.map_or(&[][..], |anchors| &anchors[list.start..][..list.ids.len()]);
@@ -292,8 +273,12 @@ impl<'a> Worker<'a> {
             return Err(Error::Value { argument: "anchor_scores", problem });
         }
         self.positions.clear();
+        try_reserve(&mut self.positions, high - low)?;
         let mut hits = self.hits[hits::before(&self.hits, low)..].iter().peekable();
         for (at, (&score, &anchor)) in (low..high).zip(list.scores[low..high].iter().zip(&anchors[low..high])) {
+            if (at - low) % STRETCH == STRETCH - 1 {
+                self.exec.check()?;
+            }
             if hits.next_if(|hit| hit.at == at).is_some() {
                 continue;
             }
@@ -313,40 +298,19 @@ impl<'a> Worker<'a> {
         Ok(Span::Listed(0, self.positions.len()))
     }
 
-    fn len(&self, span: Span) -> usize {
-        match span {
-            Span::Stretch(low, high) => self.free(low, high),
-            Span::Listed(low, high) => high - low,
-        }
-    }
-
-    /// Survivors `min..max` of the span.
-    fn cut(&self, span: Span, min: usize, max: Option<usize>) -> Span {
-        match span {
-            Span::Stretch(low, high) => {
-                let end = max.map_or(high, |max| hits::nth(&self.hits, low, max, high));
-                Span::Stretch(if min == 0 { low } else { hits::nth(&self.hits, low, min, end) }, end)
-            }
-            Span::Listed(low, high) => {
-                let end = max.map_or(high, |max| low.saturating_add(max).min(high));
-                Span::Listed(low.saturating_add(min).min(end), end)
-            }
-        }
-    }
-
     /// Writes the chosen out of the span.
     fn choose(&mut self, list: &List<'_>, span: Span, part: &mut Part<'_>) -> Result<()> {
-        let n = self.plan.n;
-        let Some(law) = self.plan.choice.law else {
-            self.emit(list, self.cut(span, 0, Some(n)), part);
+        let (n, choice) = (self.plan.n, self.plan.choice);
+        let Some(law) = choice.law else {
+            self.emit(list, span.cut(&self.hits, 0, Some(n)), part);
             return Ok(());
         };
-        let top = self.plan.choice.top.min(n);
+        let top = choice.top.min(n);
         if top > 0 {
-            self.emit(list, self.cut(span, 0, Some(top)), part);
+            self.emit(list, span.cut(&self.hits, 0, Some(top)), part);
         }
-        let rest = self.cut(span, top, None);
-        if n == top || self.len(rest) == 0 {
+        let rest = span.cut(&self.hits, top, choice.pool.map(|pool| top.saturating_add(pool)));
+        if n == top || rest.len(&self.hits) == 0 {
             return Ok(());
         }
         let source = match rest {
@@ -356,10 +320,10 @@ impl<'a> Worker<'a> {
             }
             Span::Listed(low, high) => Source::Listed(&self.positions[low..high], &self.hits),
         };
-        let keys = self.plan.document_keys;
-        let drawn = self.weighed.draw(self.exec, &mut self.picker, law, keys, list, source, n - top)?;
+        let drawn = self.weighed.draw(self.exec, law, self.plan.document_keys, list, source, n - top)?;
+        let mut locator = source.locator();
         for &index in drawn {
-            let (at, removed) = source.locate(index as usize);
+            let (at, removed) = locator.locate(index as usize);
             part.push(list.ids[at], list.scores[at], list.rank(at, removed));
         }
         Ok(())
@@ -403,12 +367,24 @@ impl<'a> Worker<'a> {
                 Err(Error::Value { argument: "on_shortage", problem })
             }
             Shortage::Fill(documents) => {
-                let excluded = self.queries.excluded.row(list.query);
-                for &id in self.filler.draw(list.key, documents, excluded, list.ids, n - kept) {
+                self.forbid(list)?;
+                for &id in self.filler.draw(self.exec, list.key, documents, n - kept)? {
                     part.push(id, f32::NAN, 0);
                 }
                 Ok(true)
             }
         }
+    }
+
+    /// Tells the filler which documents never come: those excluded, and those of the list.
+    fn forbid(&mut self, list: &List<'_>) -> Result<()> {
+        let positives = self.queries.positives.row(list.query);
+        let named = self.queries.exclude.map_or(&[][..], |exclude| exclude.row(list.query));
+        let forbidden = self.filler.start();
+        for ids in [positives, named, list.ids] {
+            try_reserve(forbidden, ids.len())?;
+            forbidden.extend_from_slice(ids);
+        }
+        self.twins.map_or(Ok(()), |twins| twins.extend(positives, &mut self.groups, forbidden))
     }
 }
