@@ -148,6 +148,7 @@ def test_a_changed_affinity_is_noticed():
         every = os.sched_getaffinity(0)
         for processors in (every, {min(every)}, every, {max(every)}):
             os.sched_setaffinity(0, processors)
+            time.sleep(0.3)  # an answer holds for 50 ms
             print(_native.available_threads())
         """
     )
