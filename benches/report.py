@@ -25,7 +25,7 @@ from importlib.metadata import PackageNotFoundError, version
 from pathlib import Path
 from typing import NamedTuple
 
-from hardmine import _native
+import hardmine._native as _native
 
 BENCHES = Path(__file__).resolve().parent
 LEVEL_FREE = ("P6", "P10")

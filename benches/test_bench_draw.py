@@ -11,7 +11,7 @@ import numpy as np
 import pytest
 
 import hardmine as hm
-from hardmine import _native
+import hardmine._native as _native
 
 SCALE = float(os.environ.get("HARDMINE_BENCH_SCALE", "1"))
 NUM_USERS, NUM_ITEMS, NUM_DRAWS, NUM_SEEN = max(int(1000 * SCALE), 4), 40_000, 1000, 50

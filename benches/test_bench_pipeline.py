@@ -3,6 +3,7 @@
 import os
 import subprocess
 import sys
+import sysconfig
 
 import numpy as np
 import pytest
@@ -106,9 +107,7 @@ def test_mining(record, embeddings, peer):
 @pytest.fixture(scope="module")
 def functions():
     """Source code of some 700 characters each: texts of very different lengths, as corpora have them."""
-    from hardmine._demo import docstring_collection
-
-    texts = docstring_collection(progress=False).document_texts.to_pylist()
+    texts = hm.Collection.read(sysconfig.get_path("stdlib"), "docstrings").document_texts.to_pylist()
     texts = [text for text in texts if 200 < len(text) < 1600]
     return texts[:: max(1, len(texts) // int(256 * SCALE))][: int(256 * SCALE)]
 

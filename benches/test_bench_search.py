@@ -11,7 +11,8 @@ import numpy as np
 import pytest
 
 import hardmine as hm
-from hardmine import _native, _tiles
+import hardmine._native as _native
+from hardmine.primitives.search import tiles
 
 SCALE = float(os.environ.get("HARDMINE_BENCH_SCALE", "1"))
 NUM_QUERIES, NUM_DOCUMENTS = max(int(10_000 * SCALE), 8), max(int(100_000 * SCALE), 400)
@@ -112,14 +113,14 @@ def test_filter_threads(benchmark, arrays, threads):
     """The filter and the rescoring alone, on tiles computed before: BLAS takes its threads from elsewhere."""
     queries, documents = arrays
     queries = queries[:1024]
-    rows = [_tiles.Rows(x, "f32", _native.row_norms("x", (x, "f32"), threads)) for x in (queries, documents)]
-    source = (*rows[0].native, *rows[1].native)
+    rows = [tiles.Rows(x, "f32", _native.row_norms("x", (x, "f32"), threads)) for x in (queries, documents)]
+    source = tiles.Source(*rows)
     starts = range(0, len(documents), 4096)
-    tiles = [np.ascontiguousarray(queries @ documents[start : start + 4096].T) for start in starts]
+    blocks = [np.ascontiguousarray(queries @ documents[start : start + 4096].T) for start in starts]
 
     def run():
         state = _native.SearchScan("dot", len(queries), len(documents), K, (None, None, None, False))
-        for start, tile in zip(starts, tiles, strict=True):
+        for start, tile in zip(starts, blocks, strict=True):
             state.update(source, tile, 0, start, threads)
         return state.finish(source, threads)
 

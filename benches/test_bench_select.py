@@ -13,7 +13,7 @@ import pytest
 import torch
 
 import hardmine as hm
-from hardmine import _native
+import hardmine._native as _native
 
 SCALE = float(os.environ.get("HARDMINE_BENCH_SCALE", "1"))
 NUM_QUERIES, NUM_CANDIDATES, NUM_NEGATIVES = max(int(100_000 * SCALE), 100), 100, 8

@@ -9,7 +9,7 @@ import pytest
 import torch
 
 import hardmine as hm
-from hardmine import _native
+import hardmine._native as _native
 
 SCALE = float(os.environ.get("HARDMINE_BENCH_SCALE", "1"))
 THREADS = min(2, _native.available_threads())

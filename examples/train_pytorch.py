@@ -10,6 +10,7 @@ The encoder is a bag of words that starts from nothing; what matters is the loop
 from __future__ import annotations
 
 import argparse
+import sysconfig
 import tempfile
 from pathlib import Path
 
@@ -88,9 +89,7 @@ def main(arguments: list[str] | None = None) -> dict[str, list[float]]:
 
     # Once: retrieve. BM25 is the teacher; its run holds 50 candidates per query.
     if options.collection is None:
-        from hardmine._demo import docstring_collection
-
-        collection = docstring_collection()
+        collection = hm.Collection.read(sysconfig.get_path("stdlib"), "docstrings")
     else:
         collection = hm.Collection.read(options.collection)
     run = hm.retrieve(collection, "bm25", k=50, progress=False)

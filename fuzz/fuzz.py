@@ -14,8 +14,8 @@ import atheris
 
 with atheris.instrument_imports(include=["hardmine"]):
     import hardmine as hm
-    from hardmine import cli
     from hardmine.formats import read
+    from hardmine.rules.spelling import parse_ceiling, parse_draw, spell
 
 import numpy as np
 
@@ -108,14 +108,25 @@ def beir(data):
     assert len(read(folder).positives)
 
 
+def sources(data):
+    """A folder with one Python source."""
+    folder = FOLDER / "sources"
+    folder.mkdir(exist_ok=True)
+    (folder / "module.py").write_bytes(data)
+    found = read(folder, "docstrings")
+    assert len(found.positives) == found.num_queries == found.num_documents > 0
+
+
 def rules(data):
-    """The rules of the command line."""
+    """Rules and draws as text."""
     text = data.decode("latin-1")
-    for known in (cli._RULES, cli._DRAWS):
+    for parse in (parse_ceiling, parse_draw):
         try:
-            cli._value("--rule", text, known)
-        except cli.UsageError as error:
-            _one_line(error) if "\n" not in text else None
+            value = parse(text)
+        except ValueError as error:
+            _one_line(error)
+        else:
+            assert parse(spell(value)) == value
 
 
 def _container_seed():
@@ -133,6 +144,11 @@ def _parquet_seed():
     return sink.getvalue()
 
 
+SOURCE = b'''def add(a, b):
+    """Adds two numbers."""
+    total = sum(range(a)) + sum(range(b)) + sum(range(a + b))
+    return total * 2
+'''
 ROW = json.dumps({"query": "a", "positive": ["b", "c"]}).encode()
 BEIR = b'{"_id":"1","text":"a"}\0{"_id":"q","text":"b"}\0query-id\tcorpus-id\tscore\nq\t1\t1\n'
 TARGETS = {
@@ -142,6 +158,7 @@ TARGETS = {
     "pairs": (pairs, lambda: ROW + b"\n"),
     "parquet": (parquet, _parquet_seed),
     "beir": (beir, lambda: BEIR),
+    "sources": (sources, lambda: SOURCE),
     "rules": (rules, lambda: b"anchored=1.1,1.0"),
 }
 

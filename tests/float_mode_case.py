@@ -1,7 +1,6 @@
 """Runs as a program: every public kernel under every floating-point mode of the caller, by 1, 2 and 3 threads.
 
-The pool of the process is born under the mode named on the command line. The output is JSON: {kernel: {mode and
-threads: digest of the result}}.
+The pool of the process is born under the mode named on the command line. Prints {kernel: {mode and threads: digest}}.
 """
 
 import ctypes
@@ -146,7 +145,7 @@ def main(birth):
                 set_mode("plain")
                 assert kept, f"{name} left another mode than {mode}"
                 found[name][f"{mode}, {threads} threads"] = digest(result)
-    sys.stdout.write(json.dumps(found))
+    print(json.dumps(found))
 
 
 if __name__ == "__main__":

@@ -4,7 +4,7 @@ import numpy as np
 from torch.utils.data import Dataset
 
 import hardmine as hm
-from hardmine import _checks
+from hardmine.plumbing.threads import thread_count
 
 
 class TopkDataset(Dataset):
@@ -19,4 +19,4 @@ class TopkDataset(Dataset):
     def __getitem__(self, index):
         scores = np.stack([np.roll(self.row, index)] * 64)
         found = hm.topk(scores, 3, num_threads=2 if index % 2 else None)
-        return found.padded()[0], _checks.num_threads(None)
+        return found.padded()[0], thread_count(None)

@@ -5,7 +5,7 @@ from __future__ import annotations
 import numpy as np
 
 import hardmine as hm
-from hardmine.candidates import REASONS
+from hardmine.nouns.lists import REASONS
 
 CEILINGS = [
     hm.NoCeiling(), hm.Absolute(0.25), hm.MarginPos(0.25), hm.MarginPos(0.0), hm.PercPos(0.5), hm.PercPos(1.0),

@@ -12,9 +12,8 @@ import pyarrow.parquet as pq
 import pytest
 
 import hardmine as hm
-from hardmine._demo import docstring_collection
-from hardmine.cli import main
-from hardmine.retrieve import positives_of
+from hardmine.cli.main import main
+from hardmine.rules.spelling import ceiling_spellings, draw_spellings
 from tests.texts import random_beir, write_jsonl
 
 COMMAND = [sys.executable, "-m", "hardmine.cli"]
@@ -58,11 +57,9 @@ def test_retrieve_then_select_equals_mine(beir, tmp_path, capsys):
     np.save(tmp_path / "q.npy", queries)
     np.save(tmp_path / "d.npy", documents)
     teacher = f"precomputed:{tmp_path / 'q.npy'},{tmp_path / 'd.npy'}"
+    both = ["--rule", "abs=0.6", "--rule", "anchored=1.2,0.5"]
     rules = [
-        "--rule",
-        "abs=0.6",
-        "--rule",
-        "anchored=1.2,0.5",
+        *both,
         "--draw",
         "softmax=0.5",
         "--seed",
@@ -78,6 +75,9 @@ def test_retrieve_then_select_equals_mine(beir, tmp_path, capsys):
     assert "40 queries" in capsys.readouterr().out
     # The ceiling acts inside the scan of one and after it in the other; the window keeps both to the same 50.
     assert pq.read_table(one).num_rows > 20
+    assert one.read_bytes() == two.read_bytes()
+    joined = ["--rule", "abs=0.6 & anchored=1.2,0.5", *rules[len(both) :]]
+    assert main(["select", str(beir), str(tmp_path / "run"), *joined, "--output", str(two), "--no-provenance"]) == 0
     assert one.read_bytes() == two.read_bytes()
     assert sorted(p.name for p in tmp_path.iterdir()) == ["d.npy", "one.parquet", "q.npy", "run", "two.parquet"]
 
@@ -108,7 +108,10 @@ def failing(beir, tmp_path):
         "unknown rule": ([*good, *out, "--rule", "best"], "--rule: unknown 'best', expected one of naive, abs, margin"),
         "rule number": ([*good, *out, "--rule", "perc-pos=high"], "--rule perc-pos=high: 'high', expected a number"),
         "rule numbers": ([*good, *out, "--rule", "abs=1,2"], "--rule abs=1,2: 2 numbers, expected 0 to 1"),
-        "rule value": ([*good, *out, "--rule", "margin-pos=-1"], "--rule margin-pos=-1: "),
+        "rule value": ([*good, *out, "--rule", "perc-pos=-1"], "--rule perc-pos=-1: "),
+        "one of two rules": ([*good, *out, "--rule", "abs & best"], "--rule: unknown 'best', expected one of naive"),
+        "sources": ([*good, *out, "--input-format", "docstrings"], "no functions with docstrings in 0 Python sources"),
+        "sources with a split": ([*good, *out, "--input-format", "docstrings", "--split", "x"], "split: 'x', but only"),
         "rule nan": ([*good, *out, "--rule", "perc-pos=nan"], "--rule perc-pos=nan: "),
         "unknown draw": ([*good, *out, "--draw", "dice"], "--draw: unknown 'dice', expected one of top, uniform, soft"),
         "negatives": ([*good, *out, "--num-negatives", "0"], "num_negatives: 0, expected at least 1"),
@@ -156,7 +159,7 @@ def test_ensemble(beir, tmp_path):
         candidates = hm.Candidates.load(path)
         rule = hm.Selection(3, ceiling=ceiling)
         groups = collection.document_groups
-        selected.append(hm.select(candidates, positives_of(collection, candidates), rule, document_groups=groups))
+        selected.append(hm.select(candidates, collection.scored_positives(candidates), rule, document_groups=groups))
     expected = hm.ensemble(selected, scheme="intra_sample", num_negatives=3)
     provenance = pq.read_table(tmp_path / "rows.provenance.parquet")
     wanted = [collection.documents["id"].take(row.ids).to_pylist() for row in expected]
@@ -195,12 +198,17 @@ def test_errors_of_the_process(tmp_path):
 
 def test_help_and_version():
     assert "demo" in run("--help").stdout
-    assert "--on-shortage" in run("mine", "--help").stdout
+    text = " ".join(run("mine", "--help").stdout.replace("-\n", "-").split()).replace("- ", "-")
+    assert "--on-shortage" in text
+    for spelled in (*ceiling_spellings(), *draw_spellings(), *hm.formats.READ):
+        assert spelled in text
     assert run("--version").stdout == f"hardmine {hm.__version__}\n"
 
 
 def test_a_missing_extra_is_one_line(beir, tmp_path):
-    blocker = "import sys; sys.modules['bm25s'] = None; sys.modules['torch'] = None; from hardmine.cli import main; "
+    blocker = (
+        "import sys; sys.modules['bm25s'] = None; sys.modules['torch'] = None; from hardmine.cli.main import main; "
+    )
     for teacher, message in (
         ("bm25", "hardmine: teacher 'bm25' needs bm25s: pip install 'hardmine[mine]'\n"),
         ("some/model", "hardmine: dense teachers needs torch: pip install 'hardmine[torch]'\n"),
@@ -215,10 +223,11 @@ def test_a_missing_extra_is_one_line(beir, tmp_path):
 
 
 def test_import_is_light():
-    heavy = ("pyarrow", "tqdm", "torch", "bm25s", "argparse")
-    code = f"import sys, hardmine; print([m for m in {heavy} if m in sys.modules])"
-    found = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, timeout=60)
-    assert found.stdout == "[]\n"
+    heavy = ["pyarrow", "tqdm", "torch", "bm25s", "argparse"]
+    for module, loaded in (("hardmine", []), ("hardmine.cli.main", ["argparse"])):
+        code = f"import sys, {module}; print([m for m in {heavy} if m in sys.modules])"
+        found = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, timeout=60)
+        assert found.stdout == f"{loaded}\n"
 
 
 @pytest.mark.skipif(sys.platform == "win32", reason="SIGINT to one process is a POSIX matter")
@@ -252,6 +261,19 @@ def test_a_closed_pipe_is_no_error(beir, tmp_path):
     assert (tmp_path / "rows.jsonl").exists()
 
 
+def test_mine_in_python_sources(tmp_path):
+    (tmp_path / "src").mkdir()
+    for name in ("add", "multiply"):
+        body = "    total = sum(range(a)) + sum(range(b)) + sum(range(a + b)) + a * b * 3 + 1 - a - b\n"
+        text = f'def {name}(a, b):\n    """Some numbers {name}."""\n{body}    return {name}er(a, b) + total\n'
+        (tmp_path / "src" / f"{name}.py").write_text(text)
+    arguments = ["--input-format", "docstrings", "--teacher", "bm25", "--rule", "naive", "--num-negatives", 1]
+    found = run("mine", tmp_path / "src", *arguments, "--output", tmp_path / "rows.jsonl")
+    assert "reading docstrings: 2 in" in found.stderr
+    rows = [json.loads(line) for line in (tmp_path / "rows.jsonl").read_text().splitlines()]
+    assert [row["anchor"] for row in rows] == ["Some numbers add.", "Some numbers multiply."][: len(rows)]
+
+
 def test_demo(tmp_path):
     found = run("demo", "--output", tmp_path)
     assert found.stdout.count("query     ") == 3
@@ -261,49 +283,3 @@ def test_demo(tmp_path):
     assert len(rows) > 1000
     assert list(rows[0]) == ["anchor", "positive", *(f"negative_{i}" for i in range(1, 5))]
     assert run("demo", "--output", tmp_path / "gone", code=2).stderr.startswith("hardmine: ")
-
-
-SOURCE = '''
-def long_enough(a, b):
-    """Adds two numbers and more.
-
-    Details.
-    """
-    total = a + b + sum(range(a)) + sum(range(b))
-    return total * 2 + len(str(total))
-
-class C:
-    @property
-    async def m(self):
-        "Waits for the answer here."
-        answer = await self.something_that_takes_a_while(self.argument)
-        return answer
-
-def trivial():
-    """Does next to nothing at all."""
-    pass
-
-def again(a, b):
-    """Adds  two numbers and MORE."""
-    return [a + b for a in range(10000) for b in range(100000) if a > b]
-'''
-
-
-def test_docstring_collection(tmp_path):
-    (tmp_path / "pkg").mkdir()
-    (tmp_path / "pkg" / "mod.py").write_text("\x0c\n" + SOURCE)
-    (tmp_path / "pkg" / "broken.py").write_text("def (")
-    (tmp_path / "tests").mkdir()
-    (tmp_path / "tests" / "t.py").write_text(SOURCE)
-    collection = docstring_collection(tmp_path)
-    assert collection.queries.to_pydict() == {
-        "id": ["pkg.mod.long_enough", "pkg.mod.C.m"],
-        "text": ["Adds two numbers and more.", "Waits for the answer here."],
-    }
-    assert collection.document_texts.to_pylist()[0] == (
-        "def long_enough(a, b):\n    total = a + b + sum(range(a)) + sum(range(b))\n"
-        "    return total * 2 + len(str(total))"
-    )
-    assert collection.document_texts[1].as_py().startswith("async def m(self):\n    answer")
-    with pytest.raises(FileNotFoundError, match="no Python sources with docstrings"):
-        docstring_collection(tmp_path / "gone")

@@ -5,6 +5,7 @@ import pytest
 
 import hardmine as hm
 from tests.oracle import clusters as oracle
+from tests.oracle import draw as noise
 
 
 def blobs(rng, count=90, dimension=6, centres=4):
@@ -18,7 +19,9 @@ def blobs(rng, count=90, dimension=6, centres=4):
 def test_equals_the_twin(seed, init, count_cases):
     vectors = blobs(np.random.default_rng(seed))
     clusters = 2 + seed % 5
-    first = hm.sample_uniform(1, clusters if init == "random" else 1, len(vectors), seed=seed)[0].tolist()
+    first = noise.sample_uniform(
+        1, clusters if init == "random" else 1, len(vectors), exclude=[[]], seed=seed, domain=noise.CLUSTERS
+    )[0].tolist()
     if init == "farthest":
         first = oracle.farthest(vectors.tolist(), first[0], clusters)
     expected, centroids, rounds = oracle.kmeans(vectors.tolist(), first, 9)
@@ -67,7 +70,7 @@ def test_online_waits_starts_and_follows():
     online = hm.OnlineClusters(3, rate=0.25, seed=2)
     assert online.step(alike) is None
     batch = blobs(rng, 12, 4)
-    first = int(hm.sample_uniform(1, 1, 12, seed=2)[0, 0])
+    first = int(noise.sample_uniform(1, 1, 12, exclude=[[]], seed=2, domain=noise.ONLINE_CLUSTERS)[0, 0])
     before = batch[oracle.farthest(batch.tolist(), first, 3)].astype(np.float64)
     for _ in range(3):
         found = online.step(batch)

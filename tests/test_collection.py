@@ -248,7 +248,7 @@ def test_malformed_corpus(tmp_path):
         hm.Collection.read(pairs, corpus=tmp_path / "gone.jsonl")
     with pytest.raises(ValueError, match=r"corpus.txt: suffix '.txt', expected a corpus"):
         hm.Collection.read(pairs, corpus=tmp_path / "corpus.txt")
-    with pytest.raises(ValueError, match="split: 'train', but only BEIR folders have splits"):
+    with pytest.raises(ValueError, match="split: 'train', but only a BEIR folder takes one"):
         hm.Collection.read(pairs, split="train")
 
 

@@ -431,7 +431,7 @@ def test_bad_parts_are_named():
         TypeError, r"collection: str, expected a Collection or a pair \(query texts, document texts\)", collection="a"
     )
     refused(TypeError, "queries: str, expected several strings", collection=("ab", TEXTS[1]))
-    refused(TypeError, "documents: int at position 1, expected strings", collection=(TEXTS[0], ["a", 1]))
+    refused(TypeError, "documents\\[1\\]: int, expected a string", collection=(TEXTS[0], ["a", 1]))
     refused(TypeError, "positives: NoneType, expected Positives", positives=None)
     refused(ValueError, "candidates: 60 queries, expected 59 as in the collection", collection=(TEXTS[0][1:], TEXTS[1]))
     refused(ValueError, "positives: 1 queries, expected 60 as in the", positives=hm.Positives([0, 1], [0], [1.0]))

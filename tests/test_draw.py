@@ -14,7 +14,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 import hardmine as hm
-from hardmine import _native
+import hardmine._native as _native
 from tests.oracle import draw as oracle
 
 INF = math.inf
@@ -491,3 +491,103 @@ def test_nothing_left_in_the_table():
 def test_bad_weights(weights, error, message):
     with pytest.raises(error, match=message):
         hm.AliasTable(weights)
+
+
+# Numbers at the ends of their types
+
+MASKS = {
+    "float16": [np.finfo(np.float16).min, np.finfo(np.float16).max, 6e-8, -6e-8],
+    "bfloat16": [ml_dtypes.finfo(ml_dtypes.bfloat16).min, ml_dtypes.finfo(ml_dtypes.bfloat16).max, -1e-40],
+    "float32": [np.finfo(np.float32).min, np.finfo(np.float32).max, np.float32(1e-45), np.finfo(np.float16).min],
+    "float64": [
+        np.finfo(np.float64).min, np.finfo(np.float64).max, 5e-324, np.finfo(np.float32).min,
+        np.nextafter(float(np.finfo(np.float32).min), -INF), -1e39, 1e39, -3.4028235677973366e38,
+    ],
+}  # fmt: skip
+"""What stands in for "never" or "always" in a row of ordinary log-weights."""
+
+
+@pytest.mark.usefixtures("isa")
+@pytest.mark.parametrize(("dtype", "mask"), [(dtype, mask) for dtype, masks in MASKS.items() for mask in masks])
+def test_masked_columns_equal_the_twin(dtype, mask, count_cases):
+    """Unmasked columns about as many as are drawn, widths about those of vectors, -inf and the other end among them."""
+    rng = np.random.default_rng(3)
+    for width in (1, 16, 17, 31, 64, 111, 112, 113, 300):
+        for free in {0, 1, 5, 16, 49} & set(range(width)):
+            weights = np.full((2, width), mask, np.float64)
+            for row, order in zip(weights, rng.permuted(np.tile(np.arange(width), (2, 1)), axis=1), strict=True):
+                row[order[:free]] = rng.normal(size=free)
+                row[order[free : free + width // 5]] = [-INF, -float(mask), mask][rng.integers(3)]
+            weights = weights.astype(dtype)
+            for n in {1, free, free + 1, free + 3, width // 3, width - 1} - {0}:
+                for replace in (False, True)[: 1 + (n <= 6)]:  # the twin takes every arrival of every column
+                    expected = oracle.draw(weights.astype(np.float64), n, seed=width, replace=replace)
+                    found = hm.draw(weights, n, seed=width, replace=replace)
+                    np.testing.assert_array_equal(found, expected, err_msg=f"{n} of {width}, {free} free")
+                    count_cases(len(found))
+
+
+@pytest.mark.usefixtures("isa")
+@pytest.mark.parametrize("mask", [np.finfo(np.float32).min, np.finfo(np.float64).min, np.finfo(np.float16).min])
+def test_masked_candidates_are_drawn_last(mask):
+    nobody = hm.Positives([0, 0], np.empty(0, np.int64))
+    for size, free, n in itertools.product((20, 100, 113), (0, 5, 16), (1, 5, 6, 19)):
+        run = hm.Candidates([0, size], np.arange(size) * 3, np.linspace(1, 0, size))
+        weights = np.full(size, float(mask))
+        weights[np.arange(free) * 7 % size] = 0.0
+        rule = hm.Selection(n, ceiling=hm.NoCeiling(), draw=hm.Weighted(weights), seed=size)
+        gumbel = oracle.noise(size, 0, 0, np.arange(size) * 3, oracle.SELECT)
+        assert hm.select(run, nobody, rule).ids.tolist() == [3 * at for at in sorted(oracle.largest(weights + gumbel, n))]
+
+
+def test_more_columns_than_numbers():
+    """A zero-stride giant; a row beyond 32 bits has columns that could not be told apart."""
+    giant = np.broadcast_to(np.float32(0), (1, 2**32))
+    with pytest.raises(ValueError, match="log_weights: 4294967296 in a row, expected at most 4294967295"):
+        hm.draw(giant, 1, seed=0)
+    with pytest.raises(ValueError, match="n: 4294967296 in a row, expected at most 4294967295"):
+        hm.draw(np.zeros((1, 2)), 2**32, seed=0, replace=True)
+
+
+# Weights of any size
+
+
+def test_light_items_beside_heavy_ones_are_items():
+    table = hm.AliasTable([1e-200, 1e200])
+    assert table.sample(1, 2, seed=0, replace=False).tolist() == [[1, 0]]
+    assert table.sample(1, 3, seed=0, exclude=[[1]]).tolist() == [[0, 0, 0]]
+    assert set(table.sample(1, 1000, seed=0)[0].tolist()) == {1}
+
+
+@pytest.mark.parametrize("scale", [1e-300, 1e-200, 1e-18, 1.0, 1e100])
+def test_what_heavy_items_leave_follows_its_weights(scale):
+    """The law among the rest, whatever its share: tried again, or added up by itself."""
+    rest = np.array([3.0, 1.0, 0.5, 2.0, 0.0, 4.0])
+    weights = np.concatenate([rest * scale, [1e200, 5e199]])
+    table = hm.AliasTable(weights)
+    rows = 3000
+    for replace in (True, False):
+        drawn = table.sample(rows, 1 if not replace else 4, seed=1, exclude=[[7, 6]] * rows, replace=replace).ravel()
+        assert_counts_follow(np.bincount(drawn, minlength=6), rest / rest.sum() * drawn.size)
+    heavy = table.sample(rows, 4, seed=1).ravel() - 6
+    assert_counts_follow(np.bincount(heavy, minlength=2), np.array([2, 1]) / 3 * heavy.size)
+
+
+@pytest.mark.parametrize("left", [0.9, 0.26, 0.24, 0.05, 1e-3, 1e-9, 1e-14])
+@pytest.mark.parametrize("n", [1, 50])
+def test_the_law_is_the_same_on_both_sides_of_every_bound(left, n):
+    """Of 2,000 items all but four are excluded together with a heavy one, which leaves a share of the weight."""
+    weights = np.full(2000, 1e-6)
+    weights[:4] = [8.0, 4.0, 2.0, 2.0]
+    weights[4] = weights[:4].sum() * (1 - left) / left
+    rows = 12_000 // n
+    exclude = np.arange(rows + 1), np.full(rows, 4)
+    drawn = hm.AliasTable(weights).sample(rows, n, seed=5, exclude=exclude).ravel()
+    expected = np.append(np.delete(weights, 4)[:4], np.delete(weights, 4)[4:].sum())
+    counts = np.bincount(np.minimum(drawn, 5), minlength=6)
+    assert counts[4] == 0
+    statistic = ((counts[:4] - expected[:4] / expected.sum() * drawn.size) ** 2 / (
+        expected[:4] / expected.sum() * drawn.size
+    )).sum()  # fmt: skip
+    assert statistic < CRITICAL[3]
+    assert counts[5] < 0.01 * drawn.size

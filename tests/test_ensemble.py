@@ -10,7 +10,7 @@ from hypothesis import strategies as st
 from scipy.stats import chisquare
 
 import hardmine as hm
-from hardmine.ensemble import SCHEMES
+from hardmine.primitives.ensemble import SCHEMES
 from tests.counting import count_cases
 from tests.oracle import ensemble as oracle
 

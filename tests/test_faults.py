@@ -199,7 +199,7 @@ def test_a_panic_becomes_one_exception_and_leaves_a_usable_pool(threads):
     out = run_script(
         f"""
         import numpy as np, hardmine as hm
-        from hardmine import _native
+        import hardmine._native as _native
         scores = np.random.default_rng(0).standard_normal((500, 700), dtype=np.float32)
         expected = hm.topk(scores, 5, num_threads=1).ids
         for _ in range(3):

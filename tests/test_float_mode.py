@@ -1,6 +1,6 @@
-"""The caller's floating-point mode (flush to zero, rounding) and the mode the pool was born under change no byte.
+"""The caller's floating-point mode (flush to zero, rounding), and that the pool was born under, change no byte.
 
-The caller's mode comes back. Modes belong to threads and pools to processes, so the work is a program of its own:
+The caller's mode comes back. Flags and modes belong to threads and processes, so the work is a program of its own:
 `tests/float_mode_case.py`.
 """
 

@@ -1,6 +1,12 @@
-"""Training files: exact columns, every shape, side file, same bytes, whole or absent."""
+"""The registry, and training files: exact columns, every shape, side file, same bytes, whole or absent."""
 
+import ast
+import inspect
 import json
+import subprocess
+import sys
+import textwrap
+import types
 
 import numpy as np
 import pyarrow as pa
@@ -8,9 +14,8 @@ import pyarrow.parquet as pq
 import pytest
 
 import hardmine as hm
-from hardmine import formats
-from hardmine.candidates import REASONS
-from hardmine.mine import finish
+from hardmine.formats import registry, sentence_transformers, training_rows
+from hardmine.nouns.lists import REASONS
 
 PREFIX = "sentence-transformers:"
 
@@ -24,7 +29,7 @@ def mined():
     positives = hm.Positives(collection.positives.offsets, collection.positives.ids, [0.9, 0.75, 0.8, 0.7])
     run = hm.Candidates([0, 3, 5, 6], [0, 1, 2, 3, 1, 2], np.float32([0.8, 0.7, 0.6, 0.5, 0.4, 0.1]),
                         metadata={"teacher": "hand"})  # fmt: skip
-    return finish(collection, run, positives, hm.Selection(2, ceiling=hm.PercPos(0.95)))
+    return hm.Mined.from_run(collection, run, hm.Selection(2, ceiling=hm.PercPos(0.95)), positives=positives)
 
 
 def rows(path):
@@ -84,7 +89,7 @@ def test_shapes(mined, tmp_path, shape, suffix):
 @pytest.mark.parametrize("chunk", [1, 2, 3])
 @pytest.mark.parametrize("shape", SHAPES)
 def test_chunks_do_not_show(mined, tmp_path, monkeypatch, shape, chunk, suffix):
-    monkeypatch.setattr(formats.sentence_transformers, "_CHUNK", chunk)
+    monkeypatch.setattr(training_rows, "_CHUNK", chunk)
     mined.write(tmp_path / f"rows{suffix}", PREFIX + shape)
     assert rows(tmp_path / f"rows{suffix}") == SHAPES[shape]
 
@@ -135,11 +140,24 @@ def test_provenance(mined, tmp_path, suffix, shape, first_rows):
     assert sum(found[0]["drop_reasons"].values()) == 3
 
 
+@pytest.mark.parametrize("chunk", [1, 2, 9])
+def test_provenance_points_at_rows(tmp_path, monkeypatch, chunk):
+    """A pair without a row between pairs with one, whatever the chunks."""
+    collection = hm.Collection.from_pairs(["q0", "q1", "q2"], ["p0", "p1", "p2"], ["n0", "n1"])
+    positives = collection.positives.with_scores(np.float32([0.9, 0.8, 0.7]))
+    run = hm.Candidates([0, 2, 3, 5], [0, 1, 0, 1, 0], np.float32([0.5, 0.4, 0.3, 0.2, 0.1]))
+    mined = hm.Mined.from_run(collection, run, hm.Selection(2), positives=positives)
+    monkeypatch.setattr(training_rows, "_CHUNK", chunk)
+    mined.write(tmp_path / "rows.jsonl", PREFIX + "n-tuple")
+    side = rows(tmp_path / "rows.provenance.jsonl")
+    assert [row["output_row"] for row in side] == [0, -1, 1]
+    written = rows(tmp_path / "rows.jsonl")
+    assert [written[row["output_row"]]["anchor"] for row in side if row["output_row"] >= 0] == ["q0", "q2"]
+
+
 def test_each_positive_has_its_own_row(mined, tmp_path):
-    each = finish(
-        mined.collection, mined.candidates, mined.positives,
-        hm.Selection(2, ceiling=hm.PercPos(0.95), positive_agg="each"),
-    )  # fmt: skip
+    rule = hm.Selection(2, ceiling=hm.PercPos(0.95), positive_agg="each")
+    each = hm.Mined.from_run(mined.collection, mined.candidates, rule, positives=mined.positives)
     path = tmp_path / "rows.jsonl"
     each.write(path, PREFIX + "labeled-list", scores=True)
     assert [(row["positive"], row["scores"]) for row in rows(path)] == [
@@ -174,7 +192,7 @@ def test_an_interrupted_write_leaves_the_old_file(mined, tmp_path, monkeypatch, 
     path = tmp_path / f"rows{suffix}"
     mined.write(path)
     before = {p.name: p.read_bytes() for p in tmp_path.iterdir()}
-    cut = formats.sentence_transformers._Cut.n_tuple
+    cut = sentence_transformers._Cut.n_tuple
     calls = []
 
     def break_off(self, pairs):
@@ -183,15 +201,16 @@ def test_an_interrupted_write_leaves_the_old_file(mined, tmp_path, monkeypatch, 
             raise error
         return cut(self, pairs)
 
-    monkeypatch.setattr(formats.sentence_transformers, "_CHUNK", 1)
-    monkeypatch.setattr(formats.sentence_transformers._Cut, "n_tuple", break_off)
+    monkeypatch.setattr(training_rows, "_CHUNK", 1)
+    monkeypatch.setattr(sentence_transformers._Cut, "n_tuple", break_off)
     with pytest.raises(error):
         mined.write(path)
     assert {p.name: p.read_bytes() for p in tmp_path.iterdir()} == before
 
 
 def test_no_rows(mined, tmp_path):
-    empty = finish(mined.collection, mined.candidates, mined.positives, hm.Selection(2, ceiling=hm.Absolute(-1.0)))
+    rule = hm.Selection(2, ceiling=hm.Absolute(-1.0))
+    empty = hm.Mined.from_run(mined.collection, mined.candidates, rule, positives=mined.positives)
     for suffix in (".jsonl", ".parquet"):
         for shape in ("n-tuple", "triplet"):
             assert empty.write(tmp_path / f"rows{suffix}", PREFIX + shape)["rows"] == 0
@@ -210,12 +229,8 @@ def test_refusals(mined, tmp_path):
     (tmp_path / "d.jsonl").mkdir()
     with pytest.raises(IsADirectoryError, match=r"d.jsonl: a folder, expected a file to write"):
         mined.write(tmp_path / "d.jsonl")
-    filled = finish(
-        mined.collection,
-        mined.candidates,
-        mined.positives,
-        hm.Selection(2, ceiling=hm.Absolute(0.2), on_shortage="fill"),
-    )
+    rule = hm.Selection(2, ceiling=hm.Absolute(0.2), on_shortage="fill")
+    filled = hm.Mined.from_run(mined.collection, mined.candidates, rule, positives=mined.positives)
     assert filled.negatives.filled.any()
     with pytest.raises(ValueError, match="scores: some are unknown"):
         filled.write(tmp_path / "rows.jsonl", scores=True)
@@ -230,3 +245,188 @@ def test_sentence_transformers_reads_them(mined, tmp_path):
         found = datasets.load_dataset(kind, data_files=str(tmp_path / f"rows{suffix}"), cache_dir=str(tmp_path / "c"))
         assert found["train"].column_names == ["anchor", "positive", "scores"]
         assert found["train"][0]["positive"] == ["p0", "n1", "n2"]
+
+
+def test_the_names():
+    assert hm.formats.READ == ("beir", "jsonl", "parquet", "docstrings")
+    assert tuple(PREFIX + shape for shape in ("triplet", "n-tuple", "labeled-pair", "labeled-list")) == hm.formats.WRITE
+    names = [name for known in registry.FORMATS for name in known.names]
+    assert len(set(names)) == len(names)
+
+
+@pytest.mark.parametrize("known", registry.FORMATS, ids=lambda known: known.name)
+def test_a_module_keeps_what_its_line_says(known):
+    module = known.load()
+    assert hasattr(module, "read") == bool(known.reads)
+    assert hasattr(module, "write") == hasattr(module, "check_output") == bool(known.writes)
+    if known.reads:
+        taken = inspect.signature(module.read).parameters
+        named = [name for name, parameter in taken.items() if parameter.kind is parameter.KEYWORD_ONLY]
+        assert sorted(named) == sorted(known.takes)
+        assert set(known.takes) <= {"format", "progress", "corpus", "split"}
+
+
+def test_a_format_is_a_line_and_a_module(tmp_path, monkeypatch, mined):
+    """Nothing else needs to know of it: it is recognised, read, refused options that it has not, written."""
+    made = types.ModuleType("hardmine.formats.toy")
+    made.read = lambda path, *, split="all", **options: (path, split, options)
+    made.check_output = lambda *_: None
+    made.write = lambda *_, **parts: {"rows": len(parts["negatives"]), "scores": parts["scores"]}
+    monkeypatch.setitem(sys.modules, "hardmine.formats.toy", made)
+    line = registry.Format(
+        "toy", "toy", "a toy", reads="collection", writes="rows", signs=("/toy.json", ".toy"), takes=("split",)
+    )
+    monkeypatch.setattr(registry, "FORMATS", [line, *registry.FORMATS])
+    folder, file = tmp_path / "folder", tmp_path / "file.toy.gz"
+    folder.mkdir()
+    file.touch()
+    with pytest.raises(FileNotFoundError, match="expected in a BEIR folder"):
+        hm.formats.read(folder)
+    (folder / "toy.json").touch()
+    assert hm.formats.read(folder) == (folder, None, {})
+    assert hm.formats.read(file, split="dev", more=True) == (file, "dev", {"more": True})
+    with pytest.raises(ValueError, match="corpus: 'c.jsonl', but only a jsonl file or a parquet file takes one"):
+        hm.formats.read(file, corpus="c.jsonl")
+    with pytest.raises(ValueError, match="expected a toy, .toy, a BEIR folder, .jsonl, .ndjson or .parquet"):
+        hm.formats.read(write_text(tmp_path / "a.csv", ""))
+    with pytest.raises(ValueError, match="format: 'x', expected one of 'toy', 'beir'"):
+        hm.formats.read(file, "x")
+    assert mined.write(file, "toy", scores=True) == {"rows": 3, "scores": True}
+
+
+def write_text(path, text):
+    path.write_text(text)
+    return path
+
+
+def test_options_of_other_formats_are_refused(tmp_path):
+    pairs = write_text(tmp_path / "pairs.jsonl", '{"query": "a", "positive": "b"}')
+    with pytest.raises(ValueError, match="split: 'dev', but only a BEIR folder takes one"):
+        hm.Collection.read(pairs, split="dev")
+    with pytest.raises(ValueError, match="corpus: 'c', but only a jsonl file or a parquet file takes one"):
+        hm.Collection.read(tmp_path, corpus="c")
+    with pytest.raises(TypeError, match="progress: int 1, expected True or False"):
+        hm.Collection.read(pairs, progress=1)
+    assert hm.Collection.read(pairs, progress=True).num_queries == 1
+
+
+def fresh(code):
+    return subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, timeout=60)
+
+
+def test_only_the_format_that_is_asked_for_is_imported(tmp_path):
+    pairs = write_text(tmp_path / "pairs.jsonl", '{"query": "a", "positive": "b"}')
+    loaded = "print(sorted(m for m in sys.modules if m.startswith('hardmine.formats') or m == 'pyarrow'))"
+    found = fresh(f"import sys, hardmine as hm; hm.formats; {loaded}; hm.formats.read({str(pairs)!r}); {loaded}")
+    before, after = (eval(line) for line in found.stdout.splitlines())
+    assert before == ["hardmine.formats", "hardmine.formats.errors", "hardmine.formats.registry"]
+    assert {"hardmine.formats.pairs", "pyarrow"} <= set(after)
+    assert not {"hardmine.formats.beir", "hardmine.formats.docstrings", "hardmine.formats.training_rows"} & set(after)
+
+
+def test_a_format_whose_extra_is_missing_says_so(tmp_path):
+    block = "import sys; sys.modules['pyarrow'] = None; import hardmine as hm; "
+    for call in (f"hm.formats.read({str(tmp_path)!r})", f"hm.formats.read({str(tmp_path)!r}, 'docstrings')"):
+        last = fresh(block + call).stderr.splitlines()[-1]
+        assert last == "ModuleNotFoundError: hardmine.Collection needs pyarrow: pip install 'hardmine[mine]'"
+    last = fresh(f"{block}hm.formats.check_output({str(tmp_path / 'a.parquet')!r}, hm.formats.WRITE[0])").stderr
+    assert "writing parquet needs pyarrow: pip install 'hardmine[mine]'" in last
+
+
+SOURCE = '''
+def long_enough(a, b):
+    """Adds two numbers and more.
+
+    Details.
+    """
+    total = a + b + sum(range(a)) + sum(range(b))
+    return total * 2 + len(str(total))
+
+class C:
+    @property
+    async def m(self):
+        "Waits for the answer here."
+        answer = await self.something_that_takes_a_while(self.argument)
+        return answer
+
+def trivial():
+    """Does next to nothing at all."""
+    pass
+
+def again(a, b):
+    """Adds  two numbers and MORE."""
+    return [a + b for a in range(10000) for b in range(100000) if a > b if a != b + 1]
+'''
+
+
+def test_docstrings(tmp_path):
+    (tmp_path / "pkg").mkdir()
+    (tmp_path / "pkg" / "mod.py").write_text("\x0c\n" + SOURCE)
+    (tmp_path / "pkg" / "broken.py").write_text("def (")
+    (tmp_path / "tests").mkdir()
+    (tmp_path / "tests" / "t.py").write_text(SOURCE)
+    collection = hm.Collection.read(tmp_path, format="docstrings")
+    assert collection.counts["queries_without_positives"] == 0
+    assert collection.queries.to_pydict() == {
+        "id": ["pkg.mod.long_enough", "pkg.mod.C.m"],
+        "text": ["Adds two numbers and more.", "Waits for the answer here."],
+    }
+    assert collection.document_texts.to_pylist()[0] == (
+        "def long_enough(a, b):\n    total = a + b + sum(range(a)) + sum(range(b))\n"
+        "    return total * 2 + len(str(total))"
+    )
+    assert collection.document_texts[1].as_py().startswith("async def m(self):\n    answer")
+
+
+def test_any_folder_of_sources(tmp_path):
+    """Files that break parsers, links into nothing, odd names: what is left is read."""
+    good = SOURCE.strip()
+    chained = textwrap.indent(good.partition("class")[0].replace("two", "all").replace("total", "found"), "    ")
+    chain = "if a:\n    pass\n" + "".join(f"elif a == {i}:\n    pass\n" for i in range(950)) + "else:\n" + chained
+    escape = good.replace("Adds two", "Adds \\ud800 two").replace("long_enough", "odd")
+    for name, text in {
+        "a_bom": "\ufeff" + good, "b_deep": "x = " + "(" * 5000, "c_minus": "x = " + "-" * 100_000 + "1",
+        "d_null": "x = 1\0", "e_chain": chain, "f_half_a_pair": escape,
+    }.items():  # fmt: skip
+        (tmp_path / f"{name}.py").write_text(text)
+    (tmp_path / "g_latin.py").write_bytes(b"# caf\xe9\n" + good.encode())
+    (tmp_path / "h_link.py").symlink_to(tmp_path / "gone.py")
+    (tmp_path / "site-packages").mkdir()
+    (tmp_path / "site-packages" / "m.py").write_text(good.replace("Adds two", "Subtracts two").replace("total", "left"))
+    try:
+        deep = ast.parse(chain)
+    except (RecursionError, MemoryError):  # how deep a parser goes is its own affair
+        deep = None
+    found = hm.Collection.read(tmp_path, "docstrings").queries["id"].to_pylist()
+    assert found == ["a_bom.long_enough", "a_bom.C.m", *(["e_chain.long_enough"] if deep else [])]
+    inner = hm.Collection.read(tmp_path / "site-packages", "docstrings")
+    assert inner.queries["id"].to_pylist() == ["m.long_enough", "m.C.m", "m.again"]
+
+
+def test_no_sources(tmp_path):
+    with pytest.raises(FileNotFoundError, match="gone: no such folder, expected a folder of Python sources"):
+        hm.Collection.read(tmp_path / "gone", "docstrings")
+    with pytest.raises(FileNotFoundError, match="a.py: a file, expected a folder of Python sources"):
+        hm.Collection.read(write_text(tmp_path / "a.py", "x = 1"), "docstrings")
+    with pytest.raises(hm.formats.FormatError, match="no functions with docstrings in 1 Python sources, expected at l"):
+        hm.Collection.read(tmp_path, "docstrings")
+
+
+@pytest.mark.parametrize("rows", [
+    [{"query": "a", "positive": "x"}, {"id": "0", "query": "b", "positive": "y"}],
+    [{"id": "0", "query": "a", "positive": "x"}, {"id": "0", "query": "b", "positive": "y"}],
+])  # fmt: skip
+def test_an_id_belongs_to_one_query(tmp_path, rows):
+    """Also one that was given to a query without an id: labels would go to another query."""
+    path = write_text(tmp_path / "pairs.jsonl", "".join(json.dumps(row) + "\n" for row in rows))
+    with pytest.raises(hm.formats.FormatError, match="line 2: query id '0' has another text in an earlier row"):
+        hm.Collection.read(path)
+
+
+def test_ids_that_are_given_are_free(tmp_path):
+    rows = [{"id": "q", "query": "a", "positive": "x"}, {"id": "1", "query": "a", "positive": "y"},
+            {"query": "b", "positive": "z"}, {"query": "c", "positive": "x"}]  # fmt: skip
+    path = write_text(tmp_path / "pairs.jsonl", "".join(json.dumps(row) + "\n" for row in rows))
+    found = hm.Collection.read(path)
+    assert found.queries.to_pydict() == {"id": ["q", "1+", "2"], "text": ["a", "b", "c"]}
+    assert [row.tolist() for row in found.positives] == [[0, 1], [2], [0]]

@@ -8,7 +8,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 import hardmine as hm
-from hardmine.fuse import METHODS
+from hardmine.primitives.fuse import METHODS
 from tests.oracle import fuse as oracle
 
 

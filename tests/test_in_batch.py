@@ -10,8 +10,8 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 import hardmine as hm
-from hardmine import _device_mask
-from hardmine import in_batch as module
+from hardmine.primitives.batch import mask as module
+from hardmine.primitives.batch import mask_on_device
 from tests.oracle import in_batch as oracle
 
 CEILINGS = {
@@ -39,8 +39,13 @@ def on_device(scores, **arguments):
     checked = module._Rules(tuple(tensor.shape), ceiling, *rules, *more)
     keep, drop = arguments.pop("keep_positive", False), arguments.pop("nan", "raise") == "drop"
     assert not arguments
-    return _device_mask.in_batch_mask(
-        tensor, checked.native_ceiling, checked.native_labels, keep_positive=keep, drop_nan=drop
+    return mask_on_device.in_batch_mask(
+        tensor,
+        checked.native_ceiling,
+        checked.native_labels,
+        needs_positive=checked.needs_positive,
+        keep_positive=keep,
+        drop_nan=drop,
     ).numpy()
 
 

@@ -4,9 +4,7 @@ import numpy as np
 import pytest
 
 import hardmine as hm
-from hardmine.candidates import REASONS
-from hardmine.mine import finish
-from hardmine.retrieve import positives_of
+from hardmine.nouns.lists import REASONS
 from tests.oracle import collection as text_oracle
 from tests.texts import random_beir, write_beir
 
@@ -96,7 +94,7 @@ def test_scan_and_select_agree(collection, teacher, rule, aggregate):
     selection = hm.Selection(4, ceiling=rule, positive_agg=aggregate)
     inside = hm.mine(collection, teacher, selection, k=None if aggregate != "each" else 200, progress=False)
     run = hm.retrieve(collection, teacher, k=collection.num_documents, exclude_positives=False, progress=False)
-    after = finish(collection, run, positives_of(collection, run), selection)
+    after = hm.Mined.from_run(collection, run, selection, positives=collection.scored_positives(run))
     assert inside.negatives.ids.tolist() == after.negatives.ids.tolist()
     assert inside.negatives.scores.tobytes() == after.negatives.scores.tobytes()
     assert inside.negatives.ranks.tolist() == after.negatives.ranks.tolist()
@@ -194,7 +192,7 @@ def test_retrieve(collection, teacher, tmp_path):
     assert [row.ids.tolist() for row in run] == expected
     run.save(tmp_path / "run")
     loaded = hm.Candidates.load(tmp_path / "run")
-    scores = positives_of(collection, loaded).scores
+    scores = collection.scored_positives(loaded).scores
     assert scores.tobytes() == hm.mine(collection, teacher, hm.Selection(), progress=False).positives.scores.tobytes()
     everything = hm.retrieve(collection, teacher, k=200, exclude_positives=False, progress=False)
     own = hm.retrieve(collection, teacher, k=200, progress=False)
@@ -213,14 +211,14 @@ def test_a_run_of_another_collection_is_refused(collection, tmp_path):
     run = hm.retrieve(collection, "bm25", k=3, progress=False)
     other = hm.Collection.read(random_beir(tmp_path / "o", num_documents=150))
     with pytest.raises(ValueError, match="run: 200 document ids, expected 150 as in the collection"):
-        positives_of(other, run)
+        other.scored_positives(run)
     with pytest.raises(ValueError, match="run: no scores of positives, expected"):
-        positives_of(collection, run.replace(metadata={}))
+        collection.scored_positives(run.replace(positives=None))
     with pytest.raises(ValueError, match="run: has no query ids, expected a run made by hardmine retrieve"):
-        positives_of(collection, run.replace(query_ids=None))
+        collection.scored_positives(run.replace(query_ids=None))
     renamed = run.replace(query_ids=["zz", *list(run.query_ids)[1:]])
     with pytest.raises(ValueError, match=r"run: query 0 is 'zz', expected 'q0'"):
-        positives_of(collection, renamed)
+        collection.scored_positives(renamed)
 
 
 def test_identical_ids(tmp_path):

@@ -10,7 +10,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 import hardmine as hm
-from hardmine.candidates import REASONS
+from hardmine.nouns.lists import REASONS
 
 DTYPES = [np.float16, ml_dtypes.bfloat16, np.float32, np.float64]
 CEILINGS = [

@@ -16,7 +16,9 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 import hardmine as hm
-from hardmine import _checks, _native, _tiles
+import hardmine._native as _native
+from hardmine.plumbing import arrays, checks, ragged
+from hardmine.primitives.search import tiles
 from tests.oracle import search as oracle
 
 LEVELS = _native.isa_levels()
@@ -81,15 +83,13 @@ def agree(found, wanted):
 def cut_search(q, d, k, tiling, *, similarity="dot", threads=2, ceiling=None, floor=None, exclude=None):
     """`search` with the tiling given."""
     limits = (
-        _checks.per_query("ceiling", ceiling, len(q)),
-        _checks.per_query("floor", floor, len(q)),
-        _checks.csr("exclude", exclude, len(q)),
+        checks.per_query("ceiling", ceiling, len(q)),
+        checks.per_query("floor", floor, len(q)),
+        ragged.csr("exclude", exclude, len(q)),
         False,
     )
-    rows = [
-        _tiles.Rows(*_checks.matrix("x", x), _native.row_norms("x", _checks.matrix("x", x), threads)) for x in (q, d)
-    ]
-    found = _tiles.scan(*rows, k, similarity, limits, tiling, threads)
+    rows = [tiles.Rows(*arrays.matrix("x", x), _native.row_norms("x", arrays.matrix("x", x), threads)) for x in (q, d)]
+    found = tiles.scan(*rows, k, similarity, limits, tiling, threads)
     return hm.Candidates._from_native(found)
 
 
@@ -147,7 +147,7 @@ def test_the_cut_changes_nothing(kind):
             (3, 3, 100),
         ]:
             for threads, shuffle in [(1, None), (2, 1), (3, 2), (7, 3)]:
-                tiling = _tiles.Tiling(panel, query_tile, document_tile, shuffle)
+                tiling = tiles.Tiling(panel, query_tile, document_tile, shuffle)
                 agree(cut_search(q, d, 13, tiling, threads=threads, **some), wanted)
 
 
@@ -157,7 +157,7 @@ def test_long_rows_pass_the_first_bound_and_many_shrinks():
         limits = limits_for(oracle.score_matrix(q, d))
         for k in (1, 7, 150):
             for some in ({}, limits, {"floor": 0.0, "ceiling": 1.0}):
-                for tiling in (_tiles.Tiling(3, 3, 5000), _tiles.Tiling(3, 2, 1100, 5)):
+                for tiling in (tiles.Tiling(3, 3, 5000), tiles.Tiling(3, 2, 1100, 5)):
                     agree(cut_search(q, d, k, tiling, **some), oracle.search(q, d, k, **some))
 
 
@@ -174,17 +174,17 @@ def test_threads_change_nothing(threads):
     similarity=st.sampled_from(["dot", "cosine"]),
     shape=st.tuples(st.integers(0, 6), st.integers(0, 40), st.integers(0, 20)),
     k=st.integers(0, 45),
-    tiles=st.tuples(st.integers(1, 7), st.integers(1, 7), st.integers(1, 45)),
+    sizes=st.tuples(st.integers(1, 7), st.integers(1, 7), st.integers(1, 45)),
     level=st.sampled_from(LEVELS),
 )
-def test_random_small_cases(seed, kind, similarity, shape, k, tiles, level):
+def test_random_small_cases(seed, kind, similarity, shape, k, sizes, level):
     num_queries, num_documents, dimension = shape
     if num_documents == 0 or num_queries == 0:
         kind = "random"
     q, d = make(kind, num_queries, num_documents, dimension, seed)
     some = limits_for(oracle.score_matrix(q, d, similarity), seed) if q.size and d.size else {}
-    panel, query_tile, document_tile = tiles
-    tiling = _tiles.Tiling(panel, min(query_tile, panel), document_tile, seed)
+    panel, query_tile, document_tile = sizes
+    tiling = tiles.Tiling(panel, min(query_tile, panel), document_tile, seed)
     with pytest.MonkeyPatch.context() as patch:
         patch.setenv("HARDMINE_ISA", level)
         agree(cut_search(q, d, k, tiling, similarity=similarity, **some), oracle.search(q, d, k, similarity, **some))
@@ -271,10 +271,10 @@ def test_a_tile_at_the_edge_of_the_bound():
             wanted = oracle.search(q, d, 17, **level_limits)
             limits = (
                 level_limits.get("ceiling"), level_limits.get("floor"),
-                _checks.csr("exclude", level_limits.get("exclude"), 8), False,
+                ragged.csr("exclude", level_limits.get("exclude"), 8), False,
             )  # fmt: skip
             state = _native.SearchScan("dot", 8, 400, 17, limits)
-            source = ((q, "f32"), norms[0], (d, "f32"), norms[1])
+            source = tiles.Source(tiles.Rows(q, "f32", norms[0]), tiles.Rows(d, "f32", norms[1]))
             for start in range(0, 400, 90):
                 state.update(source, np.ascontiguousarray(tile[:, start : start + 90]), 0, start, 2)
             agree(hm.Candidates._from_native(state.finish(source, 2)), wanted)
@@ -283,7 +283,7 @@ def test_a_tile_at_the_edge_of_the_bound():
 def test_values_that_are_not_finite_say_nothing():
     q, d = make("huge", 4, 100, 6)
     state = _native.SearchScan("dot", 4, 100, 5, (None, None, None, False))
-    source = tuple(part for x in (q, d) for part in ((x, "f32"), _native.row_norms("x", (x, "f32"), 1)))
+    source = tiles.Source(*(tiles.Rows(x, "f32", _native.row_norms("x", (x, "f32"), 1)) for x in (q, d)))
     tile = np.random.default_rng(0).choice(np.array([np.nan, np.inf, -np.inf], np.float32), (4, 100))
     state.update(source, tile, 0, 0, 1)
     agree(hm.Candidates._from_native(state.finish(source, 1)), oracle.search(q, d, 5))
@@ -292,9 +292,9 @@ def test_values_that_are_not_finite_say_nothing():
 @pytest.fixture(scope="module")
 def device_module():
     pytest.importorskip("torch")
-    from hardmine import _device
+    from hardmine.primitives.search import device
 
-    return _device
+    return device
 
 
 def device_search(
@@ -302,13 +302,13 @@ def device_search(
 ):
     """The path of a GPU, on the device "cpu"."""
     limits = (
-        _checks.per_query("ceiling", ceiling, len(q)),
-        _checks.per_query("floor", floor, len(q)),
-        _checks.csr("exclude", exclude, len(q)),
+        checks.per_query("ceiling", ceiling, len(q)),
+        checks.per_query("floor", floor, len(q)),
+        ragged.csr("exclude", exclude, len(q)),
         False,
     )
-    array, kind = _checks.matrix("queries", q)
-    rows = _tiles.Rows(array, kind, _native.row_norms("queries", (array, kind), 2))
+    array, kind = arrays.matrix("queries", q)
+    rows = tiles.Rows(array, kind, _native.row_norms("queries", (array, kind), 2))
     found = device_module.scan(rows, d, k, similarity, limits, 10**6, 2, device="cpu", tile=tile, query_tile=query_tile)
     return hm.Candidates._from_native(found)
 
@@ -339,7 +339,7 @@ def test_the_device_path_takes_every_type(device_module):
         wanted = oracle.search(*(t.float().numpy() for t in tensors), 12)
         agree(device_search(device_module, *tensors, 12, tile=100, query_tile=4), wanted)
         agree(
-            device_search(device_module, tensors[0], _checks.matrix("d", tensors[1])[0], 12, tile=100, query_tile=4),
+            device_search(device_module, tensors[0], arrays.matrix("d", tensors[1])[0], 12, tile=100, query_tile=4),
             wanted,
         )
     bad = torch.from_numpy(d.copy())
@@ -459,7 +459,7 @@ BAD = [
     ({"k": -1}, ValueError, "k: -1, expected at least 0"),
     ({"k": 1.0}, TypeError, "k: float 1.0, expected an integer"),
     ({"k": True}, TypeError, "k: bool True"),
-    ({"similarity": "euclid"}, ValueError, "similarity: 'euclid', expected one of 'dot', 'cosine'"),
+    ({"similarity": "euclid"}, ValueError, "similarity: 'euclid', expected one of 'cosine', 'dot'"),
     ({"ceiling": np.nan}, ValueError, "ceiling: nan"),
     ({"floor": np.array([0, np.nan], np.float32)}, ValueError, "floor: NaN for query 1"),
     ({"ceiling": np.zeros(3, np.float32)}, ValueError, "ceiling: length 3, expected 2"),
@@ -567,3 +567,30 @@ def test_ctrl_c_stops_a_long_search():
         # Half a second is the promise; the rest is for a machine that is busy with other things.
         assert time.monotonic() - started < 2
     assert process.returncode == 0
+
+
+@pytest.mark.parametrize("level", LEVELS)
+@pytest.mark.parametrize("similarity", ["dot", "cosine"])
+def test_limits_and_scores_at_the_ends_of_the_range(similarity, level, monkeypatch):
+    """Infinite scores, bounds of the error that overflow, ceilings and floors at the ends of float32."""
+    monkeypatch.setenv("HARDMINE_ISA", level)
+    rng = np.random.default_rng(2)
+    most = np.finfo(np.float32).max
+    q = (rng.standard_normal((5, 17)) * np.array([[1e-44], [1e-30], [1.0], [1e30], [most / 8]])).astype(np.float32)
+    d = rng.choice(np.float32([most, -most, most / 2, 1e-45, 1.0, 0.0, -0.0, 1e-38]), (400, 17))
+    d[::3] = (d[::3] * 1e-20).astype(np.float32)
+    ends = np.float32([-np.inf, -most, -1e-45, 0.0, 1e-45, 1.0, most, np.inf])
+    for k in (1, 7, 200, 400):
+        agree(hm.search(q, d, k, similarity=similarity), oracle.search(q, d, k, similarity))
+        for ceiling, floor in zip(ends, ends[::-1], strict=True):
+            for limits in ({"ceiling": ceiling}, {"floor": floor}, {"ceiling": ceiling, "floor": -ceiling}):
+                found = hm.search(q, d, k, similarity=similarity, **limits)
+                agree(found, oracle.search(q, d, k, similarity, **limits))
+
+
+def test_everything_and_half_excluded():
+    """Runs between excluded documents are short or empty."""
+    q, d = make("mixed", 3, 3000, 12)
+    for exclude in (np.arange(3000), np.arange(0, 3000, 2), np.arange(1, 3000, 2)[::-1]):
+        lists = [exclude.tolist(), [], exclude.tolist()]
+        agree(hm.search(q, d, 1600, exclude=lists), oracle.search(q, d, 1600, exclude=lists))

@@ -8,7 +8,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 import hardmine as hm
-from hardmine.candidates import REASONS
+from hardmine.nouns.lists import REASONS
 from tests.oracle import select as oracle
 from tests.select_cases import (
     assert_equals,

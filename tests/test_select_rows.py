@@ -6,7 +6,7 @@ import numpy as np
 import pytest
 
 import hardmine as hm
-from hardmine.select import BatchSelection
+from hardmine.primitives.select import BatchSelection
 
 ROWS, DOCUMENTS = 40, 60
 

@@ -9,6 +9,8 @@ import numpy as np
 import pytest
 
 import hardmine as hm
+from hardmine.rules.ceilings import Ceiling
+from hardmine.rules.draws import Draw
 from tests.select_cases import (
     CEILINGS,
     DRAWS,
@@ -149,7 +151,7 @@ VALUES = [*CEILINGS, *(draw for draw in DRAWS if not isinstance(draw, str))]
 
 @pytest.mark.parametrize("value", VALUES, ids=repr)
 def test_values_compare_print_and_travel(value):
-    base = hm.selection.Ceiling if isinstance(value, hm.selection.Ceiling) else hm.selection.Draw
+    base = Ceiling if isinstance(value, Ceiling) else Draw
     assert base.from_dict(json.loads(json.dumps(value.to_dict()))) == value
     assert hash(base.from_dict(value.to_dict())) == hash(value)
     assert pickle.loads(pickle.dumps(value)) == value
@@ -169,7 +171,7 @@ def test_values_with_arrays_compare_and_are_frozen():
     with pytest.raises(ValueError, match="read-only"):
         draw.counts[0] = 5
     assert pickle.loads(pickle.dumps(draw)) == draw
-    assert hm.selection.Draw.from_dict({"kind": "popularity", "counts": [1, 2, 3]}) == draw
+    assert Draw.from_dict({"kind": "popularity", "counts": [1, 2, 3]}) == draw
     assert json.dumps(hm.Selection(draw=draw).to_dict())
 
 

@@ -310,17 +310,17 @@ def test_exclusions_come_in_every_form():
 
 @pytest.mark.usefixtures("isa")
 def test_one_matrix_row_under_several_ceilings():
-    from hardmine.topk import _scan
+    from hardmine.primitives.topk import scan
 
     scores = make("random", 3000, np.float32, rows=3)
     rows = np.array([2, 0, 0, 2, 1])
     ceiling = np.float32([1.0, 0.0, 2.0, -1.0, 0.5])
     exclude = [[1], [], [5, 6], [2], []]
     for view in (scores, np.asfortranarray(scores)):
-        found = _scan(view, 20, ceiling=ceiling, exclude=exclude, rows=rows)
+        found = scan(view, 20, ceiling=ceiling, exclude=exclude, rows=rows)
         check(found, scores[rows], 20, ceiling=ceiling, exclude=exclude)
     with pytest.raises(ValueError, match=r"rows: id 3 of row 1 is outside 0\.\.3"):
-        _scan(scores, 2, rows=np.array([0, 3]))
+        scan(scores, 2, rows=np.array([0, 3]))
 
 
 @given(
@@ -551,3 +551,53 @@ def test_bad_tiles_and_merges_are_named():
     # None of these touched it.
     accumulator.update(tile[:1], first_query=2)
     assert accumulator.finish().ids.tolist() == [0, 1] * 3
+
+
+# --- long lists of what is kept are sorted and cut in steps ----------------------------------------------------------
+
+
+@pytest.mark.parametrize("dtype", [np.float32, np.float64], ids=str)
+def test_lists_longer_than_a_step(dtype):
+    """Runs in order that end where a step does; more kept scores than are cut at once, few of them distinct."""
+    step = 1 << 16
+    rng = np.random.default_rng(0)
+    runs = np.concatenate([np.arange(step)[::-1], np.arange(step)[::-1] + 7, np.arange(9)]).astype(dtype)[None]
+    for k in (runs.size, runs.size - 1, step, step + 1):
+        check(hm.topk(runs, k, floor=-1.0), runs, k, floor=-1.0)
+        check(hm.topk(runs, k), runs, k)
+    for scores in (rng.standard_normal((1, 900_000)), rng.integers(0, 3, (1, 900_000)), np.zeros((1, 900_000))):
+        scores = scores.astype(dtype)
+        check(hm.topk(scores, 300_000, floor=-9.0), scores, 300_000, floor=-9.0)
+        best = hm.TopKAccumulator(1, 300_000)
+        for start in (450_000, 0):
+            best.update(scores[:, start : start + 450_000], first_document=start)
+        check(best.finish(), scores, 300_000)
+
+
+# --- the ends of the range ------------------------------------------------------------------------------------------
+
+
+@pytest.mark.usefixtures("isa")
+@pytest.mark.parametrize("dtype", DTYPES, ids=str)
+def test_masks_and_the_ends_of_the_range(dtype):
+    """Rows that a mask value fills but for a few, and thresholds and limits at the ends of the range of the type."""
+    rng = np.random.default_rng(0)
+    info = ml_dtypes.finfo(dtype)
+    least, most, tiny = float(info.min), float(info.max), float(info.smallest_subnormal)
+    ends = np.array([least, most, -np.inf, np.inf, tiny, -tiny, 0.0, -0.0, float(info.tiny), 1.0])
+    bounds = [np.float32(x) for x in (-np.inf, -3.4028235e38, -65504, -1e-45, -0.0, 1e-45, 65504, 3.4028235e38, np.inf)]
+    for n, free, k in ((20, 5, 6), (100, 5, 6), (300, 5, 50), (500, 99, 100), (5000, 5, 700), (9000, 8000, 8100)):
+        rows = [np.full(n, fill) for fill in (least, most, -np.inf, np.inf, -tiny)]
+        for row in rows:
+            row[rng.permutation(n)[:free]] = rng.choice(ends, free)
+        rows.append(rng.choice(ends, n))
+        scores = np.stack(rows).astype(dtype)
+        for layout in (scores, np.asfortranarray(scores)):
+            check(hm.topk(layout, k), layout, k)
+        for ceiling, floor in zip(bounds, bounds[::-1], strict=True):
+            limits = {"ceiling": ceiling, "floor": np.float32(-np.inf) if k % 4 else floor}
+            check(hm.topk(scores, k, **limits), scores, k, **limits)
+            check(hm.topk(scores, k, floor=floor), scores, k, floor=floor)
+    long = rng.choice(ends, (1, 300_000)).astype(dtype)
+    for k, threads in ((10, 2), (20_000, 1), (20_000, 2), (150_000, 2), (300_000, 1)):
+        check(hm.topk(long, k, num_threads=threads), long, k)

@@ -8,7 +8,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 import hardmine as hm
-from hardmine.triplets import KINDS
+from hardmine.primitives.batch.triplets import KINDS
 from tests.oracle import triplets as oracle
 
 DTYPES = {

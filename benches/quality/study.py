@@ -12,6 +12,7 @@ from __future__ import annotations
 
 import argparse
 import sys
+import sysconfig
 import time
 from collections.abc import Callable
 from pathlib import Path
@@ -23,7 +24,6 @@ from torch.nn import functional
 
 import hardmine as hm
 from examples.recipes.shared import Effect, batches, optimise
-from hardmine._demo import docstring_collection
 
 N, DEPTH, BATCH, STEPS, TEMPERATURE, RATE = 4, 200, 64, 200, 0.05, 1e-3
 RULES = {
@@ -133,7 +133,7 @@ def main() -> int:
     parser.add_argument("--seeds", type=int, default=10)
     parser.add_argument("--output", type=Path, help="write the page to this file")
     options = parser.parse_args()
-    collections = {"docstrings": docstring_collection()}
+    collections = {"docstrings": hm.Collection.read(sysconfig.get_path("stdlib"), "docstrings")}
     if options.data is not None:
         collections["scifact"] = hm.Collection.read(options.data / "scifact")
     lines = ["# Which negatives train the better retriever", "", *__doc__.strip().split("\n\n")[2].splitlines(), ""]

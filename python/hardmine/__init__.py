@@ -7,16 +7,30 @@ extra to install where it is missing.
 from __future__ import annotations
 
 import importlib
+import importlib.util
 from typing import Any
 
 from hardmine._native import __version__
-from hardmine._tables import StringTable
-from hardmine.bank import MemoryBank
-from hardmine.candidates import REASONS, Candidates, Negatives, Positives, Ranking
-from hardmine.ceilings import Absolute, AllOf, Anchored, MarginPos, NoCeiling, PercPos
-from hardmine.clusters import Clusters, OnlineClusters, spherical_kmeans
-from hardmine.draw import AliasTable, draw, sample_uniform
-from hardmine.draws import (
+from hardmine.nouns.candidates import Candidates
+from hardmine.nouns.lists import REASONS, Ranking
+from hardmine.nouns.negatives import Negatives
+from hardmine.nouns.positives import Positives
+from hardmine.nouns.strings import StringTable
+from hardmine.pipeline.mine import mine
+from hardmine.pipeline.mined import Mined
+from hardmine.pipeline.retrieve import retrieve
+from hardmine.primitives.anchors import anchor_scores
+from hardmine.primitives.batch.mask import in_batch_mask
+from hardmine.primitives.batch.triplets import triplets
+from hardmine.primitives.draw import AliasTable, draw, sample_uniform
+from hardmine.primitives.ensemble import ensemble
+from hardmine.primitives.fuse import fuse
+from hardmine.primitives.mine_scores import mine_scores
+from hardmine.primitives.search.index import ExactIndex, pair_scores, search
+from hardmine.primitives.select import select
+from hardmine.primitives.topk import TopKAccumulator, topk
+from hardmine.rules.ceilings import Absolute, AllOf, Anchored, MarginPos, NoCeiling, PercPos
+from hardmine.rules.draws import (
     Laplace,
     Popularity,
     RankPower,
@@ -27,28 +41,20 @@ from hardmine.draws import (
     Uniform,
     Weighted,
 )
-from hardmine.dynamic import DynamicLists, DynamicMiner
-from hardmine.ensemble import ensemble
-from hardmine.fuse import fuse
-from hardmine.in_batch import in_batch_mask
-from hardmine.mine import Mined, mine
-from hardmine.mine_scores import mine_scores
-from hardmine.retrieve import retrieve
-from hardmine.search import ExactIndex, pair_scores, search
-from hardmine.select import anchor_scores, select
-from hardmine.selection import Selection
-from hardmine.topk import TopKAccumulator, topk
-from hardmine.triplets import triplets
+from hardmine.rules.selection import Selection
+from hardmine.training.bank import MemoryBank
+from hardmine.training.clusters import Clusters, OnlineClusters, spherical_kmeans
+from hardmine.training.dynamic import DynamicLists, DynamicMiner
 
-_LAZY: dict[str, str] = {
-    "Collection": "hardmine.collection",
-    "data": "hardmine.data",
-    "formats": "hardmine.formats",
-    "losses": "hardmine.losses",
-    "teachers": "hardmine.teachers",
-    "strategies": "hardmine.strategies",
+_LAZY: dict[str, tuple[str, str | None]] = {
+    "Collection": ("hardmine.nouns.collection", "pyarrow"),
+    "data": ("hardmine.data", "torch"),
+    "formats": ("hardmine.formats", None),
+    "losses": ("hardmine.losses", "torch"),
+    "strategies": ("hardmine.rules.strategies", None),
+    "teachers": ("hardmine.teachers", None),
 }
-"""Public names that live in modules with heavier needs, and those modules."""
+"""Public names that live in modules with heavier needs: those modules, and the package without which they are not."""
 
 __all__ = [
     "REASONS",
@@ -107,15 +113,25 @@ __all__ = [
 ]
 
 
+def _is_there(package: str | None) -> bool:
+    try:
+        return package is None or importlib.util.find_spec(package) is not None
+    except ValueError:  # somebody blocked it
+        return False
+
+
+for _name, (_, _package) in _LAZY.items():
+    if not _is_there(_package):  # `import *` takes what there is; asking for the name says which extra brings it
+        __all__.remove(_name)
+
+
 def __getattr__(name: str) -> Any:
-    module = _LAZY.get(name)
-    if module is None:
+    if name not in _LAZY:
         raise AttributeError(f"module 'hardmine' has no attribute {name!r}")
-    found = importlib.import_module(module)
-    value = found if module == f"hardmine.{name}" else getattr(found, name)
-    globals()[name] = value
+    found = importlib.import_module(_LAZY[name][0])
+    value = globals()[name] = getattr(found, name) if name == "Collection" else found
     return value
 
 
 def __dir__() -> list[str]:
-    return sorted({*globals(), *_LAZY})
+    return sorted({*globals(), *__all__})

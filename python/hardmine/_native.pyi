@@ -1,6 +1,6 @@
 """The compiled core. Private: the typed wrappers beside it check and document every argument."""
 
-from typing import Any, TypeAlias, final
+from typing import Any, Protocol, TypeAlias, TypedDict, final
 
 import numpy as np
 import numpy.typing as npt
@@ -19,8 +19,31 @@ Matrix: TypeAlias = npt.NDArray[Any]
 
 # name of a ceiling and its two parameters
 CeilingTerms: TypeAlias = list[tuple[str, float, float]]
-# rows, n, seed, epoch, replace, exclude (offsets, ids), row keys
-Request: TypeAlias = tuple[int, int, int, int, bool, tuple[_I64, _I64] | None, _U64 | None]
+
+# whose noise: a name of `domains()`
+class Noise(TypedDict):
+    domain: str
+    seed: int
+    epoch: int
+
+class WeightedLists(TypedDict):
+    offsets: _I64
+    keys: _I64
+    log_weights: _F64 | None
+    row_keys: _U64 | None
+
+# positions are among all entries
+class DrawnLists(TypedDict):
+    offsets: _I64
+    positions: _I64
+
+class Request(TypedDict):
+    rows: int
+    n: int
+    replace: bool
+    exclude: tuple[_I64, _I64] | None
+    noise: Noise
+    row_keys: _U64 | None
 
 __version__: str
 
@@ -102,8 +125,34 @@ def search_bound(
     similarity: str, dimension: int, query_norms: npt.NDArray[np.float64], document_norms: npt.NDArray[np.float64]
 ) -> list[_F32]: ...
 
-# queries, their norms, documents, their norms
-_Source: TypeAlias = tuple[_Rows, npt.NDArray[np.float64], _Rows, npt.NDArray[np.float64]]
+# `_tiles.Rows`, `_tiles.Source` and `_tiles.Hits`, read by the names of their fields
+class _NormedRows(Protocol):
+    @property
+    def array(self) -> npt.NDArray[Any]: ...
+    @property
+    def kind(self) -> str: ...
+    @property
+    def norms(self) -> npt.NDArray[np.float64]: ...
+
+class _Source(Protocol):
+    @property
+    def queries(self) -> _NormedRows: ...
+    @property
+    def documents(self) -> _NormedRows: ...
+
+class _Hits(Protocol):
+    @property
+    def first_query(self) -> int: ...
+    @property
+    def offsets(self) -> _I64: ...
+    @property
+    def rows(self) -> _I64: ...
+    @property
+    def documents(self) -> _I64 | None: ...
+    @property
+    def above(self) -> _I64: ...
+    @property
+    def below(self) -> _I64: ...
 
 @final
 class SearchScan:
@@ -111,9 +160,7 @@ class SearchScan:
     @staticmethod
     def bytes_per_query(k: int, documents: int) -> int: ...
     def update(self, source: _Source, tile: _F32, first_query: int, first_document: int, threads: int) -> None: ...
-    def offer(
-        self, source: _Source, lists: tuple[_I64, _I64, _I64 | None, _I64, _I64], first_query: int, threads: int
-    ) -> None: ...
+    def offer(self, source: _Source, hits: _Hits, threads: int) -> None: ...
     def thresholds(self) -> _F32: ...
     def finish(self, source: _Source, threads: int) -> Ranked: ...
 
@@ -127,28 +174,33 @@ def topk(scores: Matrix, kind: str, k: int, limits: Limits, rows: _I64 | None, t
 
 @final
 class TopKAccumulator:
-    def __new__(cls, num_queries: int, k: int, kind: str) -> TopKAccumulator: ...
-    def update(
-        self, tile: Matrix, kind: str, first_query: int, first_document: int, limits: Limits, threads: int
-    ) -> None: ...
-    def merge(self, other: TopKAccumulator) -> None: ...
+    def __new__(cls, num_queries: int, k: int, kind: str, limits: Limits, threads: int) -> TopKAccumulator: ...
+    def update(self, tile: Matrix, kind: str, first_query: int, first_document: int, threads: int) -> None: ...
+    @staticmethod
+    def restore(
+        num_queries: int, k: int, kind: str, limits: Limits, kept: dict[str, npt.NDArray[Any]], threads: int
+    ) -> TopKAccumulator: ...
+    def kept(self, threads: int) -> dict[str, npt.NDArray[Any]]: ...
+    def merge(self, other: TopKAccumulator, threads: int) -> None: ...
     def finish(self, threads: int) -> Ranked: ...
 
+def domains() -> list[str]: ...
 def draw_rows(
     log_weights: Matrix,
     kind: str,
     n: int,
-    seed: int,
-    epoch: int,
+    *,
+    noise: Noise,
     replace: bool,
     row_keys: _U64 | None,
     column_keys: _U64 | None,
-    threads: int,
+    num_threads: int,
 ) -> _I64: ...
+def draw_lists(lists: WeightedLists, n: int, *, noise: Noise, num_threads: int) -> DrawnLists: ...
 def gumbel_noise(seed: int, epoch: int, row_key: int, column_keys: _U64) -> _F64: ...
-def sample_uniform(num_items: int, request: Request, threads: int) -> _I64: ...
+def sample_uniform(num_items: int, request: Request, num_threads: int) -> _I64: ...
 
 @final
 class AliasTable:
     def __new__(cls, weights: _F64) -> AliasTable: ...
-    def sample(self, request: Request, threads: int) -> _I64: ...
+    def sample(self, request: Request, num_threads: int) -> _I64: ...

@@ -226,11 +226,23 @@ for value, kind in ((3, "int"), (None, "NoneType"), ({0: [1]}, "dict")):
     case("Positives", "kind", TypeError, f"positives: {kind}, expected a sequence", lambda v=value: lists(v))
 case("Positives", "kind", TypeError, r"positives\[1\]: int, expected a sequence", lambda: lists([[1], 2]))
 
-case("Negatives", "kind", TypeError, "offsets: missing; expected the columns", lambda: hm.Negatives())
+case("Negatives", "kind", TypeError, "ids: missing; expected the columns", lambda: hm.Negatives())
 table = hm.StringTable
 U8 = np.zeros(1, np.uint8)
-case("StringTable", "ids", ValueError, "offsets: they fall", lambda: table(np.array([0, 2, 1]), U8))
-case("StringTable", "ids", ValueError, "offsets: they do not cut", lambda: table(np.array([0, 2]), U8))
+case(
+    "StringTable",
+    "ids",
+    ValueError,
+    "offsets: expected to start at 0, never fall and end at 1",
+    lambda: table(np.array([0, 2, 1]), U8),
+)
+case(
+    "StringTable",
+    "ids",
+    ValueError,
+    "offsets: expected to start at 0, never fall and end at 1",
+    lambda: table(np.array([0, 2]), U8),
+)
 case("StringTable", "dtype", TypeError, "offsets: dtype float64", lambda: table(np.array([0.0, 1.0]), U8))
 case("StringTable", "dtype", TypeError, "data: expected a uint8 vector", lambda: table(np.array([0, 1]), [1]))
 case("StringTable", "shape", ValueError, "offsets: 2 dimensions", lambda: table(np.array([[0, 1]]), U8))

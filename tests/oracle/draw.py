@@ -7,7 +7,9 @@ import numpy as np
 MULTIPLIER = (0xD2511F53, 0xCD9E8D57)
 KEY_STEP = (0x9E3779B9, 0xBB67AE85)
 LOW = 0xFFFFFFFF
-DRAW, SELECT, FILL, UNIFORM, ALIAS, ENSEMBLE = range(6)
+(
+    DRAW, SELECT, FILL, UNIFORM, ALIAS, CROSS_SAMPLE, JOINT, POSITIVES, DYNAMIC, CLUSTERS, ONLINE_CLUSTERS,
+) = range(11)  # fmt: skip
 
 
 def philox(counter, key):
@@ -135,10 +137,10 @@ def scaled(word, limit, width):
     return None if product % 2**width < 2**width % limit else product >> width
 
 
-def sample_uniform(num_rows, n, num_items, *, exclude, seed, epoch=0, replace=False, row_keys=None):
+def sample_uniform(num_rows, n, num_items, *, exclude, seed, epoch=0, replace=False, row_keys=None, domain=UNIFORM):
     out = np.full((num_rows, n), -1)
     for row in range(num_rows):
-        words = Words(stream_key(seed, epoch, UNIFORM), row if row_keys is None else int(row_keys[row]))
+        words = Words(stream_key(seed, epoch, domain), row if row_keys is None else int(row_keys[row]))
         gone = {int(item) for item in exclude[row]}
         if len(gone) == num_items:
             continue

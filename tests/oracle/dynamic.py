@@ -48,8 +48,9 @@ def negatives(vectors, query_ids, documents, positives, k, similarity, exclude, 
 def dns(vectors, query_ids, documents, positives, similarity, exclude, num_samples, num_negatives, seed, epoch):
     barred = [set(exclude[query]) | {int(d) for d in positives[query]} for query in query_ids]
     drawn = noise.sample_uniform(
-        len(query_ids), num_samples, len(documents), exclude=barred, seed=seed, epoch=epoch, row_keys=query_ids
-    )
+        len(query_ids), num_samples, len(documents), exclude=barred, seed=seed, epoch=epoch, row_keys=query_ids,
+        domain=noise.DYNAMIC,
+    )  # fmt: skip
     out = []
     for scores, row in zip(slow_search.score_matrix(vectors, documents, similarity), drawn, strict=True):
         hardest = sorted((int(d) for d in row if d >= 0), key=lambda d: (-scores[d], d))[:num_negatives]

@@ -7,7 +7,7 @@ import math
 import numpy as np
 
 import hardmine as hm
-from hardmine.candidates import REASONS
+from hardmine.nouns.lists import REASONS
 from tests.oracle import draw as noise
 
 

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from hardmine._extras import need
+from hardmine.plumbing.extras import need
 
 need("torch", what="hardmine.data", extra="torch")
 

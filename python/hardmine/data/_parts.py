@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import os
-import sys
 from collections.abc import Mapping
 from pathlib import Path
 from typing import Any, NamedTuple
@@ -11,11 +10,14 @@ from typing import Any, NamedTuple
 import numpy as np
 import numpy.typing as npt
 
-from hardmine import _checks, _container, _native
-from hardmine._tables import StringTable
-from hardmine.candidates import Candidates, Positives
-from hardmine.draws import Draw, Popularity, TopThen, Uniform, Weighted
-from hardmine.selection import Selection
+from hardmine.nouns.candidates import Candidates, unflattened
+from hardmine.nouns.positives import Positives
+from hardmine.nouns.strings import StringTable
+from hardmine.plumbing import checks, container, ragged
+from hardmine.plumbing.extras import is_a
+from hardmine.primitives.limits import exclusions
+from hardmine.rules.draws import Draw, Popularity, TopThen, Uniform, Weighted
+from hardmine.rules.selection import Selection
 
 KIND = "negative-dataset"
 WHICH = ("sample", "first", "each")
@@ -38,12 +40,12 @@ class Parts(NamedTuple):
 
     def save(self, path: str | os.PathLike[str]) -> None:
         """Write one memory-mappable file, whole or not at all."""
-        _container.save(path, KIND, self.arrays, self.settings)
+        container.save(path, KIND, self.arrays, self.settings)
 
 
 def load(path: str | os.PathLike[str]) -> Parts:
     """Map a file written by `Parts.save` and check all of it."""
-    parts = Parts(*_container.load(path, KIND))
+    parts = Parts(*container.load(path, KIND))
     try:
         check(parts)
     except (KeyError, ValueError, TypeError, AttributeError, IndexError) as error:
@@ -55,7 +57,7 @@ def reopen(path: str, stamp: Stamp) -> Parts:
     """Map a file that this process's parent has checked; only that it is still the same file is looked at."""
     if stamp_of(path) != stamp:
         raise ValueError(f"{path}: changed since the dataset was made; load it again")
-    return Parts(*_container.load(path, KIND))
+    return Parts(*container.load(path, KIND))
 
 
 def stamp_of(path: str) -> Stamp:
@@ -71,10 +73,9 @@ def check(parts: Parts) -> None:
     _counts(run, positives, len(queries), len(documents))
     excluded = parts.columns("excluded")
     if excluded:
-        offsets = _checks.int64_vector("exclude offsets", excluded["offsets"], length=len(run) + 1)
-        ids = _checks.int64_vector("exclude ids", excluded["ids"])
-        if offsets[0] != 0 or offsets[-1] != ids.size or (np.diff(offsets) < 0).any():
-            raise ValueError(f"exclude: offsets expected to start at 0, never fall and end at {ids.size}")
+        offsets = checks.int64_vector("exclude offsets", excluded["offsets"], length=len(run) + 1)
+        ids = checks.int64_vector("exclude ids", excluded["ids"])
+        ragged.check_offsets(offsets, ids.size, "exclude offsets")
     for name, length in (("groups", len(documents)), ("document_keys", len(documents)), ("query_keys", len(run))):
         if name in parts.arrays and parts.arrays[name].shape != (length,):
             raise ValueError(f"{name}: shape {parts.arrays[name].shape}, expected ({length},)")
@@ -91,16 +92,12 @@ def check(parts: Parts) -> None:
 
 
 def _checked_run(parts: Parts) -> Candidates:
-    columns: dict[str, Any] = dict(parts.columns("run"))
-    reasons = {name[8:]: columns.pop(name) for name in list(columns) if name.startswith("reasons.")}
-    return Candidates(**columns, reasons=reasons or None)
+    return Candidates(**unflattened(parts.columns("run")))
 
 
 def run_of(parts: Parts) -> Candidates:
     """The candidates, not checked again."""
-    columns: dict[str, Any] = dict(parts.columns("run"))
-    reasons = {name[8:]: columns.pop(name) for name in list(columns) if name.startswith("reasons.")}
-    return Candidates._trusted({**columns, "reasons": reasons or None})
+    return Candidates._trusted(unflattened(parts.columns("run")))
 
 
 def gather(
@@ -123,9 +120,8 @@ def gather(
         raise TypeError(f"selection: {type(selection).__name__}, expected a Selection (or a recipe of hm.strategies)")
     if which_positive is None:
         which_positive = "each" if selection.positive_agg == "each" else "sample"
-    _checks.choice("which_positive", which_positive, WHICH)
-    known = sys.modules.get("hardmine.collection")
-    if known is not None and isinstance(collection, known.Collection):
+    checks.choice("which_positive", which_positive, WHICH)
+    if is_a(collection, "hardmine.nouns.collection", "Collection"):
         if positives is None:
             positives = _positives_of(collection, candidates, selection)
         if document_groups is None:
@@ -157,28 +153,27 @@ def gather(
     for name, table in (("queries", queries), ("documents", documents)):
         arrays[f"{name}.offsets"], arrays[f"{name}.data"] = table.offsets, table.data
     if document_groups is not None:
-        arrays["groups"] = _checks.int64_vector("document_groups", document_groups, length=len(documents))
-    extra = _checks.csr("exclude", exclude, len(candidates))
+        arrays["groups"] = checks.int64_vector("document_groups", document_groups, length=len(documents))
+    extra = ragged.csr("exclude", exclude, len(candidates))
     if extra is not None or document_groups is not None:
         labels = positives.offsets, positives.ids
-        offsets, ids, _ = _native.exclusions(labels, extra, arrays.get("groups"), len(documents))
+        offsets, ids, _ = exclusions(labels, extra, arrays.get("groups"), len(documents))
         arrays |= {"excluded.offsets": offsets, "excluded.ids": ids}
     for name, keys, length in (
         ("query_keys", query_keys, len(queries)), ("document_keys", document_keys, len(documents)),
     ):  # fmt: skip
         if keys is not None:
-            arrays[name] = _checks.keys(name, keys, length)
+            arrays[name] = checks.keys(name, keys, length)
     settings = {"which_positive": which_positive, "columns": columns, "left_out": {}}
     return _with_selection(Parts(arrays, settings), selection, candidates.ids.size)
 
 
 def _positives_of(collection: Any, candidates: Candidates, selection: Selection) -> Positives:
-    from hardmine.retrieve import positives_of
-
-    if selection.needs_positive or "positive_scores" in candidates.metadata:
-        return positives_of(collection, candidates)
-    found: Positives = collection.positives
-    return found
+    if selection.needs_positive or candidates.positives is not None:
+        found: Positives = collection.scored_positives(candidates)
+        return found
+    labels: Positives = collection.positives
+    return labels
 
 
 def _counts(run: Candidates, positives: Positives, num_queries: int, num_documents: int) -> None:
@@ -213,25 +208,9 @@ def _refuse_lacking(run: Candidates, positives: Positives, selection: Selection)
 
 def _table(name: str, texts: Any) -> StringTable:
     """Any sequence of strings as a table; Arrow's large strings without a copy."""
-    if isinstance(texts, StringTable):
-        return texts
-    if hasattr(texts, "buffers") and str(getattr(texts, "type", "")) == "large_string" and not texts.null_count:
-        _, offsets, data = texts.buffers()
-        starts = (
-            np.frombuffer(offsets, dtype=np.int64)[texts.offset : texts.offset + len(texts) + 1] if offsets else None
-        )
-        if starts is not None and starts.size == len(texts) + 1 and starts[0] == 0:
-            end = int(starts[-1])
-            return StringTable(starts, np.frombuffer(data, dtype=np.uint8)[:end] if end else np.empty(0, np.uint8))
-    if hasattr(texts, "to_pylist"):
-        texts = texts.to_pylist()
     if isinstance(texts, (str, bytes)) or not hasattr(texts, "__iter__"):
         raise TypeError(f"{name}: {type(texts).__name__}, expected several strings")
-    texts = list(texts)
-    wrong = next((i for i, text in enumerate(texts) if not isinstance(text, str)), None)
-    if wrong is not None:
-        raise TypeError(f"{name}: {type(texts[wrong]).__name__} at position {wrong}, expected strings")
-    return StringTable.from_strings(texts)
+    return StringTable.from_strings(texts, name)
 
 
 def _innermost(draw: Draw) -> Draw:
@@ -269,7 +248,7 @@ def selection_of(parts: Parts) -> Selection:
     """The selection; the law `Weighted`, whose array has an entry for every candidate, stands as `Uniform`."""
     settings: Mapping[str, Any] = parts.settings
     selection = Selection.from_dict(settings["selection"])
-    _checks.choice("which_positive", settings["which_positive"], WHICH)
+    checks.choice("which_positive", settings["which_positive"], WHICH)
     if "counts" in parts.arrays:
         law = Popularity(parts.arrays["counts"], settings["alpha"])
         selection = selection.replace(draw=with_law(selection.draw, law))

@@ -10,8 +10,8 @@ import numpy as np
 import numpy.typing as npt
 import torch
 
-from hardmine import _checks
 from hardmine.data.batch import NegativeBatch
+from hardmine.plumbing import checks
 
 _PARALLELISM = "TOKENIZERS_PARALLELISM"
 
@@ -112,7 +112,7 @@ class HardNegativeCollator:
         self.num_negatives = _at_least_one("num_negatives", num_negatives)
         self.teacher_scores = teacher_scores
         self.pad_to_multiple_of = _at_least_one("pad_to_multiple_of", pad_to_multiple_of)
-        self.clusters = None if clusters is None else _checks.int64_vector("clusters", clusters)
+        self.clusters = None if clusters is None else checks.int64_vector("clusters", clusters)
         if negative_weights is not None and not callable(negative_weights):
             raise TypeError(f"negative_weights: {type(negative_weights).__name__}, expected a callable")
         self.negative_weights = negative_weights
@@ -196,7 +196,7 @@ class HardNegativeCollator:
 
 
 def _at_least_one(name: str, value: Any) -> int | None:
-    return None if value is None else _checks.integer(name, value, minimum=1)
+    return None if value is None else checks.integer(name, value, minimum=1)
 
 
 def _distinct(ids: npt.NDArray[np.int64]) -> tuple[npt.NDArray[np.int64], npt.NDArray[np.int64]]:

@@ -11,20 +11,22 @@ import numpy as np
 import numpy.typing as npt
 import torch
 
-from hardmine import _checks
-from hardmine.candidates import Candidates, Positives
-from hardmine.ceilings import NoCeiling
 from hardmine.data import _parts
 from hardmine.data._parts import Parts
 from hardmine.data.batch import COLUMNS, NegativeBatch
-from hardmine.draws import Uniform, Weighted
-from hardmine.select import BatchSelection, select
-from hardmine.selection import Selection
+from hardmine.nouns.candidates import Candidates
+from hardmine.nouns.positives import Positives
+from hardmine.plumbing import checks
+from hardmine.plumbing.threads import thread_count
+from hardmine.primitives.draw import draw_from_lists
+from hardmine.primitives.select import BatchSelection
+from hardmine.rules.draws import Weighted
+from hardmine.rules.selection import Selection
 
 if TYPE_CHECKING:
     import datasets
 
-    from hardmine.collection import Collection
+    from hardmine.nouns.collection import Collection
 
 _Ints = npt.NDArray[np.int64]
 _Chosen = tuple[_Ints, _Ints, npt.NDArray[np.float32], npt.NDArray[np.bool_]]
@@ -124,7 +126,7 @@ class NegativeDataset(torch.utils.data.Dataset[dict[str, Any]]):  # type: ignore
         columns: str = "all",
         num_threads: int | None = None,
     ) -> None:
-        _checks.choice("columns", columns, COLUMNS)
+        checks.choice("columns", columns, COLUMNS)
         parts = _parts.gather(
             collection,
             candidates,
@@ -148,12 +150,12 @@ class NegativeDataset(torch.utils.data.Dataset[dict[str, Any]]):  # type: ignore
     def _bind(self, parts: Parts, num_threads: int | None) -> None:
         """Take up the parts. Cheap: nothing is read but what a batch needs."""
         if num_threads is not None:
-            _checks.num_threads(num_threads)
+            thread_count(num_threads)
         arrays, settings = parts.arrays, parts.settings
         self._parts, self._num_threads = parts, num_threads
         self._resolved: tuple[int, int] | None = None
         self._run = _parts.run_of(parts)
-        self._positives = Positives._trusted(
+        self._positives = Positives._checked(
             arrays["positives.offsets"], arrays["positives.ids"], arrays.get("positives.scores")
         )
         self._queries, self._documents = parts.table("queries"), parts.table("documents")
@@ -180,7 +182,7 @@ class NegativeDataset(torch.utils.data.Dataset[dict[str, Any]]):  # type: ignore
         self._has_exclusions = "excluded.ids" in arrays
         union = ("excluded.offsets", "excluded.ids") if self._has_exclusions else ("positives.offsets", "positives.ids")
         scores = None if self._has_exclusions else self._positives.scores
-        self._excluded = Positives._trusted(arrays[union[0]], arrays[union[1]], scores)
+        self._excluded = Positives._checked(arrays[union[0]], arrays[union[1]], scores)
         self._items: _Ints | None = arrays.get("items")
         self._single = self._items is None and self._positives.ids.size == len(self._run)
         """Every query has exactly one positive."""
@@ -252,7 +254,7 @@ class NegativeDataset(torch.utils.data.Dataset[dict[str, Any]]):  # type: ignore
         epoch : int
             At least 0. The same epoch gives the same draws.
         """
-        self._epoch[0] = _checks.integer("epoch", epoch)
+        self._epoch[0] = checks.integer("epoch", epoch)
 
     # Reading
 
@@ -291,7 +293,7 @@ class NegativeDataset(torch.utils.data.Dataset[dict[str, Any]]):  # type: ignore
         query_ids, positive_ids, positive_groups : int64 [len]
             Groups are the document indices where the dataset knows none.
         """
-        epoch = self.epoch if epoch is None else _checks.integer("epoch", epoch)
+        epoch = self.epoch if epoch is None else checks.integer("epoch", epoch)
         units = np.arange(len(self)) if self._items is None else self._items
         queries = self._queries_of(units)
         positives = self._positives.ids[self._shown(units, queries, epoch)]
@@ -309,7 +311,7 @@ class NegativeDataset(torch.utils.data.Dataset[dict[str, Any]]):  # type: ignore
         return int(self._positives.ids.size) if self._which == "each" else len(self._run)
 
     def __getitem__(self, index: int) -> dict[str, Any]:
-        index = _checks.integer("index", index, minimum=-(2**63))
+        index = checks.integer("index", index, minimum=-(2**63))
         if not -len(self) <= index < len(self):
             raise IndexError(f"index {index} of a dataset of {len(self)} items")
         return self.__getitems__([index % len(self)])[0]
@@ -332,7 +334,7 @@ class NegativeDataset(torch.utils.data.Dataset[dict[str, Any]]):  # type: ignore
         IndexError
             An index is out of range.
         """
-        at = _checks.int64_vector("indices", indices)
+        at = checks.int64_vector("indices", indices)
         if at.size and (int(at.min()) < 0 or int(at.max()) >= len(self)):
             wrong = int(at[(at < 0) | (at >= len(self))][0])
             raise IndexError(f"index {wrong} of a dataset of {len(self)} items")
@@ -363,25 +365,21 @@ class NegativeDataset(torch.utils.data.Dataset[dict[str, Any]]):  # type: ignore
         return shown
 
     def _sampled(self, queries: _Ints, epoch: int) -> _Ints:
-        """One positive of each query, uniformly: a draw like any other, over the positives as candidates."""
+        """Place of one positive of each query, uniformly."""
         labels = self._positives.take(queries)
-        lists = Candidates._trusted(
-            {"offsets": labels.offsets, "ids": labels.ids, "scores": np.zeros(labels.ids.size, np.float32)}
-        )
-        none = Positives._trusted(np.zeros(queries.size + 1, np.int64), np.empty(0, np.int64), None)
-        one = Selection(1, ceiling=NoCeiling(), draw=Uniform(), seed=self._rule.seed)
-        drawn = select(
-            lists, none, one, epoch=epoch, query_keys=self._keys(queries), document_keys=self._document_keys,
+        keys = labels.ids if self._document_keys is None else self._document_keys[labels.ids].view(np.int64)
+        drawn = draw_from_lists(
+            "positives", labels.offsets, keys, 1, seed=self._rule.seed, epoch=epoch, row_keys=self._keys(queries),
             num_threads=self._threads,
         )  # fmt: skip
-        return drawn.ranks.astype(np.int64) - 1
+        return drawn["positions"] - labels.offsets[:-1]
 
     @property
     def _threads(self) -> int:
         """Threads of a call. Asked of the system once in each process: a worker has another answer."""
         process = os.getpid()
         if self._resolved is None or self._resolved[0] != process:
-            self._resolved = process, _checks.num_threads(self._num_threads)
+            self._resolved = process, thread_count(self._num_threads)
         return self._resolved[1]
 
     def _keys(self, queries: _Ints) -> npt.NDArray[np.uint64]:
@@ -393,7 +391,7 @@ class NegativeDataset(torch.utils.data.Dataset[dict[str, Any]]):  # type: ignore
         excluded = self._excluded.take(queries)
         if self._own_positive:
             scores = self._positives.scores
-            labels = Positives._trusted(
+            labels = Positives._checked(
                 np.arange(queries.size + 1),
                 self._positives.ids[shown],
                 None if scores is None else scores[shown],
@@ -456,12 +454,12 @@ class NegativeDataset(torch.utils.data.Dataset[dict[str, Any]]):  # type: ignore
         """
         if self._columns != "sentence-transformers":
             raise ValueError(f"columns: {self._columns!r}, expected 'sentence-transformers' for a trainer")
-        from hardmine._extras import need
+        from hardmine.plumbing.extras import need
 
         need("datasets", what="NegativeDataset.to_datasets", extra="torch")
         from hardmine.data._trainer import FreshDataset
 
-        wanted = np.arange(len(self)) if items is None else _checks.int64_vector("items", items)
+        wanted = np.arange(len(self)) if items is None else checks.int64_vector("items", items)
         return FreshDataset.of(self, wanted)
 
     # Files and workers
@@ -503,7 +501,7 @@ class NegativeDataset(torch.utils.data.Dataset[dict[str, Any]]):  # type: ignore
         parts = _parts.load(path)
         saved = parts.settings["columns"]
         if columns is not None:
-            _checks.choice("columns", columns, COLUMNS)
+            checks.choice("columns", columns, COLUMNS)
             parts = Parts(parts.arrays, {**parts.settings, "columns": columns})
         self._bind(parts, num_threads)
         if self._columns == "sentence-transformers" != saved:

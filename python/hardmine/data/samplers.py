@@ -10,8 +10,8 @@ import numpy as np
 import numpy.typing as npt
 import torch
 
-from hardmine import _checks, _labels
 from hardmine.data.dataset import NegativeDataset
+from hardmine.plumbing import arrays, checks
 
 __all__ = ["NoDuplicatesBatchSampler", "SameClusterBatchSampler"]
 
@@ -21,23 +21,26 @@ _Ints = npt.NDArray[np.int64]
 class _Planned(torch.utils.data.Sampler[list[int]], ABC):  # type: ignore[misc]
     """Batches of an epoch, planned at once: the same plan on every rank, of which each takes its share."""
 
+    _word: int
+    """In the generator's seed, so that two samplers under one seed shuffle apart; a stream of items has 2."""
+
     def __init__(
         self, dataset: NegativeDataset, batch_size: int, *, seed: int, drop_last: bool, num_replicas: int, rank: int
     ) -> None:
         if not isinstance(dataset, NegativeDataset):
             raise TypeError(f"dataset: {type(dataset).__name__}, expected a NegativeDataset")
         self.dataset = dataset
-        self.batch_size = _checks.integer("batch_size", batch_size, minimum=1)
-        self.seed = _checks.integer("seed", seed, maximum=2**64 - 1)
-        self.drop_last = _checks.boolean("drop_last", drop_last)
-        self.num_replicas = _checks.integer("num_replicas", num_replicas, minimum=1)
-        self.rank = _checks.integer("rank", rank, maximum=self.num_replicas - 1)
+        self.batch_size = checks.integer("batch_size", batch_size, minimum=1)
+        self.seed = checks.integer("seed", seed, maximum=2**64 - 1)
+        self.drop_last = checks.boolean("drop_last", drop_last)
+        self.num_replicas = checks.integer("num_replicas", num_replicas, minimum=1)
+        self.rank = checks.integer("rank", rank, maximum=self.num_replicas - 1)
         self.epoch = 0
         self._made: tuple[int, list[_Ints]] | None = None
 
     def set_epoch(self, epoch: int) -> None:
         """Another plan; to be called before each epoch beside `NegativeDataset.set_epoch`, with the same number."""
-        self.epoch = _checks.integer("epoch", epoch)
+        self.epoch = checks.integer("epoch", epoch)
 
     @abstractmethod
     def _plan(self, rng: np.random.Generator) -> list[_Ints]:
@@ -45,7 +48,7 @@ class _Planned(torch.utils.data.Sampler[list[int]], ABC):  # type: ignore[misc]
 
     def _batches(self) -> list[_Ints]:
         if self._made is None or self._made[0] != self.epoch:
-            plan = self._plan(np.random.default_rng([self.seed, self.epoch]))
+            plan = self._plan(np.random.default_rng([self.seed, self.epoch, self._word]))
             if self.drop_last:
                 plan = [batch for batch in plan if batch.size == self.batch_size]
                 plan = plan[: len(plan) - len(plan) % self.num_replicas]
@@ -109,6 +112,8 @@ class NoDuplicatesBatchSampler(_Planned):
     >>> sorted(len({dataset[i]["positive"] for i in batch}) for batch in sampler)  # "red" and "rot" never meet
     [1, 2]
     """
+
+    _word = 0
 
     def __init__(
         self,
@@ -184,6 +189,8 @@ class SameClusterBatchSampler(_Planned):
     [[0, 1], [2, 3]]
     """
 
+    _word = 1
+
     def __init__(
         self,
         dataset: NegativeDataset,
@@ -196,7 +203,7 @@ class SameClusterBatchSampler(_Planned):
         rank: int = 0,
     ) -> None:
         super().__init__(dataset, batch_size, seed=seed, drop_last=drop_last, num_replicas=num_replicas, rank=rank)
-        self.clusters = _labels.labels("clusters", clusters, dataset.num_queries)
+        self.clusters = arrays.labels("clusters", clusters, dataset.num_queries)
 
     def _plan(self, rng: np.random.Generator) -> list[_Ints]:
         clusters = self.clusters[self.dataset.shown(self.epoch)[0]]

@@ -8,9 +8,9 @@ from typing import Any
 import numpy as np
 import torch
 
-from hardmine import _checks
 from hardmine.data.batch import NegativeBatch
 from hardmine.data.dataset import NegativeDataset
+from hardmine.plumbing import checks
 
 __all__ = ["StreamingNegativeDataset"]
 
@@ -74,11 +74,11 @@ class StreamingNegativeDataset(torch.utils.data.IterableDataset[Any]):  # type: 
         if not isinstance(dataset, NegativeDataset):
             raise TypeError(f"dataset: {type(dataset).__name__}, expected a NegativeDataset")
         self.dataset = dataset
-        self.batch_size = None if batch_size is None else _checks.integer("batch_size", batch_size, minimum=1)
-        self.shuffle = _checks.boolean("shuffle", shuffle)
-        self.seed = _checks.integer("seed", seed, maximum=2**64 - 1)
-        self.num_replicas = _checks.integer("num_replicas", num_replicas, minimum=1)
-        self.rank = _checks.integer("rank", rank, maximum=self.num_replicas - 1)
+        self.batch_size = None if batch_size is None else checks.integer("batch_size", batch_size, minimum=1)
+        self.shuffle = checks.boolean("shuffle", shuffle)
+        self.seed = checks.integer("seed", seed, maximum=2**64 - 1)
+        self.num_replicas = checks.integer("num_replicas", num_replicas, minimum=1)
+        self.rank = checks.integer("rank", rank, maximum=self.num_replicas - 1)
         self._done = 0
         self._resume: tuple[int, int] | None = None
 
@@ -91,7 +91,8 @@ class StreamingNegativeDataset(torch.utils.data.IterableDataset[Any]):  # type: 
         epoch = self.dataset.epoch
         order = np.arange(len(self.dataset))
         if self.shuffle:
-            order = np.random.default_rng([self.seed, epoch]).permutation(order.size)
+            # The last word keeps it apart from the orders of the batch samplers, which have 0 and 1.
+            order = np.random.default_rng([self.seed, epoch, 2]).permutation(order.size)
         order = order[self.rank :: self.num_replicas]
         worker = torch.utils.data.get_worker_info()
         if worker is not None:
@@ -134,7 +135,7 @@ class StreamingNegativeDataset(torch.utils.data.IterableDataset[Any]):  # type: 
         missing = {"epoch", "done"} - set(state)
         if missing:
             raise ValueError(f"state: no {min(missing)!r}, expected what state_dict gives")
-        epoch, done = _checks.integer("epoch", state["epoch"]), _checks.integer("done", state["done"])
+        epoch, done = checks.integer("epoch", state["epoch"]), checks.integer("done", state["done"])
         self.dataset.set_epoch(epoch)
         self._resume = epoch, done
 

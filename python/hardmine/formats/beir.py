@@ -7,23 +7,16 @@ from __future__ import annotations
 
 import math
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import Any
 
-from hardmine.formats._build import Builder
-from hardmine.formats._errors import FormatError
-from hardmine.formats._rows import json_rows, lines, shorten
-
-if TYPE_CHECKING:
-    from hardmine.collection import Collection
+from hardmine.formats.errors import FormatError
+from hardmine.formats.rows import json_rows, lines, shorten
+from hardmine.nouns.builder import Builder
+from hardmine.nouns.collection import Collection
 
 _ID = ("_id", "id")
 _SPLITS = ("train", "dev", "test")
 _WANTED = "three columns separated by tabs: query-id, corpus-id, score"
-
-
-def is_folder(path: Path) -> bool:
-    """Whether a folder looks like BEIR."""
-    return path.is_dir() and ((path / "qrels").is_dir() or _existing(path / "corpus.jsonl") is not None)
 
 
 def read(path: Path, *, split: str | None = None, **options: Any) -> Collection:
@@ -51,7 +44,10 @@ def read(path: Path, *, split: str | None = None, **options: Any) -> Collection:
     corpus = _file(path, "corpus.jsonl")
     for row in json_rows(corpus):
         title, text = row.text(("title",), default=""), row.text(("text",))
-        builder.add_document(row.identifier(_ID), title, text, row)
+        name = row.identifier(_ID)
+        if name in builder.document_numbers:
+            raise row.error(None, f"document id {name!r} occurs twice", "every document once")
+        builder.add_document(name, title, text)
     if not builder.document_numbers:
         raise FormatError(corpus, "no documents", "at least one")
     queries = _file(path, "queries.jsonl")
@@ -61,7 +57,7 @@ def read(path: Path, *, split: str | None = None, **options: Any) -> Collection:
             raise row.error(None, f"query id {name!r} occurs twice", "every query once")
         builder.add_query(name, text)
     _read_judgements(judgements, builder, corpus, queries)
-    collection = builder.collection(path, **options)
+    collection = Collection(**builder.parts(path), **options)
     if not len(collection.positives):
         raise FormatError(judgements, "no judgement with a score above 0", "at least one")
     return collection

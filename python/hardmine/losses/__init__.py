@@ -8,9 +8,9 @@ them out.
 
 from __future__ import annotations
 
-from hardmine import _extras
+from hardmine.plumbing import extras
 
-_extras.need("torch", what="hardmine.losses", extra="torch")
+extras.need("torch", what="hardmine.losses", extra="torch")
 
 from hardmine.losses.cluster import ClusterNS, bidirectional_margin, cluster_ns  # noqa: E402
 from hardmine.losses.debiased import (  # noqa: E402

@@ -10,7 +10,7 @@ from typing import Any
 
 import torch
 
-from hardmine import _checks
+from hardmine.plumbing import checks
 
 _FLOATS = (torch.float16, torch.bfloat16, torch.float32, torch.float64)
 _INTEGERS = (torch.uint8, torch.int8, torch.int16, torch.int32, torch.int64)
@@ -94,7 +94,7 @@ class Inputs:
 
 def positive(name: str, value: Any) -> float:
     """`value` as a float above 0."""
-    number = _checks.real(name, value)
+    number = checks.real(name, value)
     if number <= 0:
         raise ValueError(f"{name}: {number:g}, expected above 0")
     return number
@@ -102,7 +102,7 @@ def positive(name: str, value: Any) -> float:
 
 def reduce(per_row: torch.Tensor, reduction: str) -> torch.Tensor:
     """The mean or the sum over rows, or the rows themselves."""
-    if _checks.choice("reduction", reduction, REDUCTIONS) == "mean":
+    if checks.choice("reduction", reduction, REDUCTIONS) == "mean":
         return per_row.mean()
     return per_row.sum() if reduction == "sum" else per_row
 

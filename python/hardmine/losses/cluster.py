@@ -4,10 +4,10 @@ from __future__ import annotations
 
 import torch
 
-from hardmine import _checks
 from hardmine.losses._inputs import Inputs
 from hardmine.losses._module import Loss
 from hardmine.losses.infonce import info_nce
+from hardmine.plumbing import checks
 
 __all__ = ["ClusterNS", "bidirectional_margin", "cluster_ns"]
 
@@ -96,12 +96,12 @@ def cluster_ns(
     >>> round(float(hm.losses.cluster_ns(torch.eye(2), None, torch.ones(2, 2, dtype=torch.bool), weight=1.0)), 4)
     0.35
     """
-    weight = _checks.real("weight", weight, minimum=0.0)
-    bonus = _checks.real("own_centroid_logit", own_centroid_logit)
+    weight = checks.real("weight", weight, minimum=0.0)
+    bonus = checks.real("own_centroid_logit", own_centroid_logit)
     inputs = Inputs()
     cosines = inputs.floats("scores", scores, "b b")
     inputs.bools("same_cluster", same_cluster, "b b")
-    mask = same_cluster if _checks.boolean("mask_same_cluster", mask_same_cluster) else None
+    mask = same_cluster if checks.boolean("mask_same_cluster", mask_same_cluster) else None
     hard = None
     if centroid_scores is not None:
         hard = inputs.floats("centroid_scores", centroid_scores, "b b")
@@ -111,8 +111,8 @@ def cluster_ns(
 
 
 def _band(alpha: float, beta: float) -> tuple[float, float]:
-    alpha = _checks.real("alpha", alpha, minimum=0.0)
-    return alpha, _checks.real("beta", beta, minimum=alpha)
+    alpha = checks.real("alpha", alpha, minimum=0.0)
+    return alpha, checks.real("beta", beta, minimum=alpha)
 
 
 class ClusterNS(Loss):

@@ -6,11 +6,11 @@ import math
 
 import torch
 
-from hardmine import _checks
 from hardmine.losses._inputs import Inputs, positive, reduce
 from hardmine.losses._log_domain import log_difference, log_sum, one_against
 from hardmine.losses._module import Loss
 from hardmine.losses.infonce import refuse_missing
+from hardmine.plumbing import checks
 
 __all__ = ["DebiasedContrastive", "HardnessWeightedContrastive", "debiased_contrastive", "hardness_contrastive"]
 
@@ -113,7 +113,7 @@ def hardness_contrastive(
     0.2136
     """
     temperature = positive("temperature", temperature)
-    beta = _checks.real("beta", beta, minimum=0.0)
+    beta = checks.real("beta", beta, minimum=0.0)
     tau_plus = _share("tau_plus", tau_plus)
     inputs = Inputs()
     positives = inputs.floats("positive_scores", positive_scores, "b") / temperature
@@ -143,7 +143,7 @@ def _finite(log_total: torch.Tensor) -> torch.Tensor:
 
 
 def _share(name: str, value: float) -> float:
-    share = _checks.real(name, value, minimum=0.0)
+    share = checks.real(name, value, minimum=0.0)
     if share >= 1.0:
         raise ValueError(f"{name}: {share:g}, expected below 1")
     return share
@@ -197,7 +197,7 @@ class HardnessWeightedContrastive(Loss):
         self, beta: float = 1.0, tau_plus: float = 0.1, temperature: float = 0.5, *, reduction: str = "mean"
     ) -> None:
         super().__init__(
-            beta=_checks.real("beta", beta, minimum=0.0),
+            beta=checks.real("beta", beta, minimum=0.0),
             tau_plus=_share("tau_plus", tau_plus),
             temperature=positive("temperature", temperature),
             reduction=reduction,

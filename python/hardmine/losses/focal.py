@@ -4,10 +4,10 @@ from __future__ import annotations
 
 import torch
 
-from hardmine import _checks
 from hardmine.losses._inputs import Inputs, mean_where, positive
 from hardmine.losses._log_domain import log_sum
 from hardmine.losses._module import Loss
+from hardmine.plumbing import checks
 
 __all__ = ["SelectiveCalibration", "selective_calibration", "token_scores"]
 
@@ -65,9 +65,9 @@ def selective_calibration(
     0.1328
     """
     temperature = positive("temperature", temperature)
-    gamma = _checks.real("gamma", gamma, minimum=0.0)
-    smoothing = _checks.real("smoothing", smoothing, minimum=0.0, maximum=1.0)
-    _checks.choice("reduction", reduction, ("mean", "sum", "none"))
+    gamma = checks.real("gamma", gamma, minimum=0.0)
+    smoothing = checks.real("smoothing", smoothing, minimum=0.0, maximum=1.0)
+    checks.choice("reduction", reduction, ("mean", "sum", "none"))
     inputs = Inputs()
     positives = inputs.floats("positive_scores", positive_scores, "b")
     negatives = inputs.floats("negative_scores", negative_scores, "b n", minus_infinity=True)
@@ -186,8 +186,8 @@ class SelectiveCalibration(Loss):
         self, gamma: float = 2.0, smoothing: float = 0.02, temperature: float = 0.01, *, reduction: str = "mean"
     ) -> None:
         super().__init__(
-            gamma=_checks.real("gamma", gamma, minimum=0.0),
-            smoothing=_checks.real("smoothing", smoothing, minimum=0.0, maximum=1.0),
+            gamma=checks.real("gamma", gamma, minimum=0.0),
+            smoothing=checks.real("smoothing", smoothing, minimum=0.0, maximum=1.0),
             temperature=positive("temperature", temperature),
             reduction=reduction,
         )

@@ -4,12 +4,12 @@ from __future__ import annotations
 
 import torch
 
-from hardmine import _checks
 from hardmine.losses._inputs import Inputs, positive, reduce
 from hardmine.losses._log_domain import log_sum, one_against
 from hardmine.losses._module import Loss
 from hardmine.losses.infonce import refuse_missing
 from hardmine.losses.similarity import similarity
+from hardmine.plumbing import checks
 
 __all__ = ["GISTEmbed", "gist_embed", "gist_mask"]
 
@@ -58,8 +58,8 @@ def gist_mask(
     inputs = Inputs()
     guide = inputs.floats("guide_scores", guide_scores, "b c", minus_infinity=True).detach()
     own = inputs.floats("guide_positive_scores", guide_positive_scores, "b").detach()
-    margin = _checks.real("margin", margin, minimum=0.0)
-    relative = _checks.choice("margin_strategy", margin_strategy, STRATEGIES) == "relative"
+    margin = checks.real("margin", margin, minimum=0.0)
+    relative = checks.choice("margin_strategy", margin_strategy, STRATEGIES) == "relative"
     threshold = own - own.abs() * margin if relative else own - margin
     return guide > threshold[:, None]
 
@@ -124,9 +124,9 @@ def gist_embed(
     theirs.floats("guide_queries", guide_queries, "b h")
     theirs.floats("guide_positives", guide_positives, "b h")
     blocks = [(queries, positives, guide_queries, guide_positives)]
-    if _checks.boolean("contrast_queries", contrast_queries):
+    if checks.boolean("contrast_queries", contrast_queries):
         blocks.append((queries, queries, guide_queries, guide_queries))
-    if _checks.boolean("contrast_positives", contrast_positives):
+    if checks.boolean("contrast_positives", contrast_positives):
         blocks.append((positives, positives, guide_positives, guide_positives))
     if negatives is not None and guide_negatives is not None:
         negatives = ours.floats("negatives", negatives, "m h")
@@ -179,8 +179,8 @@ class GISTEmbed(Loss):
     ) -> None:
         super().__init__(
             temperature=positive("temperature", temperature),
-            margin=_checks.real("margin", margin, minimum=0.0),
-            margin_strategy=_checks.choice("margin_strategy", margin_strategy, STRATEGIES),
+            margin=checks.real("margin", margin, minimum=0.0),
+            margin_strategy=checks.choice("margin_strategy", margin_strategy, STRATEGIES),
             contrast_queries=contrast_queries,
             contrast_positives=contrast_positives,
             reduction=reduction,

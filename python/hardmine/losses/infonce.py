@@ -4,10 +4,10 @@ from __future__ import annotations
 
 import torch
 
-from hardmine import _checks
 from hardmine.losses._inputs import Inputs, positive, reduce
 from hardmine.losses._log_domain import log_sum, log_weighted, one_against
 from hardmine.losses._module import Loss
+from hardmine.plumbing import checks
 
 __all__ = ["InfoNCE", "hardness_weights", "info_nce"]
 
@@ -119,7 +119,7 @@ def hardness_weights(scores: torch.Tensor, *, alpha: float = 5.0) -> torch.Tenso
     if not isinstance(scores, torch.Tensor):
         raise TypeError(f"scores: {type(scores).__name__}, expected a torch.Tensor")
     wide = Inputs().floats("scores", scores, " ".join(f"d{i}" for i in range(scores.ndim)), minus_infinity=True)
-    return torch.exp(_checks.real("alpha", alpha, minimum=0.0) * wide.detach())
+    return torch.exp(checks.real("alpha", alpha, minimum=0.0) * wide.detach())
 
 
 def own_columns(inputs: Inputs, positive_columns: torch.Tensor | None) -> torch.Tensor:

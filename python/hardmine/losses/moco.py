@@ -4,11 +4,11 @@ from __future__ import annotations
 
 import torch
 
-from hardmine import _checks
 from hardmine.losses._inputs import Inputs, positive, reduce
 from hardmine.losses._log_domain import log_sum, one_against
 from hardmine.losses._module import Loss
 from hardmine.losses.infonce import refuse_missing
+from hardmine.plumbing import checks
 
 __all__ = ["MoCoDualView", "moco_dual_view"]
 
@@ -74,7 +74,7 @@ def moco_dual_view(
         if left_out is not None:
             bank = bank.masked_fill(left_out, -torch.inf)
         if num_hardest is not None:
-            wanted = _checks.integer("num_hardest", num_hardest, minimum=1)
+            wanted = checks.integer("num_hardest", num_hardest, minimum=1)
             bank = bank.topk(min(wanted, bank.shape[1]), dim=1).values
         views.append(one_against(log_sum(bank), positives))
     return reduce(views[0] + views[1], reduction)
@@ -97,7 +97,7 @@ class MoCoDualView(Loss):
     """
 
     def __init__(self, num_hardest: int | None = None, temperature: float = 0.07, *, reduction: str = "mean") -> None:
-        wanted = None if num_hardest is None else _checks.integer("num_hardest", num_hardest, minimum=1)
+        wanted = None if num_hardest is None else checks.integer("num_hardest", num_hardest, minimum=1)
         super().__init__(num_hardest=wanted, temperature=positive("temperature", temperature), reduction=reduction)
 
     def forward(

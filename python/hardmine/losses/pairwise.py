@@ -4,10 +4,10 @@ from __future__ import annotations
 
 import torch
 
-from hardmine import _checks
 from hardmine.losses._inputs import Inputs, mean_where
 from hardmine.losses._log_domain import softplus
 from hardmine.losses._module import Loss
+from hardmine.plumbing import checks
 
 __all__ = ["ADORE", "BPR", "RankNet", "adore", "bpr", "lambda_weights", "rank_net"]
 
@@ -49,7 +49,7 @@ def rank_net(
     >>> round(float(hm.losses.rank_net(torch.tensor([2.0]), torch.tensor([[1.0, 0.0]]))), 4)
     0.2201
     """
-    _checks.choice("reduction", reduction, ("mean", "sum", "none"))
+    checks.choice("reduction", reduction, ("mean", "sum", "none"))
     inputs = Inputs()
     positives = inputs.floats("positive_scores", positive_scores, "b")
     negatives = inputs.floats("negative_scores", negative_scores, "b n", minus_infinity=True)
@@ -104,8 +104,8 @@ def lambda_weights(
             [0.5000, 0.0000, 0.5000],
             [1.0000, 0.5000, 0.0000]])
     """
-    num_ranks = _checks.integer("num_ranks", num_ranks, minimum=1)
-    metric_cut = _checks.integer("metric_cut", metric_cut, minimum=1)
+    num_ranks = checks.integer("num_ranks", num_ranks, minimum=1)
+    metric_cut = checks.integer("metric_cut", metric_cut, minimum=1)
     if ranks is None:
         places = torch.arange(1, num_ranks + 1, device=device)
     else:
@@ -160,7 +160,7 @@ def adore(
     >>> round(float(hm.losses.adore(scores, relevant)), 4)
     0.3544
     """
-    _checks.choice("reduction", reduction, ("mean", "sum", "none"))
+    checks.choice("reduction", reduction, ("mean", "sum", "none"))
     inputs = Inputs()
     logits = inputs.floats("scores", scores, "b k", minus_infinity=True)
     labels = inputs.bools("relevant", relevant, "b k")
@@ -217,7 +217,7 @@ def bpr(
     >>> round(float(hm.losses.bpr(torch.tensor([1.0]), torch.tensor([[0.0]]), torch.ones(1, 4), l2=0.5)), 4)
     1.3133
     """
-    l2 = _checks.real("l2", l2, minimum=0.0)
+    l2 = checks.real("l2", l2, minimum=0.0)
     total = rank_net(positive_scores, negative_scores, mask=mask)
     for index, factor in enumerate(factors):
         axes = " ".join(f"d{index}_{i}" for i in range(getattr(factor, "ndim", 0)))
@@ -271,7 +271,7 @@ class ADORE(Loss):
     """
 
     def __init__(self, metric_cut: int = 200, *, reduction: str = "mean") -> None:
-        super().__init__(metric_cut=_checks.integer("metric_cut", metric_cut, minimum=1), reduction=reduction)
+        super().__init__(metric_cut=checks.integer("metric_cut", metric_cut, minimum=1), reduction=reduction)
 
     def forward(
         self,
@@ -300,7 +300,7 @@ class BPR(Loss):
     """
 
     def __init__(self, l2: float = 0.0) -> None:
-        super().__init__(l2=_checks.real("l2", l2, minimum=0.0))
+        super().__init__(l2=checks.real("l2", l2, minimum=0.0))
 
     def forward(
         self,

@@ -4,9 +4,9 @@ from __future__ import annotations
 
 import torch
 
-from hardmine import _checks
 from hardmine.losses._inputs import Inputs, positive, reduce
 from hardmine.losses._module import Loss
+from hardmine.plumbing import checks
 
 __all__ = ["PGRank", "ndcg", "pg_rank", "plackett_luce_log_probability", "sample_rankings"]
 
@@ -45,7 +45,7 @@ def sample_rankings(
     <BLANKLINE>
             [[1, 0]]])
     """
-    num_samples = _checks.integer("num_samples", num_samples, minimum=1)
+    num_samples = checks.integer("num_samples", num_samples, minimum=1)
     inputs = Inputs()
     logits = inputs.floats("scores", scores, "b k", minus_infinity=True).detach().clamp_min(_ABSENT)
     left_out = inputs.mask("mask", mask, "b k")
@@ -90,7 +90,7 @@ def plackett_luce_log_probability(
     items = inputs.sizes["k"]
     left_out = inputs.mask("mask", mask, "b k")
     places = inputs.integers("rankings", rankings, "n b k", minimum=0, maximum=max(0, items - 1))
-    depth = items if depth is None else _checks.integer("depth", depth, minimum=1)
+    depth = items if depth is None else checks.integer("depth", depth, minimum=1)
     absent = torch.isneginf(logits)
     absent = absent if left_out is None else absent | left_out
     ordered = logits.masked_fill(absent, _ABSENT).expand(places.shape).gather(2, places)
@@ -121,7 +121,7 @@ def ndcg(gains: torch.Tensor, rankings: torch.Tensor, *, cutoff: int = 10) -> to
     tensor([[1.0000],
             [0.6309]])
     """
-    cutoff = _checks.integer("cutoff", cutoff, minimum=1)
+    cutoff = checks.integer("cutoff", cutoff, minimum=1)
     inputs = Inputs()
     worth = inputs.floats("gains", gains, "b k").detach()
     if not torch.compiler.is_compiling() and bool((worth < 0).any()):
@@ -189,8 +189,8 @@ def pg_rank(
     tensor(-1.)
     """
     temperature = positive("temperature", temperature)
-    num_samples = _checks.integer("num_samples", num_samples, minimum=2)
-    cutoff = _checks.integer("cutoff", cutoff, minimum=1)
+    num_samples = checks.integer("num_samples", num_samples, minimum=2)
+    cutoff = checks.integer("cutoff", cutoff, minimum=1)
     inputs = Inputs()
     logits = inputs.floats("scores", scores, "b k", minus_infinity=True) / temperature
     worth = inputs.floats("gains", gains, "b k").detach()
@@ -225,8 +225,8 @@ class PGRank(Loss):
         self, num_samples: int = 16, cutoff: int = 10, temperature: float = 1.0, *, reduction: str = "mean"
     ) -> None:
         super().__init__(
-            num_samples=_checks.integer("num_samples", num_samples, minimum=2),
-            cutoff=_checks.integer("cutoff", cutoff, minimum=1),
+            num_samples=checks.integer("num_samples", num_samples, minimum=2),
+            cutoff=checks.integer("cutoff", cutoff, minimum=1),
             temperature=positive("temperature", temperature),
             reduction=reduction,
         )

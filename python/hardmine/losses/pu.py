@@ -6,10 +6,10 @@ from typing import NamedTuple
 
 import torch
 
-from hardmine import _checks
 from hardmine.losses._inputs import Inputs, reduce
 from hardmine.losses._log_domain import log_sum, softplus
 from hardmine.losses._module import Loss
+from hardmine.plumbing import checks
 
 __all__ = ["CET", "SARPU", "CoupledLosses", "coupled_estimation", "sar_pu_risk", "sar_pu_weights"]
 
@@ -98,7 +98,7 @@ def sar_pu_risk(
     0.0032
     """
     floor = _floor(min_propensity)
-    _checks.choice("reduction", reduction, ("mean", "sum", "none"))
+    checks.choice("reduction", reduction, ("mean", "sum", "none"))
     inputs = Inputs()
     z = inputs.floats("logits", logits, "b n")
     positives = inputs.bools("labelled", labelled, "b n")
@@ -171,8 +171,8 @@ def coupled_estimation(
     >>> hm.losses.coupled_estimation(flat, flat, labelled).total
     tensor(1.3863)
     """
-    bound = torch.tensor(_checks.real("clip", clip, minimum=1.0), dtype=torch.float64).log().item()
-    _checks.choice("reference", reference, ("max", "first"))
+    bound = torch.tensor(checks.real("clip", clip, minimum=1.0), dtype=torch.float64).log().item()
+    checks.choice("reference", reference, ("max", "first"))
     inputs = Inputs()
     scores = [
         inputs.floats("relevance_scores", relevance_scores, "b k", minus_infinity=True),
@@ -208,7 +208,7 @@ def _refuse_outside(name: str, values: torch.Tensor) -> None:
 
 
 def _floor(min_propensity: float) -> float:
-    floor = _checks.real("min_propensity", min_propensity, maximum=1.0)
+    floor = checks.real("min_propensity", min_propensity, maximum=1.0)
     if floor <= 0.0:
         raise ValueError(f"min_propensity: {floor:g}, expected above 0")
     return floor
@@ -262,8 +262,8 @@ class CET(Loss):
 
     def __init__(self, reference: str = "max", clip: float = 10.0, *, reduction: str = "mean") -> None:
         super().__init__(
-            reference=_checks.choice("reference", reference, ("max", "first")),
-            clip=_checks.real("clip", clip, minimum=1.0),
+            reference=checks.choice("reference", reference, ("max", "first")),
+            clip=checks.real("clip", clip, minimum=1.0),
             reduction=reduction,
         )
 

@@ -4,8 +4,8 @@ from __future__ import annotations
 
 import torch
 
-from hardmine import _checks
 from hardmine.losses._inputs import Inputs
+from hardmine.plumbing import checks
 
 __all__ = ["pairwise_distances", "similarity"]
 
@@ -31,7 +31,7 @@ def similarity(queries: torch.Tensor, documents: torch.Tensor, *, kind: str = "c
     >>> hm.losses.similarity(torch.tensor([[2.0, 0.0]]), torch.tensor([[3.0, 4.0], [0.0, 1.0]]))
     tensor([[0.6000, 0.0000]])
     """
-    _checks.choice("kind", kind, ("cosine", "dot"))
+    checks.choice("kind", kind, ("cosine", "dot"))
     inputs = Inputs()
     queries = inputs.floats("queries", queries, "b h")
     own = isinstance(documents, torch.Tensor) and documents.ndim == 3
@@ -68,7 +68,7 @@ def pairwise_distances(embeddings: torch.Tensor, *, squared: bool = False) -> to
             [5., 0.]])
     """
     embeddings = Inputs().floats("embeddings", embeddings, "b h")
-    _checks.boolean("squared", squared)
+    checks.boolean("squared", squared)
     with torch.autocast(embeddings.device.type, enabled=False):
         norms = embeddings.square().sum(1)
         found = norms[:, None] + norms[None, :] - 2.0 * (embeddings @ embeddings.T)

@@ -4,9 +4,9 @@ from __future__ import annotations
 
 import torch
 
-from hardmine import _checks
 from hardmine.losses._inputs import Inputs, mean_where, reduce
 from hardmine.losses._module import Loss
+from hardmine.plumbing import checks
 
 __all__ = ["CCL", "ccl"]
 
@@ -53,8 +53,8 @@ def ccl(
     >>> round(float(hm.losses.ccl(p, s, negative_weight=4.0)), 4)
     0.3
     """
-    margin = _checks.real("margin", margin)
-    weight = None if negative_weight is None else _checks.real("negative_weight", negative_weight, minimum=0.0)
+    margin = checks.real("margin", margin)
+    weight = None if negative_weight is None else checks.real("negative_weight", negative_weight, minimum=0.0)
     inputs = Inputs()
     positives = inputs.floats("positive_scores", positive_scores, "b")
     negatives = inputs.floats("negative_scores", negative_scores, "b n", minus_infinity=True)
@@ -83,10 +83,10 @@ class CCL(Loss):
 
     def __init__(self, margin: float = 0.9, negative_weight: float | None = 150.0, *, reduction: str = "mean") -> None:
         super().__init__(
-            margin=_checks.real("margin", margin),
+            margin=checks.real("margin", margin),
             negative_weight=None
             if negative_weight is None
-            else _checks.real("negative_weight", negative_weight, minimum=0.0),
+            else checks.real("negative_weight", negative_weight, minimum=0.0),
             reduction=reduction,
         )
 

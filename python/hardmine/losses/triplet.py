@@ -4,10 +4,10 @@ from __future__ import annotations
 
 import torch
 
-from hardmine import _checks
 from hardmine.losses._inputs import Inputs, mean_where
 from hardmine.losses._log_domain import softplus
 from hardmine.losses._module import Loss
+from hardmine.plumbing import checks
 
 __all__ = ["TripletMargin", "TripletSoftMargin", "triplet_margin", "triplet_soft_margin"]
 
@@ -46,7 +46,7 @@ def triplet_margin(
     >>> hm.losses.triplet_margin(distances, torch.tensor([[0, 1, 2], [1, 0, 2]]), reduction="none")
     tensor([0.1000, 0.0000])
     """
-    margin = _checks.real("margin", margin, minimum=0.0)
+    margin = checks.real("margin", margin, minimum=0.0)
     gap = _gap(distances, triplets)
     return _reduce(torch.relu(gap + margin), reduction)
 
@@ -93,7 +93,7 @@ def _gap(distances: torch.Tensor, triplets: torch.Tensor) -> torch.Tensor:
 
 
 def _reduce(losses: torch.Tensor, reduction: str) -> torch.Tensor:
-    _checks.choice("reduction", reduction, _REDUCTIONS)
+    checks.choice("reduction", reduction, _REDUCTIONS)
     if reduction == "mean":
         return mean_where(losses, torch.ones_like(losses, dtype=torch.bool))
     if reduction == "mean_positive":
@@ -117,7 +117,7 @@ class TripletMargin(Loss):
     """
 
     def __init__(self, margin: float = 0.2, *, reduction: str = "mean") -> None:
-        super().__init__(margin=_checks.real("margin", margin, minimum=0.0), reduction=reduction)
+        super().__init__(margin=checks.real("margin", margin, minimum=0.0), reduction=reduction)
 
     def forward(self, distances: torch.Tensor, triplets: torch.Tensor) -> torch.Tensor:
         """As `triplet_margin`."""

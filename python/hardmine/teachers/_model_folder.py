@@ -8,7 +8,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
-from hardmine._extras import need
+from hardmine.plumbing.extras import need
 
 POOLINGS = ("mean", "cls", "lasttoken")
 """How token embeddings become one."""

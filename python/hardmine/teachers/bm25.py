@@ -14,9 +14,9 @@ from typing import Any
 import numpy as np
 import numpy.typing as npt
 
-from hardmine import _checks
-from hardmine._extras import need
-from hardmine._progress import Progress
+from hardmine.plumbing import checks
+from hardmine.plumbing.extras import need
+from hardmine.plumbing.progress import Progress
 from hardmine.teachers.protocol import strings
 
 WORD = r"[^\W_]+"
@@ -54,8 +54,8 @@ class BM25:
     def __init__(
         self, *, k1: float = 1.5, b: float = 0.75, stopwords: Iterable[str] = (), token_pattern: str = WORD
     ) -> None:
-        self.k1 = _checks.real("k1", k1, minimum=0)
-        self.b = _checks.real("b", b, minimum=0, maximum=1)
+        self.k1 = checks.real("k1", k1, minimum=0)
+        self.b = checks.real("b", b, minimum=0, maximum=1)
         if isinstance(stopwords, str):
             raise TypeError(f"stopwords: str {stopwords!r}, expected several words")
         self.stopwords = frozenset(word.lower() for word in stopwords)

@@ -12,9 +12,9 @@ from typing import Any
 import numpy as np
 import numpy.typing as npt
 
-from hardmine import _checks
-from hardmine._extras import need
-from hardmine._progress import Progress
+from hardmine.plumbing import checks
+from hardmine.plumbing.extras import need
+from hardmine.plumbing.progress import Progress
 from hardmine.teachers._model_folder import POOLINGS, read_recipe
 from hardmine.teachers.protocol import strings
 
@@ -85,23 +85,21 @@ class Dense:
             "normalize": normalize,
         }
         if pooling is not None:
-            given["pooling"] = _checks.choice("pooling", pooling, POOLINGS)
+            given["pooling"] = checks.choice("pooling", pooling, POOLINGS)
         if max_length is not None:
-            given["max_length"] = _checks.integer("max_length", max_length, minimum=1)
+            given["max_length"] = checks.integer("max_length", max_length, minimum=1)
         if similarity is not None:
             given["similarity"] = similarity
         recipe = read_recipe(model)
         recipe = replace(recipe, **{key: value for key, value in given.items() if value is not None})
-        self.similarity = _checks.choice("similarity", recipe.similarity or "cosine", _SIMILARITIES)
+        self.similarity = checks.similarity(recipe.similarity or "cosine")
         self.name = name or (Path(model).resolve().name if Path(model).is_dir() else model)
         self.device = self._torch.device(device or self._best_device())
         if dtype is None:
             dtype = "bfloat16" if self.device.type == "cuda" else "float32"
-        self.dtype = _checks.choice("dtype", dtype, DTYPES)
+        self.dtype = checks.choice("dtype", dtype, DTYPES)
         default = _BATCH_TOKENS.get(self.device.type, _BATCH_TOKENS["cpu"])
-        self.batch_tokens = _checks.integer(
-            "batch_tokens", default if batch_tokens is None else batch_tokens, minimum=1
-        )
+        self.batch_tokens = checks.integer("batch_tokens", default if batch_tokens is None else batch_tokens, minimum=1)
         with _loading(transformers, model):
             self._tokenizer = transformers.AutoTokenizer.from_pretrained(model, subfolder=recipe.subfolder)
             config = transformers.AutoConfig.from_pretrained(model, subfolder=recipe.subfolder)

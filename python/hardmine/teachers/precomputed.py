@@ -10,7 +10,7 @@ from typing import Any
 import numpy as np
 import numpy.typing as npt
 
-from hardmine import _checks
+from hardmine.plumbing import arrays, checks
 
 
 class Precomputed:
@@ -18,7 +18,7 @@ class Precomputed:
 
     def __init__(self, queries: Any, documents: Any, similarity: str, name: str) -> None:
         self.name = name
-        self.similarity = _checks.choice("similarity", similarity, ("cosine", "dot"))
+        self.similarity = checks.similarity(similarity)
         self._queries, self._documents = _open("queries", queries), _open("documents", documents)
         widths = self._queries.shape[1], self._documents.shape[1]
         if widths[0] != widths[1]:
@@ -84,7 +84,7 @@ def _open(name: str, value: Any) -> Any:
             raise ValueError(f"{path}: unreadable ({reason}), expected a .npy file of numbers") from None
         if not isinstance(value, np.ndarray):
             raise ValueError(f"{path}: several arrays (.npz), expected one (.npy)")
-    array, kind = _checks.matrix(where, value)
+    array, kind = arrays.matrix(where, value)
     if kind == "f64":
         raise TypeError(f"{where}: dtype float64, expected float32, float16 or bfloat16; convert: .astype(np.float32)")
     return value if hasattr(value, "shape") else array

@@ -3,56 +3,47 @@
 use std::ops::Range;
 
 use crate::csr::Csr;
-use crate::error::{Error, Result};
+use crate::error::Result;
+use crate::id_set::IdSet;
 use crate::pool::{self, Execution};
 
 /// Items of one task, about: some milliseconds.
 const SOME_ITEMS: usize = 1 << 20;
-/// An empty place of the table; ids are at least 0.
-const EMPTY: i64 = -1;
+/// Items between two questions whether to go on.
+const STEP: usize = 1 << 14;
 
 /// The first row that has an id twice, and the least such id.
 pub fn first_repeat(exec: &Execution<'_>, lists: Csr<'_>) -> Result<Option<(usize, i64)>> {
     let mean_length = lists.ids().len() / lists.rows().max(1) + 1;
     let block = (SOME_ITEMS / mean_length).max(1);
     let blocks = (0..lists.rows()).step_by(block).map(|start| start..(start + block).min(lists.rows()));
-    let found = pool::map(exec, blocks, Vec::new, |table: &mut Vec<i64>, _, mut block: Range<usize>| {
+    let found = pool::map(exec, blocks, IdSet::new, |seen, _, mut block: Range<usize>| {
         for row in &mut block {
-            if repeats(lists.row(row), table)? {
-                return Ok(Some(row));
+            if let Some(id) = least_repeat(exec, lists.row(row), seen)? {
+                return Ok(Some((row, id)));
             }
         }
         Ok(None)
     })?;
-    let Some(row) = found.into_iter().flatten().next() else { return Ok(None) };
-    let mut sorted = lists.row(row).to_vec();
-    sorted.sort_unstable();
-    Ok(sorted.windows(2).find(|pair| pair[0] == pair[1]).map(|pair| (row, pair[0])))
+    Ok(found.into_iter().flatten().next())
 }
 
-/// Whether an id occurs twice, by a hash table with open addressing, at most half full.
-fn repeats(ids: &[i64], table: &mut Vec<i64>) -> Result<bool> {
-    let size = (2 * ids.len()).next_power_of_two().max(2);
-    if table.len() < size {
-        let bytes = size * size_of::<i64>();
-        table.try_reserve(size - table.len()).map_err(|_| Error::OutOfMemory { bytes })?;
-        table.resize(size, EMPTY);
-    }
-    let table = &mut table[..size];
-    table.fill(EMPTY);
-    let shift = u64::BITS - size.trailing_zeros();
-    for &id in ids {
-        // Fibonacci hashing: the high bits of a product with 2^64 / golden ratio.
-        let mut at = ((id as u64).wrapping_mul(0x9E37_79B9_7F4A_7C15) >> shift) as usize;
-        while table[at] != EMPTY {
-            if table[at] == id {
-                return Ok(true);
+/// The least id that occurs twice.
+fn least_repeat(exec: &Execution<'_>, ids: &[i64], seen: &mut IdSet) -> Result<Option<i64>> {
+    seen.reserve(exec, ids.len())?;
+    let mut least = None;
+    for some in ids.chunks(STEP) {
+        for &id in some {
+            if !seen.insert(id) {
+                least = Some(least.map_or(id, |least: i64| least.min(id)));
             }
-            at = (at + 1) & (size - 1);
         }
-        table[at] = id;
+        if ids.len() > STEP {
+            exec.check()?;
+        }
     }
-    Ok(false)
+    seen.clear();
+    Ok(least)
 }
 
 #[cfg(test)]
@@ -80,5 +71,18 @@ mod tests {
         let last = many.len() - 1;
         many[last] = many[last - 63];
         assert_eq!(check(&offsets, &many), Some((offsets.len() - 2, many[last])));
+    }
+
+    /// Ids whose products with 2^64 / golden ratio share their high bits: a known hash puts them into one slot.
+    #[test]
+    fn chosen_ids_take_no_more_steps_than_others() {
+        let inverse =
+            (0..6).fold(1u64, |x, _| x.wrapping_mul(2u64.wrapping_sub(x.wrapping_mul(0x9E37_79B9_7F4A_7C15))));
+        let ids: Vec<i64> =
+            (0u64..).map(|i| i.wrapping_mul(inverse) as i64).filter(|id| *id >= 0).take(20_000).collect();
+        let exec = Execution::new(NonZeroUsize::MIN, Isa::Portable, &|| false);
+        let mut seen = IdSet::new();
+        assert_eq!(least_repeat(&exec, &ids, &mut seen).unwrap(), None);
+        assert!(seen.steps() < 20 * ids.len() as u64, "{}", seen.steps());
     }
 }

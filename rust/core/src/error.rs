@@ -100,6 +100,24 @@ pub fn try_zeros(len: usize) -> Result<Vec<i64>> {
     Ok(vec![0; len])
 }
 
+/// Makes room in `vec` for `more` values, or says that the allocator refuses.
+pub fn try_reserve<T>(vec: &mut Vec<T>, more: usize) -> Result<()> {
+    let wanted = vec.len().saturating_add(more);
+    vec.try_reserve(more).map_err(|_| out_of_memory::<T>(wanted))
+}
+
+/// Empties `vec`, which then has room for `wanted` values.
+pub fn make_room<T>(vec: &mut Vec<T>, wanted: usize) -> Result<()> {
+    vec.clear();
+    try_reserve(vec, wanted)
+}
+
+/// As [`try_reserve`], with no more room than asked for.
+pub fn try_reserve_exact<T>(vec: &mut Vec<T>, more: usize) -> Result<()> {
+    let wanted = vec.len().saturating_add(more);
+    vec.try_reserve_exact(more).map_err(|_| out_of_memory::<T>(wanted))
+}
+
 /// Collects without aborting where the allocator refuses; the first error ends it.
 pub fn try_collect<T>(items: impl Iterator<Item = Result<T>>) -> Result<Vec<T>> {
     let mut vec = Vec::new();
@@ -135,6 +153,7 @@ mod tests {
         assert_eq!(try_zeros(usize::MAX), Err(refused.clone()));
         assert_eq!((try_zeros(0), try_zeros(3)), (Ok(vec![]), Ok(vec![0; 3])));
         assert_eq!(check_room::<u64>(usize::MAX), Err(refused.clone()));
+        assert_eq!(try_reserve(&mut vec![0u64], usize::MAX), Err(refused.clone()));
         assert_eq!(try_collect((0..usize::MAX).map(|_| Ok(0u64))), Err(refused));
         assert_eq!(try_collect((0..1000).filter(|i| i % 2 == 1).map(Ok)).unwrap().len(), 500);
     }

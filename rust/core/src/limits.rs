@@ -45,41 +45,26 @@ impl Limits<'_> {
         refuse_nan("ceiling", self.ceiling.unwrap_or(&[]))?;
         refuse_nan("floor", self.floor.unwrap_or(&[]))
     }
+}
 
-    /// Ceiling of a row, +inf where there is none. Where it became NaN since the check, nothing is admissible.
-    #[inline]
-    #[must_use]
-    pub fn ceiling(&self, row: usize) -> f32 {
-        let ceiling = self.ceiling.map_or(f32::INFINITY, |c| c[row]);
-        if ceiling.is_nan() {
-            return f32::NEG_INFINITY;
-        }
-        ceiling
+/// The ceiling of a row, +inf where there is none. Where it became NaN since the check, nothing is admissible.
+#[inline]
+pub(crate) fn ceiling_of(ceilings: Option<&[f32]>, row: usize) -> f32 {
+    let ceiling = ceilings.map_or(f32::INFINITY, |ceilings| ceilings[row]);
+    if ceiling.is_nan() {
+        return f32::NEG_INFINITY;
     }
+    ceiling
+}
 
-    /// Floor of a row, -inf where there is none. Where it became NaN since the check, nothing is admissible.
-    #[inline]
-    #[must_use]
-    pub fn floor(&self, row: usize) -> f32 {
-        let floor = self.floor.map_or(f32::NEG_INFINITY, |f| f[row]);
-        if floor.is_nan() {
-            return f32::INFINITY;
-        }
-        floor
+/// The floor of a row, -inf where there is none. Where it became NaN since the check, nothing is admissible.
+#[inline]
+pub(crate) fn floor_of(floors: Option<&[f32]>, row: usize) -> f32 {
+    let floor = floors.map_or(f32::NEG_INFINITY, |floors| floors[row]);
+    if floor.is_nan() {
+        return f32::INFINITY;
     }
-
-    /// Excluded documents of a row, sorted and without repeats, in `scratch`.
-    pub fn excluded<'s>(&self, row: usize, scratch: &'s mut Vec<i64>) -> &'s [i64] {
-        scratch.clear();
-        if let Some(exclude) = self.exclude {
-            scratch.extend_from_slice(exclude.row(row));
-            if !scratch.is_sorted() {
-                scratch.sort_unstable();
-            }
-            scratch.dedup();
-        }
-        scratch
-    }
+    floor
 }
 
 /// Refuses bounds that bound nothing.
@@ -128,8 +113,8 @@ mod tests {
         let message = |limits: Limits<'_>| limits.check(2).unwrap_err().to_string();
         assert_eq!(message(above), "ceiling: NaN for row 1, expected a number");
         assert_eq!(message(below), "floor: NaN for row 1, expected a number");
-        assert_eq!((above.ceiling(0), above.ceiling(1)), (0.5, f32::NEG_INFINITY));
-        assert_eq!((below.floor(0), below.floor(1)), (0.5, f32::INFINITY));
+        assert_eq!([0, 1].map(|row| ceiling_of(above.ceiling, row)), [0.5, f32::NEG_INFINITY]);
+        assert_eq!([0, 1].map(|row| floor_of(below.floor, row)), [0.5, f32::INFINITY]);
         let infinite = [f32::NEG_INFINITY, f32::INFINITY];
         assert_eq!(Limits { ceiling: Some(&infinite), floor: Some(&infinite), ..Limits::NONE }.check(2), Ok(()));
     }

@@ -68,11 +68,6 @@ ordered_bits!(bf16, u16, i16, bf16::to_f32, bf16::to_f64);
 ordered_bits!(f32, u32, i32, |x| x, f64::from);
 ordered_bits!(f64, u64, i64, |x| x as f32, |x| x);
 
-/// Sorts `(score, index)` pairs into ranking order: higher score first, lower index first among equals.
-pub fn sort_ranking<T: Score>(pairs: &mut [(T, i64)]) {
-    pairs.sort_unstable_by_key(|&(score, index)| (std::cmp::Reverse(score.key()), index));
-}
-
 /// Whether `(score_a, index_a)` ranks before `(score_b, index_b)`.
 #[inline]
 pub fn ranks_before<T: Score>(score_a: T, index_a: i64, score_b: T, index_b: i64) -> bool {

@@ -173,11 +173,11 @@ fn everywhere<T: Scan>(values: &[T], ks: &[usize], case: &str) -> u64 {
             for floor in [None, Some(&[f32::NEG_INFINITY][..])] {
                 let limits = Limits { nan: NanPolicy::Drop, floor, ..Limits::NONE };
                 compared += agree(&topk(&exec, matrix, k, &limits, None).unwrap(), values, &wanted, k, &case);
-                let mut tiles = TopKAccumulator::<T>::new(1, k).unwrap();
+                let mut tiles = TopKAccumulator::<T>::new(&exec, 1, k, &limits).unwrap();
                 let size = values.len().div_ceil(3);
                 for (index, tile) in values.chunks(size).enumerate().rev() {
                     let first = (index * size) as i64;
-                    tiles.update(&exec, Matrix::from_slice(tile, 1, tile.len()), 0, first, &limits).unwrap();
+                    tiles.update(&exec, Matrix::from_slice(tile, 1, tile.len()), 0, first).unwrap();
                 }
                 compared += agree(&tiles.finish(&exec).unwrap(), values, &wanted, k, &case);
             }

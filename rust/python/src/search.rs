@@ -1,7 +1,8 @@
 //! Doors of `hardmine_core::search`.
 #![allow(clippy::needless_pass_by_value)] // PyO3 hands arguments over by value.
 
-use hardmine_core::search::{self, Embeddings, Hits, Scan, Similarity, Source, Tile};
+use hardmine_core::error::try_collect;
+use hardmine_core::search::{self, Embeddings, Hits, Similarity, Source, Tile};
 use numpy::{IntoPyArray, PyArray1, PyReadonlyArray1, PyReadonlyArray2, PyReadwriteArray2, PyUntypedArray};
 use pyo3::exceptions::{PyTypeError, PyValueError};
 use pyo3::prelude::*;
@@ -22,10 +23,10 @@ pub fn register(module: &Bound<'_, PyModule>) -> PyResult<()> {
 }
 
 /// An array of embeddings and the kind of its items, as the Python layer hands them over.
-type Rows<'py> = (Bound<'py, PyUntypedArray>, String);
+type EmbeddingArray<'py> = (Bound<'py, PyUntypedArray>, String);
 
-fn embeddings<'a>(argument: &str, rows: &'a Rows<'_>) -> PyResult<Embeddings<'a>> {
-    match AnyMatrix::new(argument, &rows.0, &rows.1)? {
+fn embeddings<'a>(argument: &str, array: &'a Bound<'_, PyUntypedArray>, kind: &str) -> PyResult<Embeddings<'a>> {
+    match AnyMatrix::new(argument, array, kind)? {
         AnyMatrix::F16(m) => Ok(Embeddings::F16(m)),
         AnyMatrix::Bf16(m) => Ok(Embeddings::Bf16(m)),
         AnyMatrix::F32(m) => Ok(Embeddings::F32(m)),
@@ -52,15 +53,16 @@ fn same_dimension(queries: &Embeddings<'_>, documents: &Embeddings<'_>) -> PyRes
 #[pyfunction]
 fn pair_scores<'py>(
     py: Python<'py>,
-    queries: Rows<'py>,
-    documents: Rows<'py>,
+    queries: EmbeddingArray<'py>,
+    documents: EmbeddingArray<'py>,
     query_ids: PyReadonlyArray1<'py, i64>,
     document_ids: PyReadonlyArray1<'py, i64>,
     similarity: &str,
     threads: usize,
 ) -> PyResult<Bound<'py, PyArray1<f32>>> {
     let similarity = self::similarity(similarity)?;
-    let (queries, documents) = (embeddings("queries", &queries)?, embeddings("documents", &documents)?);
+    let (queries, documents) =
+        (embeddings("queries", &queries.0, &queries.1)?, embeddings("documents", &documents.0, &documents.1)?);
     same_dimension(&queries, &documents)?;
     let (query_ids, document_ids) = (slice("query_ids", &query_ids)?, slice("document_ids", &document_ids)?);
     let scores = door::run(py, threads, |exec| {
@@ -73,12 +75,12 @@ fn pair_scores<'py>(
 fn row_norms<'py>(
     py: Python<'py>,
     argument: &str,
-    rows: Rows<'py>,
+    rows: EmbeddingArray<'py>,
     threads: usize,
 ) -> PyResult<Bound<'py, PyArray1<f64>>> {
     // The core names arguments by static strings.
     let argument = ["queries", "vectors", "batch"].into_iter().find(|known| *known == argument).unwrap_or("documents");
-    let rows = embeddings(argument, &rows)?;
+    let rows = embeddings(argument, &rows.0, &rows.1)?;
     let norms = door::run(py, threads, |exec| search::row_norms(exec, argument, rows))?;
     Ok(norms.into_pyarray(py))
 }
@@ -93,13 +95,13 @@ fn check_limits(limits: LimitArrays<'_>, queries: usize, documents: usize) -> Py
 #[pyfunction]
 fn widen_rows(
     py: Python<'_>,
-    rows: Rows<'_>,
+    rows: EmbeddingArray<'_>,
     first: usize,
     norms: Option<PyReadonlyArray1<'_, f64>>,
     mut out: PyReadwriteArray2<'_, f32>,
     threads: usize,
 ) -> PyResult<()> {
-    let rows = embeddings("rows", &rows)?;
+    let rows = embeddings("rows", &rows.0, &rows.1)?;
     let norms = norms.as_ref().map(|norms| slice("norms", norms)).transpose()?;
     let [count, dimension] = *out.as_array().shape() else { unreachable!("two dimensions by its type") };
     let fits = first.checked_add(count).is_some_and(|end| end <= rows.rows()) && dimension == rows.dimension();
@@ -110,7 +112,7 @@ fn widen_rows(
     door::run(py, threads, |exec| rows.widen(exec, first, norms, out))
 }
 
-/// What a float32 score may be off: (scale, slack) per query and the factor per document; see `search::bound`.
+/// What a float32 score may be off: (scale, slack) per query and the factor per document; see `search::error_bound`.
 #[pyfunction]
 fn search_bound<'py>(
     py: Python<'py>,
@@ -121,46 +123,92 @@ fn search_bound<'py>(
 ) -> PyResult<[Bound<'py, PyArray1<f32>>; 3]> {
     let similarity = self::similarity(similarity)?;
     let (queries, documents) = (slice("query_norms", &query_norms)?, slice("document_norms", &document_norms)?);
-    let (queries, documents) = door::compute(|| {
-        let bound = search::bound::Bound::new(similarity, dimension);
-        let queries: Vec<_> = queries.iter().map(|&norm| bound.query(norm)).collect();
-        (queries, documents.iter().map(|&norm| bound.document(norm)).collect::<Vec<f32>>())
+    let found = door::compute(|| {
+        let bound = search::error_bound::ErrorBound::new(similarity, dimension);
+        [
+            try_collect(queries.iter().map(|&norm| Ok(bound.query(norm).scale))),
+            try_collect(queries.iter().map(|&norm| Ok(bound.query(norm).slack))),
+            try_collect(documents.iter().map(|&norm| Ok(bound.document(norm)))),
+        ]
     });
-    let scale: Vec<f32> = queries.iter().map(|query| query.scale).collect();
-    let slack: Vec<f32> = queries.iter().map(|query| query.slack).collect();
-    Ok([scale, slack, documents].map(|values| values.into_pyarray(py)))
+    let [scale, slack, factor] = found.map(|values| values.map_err(|error| door::to_py(&error)));
+    Ok([scale?, slack?, factor?].map(|values: Vec<f32>| values.into_pyarray(py)))
 }
 
-/// The arrays behind a [`Source`]: extracted from Python as one tuple (queries, their norms, documents, their norms).
+/// Embeddings and their norms: `primitives.search.tiles.Rows`.
 #[derive(FromPyObject)]
-struct SourceArrays<'py>(Rows<'py>, PyReadonlyArray1<'py, f64>, Rows<'py>, PyReadonlyArray1<'py, f64>);
+struct RowsArrays<'py> {
+    array: Bound<'py, PyUntypedArray>,
+    kind: String,
+    norms: PyReadonlyArray1<'py, f64>,
+}
+
+/// The arrays behind a [`Source`]: `primitives.search.tiles.Source`.
+#[derive(FromPyObject)]
+struct SourceArrays<'py> {
+    queries: RowsArrays<'py>,
+    documents: RowsArrays<'py>,
+}
 
 impl SourceArrays<'_> {
     fn source(&self) -> PyResult<Source<'_>> {
-        let (queries, documents) = (embeddings("queries", &self.0)?, embeddings("documents", &self.2)?);
+        let queries = embeddings("queries", &self.queries.array, &self.queries.kind)?;
+        let documents = embeddings("documents", &self.documents.array, &self.documents.kind)?;
         same_dimension(&queries, &documents)?;
-        let (query_norms, document_norms) = (slice("query_norms", &self.1)?, slice("document_norms", &self.3)?);
+        let query_norms = slice("query_norms", &self.queries.norms)?;
+        let document_norms = slice("document_norms", &self.documents.norms)?;
         Ok(Source { queries, query_norms, documents, document_norms })
+    }
+}
+
+/// The arrays behind [`Hits`]: `primitives.search.tiles.Hits`.
+#[derive(FromPyObject)]
+struct HitArrays<'py> {
+    first_query: usize,
+    offsets: PyReadonlyArray1<'py, i64>,
+    rows: PyReadonlyArray1<'py, i64>,
+    documents: Option<PyReadonlyArray1<'py, i64>>,
+    above: PyReadonlyArray1<'py, i64>,
+    below: PyReadonlyArray1<'py, i64>,
+}
+
+impl HitArrays<'_> {
+    fn hits(&self) -> PyResult<Hits<'_>> {
+        Ok(Hits {
+            first_query: self.first_query,
+            offsets: slice("offsets", &self.offsets)?,
+            rows: slice("rows", &self.rows)?,
+            documents: self.documents.as_ref().map(|ids| slice("documents", ids)).transpose()?,
+            above: slice("above", &self.above)?,
+            below: slice("below", &self.below)?,
+        })
     }
 }
 
 /// State of a block of queries; see `search::scan`.
 #[pyclass(module = "hardmine._native")]
-struct SearchScan(Scan);
+struct SearchScan(search::SearchScan);
 
 #[pymethods]
 impl SearchScan {
     #[new]
-    fn new(similarity: &str, queries: usize, documents: usize, k: usize, limits: LimitArrays<'_>) -> PyResult<Self> {
-        let limits = limits.limits(queries, Some(documents))?;
-        let scan = Scan::new(self::similarity(similarity)?, queries, documents, k, &limits);
-        scan.map(SearchScan).map_err(|error| door::to_py(&error))
+    fn new(
+        py: Python<'_>,
+        similarity: &str,
+        queries: usize,
+        documents: usize,
+        k: usize,
+        limits: LimitArrays<'_>,
+    ) -> PyResult<Self> {
+        let (similarity, limits) = (self::similarity(similarity)?, limits.limits(queries, Some(documents))?);
+        door::run(py, 1, |exec| search::SearchScan::new(exec, similarity, queries, documents, k, &limits))
+            .map(SearchScan)
     }
 
     /// Bytes that the state of one query may take.
     #[staticmethod]
     fn bytes_per_query(k: usize, documents: usize) -> usize {
-        Scan::bytes_per_query(k, documents)
+        search::SearchScan::bytes_per_query(k, documents)
     }
 
     fn update(
@@ -179,29 +227,14 @@ impl SearchScan {
         door::run(py, threads, |exec| self.0.update(exec, &source, &tile))
     }
 
-    /// `lists`: (offsets, rows, documents, above, below) of the fields of `search::Hits`.
-    fn offer(
-        &mut self,
-        py: Python<'_>,
-        source: SourceArrays<'_>,
-        lists: HitArrays<'_>,
-        first_query: usize,
-        threads: usize,
-    ) -> PyResult<()> {
-        let source = source.source()?;
-        let hits = Hits {
-            first_query,
-            offsets: slice("offsets", &lists.0)?,
-            rows: slice("rows", &lists.1)?,
-            documents: lists.2.as_ref().map(|ids| slice("documents", ids)).transpose()?,
-            above: slice("above", &lists.3)?,
-            below: slice("below", &lists.4)?,
-        };
+    fn offer(&mut self, py: Python<'_>, source: SourceArrays<'_>, hits: HitArrays<'_>, threads: usize) -> PyResult<()> {
+        let (source, hits) = (source.source()?, hits.hits()?);
         door::run(py, threads, |exec| self.0.offer(exec, &source, &hits))
     }
 
-    fn thresholds<'py>(&self, py: Python<'py>) -> Bound<'py, PyArray1<f32>> {
-        self.0.thresholds().into_pyarray(py)
+    fn thresholds<'py>(&self, py: Python<'py>) -> PyResult<Bound<'py, PyArray1<f32>>> {
+        let thresholds = self.0.thresholds().map_err(|error| door::to_py(&error))?;
+        Ok(thresholds.into_pyarray(py))
     }
 
     fn finish<'py>(
@@ -215,12 +248,3 @@ impl SearchScan {
         Ok(to_arrays(py, found))
     }
 }
-
-#[derive(FromPyObject)]
-struct HitArrays<'py>(
-    PyReadonlyArray1<'py, i64>,
-    PyReadonlyArray1<'py, i64>,
-    Option<PyReadonlyArray1<'py, i64>>,
-    PyReadonlyArray1<'py, i64>,
-    PyReadonlyArray1<'py, i64>,
-);

@@ -2,7 +2,6 @@
 
 use hardmine_core::anchor;
 use hardmine_core::ceiling::{score_ceiling, Aggregate, Ceiling};
-use hardmine_core::draw::logarithm::ln_any;
 use hardmine_core::draw::LogWeight;
 use hardmine_core::exclusions::{Exclusions, Kind};
 use hardmine_core::select::{self as core_select, Choice, Chosen, Lists, Plan, Queries, Ragged, Shortage, Window};
@@ -141,24 +140,14 @@ struct PlanParts<'py>(
 );
 
 impl PlanParts<'_> {
-    /// Logarithms of the counts of a popularity law.
-    fn log_counts(&self) -> PyResult<Vec<f64>> {
-        match &self.5 {
-            (_, law, _, _, Some(counts)) if law == "popularity" => {
-                Ok(slice("counts", counts)?.iter().map(|&count| ln_any(count)).collect())
-            }
-            _ => Ok(Vec::new()),
-        }
-    }
-
-    fn plan<'a>(&'a self, ceilings: &'a [Ceiling], log_counts: &'a [f64]) -> PyResult<Plan<'a>> {
+    fn plan<'a>(&'a self, ceilings: &'a [Ceiling]) -> PyResult<Plan<'a>> {
         Ok(Plan {
             n: self.0,
             ceilings,
             floor: self.2,
             window: Window { min: self.3 .0, max: self.3 .1, filtered: self.3 .2 },
             aggregate: aggregate(&self.4)?,
-            choice: Choice { top: self.5 .0, law: self.law(log_counts)? },
+            choice: Choice { top: self.5 .0, law: self.law()? },
             shortage: match self.6 .0.as_str() {
                 "keep" => Shortage::Keep,
                 "drop" => Shortage::Drop,
@@ -172,7 +161,7 @@ impl PlanParts<'_> {
         })
     }
 
-    fn law<'a>(&'a self, log_counts: &'a [f64]) -> PyResult<Option<LogWeight<'a>>> {
+    fn law(&self) -> PyResult<Option<LogWeight<'_>>> {
         let (_, law, a, b, array) = &self.5;
         let given = array.as_ref().map(|array| slice("log_weights", array)).transpose()?.unwrap_or(&[]);
         Ok(Some(match law.as_str() {
@@ -182,7 +171,7 @@ impl PlanParts<'_> {
             "sim-ans" => LogWeight::SimAns { a: *a, b: *b },
             "laplace" => LogWeight::Laplace { tau: *a },
             "rank-power" => LogWeight::RankPower { alpha: *a },
-            "popularity" => LogWeight::Popularity { log_counts, alpha: *a },
+            "popularity" => LogWeight::Popularity { counts: given, alpha: *a },
             "weighted" => LogWeight::Weighted { log_weights: given },
             other => return Err(unknown("draw", other)),
         }))
@@ -248,10 +237,10 @@ fn select<'py>(
     plan: PlanParts<'py>,
     num_threads: usize,
 ) -> PyResult<ChosenArrays<'py>> {
-    let (rules, log_counts, union) = (rules(&plan.1)?, door::compute(|| plan.log_counts())?, queries.exclusions()?);
+    let (rules, union) = (rules(&plan.1)?, queries.exclusions()?);
     let rows = lists.rows()?;
     let (lists, queries) = (lists.lists(rows.as_ref())?, queries.queries(union.as_ref())?);
-    let plan = plan.plan(&rules, &log_counts)?;
+    let plan = plan.plan(&rules)?;
     let chosen = door::run(py, num_threads, |exec| core_select::select(exec, &lists, &queries, &plan))?;
     Ok(to_arrays(py, chosen))
 }

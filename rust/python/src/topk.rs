@@ -5,12 +5,12 @@
 
 use half::{bf16, f16};
 use hardmine_core::{topk as core, Error};
-use numpy::{PyReadonlyArray1, PyUntypedArray};
-use pyo3::exceptions::{PyTypeError, PyValueError};
+use numpy::{IntoPyArray, PyArray1, PyReadonlyArray1, PyUntypedArray};
+use pyo3::exceptions::PyValueError;
 use pyo3::prelude::*;
 
 use crate::array::{slice, AnyMatrix};
-use crate::door::{self, to_py};
+use crate::door;
 use crate::ranked::{to_arrays, LimitArrays, RankedArrays};
 use crate::with_matrix;
 
@@ -67,18 +67,62 @@ struct TopKAccumulator(State);
 #[pymethods]
 impl TopKAccumulator {
     #[new]
-    fn new(num_queries: usize, k: usize, kind: &str) -> PyResult<Self> {
-        let state = match kind {
-            "f16" => core::TopKAccumulator::new(num_queries, k).map(State::F16),
-            "bf16" => core::TopKAccumulator::new(num_queries, k).map(State::Bf16),
-            "f32" => core::TopKAccumulator::new(num_queries, k).map(State::F32),
-            "f64" => core::TopKAccumulator::new(num_queries, k).map(State::F64),
-            _ => return Err(PyTypeError::new_err(format!("scores_tile: unknown item kind {kind}"))),
-        };
-        state.map(TopKAccumulator).map_err(|error| to_py(&error))
+    fn new(
+        py: Python<'_>,
+        num_queries: usize,
+        k: usize,
+        kind: &str,
+        limits: LimitArrays<'_>,
+        threads: usize,
+    ) -> PyResult<Self> {
+        let limits = limits.limits(num_queries, None)?;
+        door::run(py, threads, |exec| {
+            Ok(TopKAccumulator(match kind {
+                "f16" => State::F16(core::TopKAccumulator::new(exec, num_queries, k, &limits)?),
+                "bf16" => State::Bf16(core::TopKAccumulator::new(exec, num_queries, k, &limits)?),
+                "f32" => State::F32(core::TopKAccumulator::new(exec, num_queries, k, &limits)?),
+                "f64" => State::F64(core::TopKAccumulator::new(exec, num_queries, k, &limits)?),
+                _ => return Err(another_type("scores_tile")),
+            }))
+        })
     }
 
-    #[allow(clippy::too_many_arguments)]
+    /// Goes on from what `kept` of another one gave.
+    #[staticmethod]
+    fn restore(
+        py: Python<'_>,
+        num_queries: usize,
+        k: usize,
+        kind: &str,
+        limits: LimitArrays<'_>,
+        kept: KeptArrays<'_>,
+        threads: usize,
+    ) -> PyResult<Self> {
+        let (limits, kept) = (limits.limits(num_queries, None)?, kept.kept()?);
+        door::run(py, threads, |exec| {
+            Ok(TopKAccumulator(match kind {
+                "f16" => State::F16(core::TopKAccumulator::restore(exec, num_queries, k, &limits, &kept)?),
+                "bf16" => State::Bf16(core::TopKAccumulator::restore(exec, num_queries, k, &limits, &kept)?),
+                "f32" => State::F32(core::TopKAccumulator::restore(exec, num_queries, k, &limits, &kept)?),
+                "f64" => State::F64(core::TopKAccumulator::restore(exec, num_queries, k, &limits, &kept)?),
+                _ => return Err(another_type("state")),
+            }))
+        })
+    }
+
+    /// All that it holds, as arrays.
+    fn kept<'py>(&self, py: Python<'py>, threads: usize) -> PyResult<KeptDict<'py>> {
+        let kept = door::run(py, threads, |exec| with_state!(&self.0, inner => inner.kept(exec)))?;
+        let counts = kept.tallies.iter().flat_map(|t| [t.excluded, t.nan, t.above_ceiling, t.below_floor]);
+        let counts = PyArray1::from_iter(py, counts);
+        Ok(KeptDict {
+            offsets: kept.offsets.into_pyarray(py),
+            ranks: kept.ranks.into_pyarray(py),
+            ids: kept.ids.into_pyarray(py),
+            counts,
+        })
+    }
+
     fn update<'py>(
         &mut self,
         py: Python<'py>,
@@ -86,37 +130,76 @@ impl TopKAccumulator {
         kind: &str,
         first_query: usize,
         first_document: i64,
-        limits: LimitArrays<'py>,
         threads: usize,
     ) -> PyResult<()> {
         let tile = AnyMatrix::new("scores_tile", tile, kind)?;
-        let queries = with_state!(&self.0, inner => inner.queries());
-        let limits = limits.limits(queries, None)?;
         let state = &mut self.0;
         door::run(py, threads, move |exec| match (state, tile) {
-            (State::F16(inner), AnyMatrix::F16(tile)) => inner.update(exec, tile, first_query, first_document, &limits),
-            (State::Bf16(inner), AnyMatrix::Bf16(tile)) => {
-                inner.update(exec, tile, first_query, first_document, &limits)
-            }
-            (State::F32(inner), AnyMatrix::F32(tile)) => inner.update(exec, tile, first_query, first_document, &limits),
-            (State::F64(inner), AnyMatrix::F64(tile)) => inner.update(exec, tile, first_query, first_document, &limits),
-            _ => Err(Error::Value { argument: "scores_tile", problem: "another score type than before".to_owned() }),
+            (State::F16(inner), AnyMatrix::F16(tile)) => inner.update(exec, tile, first_query, first_document),
+            (State::Bf16(inner), AnyMatrix::Bf16(tile)) => inner.update(exec, tile, first_query, first_document),
+            (State::F32(inner), AnyMatrix::F32(tile)) => inner.update(exec, tile, first_query, first_document),
+            (State::F64(inner), AnyMatrix::F64(tile)) => inner.update(exec, tile, first_query, first_document),
+            _ => Err(another_type("scores_tile")),
         })
     }
 
-    fn merge(&mut self, other: &Self) -> PyResult<()> {
-        match (&mut self.0, &other.0) {
-            (State::F16(inner), State::F16(other)) => inner.merge(other),
-            (State::Bf16(inner), State::Bf16(other)) => inner.merge(other),
-            (State::F32(inner), State::F32(other)) => inner.merge(other),
-            (State::F64(inner), State::F64(other)) => inner.merge(other),
-            _ => return Err(PyValueError::new_err("other: another score type than this accumulator's")),
-        }
-        .map_err(|error| to_py(&error))
+    fn merge(&mut self, py: Python<'_>, other: &Self, threads: usize) -> PyResult<()> {
+        let (state, other) = (&mut self.0, &other.0);
+        door::run(py, threads, move |exec| match (state, other) {
+            (State::F16(inner), State::F16(other)) => inner.merge(exec, other),
+            (State::Bf16(inner), State::Bf16(other)) => inner.merge(exec, other),
+            (State::F32(inner), State::F32(other)) => inner.merge(exec, other),
+            (State::F64(inner), State::F64(other)) => inner.merge(exec, other),
+            _ => Err(another_type("other")),
+        })
     }
 
     fn finish<'py>(&self, py: Python<'py>, threads: usize) -> PyResult<RankedArrays<'py>> {
         let found = door::run(py, threads, |exec| with_state!(&self.0, inner => inner.finish(exec)))?;
         Ok(to_arrays(py, found))
     }
+}
+
+/// What an accumulator holds, on its way out; four counts a query lie in one row of numbers.
+#[derive(IntoPyObject)]
+struct KeptDict<'py> {
+    offsets: Bound<'py, PyArray1<i64>>,
+    ranks: Bound<'py, PyArray1<u64>>,
+    ids: Bound<'py, PyArray1<i64>>,
+    counts: Bound<'py, PyArray1<i64>>,
+}
+
+/// And on its way in again.
+#[derive(FromPyObject)]
+#[pyo3(from_item_all)]
+struct KeptArrays<'py> {
+    offsets: PyReadonlyArray1<'py, i64>,
+    ranks: PyReadonlyArray1<'py, u64>,
+    ids: PyReadonlyArray1<'py, i64>,
+    counts: PyReadonlyArray1<'py, i64>,
+}
+
+impl KeptArrays<'_> {
+    fn kept(&self) -> PyResult<core::Kept> {
+        let (counts, rest) = slice("state counts", &self.counts)?.as_chunks::<4>();
+        if !rest.is_empty() {
+            return Err(PyValueError::new_err("state counts: expected four of every query"));
+        }
+        let tally = |&[excluded, nan, above_ceiling, below_floor]: &[i64; 4]| hardmine_core::Tally {
+            excluded,
+            nan,
+            above_ceiling,
+            below_floor,
+        };
+        Ok(core::Kept {
+            offsets: slice("state offsets", &self.offsets)?.to_vec(),
+            ranks: slice("state ranks", &self.ranks)?.to_vec(),
+            ids: slice("state ids", &self.ids)?.to_vec(),
+            tallies: counts.iter().map(tally).collect(),
+        })
+    }
+}
+
+fn another_type(argument: &'static str) -> Error {
+    Error::Value { argument, problem: "another score type than this accumulator's".to_owned() }
 }

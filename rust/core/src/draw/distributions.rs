@@ -1,6 +1,6 @@
 //! The laws by which candidates are drawn, as log-weights.
 
-use crate::draw::logarithm::ln;
+use crate::draw::logarithm::{ln, ln_any};
 use crate::isa::Isa;
 
 /// A law: what the log-weight of a candidate is.
@@ -34,8 +34,8 @@ pub enum LogWeight<'a> {
     },
     /// alpha ln(count of the document); a count of 0 is never drawn, whatever alpha.
     Popularity {
-        /// Logarithm of every document's count.
-        log_counts: &'a [f64],
+        /// Count of every document.
+        counts: &'a [f64],
         /// Exponent.
         alpha: f64,
     },
@@ -72,7 +72,10 @@ impl LogWeight<'_> {
             LogWeight::SimAns { a, b } => sim_ans(isa, row.scores, row.positive, a, b, out),
             LogWeight::Laplace { tau } => laplace(isa, row.scores, row.positive, tau, out),
             LogWeight::RankPower { alpha } => rank_power(isa, row.ranks, alpha, out),
-            LogWeight::Popularity { log_counts, alpha } => popularity(row.ids, log_counts, alpha, out),
+            LogWeight::Popularity { counts, alpha } => {
+                gather(row.ids, counts, out);
+                popularity(isa, alpha, out);
+            }
             LogWeight::Weighted { .. } => out.copy_from_slice(row.given),
         }
     }
@@ -115,11 +118,20 @@ fn rank_power_body(ranks: &[i32], alpha: f64, out: &mut [f64]) {
     }
 }
 
-fn popularity(ids: &[i64], log_counts: &[f64], alpha: f64, out: &mut [f64]) {
+/// Looked up for the candidates alone: documents are many more than a batch ever sees.
+fn gather(ids: &[i64], counts: &[f64], out: &mut [f64]) {
     assert_eq!(ids.len(), out.len());
-    for (weight, &id) in out.iter_mut().zip(ids) {
-        let log_count = log_counts[id as usize];
-        *weight = if log_count == f64::NEG_INFINITY { log_count } else { alpha * log_count };
+    for (count, &id) in out.iter_mut().zip(ids) {
+        *count = counts[id as usize];
+    }
+}
+
+#[inline(always)]
+#[allow(clippy::inline_always)]
+fn popularity_body(alpha: f64, out: &mut [f64]) {
+    for weight in out {
+        let count = *weight;
+        *weight = if count == 0.0 { f64::NEG_INFINITY } else { alpha * ln_any(count) };
     }
 }
 
@@ -131,6 +143,9 @@ per_isa! {
 }
 per_isa! {
     fn laplace(scores: &[f32], positive: f64, tau: f64, out: &mut [f64]) => laplace_body
+}
+per_isa! {
+    fn popularity(alpha: f64, out: &mut [f64]) => popularity_body
 }
 per_isa! {
     fn rank_power(ranks: &[i32], alpha: f64, out: &mut [f64]) => rank_power_body
@@ -170,9 +185,10 @@ mod tests {
         let ranked = fill(LogWeight::RankPower { alpha: 2.0 }, row);
         assert_eq!(ranked[0], 0.0);
         assert!((ranked[3] + 2.0 * 8f64.ln()).abs() < 1e-15);
-        let log_counts = [0.0, 1.0, -inf, 3.0];
-        assert_eq!(fill(LogWeight::Popularity { log_counts: &log_counts, alpha: 0.5 }, row), [1.5, 0.0, 0.5, -inf]);
-        assert_eq!(fill(LogWeight::Popularity { log_counts: &log_counts, alpha: 0.0 }, row), [0.0, 0.0, 0.0, -inf]);
+        let counts = [1.0, 5e-324, 0.0, 9.0];
+        let popularity = |alpha| fill(LogWeight::Popularity { counts: &counts, alpha }, row);
+        assert_eq!(popularity(0.5), [0.5 * ln_any(9.0), 0.0, 0.5 * ln_any(5e-324), -inf]);
+        assert_eq!(popularity(0.0), [0.0, 0.0, -0.0, -inf]);
         assert_eq!(fill(LogWeight::Weighted { log_weights: &[] }, row), given);
     }
 }

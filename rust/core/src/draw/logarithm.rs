@@ -34,15 +34,18 @@ pub fn ln(x: f64) -> f64 {
     exponent * LN2_HIGH - ((half_square - (s * (half_square + tail) + exponent * LN2_LOW)) - f)
 }
 
-/// [`ln`] of any `x >= 0`, subnormals included; zero gives -inf.
+/// [`ln`] of any finite `x >= 0`, subnormals included; zero gives -inf. Without a branch, as [`ln`].
+#[inline(always)]
 #[must_use]
+#[allow(clippy::inline_always)]
 pub fn ln_any(x: f64) -> f64 {
+    let small = x < f64::MIN_POSITIVE;
+    let found = ln(if small { x * 18_014_398_509_481_984.0 } else { x });
+    let found = if small { found - 54.0 * (LN2_HIGH + LN2_LOW) } else { found };
     if x == 0.0 {
         f64::NEG_INFINITY
-    } else if x < f64::MIN_POSITIVE {
-        ln(x * 18_014_398_509_481_984.0) - 54.0 * (LN2_HIGH + LN2_LOW)
     } else {
-        ln(x)
+        found
     }
 }
 

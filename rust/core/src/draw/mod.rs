@@ -6,26 +6,24 @@
 
 pub mod alias;
 pub mod distributions;
-pub mod largest;
+mod largest;
 mod level;
-#[cfg(target_arch = "x86_64")]
-mod level_x86;
+pub mod lists;
 pub mod logarithm;
 mod marks;
 pub mod noise;
 pub mod philox;
-#[cfg(target_arch = "x86_64")]
-mod philox_x86;
 pub mod picker;
 mod prefilter;
 mod rough;
 pub mod rows;
+mod steps;
 pub mod uniform;
 mod words;
 
 pub use alias::AliasTable;
 pub use distributions::LogWeight;
-pub use largest::largest_positions;
+pub use lists::draw_lists;
 pub use noise::{as_keys, Domain, Noise};
 pub use picker::Picker;
 pub use rows::{draw_rows, Keys};

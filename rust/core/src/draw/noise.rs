@@ -4,21 +4,76 @@ use crate::draw::logarithm::ln;
 use crate::draw::philox;
 use crate::isa::Isa;
 
-/// What the noise is for. Two purposes under one seed never see the same noise.
+/// Whose noise it is: a part of every key, so that no two users under one seed ever see the same noise. Every public
+/// function that draws has a domain of its own, and a new one gets a new domain: this is the whole table.
+///
+/// The key is (seed, epoch, domain), then what the domain says. Numbers are never given twice, nor changed.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum Domain {
-    /// The public function `draw`.
-    Draw,
-    /// Draws among the admissible candidates of a query.
-    Select,
-    /// Random documents that fill a short list.
-    Fill,
-    /// Uniform draws with exclusions.
-    Uniform,
-    /// Draws from an alias table.
-    Alias,
-    /// Choices between several teachers.
-    Ensemble,
+    /// `draw`: row key, column key.
+    Draw = 0,
+    /// `select`, and what is selection by another door (`mine_scores`, batches of a dataset, a dynamic miner's
+    /// `negatives`): query key, document key.
+    Select = 1,
+    /// Random documents that fill a short list of `select`: query key, number of the draw.
+    Fill = 2,
+    /// `sample_uniform`: row key, number of the draw.
+    Uniform = 3,
+    /// `AliasTable.sample`: row key, number of the draw; without replacement row key, item.
+    Alias = 4,
+    /// The teacher of each row of `ensemble(scheme="cross_sample")`: key of the (query, positive) row, teacher.
+    CrossSample = 5,
+    /// `ensemble(scheme="joint")`: key of the (query, positive) row, document.
+    Joint = 6,
+    /// Which positive a dataset shows of a query that has several: query key, document key.
+    Positives = 7,
+    /// `DynamicMiner.dns`: query id, number of the draw.
+    Dynamic = 8,
+    /// The vectors that `spherical_kmeans` starts from: number of the draw.
+    Clusters = 9,
+    /// The vector that `OnlineClusters` starts from: number of the draw.
+    OnlineClusters = 10,
+}
+
+impl Domain {
+    /// All of them.
+    pub const ALL: [Domain; 11] = [
+        Domain::Draw,
+        Domain::Select,
+        Domain::Fill,
+        Domain::Uniform,
+        Domain::Alias,
+        Domain::CrossSample,
+        Domain::Joint,
+        Domain::Positives,
+        Domain::Dynamic,
+        Domain::Clusters,
+        Domain::OnlineClusters,
+    ];
+
+    /// Name by which the Python layer asks for the domain.
+    #[must_use]
+    pub fn name(self) -> &'static str {
+        match self {
+            Domain::Draw => "draw",
+            Domain::Select => "select",
+            Domain::Fill => "fill",
+            Domain::Uniform => "uniform",
+            Domain::Alias => "alias",
+            Domain::CrossSample => "cross_sample",
+            Domain::Joint => "joint",
+            Domain::Positives => "positives",
+            Domain::Dynamic => "dynamic",
+            Domain::Clusters => "clusters",
+            Domain::OnlineClusters => "online_clusters",
+        }
+    }
+
+    /// Domain of that name, if there is one.
+    #[must_use]
+    pub fn from_name(name: &str) -> Option<Self> {
+        Self::ALL.into_iter().find(|domain| domain.name() == name)
+    }
 }
 
 /// One family of noise values; cheap to make and to copy.
@@ -154,6 +209,16 @@ mod tests {
             noise.gumbel_into(isa, 99, &documents, &mut out);
             for (found, &document) in out.iter().zip(&documents) {
                 assert_eq!(found.to_bits(), gumbel(noise.bits(99, document)).to_bits());
+            }
+        }
+    }
+
+    #[test]
+    fn every_domain_has_its_own_number_name_and_noise() {
+        for (number, domain) in Domain::ALL.into_iter().enumerate() {
+            assert_eq!((domain as usize, Domain::from_name(domain.name())), (number, Some(domain)));
+            for other in &Domain::ALL[..number] {
+                assert_ne!(Noise::new(0, 0, domain).key(), Noise::new(0, 0, *other).key());
             }
         }
     }

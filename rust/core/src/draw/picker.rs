@@ -3,20 +3,24 @@
 //! Those n are distributed exactly as n sequential draws without replacement, each proportional to the weights that are
 //! left (the Plackett-Luce law; Yellott 1977; Kool, van Hoof, Welling, ICML 2019).
 
-use crate::draw::largest::{descending, keep_smallest};
+use crate::draw::largest::{descending, smallest, Pair};
 use crate::draw::level::{at_level, AtLevel, Level};
 use crate::draw::noise::{gumbel, Noise};
 use crate::draw::philox::Schedule;
 use crate::draw::prefilter::{Contenders, Rough};
-use crate::isa::Isa;
+use crate::draw::steps::{self, in_steps};
+use crate::error::{try_reserve, Error, Result};
+use crate::pool::Execution;
 
 /// Below this many candidates per draw the prefilter cannot win.
 const WORTHWHILE: usize = 3;
 
+/// Candidates whose noise is computed together.
+const TOGETHER: usize = 512;
+
 /// Draws from rows; one per thread, since it owns the scratch space.
 #[derive(Debug, Clone)]
 pub struct Picker {
-    isa: Isa,
     noise: Noise,
     schedule: Schedule,
     /// Approximate keys.
@@ -32,16 +36,15 @@ struct Scratch {
     document_keys: Vec<u64>,
     bits: Vec<u64>,
     keys: Vec<f64>,
-    /// (descending key, position).
-    pairs: Vec<(u64, u32)>,
+    pairs: Vec<Pair>,
+    positions: Vec<u32>,
 }
 
 impl Picker {
     /// A picker that draws with `noise`.
     #[must_use]
-    pub fn new(isa: Isa, noise: Noise) -> Self {
+    pub fn new(noise: Noise) -> Self {
         Picker {
-            isa,
             noise,
             schedule: Schedule::new(noise.key()),
             rough: Rough::default(),
@@ -53,73 +56,106 @@ impl Picker {
     /// Draws `n` positions without replacement into `out`, ascending; fewer where fewer log-weights are above -inf.
     ///
     /// `log_weights` are aligned with `document_keys` and hold no NaN. Equal keys go to the lower position.
-    pub fn pick(&mut self, query_key: u64, document_keys: &[u64], log_weights: &[f64], n: usize, out: &mut Vec<u32>) {
+    pub fn pick(
+        &mut self,
+        exec: &Execution<'_>,
+        query_key: u64,
+        document_keys: &[u64],
+        log_weights: &[f64],
+        n: usize,
+        out: &mut Vec<u32>,
+    ) -> Result<()> {
         assert_eq!(document_keys.len(), log_weights.len());
+        check_width("log_weights", log_weights.len())?;
         out.clear();
         if n == 0 {
-            return;
+            return Ok(());
         }
         let Picker { rough, contenders, .. } = self;
         let mut looked = false;
         if log_weights.len() / n >= WORTHWHILE {
-            rough.draw(self.isa, &self.schedule, query_key, document_keys);
-            match at_level(self.isa, Look { log_weights, n, rough, contenders, out }) {
-                Looked::Settled => return,
+            rough.draw(exec, &self.schedule, query_key, document_keys)?;
+            match at_level(exec.isa(), Look { exec, log_weights, n, rough, contenders, out })? {
+                Looked::Settled => return Ok(()),
                 Looked::Narrowed => looked = true,
                 Looked::Useless => {}
             }
         }
         if !looked {
-            let eligible = log_weights.iter().zip(0..).filter(|(weight, _)| **weight > f64::NEG_INFINITY);
-            contenders.replace(eligible.map(|(_, position)| position));
+            contenders.all(exec, log_weights)?;
             if contenders.positions().len() <= n {
-                out.extend_from_slice(contenders.positions());
-                return;
+                return steps::copy(exec, contenders.positions(), out);
             }
         }
-        self.decide(query_key, document_keys, log_weights, n, out);
-    }
-
-    /// Draws the `n` largest by the exact keys of the contenders, none of whose log-weights is -inf.
-    fn decide(&mut self, query_key: u64, document_keys: &[u64], log_weights: &[f64], n: usize, out: &mut Vec<u32>) {
-        let Scratch { document_keys: some_documents, bits, keys, pairs } = &mut self.scratch;
-        let positions = self.contenders.positions();
-        some_documents.clear();
-        some_documents.extend(positions.iter().map(|&position| document_keys[position as usize]));
-        bits.resize(positions.len(), 0);
-        self.noise.bits_into(self.isa, query_key, some_documents, bits);
-        keys.clear();
-        keys.extend(positions.iter().map(|&position| log_weights[position as usize]));
-        add_noise(self.isa, bits, keys);
+        let mut pairs = std::mem::take(&mut self.scratch.pairs);
         pairs.clear();
-        pairs.extend(keys.iter().zip(positions).map(|(&key, &position)| descending(key, position)));
-        keep_smallest(pairs, n);
-        out.extend(pairs.iter().map(|&(_, position)| position));
-        out.sort_unstable();
+        let positions = self.contenders.positions();
+        exact(exec, self.noise, query_key, document_keys, log_weights, positions, &mut self.scratch, &mut pairs)?;
+        smallest(exec, &mut pairs, n, out)?;
+        self.scratch.pairs = pairs;
+        Ok(())
     }
 
     /// As [`Picker::pick`], but the drawn positions come with their keys, largest first: in the order of the draws.
     pub fn pick_in_order(
         &mut self,
+        exec: &Execution<'_>,
         query_key: u64,
         document_keys: &[u64],
         log_weights: &[f64],
         n: usize,
-        out: &mut Vec<(f64, u32)>,
-    ) {
-        let mut positions = Vec::new();
-        self.pick(query_key, document_keys, log_weights, n, &mut positions);
+        out: &mut Vec<Pair>,
+    ) -> Result<()> {
+        let mut positions = std::mem::take(&mut self.scratch.positions);
+        self.pick(exec, query_key, document_keys, log_weights, n, &mut positions)?;
         out.clear();
-        out.extend(positions.iter().map(|&position| {
-            let at = position as usize;
-            (log_weights[at] + gumbel(self.noise.bits(query_key, document_keys[at])), position)
-        }));
-        out.sort_unstable_by_key(|&(key, position)| descending(key, position));
+        exact(exec, self.noise, query_key, document_keys, log_weights, &positions, &mut self.scratch, out)?;
+        self.scratch.positions = positions;
+        steps::sort(exec, out)
     }
+}
+
+/// Whether the positions of a row have numbers.
+pub(super) fn check_width(argument: &'static str, columns: usize) -> Result<()> {
+    if u32::try_from(columns).is_ok() {
+        return Ok(());
+    }
+    let problem = format!("{columns} in a row, expected at most {}", u32::MAX);
+    Err(Error::Value { argument, problem })
+}
+
+/// Appends the exact keys of some positions, none of whose log-weights is -inf.
+#[allow(clippy::too_many_arguments)]
+fn exact(
+    exec: &Execution<'_>,
+    noise: Noise,
+    query_key: u64,
+    document_keys: &[u64],
+    log_weights: &[f64],
+    positions: &[u32],
+    scratch: &mut Scratch,
+    pairs: &mut Vec<Pair>,
+) -> Result<()> {
+    try_reserve(pairs, positions.len())?;
+    let Scratch { document_keys: some_documents, bits, keys, .. } = scratch;
+    in_steps(exec, positions.len(), |some| {
+        for positions in positions[some].chunks(TOGETHER) {
+            some_documents.clear();
+            some_documents.extend(positions.iter().map(|&position| document_keys[position as usize]));
+            bits.resize(positions.len(), 0);
+            noise.bits_into(exec.isa(), query_key, some_documents, bits);
+            keys.clear();
+            keys.extend(positions.iter().map(|&position| log_weights[position as usize]));
+            add_noise(exec.isa(), bits, keys);
+            pairs.extend(keys.iter().zip(positions).map(|(&key, &position)| descending(key, position)));
+        }
+        Ok(())
+    })
 }
 
 /// The cheap look at a row whose random words have been drawn.
 struct Look<'a> {
+    exec: &'a Execution<'a>,
     log_weights: &'a [f64],
     n: usize,
     rough: &'a mut Rough,
@@ -138,16 +174,16 @@ enum Looked {
 }
 
 impl AtLevel for Look<'_> {
-    type Out = Looked;
+    type Out = Result<Looked>;
 
     #[inline(always)]
     #[allow(clippy::inline_always)] // one copy per instruction set
-    unsafe fn run<L: Level>(self) -> Looked {
-        let Look { log_weights, n, rough, contenders, out } = self;
+    unsafe fn run<L: Level>(self) -> Result<Looked> {
+        let Look { exec, log_weights, n, rough, contenders, out } = self;
         // SAFETY: the caller promises the level.
         let settled = unsafe {
-            if !rough.fill::<L>(log_weights) || !rough.contenders::<L>(n, contenders) {
-                return Looked::Useless;
+            if !rough.fill::<L>(exec, log_weights)? || !rough.contenders::<L>(exec, n, contenders)? {
+                return Ok(Looked::Useless);
             }
             match contenders.positions().len() {
                 0..=16 => contenders.settle::<L, 1>(n, out),
@@ -155,11 +191,7 @@ impl AtLevel for Look<'_> {
                 _ => false,
             }
         };
-        if settled {
-            Looked::Settled
-        } else {
-            Looked::Narrowed
-        }
+        Ok(if settled { Looked::Settled } else { Looked::Narrowed })
     }
 }
 
@@ -178,18 +210,21 @@ per_isa! {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::draw::largest::largest_positions;
+    use crate::draw::steps::tests::alone;
     use crate::draw::Domain;
+    use crate::isa::Isa;
     use proptest::prelude::*;
 
-    /// Noise for every candidate, then a full selection.
+    /// Noise for every candidate, then a full sort.
     fn plain(noise: Noise, query: u64, documents: &[u64], log_weights: &[f64], n: usize) -> Vec<u32> {
         let mut keys = vec![0.0; documents.len()];
         noise.gumbel_into(Isa::Portable, query, documents, &mut keys);
         keys.iter_mut().zip(log_weights).for_each(|(key, weight)| *key += weight);
-        let (mut pairs, mut out) = (Vec::new(), Vec::new());
-        largest_positions(&keys, n, &mut pairs, &mut out);
-        out
+        let mut order: Vec<u32> = (0..keys.len() as u32).filter(|&i| keys[i as usize] > f64::NEG_INFINITY).collect();
+        order.sort_by_key(|&i| descending(keys[i as usize], i));
+        order.truncate(n);
+        order.sort_unstable();
+        order
     }
 
     fn agrees(query: u64, documents: &[u64], log_weights: &[f64], n: usize) {
@@ -197,7 +232,7 @@ mod tests {
         let expected = plain(noise, query, documents, log_weights, n);
         for isa in Isa::available() {
             let mut out = vec![9];
-            Picker::new(isa, noise).pick(query, documents, log_weights, n, &mut out);
+            Picker::new(noise).pick(&alone(isa), query, documents, log_weights, n, &mut out).unwrap();
             assert_eq!(out, expected, "{} of {} at {}", n, documents.len(), isa.name());
         }
     }
@@ -255,19 +290,48 @@ mod tests {
         }
     }
 
+    /// What masks leave in a row: numbers near the ends of float32 and float64, in any company, around every width.
+    #[test]
+    fn thresholds_at_the_ends_of_the_numbers() {
+        let f32s = [f32::MIN, f32::MAX, f32::MIN_POSITIVE, -1e-45, 3.402_823e38, -3.402_823e38].map(f64::from);
+        let f64s = [f64::MIN, f64::MAX, -5e-324, -3.402_823_567_797_337e38, -1e39, 1e39, f64::NEG_INFINITY, -65504.0];
+        let masks = f32s.into_iter().chain(f64s);
+        for mask in masks {
+            for len in [20usize, 100, 111, 112, 113, 300, 500] {
+                let documents: Vec<u64> = (0..len as u64).collect();
+                for free in [0, 1, 5, 15, 16, 17, 49, 99].into_iter().filter(|free| *free <= len) {
+                    let mut weights = vec![mask; len];
+                    weights[..free].fill(0.0);
+                    for n in [1, free.saturating_sub(1), free, free + 1, free + 3, 2 * free + 1] {
+                        agrees(len as u64, &documents, &weights, n);
+                    }
+                    weights[len / 2..].fill(f64::NEG_INFINITY);
+                    agrees(1, &documents, &weights, free + 1);
+                    weights[len - 1] = f64::MAX;
+                    agrees(2, &documents, &weights, free + 1);
+                }
+            }
+        }
+    }
+
     #[test]
     fn order_of_the_draws() {
         let noise = Noise::new(1, 1, Domain::Draw);
-        let documents: Vec<u64> = (0..64).collect();
-        let weights = vec![0.5; 64];
-        let (mut sets, mut ordered) = (Vec::new(), Vec::new());
-        let mut picker = Picker::new(Isa::detect(), noise);
-        picker.pick(4, &documents, &weights, 9, &mut sets);
-        picker.pick_in_order(4, &documents, &weights, 9, &mut ordered);
-        assert!(ordered.windows(2).all(|pair| pair[0].0 >= pair[1].0));
-        let mut positions: Vec<u32> = ordered.iter().map(|pair| pair.1).collect();
-        positions.sort_unstable();
-        assert_eq!(positions, sets);
+        let exec = alone(Isa::detect());
+        // Enough for both ways of sorting.
+        let documents: Vec<u64> = (0..50_000).collect();
+        let weights = vec![0.5; documents.len()];
+        let mut picker = Picker::new(noise);
+        for n in [9, 40_000] {
+            let (mut sets, mut ordered) = (Vec::new(), Vec::new());
+            picker.pick(&exec, 4, &documents, &weights, n, &mut sets).unwrap();
+            picker.pick_in_order(&exec, 4, &documents, &weights, n, &mut ordered).unwrap();
+            assert!(ordered.is_sorted());
+            assert_eq!(ordered[0].0, descending(0.5 + gumbel(noise.bits(4, u64::from(ordered[0].1))), 0).0);
+            let mut positions: Vec<u32> = ordered.iter().map(|pair| pair.1).collect();
+            positions.sort_unstable();
+            assert_eq!(positions, sets);
+        }
     }
 
     proptest! {

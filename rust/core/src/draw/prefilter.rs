@@ -8,7 +8,9 @@
 use crate::draw::level::{Level, LANES};
 use crate::draw::philox::{self, Schedule};
 use crate::draw::rough::{rough_key, NOISE_BOUND, TRUSTED};
-use crate::isa::Isa;
+use crate::draw::steps::{in_steps, STEP};
+use crate::error::{try_reserve, Result};
+use crate::pool::Execution;
 
 /// Bound on the relative error of an approximate key: the log-weight is rounded to float32, then the sum; 2^-24 each.
 const KEY_BOUND: f32 = 1.0 / 4_194_304.0;
@@ -37,6 +39,50 @@ fn float(key: i32) -> f32 {
 /// [`ordered`] of -inf.
 const NEVER: i32 = f32::NEG_INFINITY.to_bits() as i32 ^ i32::MAX;
 
+/// Changes the length, as `Vec::resize` does, where the allocator agrees.
+fn resize<T: Clone + Default>(vec: &mut Vec<T>, len: usize) -> Result<()> {
+    try_reserve(vec, len.saturating_sub(vec.len()))?;
+    vec.resize(len, T::default());
+    Ok(())
+}
+
+/// What is known of the keys computed so far.
+struct Seen<L: Level> {
+    largest: [L::Int; MOST],
+    /// Least and greatest top half, as signed integers.
+    least: L::Int,
+    most: L::Int,
+}
+
+#[allow(clippy::inline_always)]
+impl<L: Level> Seen<L> {
+    /// # Safety
+    /// The machine must have the level.
+    #[inline(always)]
+    unsafe fn new() -> Self {
+        // SAFETY: the caller promises the level.
+        unsafe { Seen { largest: [L::ints(NEVER); MOST], least: L::ints(i32::MAX), most: L::ints(i32::MIN) } }
+    }
+
+    /// Computes the keys of a vector.
+    ///
+    /// # Safety
+    /// The machine must have the level.
+    #[inline(always)]
+    unsafe fn add(&mut self, group: usize, tops: &[u32; LANES], weights: &[f64; LANES], keys: &mut [i32; LANES]) {
+        // SAFETY: every pointer is that of an array of LANES values; the caller promises the level.
+        unsafe {
+            let top = L::load(tops.as_ptr().cast());
+            let signed = L::xor(top, L::ints(i32::MIN));
+            (self.least, self.most) = (L::min(self.least, signed), L::max(self.most, signed));
+            let key = L::as_ints(rough_key::<L>(top, L::load_rounded(weights.as_ptr())));
+            let key = L::xor(key, L::and(L::sign(key), L::ints(i32::MAX)));
+            L::store(keys.as_mut_ptr(), key);
+            self.largest[group] = L::max(self.largest[group], key);
+        }
+    }
+}
+
 /// Approximate keys of a row as ordered integers, padded with -inf to whole vectors.
 #[derive(Debug, Clone)]
 pub(super) struct Rough {
@@ -54,11 +100,23 @@ impl Default for Rough {
 
 impl Rough {
     /// Draws the random words of a row.
-    pub(super) fn draw(&mut self, isa: Isa, schedule: &Schedule, query_key: u64, document_keys: &[u64]) {
-        let padded = document_keys.len().next_multiple_of(LANES);
-        self.tops.resize(padded, 0);
-        philox::tops(isa, schedule, document_keys, query_key, &mut self.tops);
-        self.tops[document_keys.len()..].fill(*TRUSTED.start());
+    pub(super) fn draw(
+        &mut self,
+        exec: &Execution<'_>,
+        schedule: &Schedule,
+        query_key: u64,
+        document_keys: &[u64],
+    ) -> Result<()> {
+        let len = document_keys.len();
+        resize(&mut self.tops, len.next_multiple_of(LANES))?;
+        resize(&mut self.keys, len.next_multiple_of(LANES))?;
+        in_steps(exec, len, |some| {
+            let padded = some.start..some.end.next_multiple_of(LANES);
+            philox::tops(exec.isa(), schedule, &document_keys[some], query_key, &mut self.tops[padded]);
+            Ok(())
+        })?;
+        self.tops[len..].fill(*TRUSTED.start());
+        Ok(())
     }
 
     /// Computes the keys of what was drawn. Returns whether every one of them may be trusted.
@@ -67,32 +125,33 @@ impl Rough {
     /// The machine must have the level.
     #[inline(always)]
     #[allow(clippy::inline_always)]
-    pub(super) unsafe fn fill<L: Level>(&mut self, log_weights: &[f64]) -> bool {
-        self.keys.resize(self.tops.len(), 0);
+    pub(super) unsafe fn fill<L: Level>(&mut self, exec: &Execution<'_>, log_weights: &[f64]) -> Result<bool> {
         let (whole, rest) = log_weights.as_chunks::<LANES>();
         let mut last = [f64::NEG_INFINITY; LANES];
         last[..rest.len()].copy_from_slice(rest);
-        let weights = whole.iter().chain((!rest.is_empty()).then_some(&last));
         let tops = self.tops.as_chunks::<LANES>().0;
         let keys = self.keys.as_chunks_mut::<LANES>().0;
-        // SAFETY: every pointer is that of an array of LANES values; the caller promises the level.
+        // SAFETY: the pointers are those of arrays of LANES values; the caller promises the level.
         unsafe {
-            let mut largest = [L::ints(NEVER); MOST];
-            let (mut least, mut most) = (L::ints(i32::MAX), L::ints(i32::MIN));
-            for (index, ((keys, tops), weights)) in keys.iter_mut().zip(tops).zip(weights).enumerate() {
-                let top = L::load(tops.as_ptr().cast());
-                let signed = L::xor(top, L::ints(i32::MIN));
-                (least, most) = (L::min(least, signed), L::max(most, signed));
-                let key = L::as_ints(rough_key::<L>(top, L::load_rounded(weights.as_ptr())));
-                let key = L::xor(key, L::and(L::sign(key), L::ints(i32::MAX)));
-                L::store(keys.as_mut_ptr(), key);
-                largest[index % MOST] = L::max(largest[index % MOST], key);
+            let mut seen = Seen::<L>::new();
+            for (step, (keys, tops)) in keys.chunks_mut(STEP / LANES).zip(tops.chunks(STEP / LANES)).enumerate() {
+                if step > 0 {
+                    exec.check()?;
+                }
+                let weights = &whole[(step * (STEP / LANES)).min(whole.len())..];
+                for (index, ((keys, tops), weights)) in keys.iter_mut().zip(tops).zip(weights).enumerate() {
+                    seen.add(index % MOST, tops, weights, keys);
+                }
+                if let Some(keys) = keys.get_mut(weights.len()) {
+                    seen.add(weights.len() % MOST, &tops[weights.len()], &last, keys);
+                }
             }
-            for (to, largest) in self.largest.iter_mut().zip(largest) {
+            for (to, largest) in self.largest.iter_mut().zip(seen.largest) {
                 L::store(to.as_mut_ptr(), largest);
             }
             let signed = |top: u32| L::ints((top ^ 1 << 31) as i32);
-            L::bits_above(signed(*TRUSTED.start()), least) | L::bits_above(most, signed(*TRUSTED.end())) == 0
+            let (least, most) = (signed(*TRUSTED.start()), signed(*TRUSTED.end()));
+            Ok(L::bits_above(least, seen.least) | L::bits_above(seen.most, most) == 0)
         }
     }
 
@@ -106,47 +165,56 @@ impl Rough {
     /// The machine must have the level.
     #[inline(always)]
     #[allow(clippy::inline_always)]
-    pub(super) unsafe fn contenders<L: Level>(&self, n: usize, contenders: &mut Contenders) -> bool {
+    pub(super) unsafe fn contenders<L: Level>(
+        &self,
+        exec: &Execution<'_>,
+        n: usize,
+        contenders: &mut Contenders,
+    ) -> Result<bool> {
         // SAFETY: the caller promises the level.
-        let threshold = float(unsafe { self.reached_by::<L>(n) });
+        let threshold = float(unsafe { self.reached_by::<L>(exec, n)? });
         if !threshold.is_finite() {
-            return false;
+            return Ok(false);
         }
         let cut = threshold - (2.0 * NOISE_BOUND * ROOM + 4.0 * KEY_BOUND * threshold.abs());
-        let below = ordered(cut) - 1;
+        // The cut below the largest negative numbers is -inf, which nothing reaches that can be drawn: what rounds to it
+        // lies below every finite key, and the padding is no position at all.
+        let below = (ordered(cut) - 1).max(NEVER);
+        contenders.make_room(self.keys.len())?;
         let Contenders { positions, keys, found } = contenders;
-        let room = self.keys.len() + 2 * LANES;
-        if positions.len() < room {
-            positions.resize(room, 0);
-            keys.resize(room, 0);
-        }
         *found = 0;
-        for (first, chunk) in (0u32..).step_by(LANES).zip(self.keys.as_chunks::<LANES>().0) {
-            // SAFETY: the caller promises the level; there is room for two chunks more than there are positions.
-            unsafe {
-                let own = L::load(chunk.as_ptr());
-                let bits = L::bits_above(own, L::ints(below));
-                let (positions, keys) = (positions.as_mut_ptr().add(*found), keys.as_mut_ptr().add(*found));
-                *found += L::compress(own, bits, first, positions, keys);
+        for (step, chunks) in self.keys.as_chunks::<LANES>().0.chunks(STEP / LANES).enumerate() {
+            if step > 0 {
+                exec.check()?;
+            }
+            for (index, chunk) in chunks.iter().enumerate() {
+                let first = (step * STEP + index * LANES) as u32;
+                // SAFETY: the caller promises the level; there is room for two chunks more than there are positions.
+                unsafe {
+                    let own = L::load(chunk.as_ptr());
+                    let bits = L::bits_above(own, L::ints(below));
+                    let (positions, keys) = (positions.as_mut_ptr().add(*found), keys.as_mut_ptr().add(*found));
+                    *found += L::compress(own, bits, first, positions, keys);
+                }
             }
         }
-        true
+        Ok(true)
     }
 
     /// A threshold that at least `n` keys reach, and not many more; [`NEVER`] where equal keys hide it.
     #[inline(always)]
     #[allow(clippy::inline_always)]
-    unsafe fn reached_by<L: Level>(&self, n: usize) -> i32 {
+    unsafe fn reached_by<L: Level>(&self, exec: &Execution<'_>, n: usize) -> Result<i32> {
         // n of the largest keys of G groups are n keys. At three quarters of the groups, about twice as many reach it.
         // SAFETY: the caller promises the level.
-        unsafe {
+        Ok(unsafe {
             match n {
                 0..=12 => self.largest_of_groups::<L, 1>(n),
                 13..=24 => self.largest_of_groups::<L, 2>(n),
                 25..=48 => self.largest_of_groups::<L, MOST>(n),
-                _ => self.bisect(n),
+                _ => self.bisect(exec, n)?,
             }
-        }
+        })
     }
 
     /// The n-th largest among the largest keys of V * LANES groups of positions, group = position modulo their number.
@@ -168,25 +236,36 @@ impl Rough {
         }
     }
 
-    fn count_from(&self, threshold: i32) -> usize {
-        self.keys.iter().map(|&key| u32::from(key >= threshold)).sum::<u32>() as usize
+    #[inline(always)]
+    #[allow(clippy::inline_always)]
+    fn count_from(&self, exec: &Execution<'_>, threshold: i32) -> Result<usize> {
+        let mut count = 0;
+        for (step, keys) in self.keys.chunks(STEP).enumerate() {
+            if step > 0 {
+                exec.check()?;
+            }
+            count += keys.iter().map(|&key| u32::from(key >= threshold)).sum::<u32>() as usize;
+        }
+        Ok(count)
     }
 
     /// Halves an interval of thresholds until little more than `n` keys reach its lower end.
-    fn bisect(&self, n: usize) -> i32 {
+    #[inline(always)]
+    #[allow(clippy::inline_always)]
+    fn bisect(&self, exec: &Execution<'_>, n: usize) -> Result<i32> {
         let mut high = i64::from(self.keys.iter().copied().max().unwrap_or(NEVER));
         let mut low = i64::from(NEVER);
         let mut found = self.keys.len();
         while found > n + n / 4 && low + 1 < high {
             let middle = (low + high) >> 1;
-            let count = self.count_from(middle as i32);
+            let count = self.count_from(exec, middle as i32)?;
             if count >= n {
                 (low, found) = (middle, count);
             } else {
                 high = middle;
             }
         }
-        low as i32
+        Ok(low as i32)
     }
 }
 
@@ -239,12 +318,28 @@ impl Contenders {
         &self.positions[..self.found]
     }
 
-    /// Lets all of `positions` contend.
-    pub(super) fn replace(&mut self, positions: impl Iterator<Item = u32>) {
-        self.positions.clear();
-        self.positions.extend(positions);
-        self.keys.resize(self.positions.len(), 0);
-        self.found = self.positions.len();
+    /// Room for `len` positions, and for what compressing a chunk overwrites behind them.
+    fn make_room(&mut self, len: usize) -> Result<()> {
+        let room = len + 2 * LANES;
+        if self.positions.len() < room {
+            resize(&mut self.positions, room)?;
+            resize(&mut self.keys, room)?;
+        }
+        Ok(())
+    }
+
+    /// Lets every position contend whose log-weight is not -inf.
+    pub(super) fn all(&mut self, exec: &Execution<'_>, log_weights: &[f64]) -> Result<()> {
+        self.make_room(log_weights.len())?;
+        let Contenders { positions, found, .. } = self;
+        *found = 0;
+        in_steps(exec, log_weights.len(), |some| {
+            for (&weight, position) in log_weights[some.clone()].iter().zip(some.start as u32..) {
+                positions[*found] = position;
+                *found += usize::from(weight > f64::NEG_INFINITY);
+            }
+            Ok(())
+        })
     }
 
     /// Writes the positions of the `n` largest if the approximate keys (at most V * LANES) tell them already: where the n-th

@@ -94,7 +94,6 @@ fn watchdog() -> Sender<()> {
     let (alive, ended) = mpsc::channel::<()>();
     let watch = move || {
         if ended.recv_timeout(Duration::from_secs(120)) == Err(RecvTimeoutError::Timeout) {
-            eprintln!("a test of the pool hangs");
             std::process::abort();
         }
     };

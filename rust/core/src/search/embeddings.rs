@@ -3,7 +3,7 @@
 use half::slice::HalfFloatSliceExt;
 use half::{bf16, f16};
 
-use crate::error::{Error, Result};
+use crate::error::{try_reserve_exact, Error, Result};
 use crate::matrix::Matrix;
 use crate::pool::{self, Execution};
 
@@ -24,6 +24,29 @@ pub struct RowScratch {
     f16: Vec<f16>,
     bf16: Vec<bf16>,
     f32: Vec<f32>,
+}
+
+impl RowScratch {
+    /// Makes room for an embedding, so that reading one allocates nothing.
+    ///
+    /// # Errors
+    /// [`Error::OutOfMemory`].
+    pub fn reserve(&mut self, embeddings: &Embeddings<'_>) -> Result<()> {
+        fn room<T>(row: &mut Vec<T>, dimension: usize) -> Result<()> {
+            row.clear();
+            try_reserve_exact(row, dimension)
+        }
+        let dimension = embeddings.dimension();
+        match embeddings {
+            Embeddings::F32(m) if m.has_contiguous_rows() => return Ok(()),
+            Embeddings::F32(_) => {}
+            Embeddings::F16(m) if m.has_contiguous_rows() => {}
+            Embeddings::F16(_) => room(&mut self.f16, dimension)?,
+            Embeddings::Bf16(m) if m.has_contiguous_rows() => {}
+            Embeddings::Bf16(_) => room(&mut self.bf16, dimension)?,
+        }
+        room(&mut self.f32, dimension)
+    }
 }
 
 impl Embeddings<'_> {
@@ -47,7 +70,8 @@ impl Embeddings<'_> {
         }
     }
 
-    /// Embedding `row` as float32: borrowed where it is float32 and contiguous, widened into `scratch` otherwise.
+    /// Embedding `row` as float32: borrowed where it is float32 and contiguous, widened into `scratch`
+    /// otherwise, which has room for it after [`RowScratch::reserve`].
     #[inline]
     pub fn row<'s>(&'s self, row: usize, scratch: &'s mut RowScratch) -> &'s [f32] {
         match self {
@@ -86,6 +110,7 @@ impl Embeddings<'_> {
         }
         let rows_per_task = (32_768 / h).max(1);
         pool::map(exec, out.chunks_mut(rows_per_task * h), RowScratch::default, |scratch, task, out| {
+            scratch.reserve(self)?;
             for (index, out) in out.chunks_mut(h).enumerate() {
                 let row = first + task * rows_per_task + index;
                 let values = self.row(row, scratch);

@@ -83,6 +83,7 @@ pub fn row_norms(exec: &Execution<'_>, argument: &'static str, embeddings: Embed
     let mut norms = crate::error::try_vec::<f64>(embeddings.rows())?;
     let rows_per_task = (65_536 / embeddings.dimension().max(1)).max(1);
     pool::map(exec, norms.chunks_mut(rows_per_task), RowScratch::default, |scratch, task, out| {
+        scratch.reserve(&embeddings)?;
         for (index, out) in out.iter_mut().enumerate() {
             let row = task * rows_per_task + index;
             let values = embeddings.row(row, scratch);
@@ -124,15 +125,21 @@ pub fn pair_scores(
         exec,
         parts,
         || (RowScratch::default(), RowScratch::default()),
-        |(query_scratch, document_scratch), _, ((out, query_ids), document_ids)| {
-            for ((out, &q), &d) in out.iter_mut().zip(query_ids).zip(document_ids) {
-                let query = queries.row(q as usize, query_scratch);
-                let document = documents.row(d as usize, document_scratch);
+        |(query_scratch, document_scratch), part, ((out, query_ids), document_ids)| {
+            query_scratch.reserve(&queries)?;
+            document_scratch.reserve(&documents)?;
+            let first = part * pairs_per_task;
+            for (index, ((out, &q), &d)) in out.iter_mut().zip(query_ids).zip(document_ids).enumerate() {
+                // Again, each as it is used: the ids may have changed since they were checked.
+                let q = row_of("query_ids", first + index, q, queries.rows())?;
+                let d = row_of("document_ids", first + index, d, documents.rows())?;
+                let query = queries.row(q, query_scratch);
+                let document = documents.row(d, document_scratch);
                 let dot = dot(isa, query, document);
                 // Finite float32 numbers cannot overflow in float64, and any other number makes the sum non-finite.
                 if !dot.is_finite() {
-                    check_finite("queries", q as usize, query)?;
-                    check_finite("documents", d as usize, document)?;
+                    check_finite("queries", q, query)?;
+                    check_finite("documents", d, document)?;
                 }
                 *out = match similarity {
                     Similarity::Dot => similarity.score(dot, 1.0, 1.0),
@@ -146,10 +153,14 @@ pub fn pair_scores(
 }
 
 fn check_ids(argument: &'static str, ids: &[i64], rows: usize) -> Result<()> {
-    match ids.iter().position(|id| !(0..rows as i64).contains(id)) {
-        None => Ok(()),
-        Some(row) => Err(Error::IdOutOfRange { argument, row, id: ids[row], limit: rows as i64 }),
-    }
+    ids.iter().enumerate().try_for_each(|(place, id)| row_of(argument, place, *id, rows).map(drop))
+}
+
+/// The row that the id at `place` names.
+#[inline]
+fn row_of(argument: &'static str, place: usize, id: i64, rows: usize) -> Result<usize> {
+    let row = usize::try_from(id).ok().filter(|row| *row < rows);
+    row.ok_or(Error::IdOutOfRange { argument, row: place, id, limit: rows as i64 })
 }
 
 #[cfg(test)]

@@ -4,25 +4,27 @@
 //! The levels may list different positions: they round `scale * n + slack` once or twice, and the bound covers both. What
 //! comes out of the scan is the same, since it follows from the exact scores alone.
 
+use crate::error::{try_reserve, Result};
 use crate::isa::Isa;
 use crate::order::Score;
 
-use super::bound::QueryBound;
+use super::error_bound::QueryError;
+use super::query_state::Scratch;
 
 /// Documents per call: their positions fit the buffer.
 pub const CHUNK: usize = 1024;
 /// Positions found by one call.
 pub type Positions = [u32; CHUNK];
 
-/// Part of a tile's row.
+/// Part of a tile's row: the documents of a query that follow one another.
 #[derive(Debug, Clone, Copy)]
 pub struct Part<'a> {
-    /// Tile values of at most [`CHUNK`] documents.
+    /// Tile values of the documents.
     pub approx: &'a [f32],
-    /// n(d) of the same documents.
+    /// Their n(d).
     pub norms: &'a [f32],
-    /// Bound of the query.
-    pub bound: QueryBound,
+    /// Error bound of the query.
+    pub bound: QueryError,
 }
 
 /// What a document's score is compared with.
@@ -65,7 +67,7 @@ fn filter_portable<const LIMITED: bool>(part: &Part<'_>, limits: Thresholds, out
     const BLOCK: usize = 32;
     let mut found = Found::default();
     for (block, (approx, norms)) in part.approx.chunks(BLOCK).zip(part.norms.chunks(BLOCK)).enumerate() {
-        let QueryBound { scale, slack } = part.bound;
+        let QueryError { scale, slack } = part.bound;
         // Written so that the compiler turns it into vector code; `!(high < theta)` holds for NaN too.
         let mut discarded = true;
         for (a, n) in approx.iter().zip(norms) {
@@ -107,32 +109,29 @@ fn one_by_one<const LIMITED: bool>(
 /// A first lower bound of the `k`-th best admissible score, before any was seen: the documents are dealt into groups, and
 /// `k` groups have a best one at least that good. One fast pass then spares the lists most of their first entries.
 /// `None` where too few documents are surely admissible.
-pub fn seed(
-    approx: &[f32],
-    norms: &[f32],
-    bound: QueryBound,
-    limits: Thresholds,
-    k: usize,
-    keys: &mut Vec<u32>,
-) -> Option<f32> {
+pub fn seed(part: &Part<'_>, limits: Thresholds, k: usize, scratch: &mut Scratch) -> Result<Option<f32>> {
     // With four groups per document wanted, some 1.15 k documents reach the bound that comes out; with two, 1.4 k.
-    let groups = (4 * k).next_multiple_of(16).min(approx.len() / 32 * 16);
-    if k == 0 || groups < 2 * k {
-        return None;
+    let groups = k.saturating_mul(4).next_multiple_of(16).min(part.approx.len() / 32 * 16);
+    if k == 0 || groups < k.saturating_mul(2) {
+        return Ok(None);
     }
-    let mut best = vec![f32::NEG_INFINITY; groups];
-    for (approx, norms) in approx.chunks(groups).zip(norms.chunks(groups)) {
+    let Scratch { best, keys, .. } = scratch;
+    best.clear();
+    keys.clear();
+    try_reserve(best, groups)?;
+    try_reserve(keys, groups)?;
+    best.resize(groups, f32::NEG_INFINITY);
+    for (approx, norms) in part.approx.chunks(groups).zip(part.norms.chunks(groups)) {
         for ((best, a), n) in best.iter_mut().zip(approx).zip(norms) {
-            let e = bound.scale * n + bound.slack;
+            let e = part.bound.scale * n + part.bound.slack;
             let (low, high) = (a - e, a + e);
             let admissible = low >= limits.floor && high <= limits.ceiling;
             *best = best.max(if admissible { low } else { f32::NEG_INFINITY });
         }
     }
-    keys.clear();
     keys.extend(best.iter().map(|low| low.key()));
     let (_, kth, _) = keys.select_nth_unstable(groups - k);
-    Some(f32::from_key(*kth)).filter(|bound| bound.is_finite())
+    Ok(Some(f32::from_key(*kth)).filter(|bound| bound.is_finite()))
 }
 
 #[cfg(target_arch = "x86_64")]
@@ -260,7 +259,7 @@ mod tests {
             if length > 10 {
                 approx[9] = f32::NAN;
             }
-            let bound = QueryBound { scale: 0.125, slack: 0.03125 };
+            let bound = QueryError { scale: 0.125, slack: 0.03125 };
             let part = Part { approx: &approx, norms: &norms[..length], bound };
             for (theta, ceiling, floor) in [(0.5, 0.9, 0.2), (2.0, 0.3, 0.6), (f32::NEG_INFINITY, 0.5, 0.5)] {
                 let limits = Thresholds { theta, ceiling, floor };

@@ -1,17 +1,17 @@
 //! Exact search over embeddings.
 //!
-//! One definition of a score ([`exact`]), one bound on how far a float32 matrix product may lie from it ([`bound`]), a
+//! One definition of a score ([`exact`]), one bound on how far a float32 matrix product may lie from it ([`error_bound`]), a
 //! filter that discards what the bound allows ([`filter`]), and the state that turns score tiles into exact top-k lists
-//! ([`row`] for one query, [`scan`] for many). The tiles are computed by somebody else's matrix product; nothing here
+//! ([`query_state`] for one query, [`scan`] for many). The tiles are computed by somebody else's matrix product; nothing here
 //! trusts more of it than the bound says.
 
-pub mod bound;
 pub mod embeddings;
+pub mod error_bound;
 pub mod exact;
 pub mod filter;
-pub mod row;
+pub mod query_state;
 pub mod scan;
 
 pub use embeddings::Embeddings;
 pub use exact::{pair_scores, row_norms, Similarity};
-pub use scan::{Hits, Scan, Source, Tile};
+pub use scan::{Hits, SearchScan, Source, Tile};

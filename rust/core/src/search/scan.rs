@@ -1,19 +1,22 @@
 //! From score tiles to exact top-k lists: the state of a block of queries.
 
-use crate::csr::{check_offsets, Csr};
-use crate::error::{Error, Result};
-use crate::isa::Isa;
-use crate::limits::{Limits, Ranked, Tally};
-use crate::pool::{self, Execution};
+use std::ops::Range;
 
-use super::bound::{Bound, QueryBound};
+use crate::csr::Csr;
+use crate::error::{try_collect, try_reserve_exact, Error, Result};
+use crate::excluded::{between, Excluded};
+use crate::limits::{ceiling_of, floor_of, Limits, Ranked, Tally};
+use crate::pool::{self, Execution};
+use crate::steps;
+
 use super::embeddings::{Embeddings, RowScratch};
+use super::error_bound::{ErrorBound, QueryError};
 use super::exact::Similarity;
 use super::filter::{filter, seed, Part, Positions, Thresholds, CHUNK};
-use super::row::{Entry, Row, Scorer, Scratch, Wanted};
+use super::query_state::{Interval, QueryState, Scorer, Scratch, Wanted, RESCORED_AT_ONCE};
 
 /// Queries per task: a few dozen microseconds of work at the usual tile sizes.
-const ROWS_PER_TASK: usize = 8;
+const QUERIES_PER_TASK: usize = 8;
 
 /// The embeddings behind the tiles, for rescoring, with the norms that [`super::row_norms`] gave.
 #[derive(Clone, Copy)]
@@ -62,19 +65,20 @@ pub struct Hits<'a> {
 
 /// State of a block of queries while tiles arrive, in any order, each (query, document) pair once.
 #[derive(Debug, Clone)]
-pub struct Scan {
+pub struct SearchScan {
     similarity: Similarity,
     k: usize,
     documents: usize,
     ceiling: Option<Vec<f32>>,
     floor: Option<Vec<f32>>,
-    excluded: Vec<Box<[u32]>>,
-    rows: Vec<Row>,
+    excluded: Excluded,
+    states: Vec<QueryState>,
 }
 
-impl Scan {
+impl SearchScan {
     /// State for `queries` queries that want the `k` best of `documents` documents within `limits`.
     pub fn new(
+        exec: &Execution<'_>,
         similarity: Similarity,
         queries: usize,
         documents: usize,
@@ -86,32 +90,27 @@ impl Scan {
             let problem = format!("{documents} rows, expected fewer than 2^32; search the corpus in parts");
             return Err(Error::Value { argument: "documents", problem });
         }
-        let mut scratch = Vec::new();
-        let excluded = if limits.exclude.is_some() {
-            let row = |row| limits.excluded(row, &mut scratch).iter().map(|&id| id as u32).collect();
-            (0..queries).map(row).collect()
-        } else {
-            Vec::new()
+        let copy = |values: Option<&[f32]>| {
+            let mut copy = Vec::new();
+            values.map(|values| steps::copy(exec, &mut copy, values)).transpose().map(|some| some.map(|()| copy))
         };
-        let (ceiling, floor) = (limits.ceiling.map(<[f32]>::to_vec), limits.floor.map(<[f32]>::to_vec));
-        let mut scan = Scan { similarity, k: k.min(documents), documents, ceiling, floor, excluded, rows: Vec::new() };
-        let rows = (0..queries).map(|query| {
-            let mut row = Row::new(&scan.wanted(query));
-            row.tally.excluded = scan.excluded(query).len() as i64;
-            row
+        let (ceiling, floor) = (copy(limits.ceiling)?, copy(limits.floor)?);
+        let excluded = Excluded::new(exec, limits.exclude)?;
+        let k = k.min(documents);
+        let mut scan = SearchScan { similarity, k, documents, ceiling, floor, excluded, states: Vec::new() };
+        let states = (0..queries).map(|query| {
+            let mut state = QueryState::new(&scan.wanted(query));
+            state.tally.excluded = scan.excluded.row(query).len() as i64;
+            Ok(state)
         });
-        scan.rows = rows.collect();
+        scan.states = try_collect(states)?;
         Ok(scan)
     }
 
     /// Bytes that the state of one query may take.
     #[must_use]
     pub fn bytes_per_query(k: usize, documents: usize) -> usize {
-        capacity(k.min(documents), documents) * size_of::<Entry>() + size_of::<Row>() + 64
-    }
-
-    fn excluded(&self, query: usize) -> &[u32] {
-        self.excluded.get(query).map_or(&[], |ids| ids)
+        capacity(k.min(documents), documents) * size_of::<Interval>() + size_of::<QueryState>() + 64
     }
 
     fn wanted(&self, query: usize) -> Wanted {
@@ -119,9 +118,11 @@ impl Scan {
     }
 
     /// Lower bound of each query's final k-th best admissible score, for filters elsewhere.
-    #[must_use]
-    pub fn thresholds(&self) -> Vec<f32> {
-        self.rows.iter().map(Row::theta).collect()
+    ///
+    /// # Errors
+    /// [`Error::OutOfMemory`].
+    pub fn thresholds(&self) -> Result<Vec<f32>> {
+        try_collect(self.states.iter().map(|state| Ok(state.theta())))
     }
 
     /// Takes in one tile.
@@ -136,21 +137,21 @@ impl Scan {
         if count == 0 {
             return Ok(());
         }
-        let bound = Bound::new(self.similarity, source.documents.dimension());
-        let norms: Vec<f32> = source.document_norms[documents].iter().map(|&norm| bound.document(norm)).collect();
+        let bound = ErrorBound::new(self.similarity, source.documents.dimension());
+        let norms = try_collect(source.document_norms[documents].iter().map(|&norm| Ok(bound.document(norm))))?;
         let largest = norms.iter().copied().fold(0.0, f32::max);
-        let isa = exec.isa();
-        self.for_rows(exec, tile.first_query, count, source, |row, wanted, excluded, scorer, scratch| {
-            let at = (row.index - tile.first_query) * tile.columns;
-            let view = RowView {
+        self.for_queries(exec, tile.first_query..tile.first_query + count, source, |query, scratch| {
+            let at = (query.index - tile.first_query) * tile.columns;
+            let row = TileRow {
                 approx: &tile.approx[at..at + tile.columns],
                 norms: &norms,
                 first: tile.first_document,
-                bound: bound.query(scorer.query_norm),
-                overflowed: bound.may_overflow(scorer.query_norm, largest),
+                bound: bound.query(query.scorer.query_norm),
+                overflowed: bound.may_overflow(query.scorer.query_norm, largest),
             };
-            view.feed(isa, row.state, wanted, excluded, scorer, scratch);
+            row.feed(query, scratch)
         })
+        .map(drop)
     }
 
     /// Takes in what a filter elsewhere left of a tile; every hit is rescored at once.
@@ -158,52 +159,62 @@ impl Scan {
         let count = hits.above.len();
         self.check(source, hits.first_query, count)?;
         let lists = Csr::new("rows", hits.offsets, hits.rows, count, Some(source.documents.rows()))?;
-        check_offsets("rows", hits.offsets, hits.rows.len(), count)?;
         if let Some(documents) = hits.documents {
             let wanted = source.documents.rows();
             if documents.len() != wanted || documents.iter().any(|&id| !(0..self.documents as i64).contains(&id)) {
                 return Err(Error::Length { argument: "documents", found: documents.len(), wanted });
             }
         }
-        self.for_rows(exec, hits.first_query, count, source, |row, wanted, excluded, scorer, scratch| {
-            let index = row.index - hits.first_query;
-            row.state.tally.above_ceiling += hits.above[index];
-            row.state.tally.below_floor += hits.below[index];
-            for &at in lists.row(index) {
-                let id = hits.documents.map_or(at, |documents| documents[at as usize]) as u32;
-                if excluded.binary_search(&id).is_err() {
-                    let score = scorer.score(at as usize, &mut scratch.document);
-                    row.state.push(Entry { low: score, high: score, id }, wanted, scorer, scratch);
+        self.for_queries(exec, hits.first_query..hits.first_query + count, source, |query, scratch| {
+            let index = query.index - hits.first_query;
+            query.state.tally.above_ceiling += hits.above[index];
+            query.state.tally.below_floor += hits.below[index];
+            for (place, &at) in lists.row(index).iter().enumerate() {
+                if place % RESCORED_AT_ONCE == 0 {
+                    exec.check()?;
+                }
+                let id = hits.documents.map_or(at, |documents| documents[at as usize]);
+                if query.excluded.binary_search(&id).is_err() {
+                    let score = query.scorer.score(at as usize, &mut scratch.document);
+                    query.push(Interval { low: score, high: score, id: id as u32 }, scratch)?;
                 }
             }
+            Ok(())
         })
+        .map(drop)
     }
 
     /// The result; the state is used up.
     pub fn finish(&mut self, exec: &Execution<'_>, source: &Source<'_>) -> Result<Ranked> {
-        let count = self.rows.len();
+        let count = self.states.len();
         self.check(source, 0, count)?;
-        let results = self.for_rows_with(exec, 0, count, source, |row, wanted, _, scorer, scratch| {
-            row.state.finish(wanted, scorer, scratch)
+        let results = self.for_queries(exec, 0..count, source, |query, scratch| {
+            query.state.finish(&query.wanted, &query.scorer, scratch)
         })?;
         let total = results.iter().flatten().map(|(best, _)| best.len()).sum();
-        let mut found = Ranked { offsets: vec![0], ..Ranked::default() };
-        found.ids.try_reserve_exact(total).map_err(|_| Error::OutOfMemory { bytes: total * 12 })?;
-        found.scores.try_reserve_exact(total).map_err(|_| Error::OutOfMemory { bytes: total * 12 })?;
-        for (best, tally) in results.into_iter().flatten() {
-            found.scores.extend(best.iter().map(|(score, _)| score));
-            found.ids.extend(best.iter().map(|(_, id)| id));
-            found.offsets.push(found.ids.len() as i64);
-            found.tallies.push(tally);
+        let mut found = Ranked::default();
+        try_reserve_exact(&mut found.offsets, count + 1)?;
+        try_reserve_exact(&mut found.tallies, count)?;
+        try_reserve_exact(&mut found.ids, total)?;
+        try_reserve_exact(&mut found.scores, total)?;
+        found.offsets.push(0);
+        for results in results {
+            for (best, tally) in results {
+                steps::append(exec, &mut found.scores, &best, |interval| interval.low)?;
+                steps::append(exec, &mut found.ids, &best, |interval| i64::from(interval.id))?;
+                found.offsets.push(found.ids.len() as i64);
+                found.tallies.push(tally);
+            }
+            exec.check()?;
         }
         Ok(found)
     }
 
     fn check(&self, source: &Source<'_>, first_query: usize, count: usize) -> Result<()> {
         let lengths = [
-            ("queries", source.queries.rows(), self.rows.len()),
-            ("queries", self.rows.len().max(first_query + count), self.rows.len()),
-            ("query_norms", source.query_norms.len(), self.rows.len()),
+            ("queries", source.queries.rows(), self.states.len()),
+            ("queries", self.states.len().max(first_query + count), self.states.len()),
+            ("query_norms", source.query_norms.len(), self.states.len()),
             ("document_norms", source.document_norms.len(), source.documents.rows()),
             ("queries", source.queries.dimension(), source.documents.dimension()),
         ];
@@ -213,36 +224,25 @@ impl Scan {
         }
     }
 
-    fn for_rows(
+    /// Runs `task` on the states of some queries, in parallel; results in order, one list per task.
+    fn for_queries<R: Send>(
         &mut self,
         exec: &Execution<'_>,
-        first: usize,
-        count: usize,
+        queries: Range<usize>,
         source: &Source<'_>,
-        task: impl Fn(RowOf<'_>, &Wanted, &[u32], &Scorer<'_>, &mut Scratch) + Sync,
-    ) -> Result<()> {
-        self.for_rows_with(exec, first, count, source, task).map(drop)
-    }
-
-    /// Runs `task` on the states of `count` queries, in parallel; results in order, one list per task.
-    fn for_rows_with<R: Send>(
-        &mut self,
-        exec: &Execution<'_>,
-        first: usize,
-        count: usize,
-        source: &Source<'_>,
-        task: impl Fn(RowOf<'_>, &Wanted, &[u32], &Scorer<'_>, &mut Scratch) -> R + Sync,
+        task: impl Fn(&mut Query<'_>, &mut Scratch) -> Result<R> + Sync,
     ) -> Result<Vec<Vec<R>>> {
-        let Scan { similarity, k, documents, ref ceiling, ref floor, ref excluded, ref mut rows } = *self;
-        let isa = exec.isa();
+        let SearchScan { similarity, k, documents, ref ceiling, ref floor, ref excluded, ref mut states } = *self;
         let scratch = || (RowScratch::default(), Scratch::default());
-        let parts = rows[first..first + count].chunks_mut(ROWS_PER_TASK);
+        let first = queries.start;
+        let parts = states[queries].chunks_mut(QUERIES_PER_TASK);
         pool::map(exec, parts, scratch, |(query_scratch, scratch), part, states| {
-            let first = first + part * ROWS_PER_TASK;
-            let mut results = Vec::with_capacity(states.len());
-            for (index, state) in (first..).zip(states) {
+            query_scratch.reserve(&source.queries)?;
+            scratch.document.reserve(&source.documents)?;
+            let first = first + part * QUERIES_PER_TASK;
+            try_collect((first..).zip(states).map(|(index, state)| {
                 let scorer = Scorer {
-                    isa,
+                    exec,
                     similarity,
                     query: source.queries.row(index, query_scratch),
                     query_norm: source.query_norms[index],
@@ -250,110 +250,113 @@ impl Scan {
                     document_norms: source.document_norms,
                 };
                 let wanted = wanted(k, documents, ceiling.as_deref(), floor.as_deref(), index);
-                let excluded = excluded.get(index).map_or(&[][..], |ids| ids);
-                results.push(task(RowOf { index, state }, &wanted, excluded, &scorer, scratch));
-            }
-            Ok(results)
+                task(&mut Query { index, state, wanted, excluded: excluded.row(index), scorer }, scratch)
+            }))
         })
     }
 }
 
-/// One query's state and number.
-struct RowOf<'a> {
+/// One query: its number, its state, and what decides about documents.
+struct Query<'a> {
     index: usize,
-    state: &'a mut Row,
+    state: &'a mut QueryState,
+    wanted: Wanted,
+    excluded: &'a [i64],
+    scorer: Scorer<'a>,
+}
+
+impl Query<'_> {
+    fn push(&mut self, interval: Interval, scratch: &mut Scratch) -> Result<()> {
+        self.state.push(interval, &self.wanted, &self.scorer, scratch)
+    }
 }
 
 /// Twice what is wanted, so that a shrink pays for itself, and never more than there are documents.
 fn capacity(k: usize, documents: usize) -> usize {
-    (2 * k).saturating_add(64).min(documents.max(k + 1))
+    k.saturating_mul(2).saturating_add(64).min(documents.max(k.saturating_add(1)))
 }
 
 fn wanted(k: usize, documents: usize, ceiling: Option<&[f32]>, floor: Option<&[f32]>, query: usize) -> Wanted {
-    let ceiling = ceiling.map_or(f32::INFINITY, |values| values[query]);
-    let floor = floor.map_or(f32::NEG_INFINITY, |values| values[query]);
+    let (ceiling, floor) = (ceiling_of(ceiling, query), floor_of(floor, query));
     Wanted { k, capacity: capacity(k, documents), ceiling, floor }
 }
 
 /// One query's row of a tile.
-struct RowView<'a> {
+struct TileRow<'a> {
     approx: &'a [f32],
     norms: &'a [f32],
     first: usize,
-    bound: QueryBound,
+    bound: QueryError,
     overflowed: bool,
 }
 
-impl RowView<'_> {
-    /// Feeds the row to the state, in runs between excluded documents.
-    fn feed(
-        &self,
-        isa: Isa,
-        state: &mut Row,
-        wanted: &Wanted,
-        excluded: &[u32],
-        scorer: &Scorer<'_>,
-        scratch: &mut Scratch,
-    ) {
-        let end = self.first + self.approx.len();
-        let met = excluded.partition_point(|&id| (id as usize) < self.first);
+impl TileRow<'_> {
+    /// Feeds the row to the query's state, in runs between excluded documents.
+    fn feed(&self, query: &mut Query<'_>, scratch: &mut Scratch) -> Result<()> {
         let mut start = 0;
-        for &id in excluded[met..].iter().take_while(|&&id| (id as usize) < end) {
+        let mut positions: Positions = [0; CHUNK];
+        for &id in between(query.excluded, self.first as i64, (self.first + self.approx.len()) as i64) {
             let stop = id as usize - self.first;
-            self.run(isa, start..stop, state, wanted, scorer, scratch);
+            if stop > start {
+                self.run(start..stop, query, scratch, &mut positions)?;
+            }
             start = stop + 1;
         }
-        self.run(isa, start..self.approx.len(), state, wanted, scorer, scratch);
+        self.run(start..self.approx.len(), query, scratch, &mut positions)
     }
 
     fn run(
         &self,
-        isa: Isa,
-        range: std::ops::Range<usize>,
-        state: &mut Row,
-        wanted: &Wanted,
-        scorer: &Scorer<'_>,
+        range: Range<usize>,
+        query: &mut Query<'_>,
         scratch: &mut Scratch,
-    ) {
-        let limited = wanted.ceiling < f32::INFINITY || wanted.floor > f32::NEG_INFINITY;
-        if !self.overflowed && state.is_fresh(wanted) {
-            let limits = Thresholds { theta: state.theta(), ceiling: wanted.ceiling, floor: wanted.floor };
-            let (approx, norms) = (&self.approx[range.clone()], &self.norms[range.clone()]);
-            if let Some(theta) = seed(approx, norms, self.bound, limits, wanted.k, &mut scratch.keys) {
-                state.raise_theta(theta);
+        positions: &mut Positions,
+    ) -> Result<()> {
+        let Wanted { k, ceiling, floor, .. } = query.wanted;
+        let isa = query.scorer.exec.isa();
+        let part = |range: Range<usize>| Part {
+            approx: &self.approx[range.clone()],
+            norms: &self.norms[range],
+            bound: self.bound,
+        };
+        if !self.overflowed && query.state.is_fresh(&query.wanted) {
+            let limits = Thresholds { theta: query.state.theta(), ceiling, floor };
+            if let Some(theta) = seed(&part(range.clone()), limits, k, scratch)? {
+                query.state.raise_theta(theta);
             }
         }
-        let mut positions: Positions = [0; CHUNK];
         for start in range.clone().step_by(CHUNK) {
             let chunk = start..range.end.min(start + CHUNK);
             if self.overflowed {
-                chunk.for_each(|at| state.push(self.entry(at), wanted, scorer, scratch));
+                for at in chunk {
+                    query.push(self.interval(at), scratch)?;
+                }
                 continue;
             }
-            let part = Part { approx: &self.approx[chunk.clone()], norms: &self.norms[chunk], bound: self.bound };
-            let limits = Thresholds { theta: state.theta(), ceiling: wanted.ceiling, floor: wanted.floor };
-            let found = if limited {
-                filter::<true>(isa, &part, limits, &mut positions)
+            let limits = Thresholds { theta: query.state.theta(), ceiling, floor };
+            let found = if ceiling < f32::INFINITY || floor > f32::NEG_INFINITY {
+                filter::<true>(isa, &part(chunk), limits, positions)
             } else {
-                filter::<false>(isa, &part, limits, &mut positions)
+                filter::<false>(isa, &part(chunk), limits, positions)
             };
-            let Tally { above_ceiling, below_floor, .. } = &mut state.tally;
+            let Tally { above_ceiling, below_floor, .. } = &mut query.state.tally;
             *above_ceiling += found.above as i64;
             *below_floor += found.below as i64;
             for &position in &positions[..found.hits] {
-                state.push(self.entry(start + position as usize), wanted, scorer, scratch);
+                query.push(self.interval(start + position as usize), scratch)?;
             }
         }
+        Ok(())
     }
 
     /// The interval of a document; a value that is not finite says nothing.
-    fn entry(&self, at: usize) -> Entry {
+    fn interval(&self, at: usize) -> Interval {
         let (a, e) = (self.approx[at], self.bound.scale * self.norms[at] + self.bound.slack);
         let id = (self.first + at) as u32;
         let (low, high) = (a - e, a + e);
         if !a.is_finite() || low.is_nan() || high.is_nan() {
-            return Entry { low: f32::NEG_INFINITY, high: f32::INFINITY, id };
+            return Interval { low: f32::NEG_INFINITY, high: f32::INFINITY, id };
         }
-        Entry { low, high, id }
+        Interval { low, high, id }
     }
 }

@@ -199,8 +199,7 @@ pub fn select(exec: &Execution<'_>, lists: &Lists<'_>, queries: &Queries<'_>, pl
     let sizes: Vec<usize> = blocks.iter().map(|block| capacity(lists, queries, plan, block)).collect();
     let mut columns = Columns::new(&sizes, rows, plan, queries.kinds.is_some())?;
     let parts = columns.parts(&blocks, &sizes);
-    let isa = exec.isa();
-    let worker = || Worker::new(isa, lists, queries, plan);
+    let worker = || Worker::new(exec, lists, queries, plan);
     let extents = pool::map(exec, blocks.iter().cloned().zip(parts), worker, |worker, _, (block, mut part)| {
         for row in block {
             worker.run(row, &mut part)?;

@@ -4,7 +4,7 @@ use crate::ceiling::{score_ceiling, Ceiling};
 use crate::draw::{Domain, Noise, Picker};
 use crate::error::{Error, Result};
 use crate::exclusions::Kind;
-use crate::isa::Isa;
+use crate::pool::Execution;
 use crate::select::columns::Part;
 use crate::select::fill::Filler;
 use crate::select::front::{leading, prefetch};
@@ -28,7 +28,7 @@ type Counts = [usize; COUNTS.len()];
 
 /// Selects row after row; one per thread, since it owns the scratch space.
 pub struct Worker<'a> {
-    isa: Isa,
+    exec: &'a Execution<'a>,
     lists: &'a Lists<'a>,
     queries: &'a Queries<'a>,
     plan: &'a Plan<'a>,
@@ -83,10 +83,10 @@ enum Span {
 
 impl<'a> Worker<'a> {
     /// A worker with empty scratch space.
-    pub fn new(isa: Isa, lists: &'a Lists<'a>, queries: &'a Queries<'a>, plan: &'a Plan<'a>) -> Self {
+    pub fn new(exec: &'a Execution<'a>, lists: &'a Lists<'a>, queries: &'a Queries<'a>, plan: &'a Plan<'a>) -> Self {
         let is_anchored = |rule: &&Ceiling| matches!(rule, Ceiling::Anchored { .. });
         Worker {
-            isa,
+            exec,
             lists,
             queries,
             plan,
@@ -97,7 +97,7 @@ impl<'a> Worker<'a> {
             hits: Vec::new(),
             sorted: Vec::new(),
             positions: Vec::new(),
-            picker: Picker::new(isa, Noise::new(plan.seed, plan.epoch, Domain::Select)),
+            picker: Picker::new(Noise::new(plan.seed, plan.epoch, Domain::Select)),
             weighed: Weighed::default(),
             filler: Filler::new(plan.seed, plan.epoch),
         }
@@ -156,7 +156,7 @@ impl<'a> Worker<'a> {
             counts[OUTSIDE_WINDOW] += seen - self.len(span);
         }
         let admissible = self.len(span);
-        self.choose(list, span, part);
+        self.choose(list, span, part)?;
         let kept = part.row_len();
         counts[NOT_DRAWN] = admissible - kept;
         Ok(kept)
@@ -176,7 +176,7 @@ impl<'a> Worker<'a> {
         let wanted = self.queries.excluded.range(list.query);
         let kinds = self.queries.kinds.map(|kinds| &kinds[wanted.clone()]);
         let wanted = &self.queries.excluded.ids()[wanted];
-        hits::find(self.isa, list.ids, wanted, kinds, &mut self.sorted, &mut self.hits);
+        hits::find(self.exec.isa(), list.ids, wanted, kinds, &mut self.sorted, &mut self.hits);
     }
 
     #[inline]
@@ -335,16 +335,19 @@ impl<'a> Worker<'a> {
     }
 
     /// Writes the chosen out of the span.
-    fn choose(&mut self, list: &List<'_>, span: Span, part: &mut Part<'_>) {
+    fn choose(&mut self, list: &List<'_>, span: Span, part: &mut Part<'_>) -> Result<()> {
         let n = self.plan.n;
-        let Some(law) = self.plan.choice.law else { return self.emit(list, self.cut(span, 0, Some(n)), part) };
+        let Some(law) = self.plan.choice.law else {
+            self.emit(list, self.cut(span, 0, Some(n)), part);
+            return Ok(());
+        };
         let top = self.plan.choice.top.min(n);
         if top > 0 {
             self.emit(list, self.cut(span, 0, Some(top)), part);
         }
         let rest = self.cut(span, top, None);
         if n == top || self.len(rest) == 0 {
-            return;
+            return Ok(());
         }
         let source = match rest {
             Span::Stretch(low, high) => {
@@ -353,11 +356,13 @@ impl<'a> Worker<'a> {
             }
             Span::Listed(low, high) => Source::Listed(&self.positions[low..high], &self.hits),
         };
-        let drawn = self.weighed.draw(self.isa, &mut self.picker, law, self.plan.document_keys, list, source, n - top);
+        let keys = self.plan.document_keys;
+        let drawn = self.weighed.draw(self.exec, &mut self.picker, law, keys, list, source, n - top)?;
         for &index in drawn {
             let (at, removed) = source.locate(index as usize);
             part.push(list.ids[at], list.scores[at], list.rank(at, removed));
         }
+        Ok(())
     }
 
     /// Writes every candidate of the span.

@@ -2,7 +2,8 @@
 
 use crate::draw::distributions::Row;
 use crate::draw::{as_keys, LogWeight, Picker};
-use crate::isa::Isa;
+use crate::error::Result;
+use crate::pool::Execution;
 use crate::select::hits::{self, Hit};
 use crate::select::row::List;
 
@@ -77,14 +78,14 @@ impl Weighed {
     #[allow(clippy::too_many_arguments)]
     pub fn draw(
         &mut self,
-        isa: Isa,
+        exec: &Execution<'_>,
         picker: &mut Picker,
         law: LogWeight<'_>,
         document_keys: Option<&[u64]>,
         list: &List<'_>,
         source: Source<'_>,
         n: usize,
-    ) -> &[u32] {
+    ) -> Result<&[u32]> {
         let ids = source.of(list.ids, &mut self.ids);
         let scores = source.of(list.scores, &mut self.scores);
         self.ranks.clear();
@@ -102,7 +103,7 @@ impl Weighed {
         };
         let row = Row { scores, ranks: &self.ranks, ids, positive: list.p, given };
         self.log_weights.resize(source.len(), 0.0);
-        law.fill(isa, row, &mut self.log_weights);
+        law.fill(exec.isa(), row, &mut self.log_weights);
         let keys = match document_keys {
             None => as_keys(ids),
             Some(document_keys) => {
@@ -111,7 +112,7 @@ impl Weighed {
                 &self.keys
             }
         };
-        picker.pick(list.key, keys, &self.log_weights, n, &mut self.drawn);
-        &self.drawn
+        picker.pick(exec, list.key, keys, &self.log_weights, n, &mut self.drawn)?;
+        Ok(&self.drawn)
     }
 }

@@ -1,14 +1,26 @@
 //! Selection over score tiles that come one after the other, in any order.
 
+use super::checks::refuse_nan;
+use super::entry::{Entry, Packed};
 use super::kernels::Scan;
+use super::limits::ScanLimits;
+use super::output::Found;
+use super::parts::WholeRows;
+use super::plan::{chunks, Plan};
 use super::rows::{RowGroup, Worker};
 use super::selector::RowState;
-use super::{chunks, refuse_nan, Error, Found, Plan, Result};
-use crate::limits::{Limits, Ranked};
+use crate::csr::Csr;
+use crate::error::{try_reserve_exact, Error, Result};
+use crate::excluded::Excluded;
+use crate::limits::{Limits, NanPolicy, Ranked, Tally};
 use crate::matrix::Matrix;
 use crate::pool::{self, Execution};
+use crate::steps;
 
-/// Rows that one task of `finish` sorts.
+/// Entries copied between two questions whether to go on.
+const UNASKED: usize = 1 << 17;
+
+/// Rows that one task of `merge` or `finish` takes.
 const ROWS_PER_TASK: usize = 256;
 
 /// The k best of every query over all tiles seen so far.
@@ -19,20 +31,111 @@ const ROWS_PER_TASK: usize = 256;
 #[derive(Debug, Clone)]
 pub struct TopKAccumulator<T: Scan> {
     k: usize,
+    limits: OwnedLimits,
     rows: Vec<RowState<T>>,
     failed: bool,
 }
 
+/// What an accumulator holds of every query, as plain numbers: enough to go on in another process.
+#[derive(Debug, Clone, Default, PartialEq, Eq)]
+pub struct Kept {
+    /// Query q owns `offsets[q]..offsets[q + 1]` of `ranks` and `ids`.
+    pub offsets: Vec<i64>,
+    /// Order-preserving integers of the scores.
+    pub ranks: Vec<u64>,
+    /// Documents.
+    pub ids: Vec<i64>,
+    /// What was removed from every query.
+    pub tallies: Vec<Tally>,
+}
+
+/// The limits of every query, copied and checked once: tiles may be many and small.
+#[derive(Debug, Clone)]
+struct OwnedLimits {
+    ceiling: Option<Vec<f32>>,
+    floor: Option<Vec<f32>>,
+    excluded: Excluded,
+    nan: NanPolicy,
+}
+
+impl OwnedLimits {
+    fn new(exec: &Execution<'_>, limits: &Limits<'_>) -> Result<Self> {
+        let copy = |values: Option<&[f32]>| {
+            let mut copy = Vec::new();
+            values.map(|values| steps::copy(exec, &mut copy, values)).transpose().map(|some| some.map(|()| copy))
+        };
+        let excluded = Excluded::new(exec, limits.exclude)?;
+        Ok(OwnedLimits { ceiling: copy(limits.ceiling)?, floor: copy(limits.floor)?, excluded, nan: limits.nan })
+    }
+
+    fn view(&self) -> ScanLimits<'_> {
+        let (ceiling, floor) = (self.ceiling.as_deref(), self.floor.as_deref());
+        ScanLimits { ceiling, floor, excluded: &self.excluded, nan: self.nan }
+    }
+}
+
 impl<T: Scan> TopKAccumulator<T> {
-    /// An empty state of `queries` rows.
+    /// An empty state of `queries` rows; `limits` holds one entry per query.
     ///
     /// # Errors
-    /// [`Error::OutOfMemory`].
-    pub fn new(queries: usize, k: usize) -> Result<Self> {
+    /// A limit of the wrong length or NaN; [`Error::OutOfMemory`]; [`Error::Interrupted`].
+    pub fn new(exec: &Execution<'_>, queries: usize, k: usize, limits: &Limits<'_>) -> Result<Self> {
+        limits.check(queries)?;
         let mut rows = Vec::new();
-        super::output::reserve(&mut rows, queries)?;
+        try_reserve_exact(&mut rows, queries)?;
         rows.resize_with(queries, RowState::new);
-        Ok(TopKAccumulator { k, rows, failed: false })
+        Ok(TopKAccumulator { k, limits: OwnedLimits::new(exec, limits)?, rows, failed: false })
+    }
+
+    /// All that is held.
+    ///
+    /// # Errors
+    /// A failed update before, [`Error::OutOfMemory`], [`Error::Interrupted`].
+    pub fn kept(&self, exec: &Execution<'_>) -> Result<Kept> {
+        self.check_usable()?;
+        let mut kept = Kept::default();
+        let total = self.rows.iter().map(|row| row.entries.len()).sum();
+        try_reserve_exact(&mut kept.offsets, self.rows.len() + 1)?;
+        try_reserve_exact(&mut kept.ranks, total)?;
+        try_reserve_exact(&mut kept.ids, total)?;
+        try_reserve_exact(&mut kept.tallies, self.rows.len())?;
+        kept.offsets.push(0);
+        for row in &self.rows {
+            for entries in row.entries.chunks(UNASKED) {
+                kept.ranks.extend(entries.iter().map(|entry| entry.rank()));
+                kept.ids.extend(entries.iter().map(|entry| entry.id()));
+                exec.check()?;
+            }
+            kept.offsets.push(kept.ids.len() as i64);
+            kept.tallies.push(row.tally);
+        }
+        Ok(kept)
+    }
+
+    /// Goes on from what another accumulator of the same arguments held.
+    ///
+    /// # Errors
+    /// As [`TopKAccumulator::new`]; columns of `kept` that do not fit each other or the number of queries.
+    pub fn restore(exec: &Execution<'_>, queries: usize, k: usize, limits: &Limits<'_>, kept: &Kept) -> Result<Self> {
+        let mut restored = Self::new(exec, queries, k, limits)?;
+        let lists = Csr::new("state", &kept.offsets, &kept.ids, queries, Some(i64::MAX as usize))?;
+        for (argument, found, wanted) in
+            [("state ranks", kept.ranks.len(), kept.ids.len()), ("state counts", kept.tallies.len(), queries)]
+        {
+            if found != wanted {
+                return Err(Error::Length { argument, found, wanted });
+            }
+        }
+        for (query, row) in restored.rows.iter_mut().enumerate() {
+            let range = lists.range(query);
+            try_reserve_exact(&mut row.entries, range.len())?;
+            for (ranks, ids) in kept.ranks[range.clone()].chunks(UNASKED).zip(kept.ids[range].chunks(UNASKED)) {
+                row.entries.extend(ranks.iter().zip(ids).map(|(&rank, &id)| Entry::pack(rank, id)));
+                exec.check()?;
+            }
+            row.tally = kept.tallies[query];
+        }
+        Ok(restored)
     }
 
     /// Number of queries.
@@ -41,8 +144,7 @@ impl<T: Scan> TopKAccumulator<T> {
         self.rows.len()
     }
 
-    /// Takes in a tile: its row 0 is query `first_query`, its column 0 document `first_document`. `limits` holds one
-    /// entry per query of the accumulator.
+    /// Takes in a tile: its row 0 is query `first_query`, its column 0 document `first_document`.
     ///
     /// # Errors
     /// A tile that sticks out of the queries or of the 64-bit ids, NaN under [`crate::NanPolicy::Raise`] (named by query
@@ -53,10 +155,8 @@ impl<T: Scan> TopKAccumulator<T> {
         tile: Matrix<'_, T>,
         first_query: usize,
         first_document: i64,
-        limits: &Limits<'_>,
     ) -> Result<()> {
         self.check_usable()?;
-        limits.check(self.rows.len())?;
         let end = first_query.checked_add(tile.rows()).filter(|end| *end <= self.rows.len());
         if end.is_none() {
             let problem =
@@ -70,7 +170,7 @@ impl<T: Scan> TopKAccumulator<T> {
             return Err(Error::Value { argument: "first_document", problem });
         }
         self.failed = true;
-        self.scan(exec, tile, first_query, first_document, limits)?;
+        self.scan(exec, tile, first_query, first_document)?;
         self.failed = false;
         Ok(())
     }
@@ -81,50 +181,41 @@ impl<T: Scan> TopKAccumulator<T> {
         tile: Matrix<'_, T>,
         first_query: usize,
         first_document: i64,
-        limits: &Limits<'_>,
     ) -> Result<()> {
-        let k = self.k;
-        let plan = Plan::new(exec.threads(), &tile, tile.rows(), k);
-        let (isa, nan) = (exec.isa(), limits.nan);
-        let worker = || Worker::new(k, isa, nan);
-        let states = &mut self.rows[first_query..first_query + tile.rows()];
+        let TopKAccumulator { k, ref limits, ref mut rows, .. } = *self;
+        let (plan, limits) = (Plan::new(exec.threads(), &tile, tile.rows(), k), limits.view());
+        let states = &mut rows[first_query..first_query + tile.rows()];
         if plan.parts > 1 {
-            let width = Worker::width(&tile);
-            let partial = super::parts(exec, tile, k, limits, None, &plan, first_query, first_document)?;
-            pool::map(
-                exec,
-                states.iter_mut(),
-                || (),
-                |(), row, state| {
-                    for part in &partial[row / width * plan.parts..][..plan.parts] {
-                        state.absorb(&part[row % width], k);
-                    }
-                    refuse_nan(std::slice::from_ref(state), limits.nan, |_| first_query + row)
-                },
-            )?;
-            return Ok(());
+            let of_tile = WholeRows { scores: tile, rows: None, limits, first_limit: first_query, first_document };
+            let parts = of_tile.parts(exec, k, &plan)?;
+            let absorb = |(): &mut (), row, state: &mut RowState<T>| {
+                parts.absorb_into(exec, state, row, k, first_query + row, limits.nan)
+            };
+            return pool::map(exec, states.iter_mut(), || (), absorb).map(drop);
         }
+        let memory = || Worker::new(exec, k, limits.nan);
         let states = states.chunks_mut(plan.rows_per_task);
-        pool::map(exec, states, worker, |worker, index, states| {
+        let update = |worker: &mut Worker<'_, T>, index, states: &mut [RowState<T>]| {
             let start = index * plan.rows_per_task;
             let width = Worker::width(&tile);
             for (task, states) in chunks(start..start + states.len(), width).zip(states.chunks_mut(width)) {
                 let first = first_query + task.start;
                 let columns = 0..tile.columns();
                 let group = RowGroup { scores: tile, limits, first_limit: first_query, rows: None, task, columns };
-                worker.update(&group, states, first_document);
+                worker.update(&group, states, first_document)?;
                 refuse_nan(states, limits.nan, |index| first + index)?;
             }
             Ok(())
-        })?;
-        Ok(())
+        };
+        pool::map(exec, states, memory, update).map(drop)
     }
 
     /// Takes in what another accumulator found among other documents.
     ///
     /// # Errors
-    /// Another number of queries, another k, or a failed update in either.
-    pub fn merge(&mut self, other: &Self) -> Result<()> {
+    /// Another number of queries, another k, or a failed update in either; [`Error::OutOfMemory`],
+    /// [`Error::Interrupted`]. After one of the last two the accumulator refuses further use.
+    pub fn merge(&mut self, exec: &Execution<'_>, other: &Self) -> Result<()> {
         self.check_usable()?;
         other.check_usable()?;
         for (what, found, wanted) in [("num_queries", other.rows.len(), self.rows.len()), ("k", other.k, self.k)] {
@@ -133,9 +224,14 @@ impl<T: Scan> TopKAccumulator<T> {
                 return Err(Error::Value { argument: "other", problem });
             }
         }
-        for (row, other) in self.rows.iter_mut().zip(&other.rows) {
-            row.absorb(other, self.k);
-        }
+        self.failed = true;
+        let k = self.k;
+        let rows = self.rows.chunks_mut(ROWS_PER_TASK).zip(other.rows.chunks(ROWS_PER_TASK));
+        let absorb = |(): &mut (), _, (rows, others): (&mut [RowState<T>], &[RowState<T>])| {
+            rows.iter_mut().zip(others).try_for_each(|(row, other)| row.absorb(exec, other, k))
+        };
+        pool::map(exec, rows, || (), absorb)?;
+        self.failed = false;
         Ok(())
     }
 
@@ -146,20 +242,16 @@ impl<T: Scan> TopKAccumulator<T> {
     pub fn finish(&self, exec: &Execution<'_>) -> Result<Ranked> {
         self.check_usable()?;
         let k = self.k;
-        let found = pool::map(
-            exec,
-            self.rows.chunks(ROWS_PER_TASK),
-            <(RowState<T>, Vec<_>)>::default,
-            |(copy, scratch), _, rows| {
-                let mut found = Found::default();
-                for row in rows {
-                    copy.assign(row);
-                    found.push::<T>(copy.finish(k, scratch), row.tally)?;
-                }
-                Ok(found)
-            },
-        )?;
-        Found::join(&found)
+        let memory = <(RowState<T>, Vec<_>)>::default;
+        let found = pool::map(exec, self.rows.chunks(ROWS_PER_TASK), memory, |(copy, scratch), _, rows| {
+            let mut found = Found::default();
+            for row in rows {
+                copy.assign(exec, row)?;
+                found.push::<T>(exec, copy.finish(exec, k, scratch)?, row.tally)?;
+            }
+            Ok(found)
+        })?;
+        Found::join(exec, found)
     }
 
     fn check_usable(&self) -> Result<()> {

@@ -1,19 +1,21 @@
 //! A few long rows without limits of which a large part is wanted: each is cut twice, into parts of its columns that are
 //! searched by themselves, and into ranges of scores that are sorted by themselves.
 
-use super::bound;
-use super::entry::{self, Packed};
-use super::kernels::{Bounds, Hit, Order, Scan, BLOCK};
-use super::sort;
-use super::{Result, MIN_PART};
+use super::entry::Packed;
+use super::kernels::{Hit, Lanes, Order, Scan, Thresholds, BLOCK};
+use super::ordered::order;
+use super::plan::MIN_PART;
+use super::{best, threshold};
+use crate::error::{make_room, try_collect, try_reserve, Result};
 use crate::isa::Isa;
 use crate::matrix::Matrix;
 use crate::pool::{self, Execution};
+use crate::steps;
 
 /// At least one score in so many must be wanted.
 const DENSE: usize = 32;
 
-/// Longest part of a row, and scores wanted of one range: a task must end within some tens of milliseconds.
+/// Longest part of a row, and scores wanted of one range: short tasks keep every thread busy to the end.
 const LONGEST: usize = 1 << 20;
 
 /// Scores looked at for the bound of a row and for the limits of its ranges.
@@ -23,7 +25,7 @@ const SAMPLE: usize = 16_384;
 const MOST_RANGES: usize = 128;
 
 /// What one part of a row holds of each range of scores.
-type Ranges<T> = Vec<Vec<<T as Scan>::Entry>>;
+type Ranges<T> = Vec<Vec<<T as Lanes>::Compact>>;
 
 /// Whether the rows of a scan without limits are better cut than given to one thread each.
 pub(super) fn suits<T: Scan>(threads: usize, scores: &Matrix<'_, T>, outputs: usize, k: usize) -> bool {
@@ -35,21 +37,21 @@ pub(super) fn suits<T: Scan>(threads: usize, scores: &Matrix<'_, T>, outputs: us
 /// Writes the best `ids.len()` of `values`. Writes nothing and returns false where there is NaN, and where the scores lie
 /// in order, which another way makes better use of.
 pub(super) fn fill<T: Scan>(exec: &Execution<'_>, values: &[T], ids: &mut [i64], scores: &mut [f32]) -> Result<bool> {
-    let (isa, k) = (exec.isa(), ids.len());
-    let sample: Vec<T> = values.iter().step_by(values.len() / SAMPLE).copied().collect();
-    if sample.iter().any(|value| value.is_nan()) || T::order(isa, values) != Order::Mixed {
+    let k = ids.len();
+    let sample = try_collect(values.iter().step_by(values.len() / SAMPLE).map(|value| Ok(*value)))?;
+    if sample.iter().any(|value| value.is_nan()) || order(exec, values)? != Order::Mixed {
         return Ok(false);
     }
     // Four standard deviations of a sample's count on the safe side.
     let (sampled, part) = (sample.len() as f64, k as f64 / values.len() as f64);
     let wanted = sampled * part + 4.0 * (sampled * part * (1.0 - part)).sqrt() + 1.0;
-    let mut least = bound::reached_by(isa, &sample, wanted as usize, sample.len() / 512);
+    let mut least = threshold::reached_by(exec, &sample, wanted as usize, sample.len() / 512)?;
     let ranges = (4 * exec.threads()).max(k.div_ceil(LONGEST / 2)).min(MOST_RANGES);
     let limits = limits(&sample, least, ranges);
     let Some(mut found) = pick(exec, values, least, &limits)? else { return Ok(false) };
     if count(&found) < k {
         // The sample was no good picture of the row.
-        least = bound::reached_by(isa, values, k, k / 8);
+        least = threshold::reached_by(exec, values, k, k / 8)?;
         let Some(again) = pick(exec, values, least, &limits)? else { return Ok(false) };
         found = again;
     }
@@ -65,21 +67,18 @@ pub(super) fn fill<T: Scan>(exec: &Execution<'_>, values: &[T], ids: &mut [i64],
         (these_scores, scores) = scores.split_at_mut(size);
         places.push((these_ids, these_scores));
     }
-    let memory = <(Vec<T::Entry>, Vec<T::Entry>)>::default;
+    let memory = <(Vec<T::Compact>, Vec<T::Compact>)>::default;
     pool::map(exec, places, memory, |(entries, scratch), range, (ids, scores)| {
         if ids.is_empty() {
             return Ok(());
         }
         entries.clear();
         for part in &found {
-            entries.extend_from_slice(&part[range]);
+            steps::append(exec, entries, &part[range], |entry| entry)?;
         }
-        sort::best(entries, ids.len(), true, scratch);
-        for ((entry, id), score) in entries.iter().zip(ids).zip(scores) {
-            *id = entry.id();
-            *score = entry::score::<T>(*entry).to_f32();
-        }
-        Ok(())
+        best::best(exec, entries, ids.len(), true, scratch)?;
+        steps::write(exec, ids, entries, Packed::id)?;
+        steps::write(exec, scores, entries, |entry| T::of_entry(entry).to_f32())
     })?;
     Ok(true)
 }
@@ -100,7 +99,7 @@ fn pick<T: Scan>(exec: &Execution<'_>, values: &[T], least: T, limits: &[u64]) -
     let size = values.len().div_ceil(4 * exec.threads()).clamp(MIN_PART, LONGEST);
     let isa = exec.isa();
     let found = pool::map(exec, values.chunks(size), Vec::new, |hits, part, values| {
-        Ok(pick_part(isa, values, part * size, least, limits, hits))
+        pick_part(isa, values, part * size, least, limits, hits)
     })?;
     Ok(found.into_iter().collect())
 }
@@ -112,10 +111,11 @@ fn pick_part<T: Scan>(
     least: T,
     limits: &[u64],
     hits: &mut Vec<Hit>,
-) -> Option<Ranges<T>> {
-    let bounds = Bounds { least, floor: T::LOWEST, ceiling: T::HIGHEST, counted: false };
+) -> Result<Option<Ranges<T>>> {
+    let bounds = Thresholds { least, floor: T::LOWEST, ceiling: T::HIGHEST, counted: false };
+    make_room(hits, values.len() / BLOCK + 2)?;
     T::hits(isa, values, &bounds, hits);
-    let mut found: Vec<Vec<T::Entry>> = (0..=limits.len()).map(|_| Vec::new()).collect();
+    let mut found: Vec<Vec<T::Compact>> = (0..=limits.len()).map(|_| Vec::new()).collect();
     for hit in hits {
         let (mut mask, start) = (hit.mask, hit.block as usize * BLOCK);
         let block = &values[start..values.len().min(start + BLOCK)];
@@ -124,14 +124,18 @@ fn pick_part<T: Scan>(
             mask &= mask - 1;
             let score = block[at];
             if score.is_nan() {
-                return None;
+                return Ok(None);
             }
             let rank = score.rank();
             let range = limits.partition_point(|limit| *limit > rank);
-            found[range].push(T::Entry::pack(rank, (first + start + at) as i64));
+            let found = &mut found[range];
+            if found.len() == found.capacity() {
+                try_reserve(found, 1)?;
+            }
+            found.push(T::Compact::pack(rank, (first + start + at) as i64));
         }
     }
-    Some(found)
+    Ok(Some(found))
 }
 
 fn count<E>(found: &[Vec<Vec<E>>]) -> usize {

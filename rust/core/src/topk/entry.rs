@@ -1,9 +1,9 @@
 //! A score and its document as one integer whose ascending order is the ranking order.
 
-use super::kernels::Scan;
+use crate::sort::Word;
 
 /// Inverted key of the score above, document below: the smaller entry ranks first, and ties go to the lower document.
-pub trait Packed: Copy + Ord + Send + Sync + 'static {
+pub trait Packed: Word + Send + Sync + 'static {
     /// Bits below the key.
     const ID_BITS: u32;
     /// Ranks after every document: no threshold yet.
@@ -15,14 +15,6 @@ pub trait Packed: Copy + Ord + Send + Sync + 'static {
     fn id(self) -> i64;
     /// The rank it was packed with.
     fn rank(self) -> u64;
-    /// The bits from `shift` on, at most 64 of them.
-    fn bits(self, shift: u32) -> u64;
-    /// Bits in which `self` differs from `other`.
-    #[must_use]
-    fn differing(self, other: Self) -> Self;
-    /// Bits set in either.
-    #[must_use]
-    fn union(self, other: Self) -> Self;
 }
 
 /// The entry that has room for every score type and every document.
@@ -46,26 +38,9 @@ macro_rules! packed {
             fn rank(self) -> u64 {
                 u64::from(!((self >> $bits) as $half))
             }
-            #[inline(always)]
-            fn bits(self, shift: u32) -> u64 {
-                (self >> shift) as u64
-            }
-            #[inline(always)]
-            fn differing(self, other: Self) -> Self {
-                self ^ other
-            }
-            #[inline(always)]
-            fn union(self, other: Self) -> Self {
-                self | other
-            }
         }
     };
 }
 
 packed!(u64, u32, 32);
 packed!(u128, u64, 64);
-
-#[inline]
-pub(super) fn score<T: Scan>(entry: impl Packed) -> T {
-    T::from_rank(entry.rank())
-}

@@ -5,12 +5,12 @@ use std::num::NonZeroUsize;
 use half::{bf16, f16};
 use proptest::prelude::*;
 
-use super::kernels::{ceiling_in, floor_in, Bounds, BLOCK};
+use super::kernels::{ceiling_in, floor_in, Thresholds, BLOCK};
 use super::*;
 use crate::csr::Csr;
 use crate::isa::Isa;
-use crate::limits::Tally;
-use crate::order::{sort_ranking, Score};
+use crate::limits::{NanPolicy, Tally};
+use crate::order::Score;
 
 fn exec(threads: usize, isa: Isa) -> Execution<'static> {
     Execution::new(NonZeroUsize::new(threads).unwrap(), isa, &|| false)
@@ -56,7 +56,7 @@ fn expected<T: Score>(values: &[T], case: &Case) -> (Vec<i64>, Tally) {
             kept.push((value, id));
         }
     }
-    sort_ranking(&mut kept);
+    kept.sort_unstable_by_key(|&(value, id)| (std::cmp::Reverse(value.key()), id));
     (kept.iter().take(case.k).map(|&(_, id)| id).collect(), tally)
 }
 
@@ -73,11 +73,11 @@ fn agrees<T: Scan>(values: &[T], case: &Case, tile: usize) {
         let exec = exec(1, isa);
         let found = topk(&exec, Matrix::from_slice(values, 1, values.len()), case.k, &limits, None).unwrap();
         assert_eq!((&found.ids, found.tallies[0]), (&ids, tally), "{}", isa.name());
-        let mut accumulator = TopKAccumulator::<T>::new(1, case.k).unwrap();
+        let mut accumulator = TopKAccumulator::<T>::new(&exec, 1, case.k, &limits).unwrap();
         let starts: Vec<usize> = (0..values.len()).step_by(tile).collect();
         for &start in starts.iter().rev() {
             let part = &values[start..values.len().min(start + tile)];
-            accumulator.update(&exec, Matrix::from_slice(part, 1, part.len()), 0, start as i64, &limits).unwrap();
+            accumulator.update(&exec, Matrix::from_slice(part, 1, part.len()), 0, start as i64).unwrap();
         }
         assert_eq!(accumulator.finish(&exec).unwrap(), found, "{}", isa.name());
     }
@@ -86,7 +86,7 @@ fn agrees<T: Scan>(values: &[T], case: &Case, tile: usize) {
 /// Masks, counts and maxima of every level, from their definition.
 fn kernels_agree<T: Scan>(values: &[T], least: f32, case: &Case) {
     let ceiling: T = ceiling_in(case.ceiling);
-    let bounds = Bounds { least: floor_in(least), floor: floor_in(case.floor), ceiling, counted: true };
+    let bounds = Thresholds { least: floor_in(least), floor: floor_in(case.floor), ceiling, counted: true };
     let above = |value: T| value.to_f64() > f64::from(case.ceiling);
     for isa in Isa::available() {
         let mut hits = Vec::new();

@@ -7,31 +7,31 @@ use std::arch::x86_64::*;
 
 use half::{bf16, f16};
 
+use super::lanes::{Counts, Hit, Lanes, Thresholds, BF16_SHIFT, F16_SHIFT};
 use super::vector::{self, Vector};
-use super::{Bounds, Counts, Hit, Scan, BF16_SHIFT, F16_SHIFT};
 
 /// The vector of a score type.
-pub(super) trait Wide: Scan {
+pub(super) trait HasVector: Lanes {
     type Vector: Vector<Item = Self>;
 }
 
-impl Wide for f32 {
+impl HasVector for f32 {
     type Vector = F32;
 }
-impl Wide for f64 {
+impl HasVector for f64 {
     type Vector = F64;
 }
-impl Wide for f16 {
+impl HasVector for f16 {
     type Vector = Half<f16, F16_SHIFT>;
 }
-impl Wide for bf16 {
+impl HasVector for bf16 {
     type Vector = Half<bf16, BF16_SHIFT>;
 }
 
 /// # Safety
 /// Needs AVX-512 F, BW, DQ and VL.
 #[target_feature(enable = "avx512f,avx512bw,avx512dq,avx512vl,popcnt,bmi1,bmi2")]
-pub(super) unsafe fn hits<T: Wide>(values: &[T], bounds: &Bounds<T>, hits: &mut Vec<Hit>) -> Counts {
+pub(super) unsafe fn hits<T: HasVector>(values: &[T], bounds: &Thresholds<T>, hits: &mut Vec<Hit>) -> Counts {
     if bounds.counted {
         vector::hits::<T::Vector, true>(values, bounds, hits)
     } else {
@@ -42,7 +42,7 @@ pub(super) unsafe fn hits<T: Wide>(values: &[T], bounds: &Bounds<T>, hits: &mut 
 /// # Safety
 /// Needs AVX-512 F, BW, DQ and VL.
 #[target_feature(enable = "avx512f,avx512bw,avx512dq,avx512vl,popcnt,bmi1,bmi2")]
-pub(super) unsafe fn maxima<T: Wide>(values: &[T], per_group: usize, ceiling: Option<T>, maxima: &mut Vec<T>) {
+pub(super) unsafe fn maxima<T: HasVector>(values: &[T], per_group: usize, ceiling: Option<T>, maxima: &mut Vec<T>) {
     match ceiling {
         Some(ceiling) => vector::maxima::<T::Vector, true>(values, per_group, ceiling, maxima),
         None => vector::maxima::<T::Vector, false>(values, per_group, T::HIGHEST, maxima),
@@ -148,7 +148,7 @@ impl<T, const SHIFT: i16> Half<T, SHIFT> {
     }
 }
 
-impl<T: Scan<Lane = i16>, const SHIFT: i16> Vector for Half<T, SHIFT> {
+impl<T: Lanes<Lane = i16>, const SHIFT: i16> Vector for Half<T, SHIFT> {
     type Item = T;
     const LANES: usize = 32;
 

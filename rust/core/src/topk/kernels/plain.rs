@@ -1,6 +1,6 @@
 //! Loops over a whole row that compilers vectorise well on their own: written once, compiled once per instruction set.
 
-use super::{Order, Scan};
+use super::lanes::{Lanes, Order};
 
 /// Items of one step: a few registers of any instruction set.
 const STEP: usize = 64;
@@ -8,19 +8,9 @@ const STEP: usize = 64;
 /// Items between two looks at a sum or a maximum.
 const PART: usize = 1 << 12;
 
-/// The loops of this file, one copy per instruction set.
-pub(super) mod at {
-    use super::super::{Order, Scan};
-
-    per_isa! { pub fn count<T: Scan>(values: &[T], least: T) -> usize => super::count }
-    per_isa! { pub fn extent<T: Scan>(values: &[T]) -> (T, T) => super::extent }
-    per_isa! { pub fn order<T: Scan>(values: &[T]) -> Order => super::order }
-    per_isa! { pub fn first_best<T: Scan>(values: &[T]) -> Option<usize> => super::first_best }
-}
-
-/// See [`Scan::count`].
+/// See [`super::Scan::count`].
 #[inline(always)]
-pub(super) fn count<T: Scan>(values: &[T], least: T) -> usize {
+pub(super) fn count<T: Lanes>(values: &[T], least: T) -> usize {
     let least = least.low_lane();
     let mut total = 0;
     for part in values.chunks(PART) {
@@ -37,9 +27,9 @@ pub(super) fn count<T: Scan>(values: &[T], least: T) -> usize {
     total
 }
 
-/// See [`Scan::extent`].
+/// See [`super::Scan::extent`].
 #[inline(always)]
-pub(super) fn extent<T: Scan>(values: &[T]) -> (T, T) {
+pub(super) fn extent<T: Lanes>(values: &[T]) -> (T, T) {
     const LANES: usize = 32;
     let Some(first) = values.first() else { return (T::HIGHEST, T::LOWEST) };
     let (mut low, mut high) = ([first.lane(); LANES], [first.lane(); LANES]);
@@ -57,9 +47,9 @@ pub(super) fn extent<T: Scan>(values: &[T]) -> (T, T) {
     (T::from_lane(low), T::from_lane(high))
 }
 
-/// See [`Scan::order`].
+/// See [`super::Scan::order`].
 #[inline(always)]
-pub(super) fn order<T: Scan>(values: &[T]) -> Order {
+pub(super) fn order<T: Lanes>(values: &[T]) -> Order {
     let (Some(first), Some(last)) = (values.first(), values.last()) else { return Order::Falling };
     // NaN of either sign would lie at an end.
     if first.is_nan() || last.is_nan() {
@@ -77,7 +67,7 @@ pub(super) fn order<T: Scan>(values: &[T]) -> Order {
 
 /// Whether `holds` is true of all neighbours. Ends soon where it is not.
 #[inline(always)]
-fn all_pairs<T: Scan>(values: &[T], holds: impl Fn(T::Folded, T::Folded) -> bool) -> bool {
+fn all_pairs<T: Lanes>(values: &[T], holds: impl Fn(T::Folded, T::Folded) -> bool) -> bool {
     const PAIRS: usize = 32;
     if values.len() <= PAIRS {
         return starts(values, holds);
@@ -100,13 +90,13 @@ fn all_pairs<T: Scan>(values: &[T], holds: impl Fn(T::Folded, T::Folded) -> bool
 
 /// As `all_pairs`, for the few scores that settle it for most rows.
 #[inline(always)]
-fn starts<T: Scan>(values: &[T], holds: impl Fn(T::Folded, T::Folded) -> bool) -> bool {
+fn starts<T: Lanes>(values: &[T], holds: impl Fn(T::Folded, T::Folded) -> bool) -> bool {
     values.windows(2).all(|pair| holds(pair[0].folded(), pair[1].folded()))
 }
 
-/// See [`Scan::first_best`].
+/// See [`super::Scan::first_best`].
 #[inline(always)]
-pub(super) fn first_best<T: Scan>(values: &[T]) -> Option<usize> {
+pub(super) fn first_best<T: Lanes>(values: &[T]) -> Option<usize> {
     const LANES: usize = 32;
     let first = values.first()?;
     // Integers: floats are not to be trusted where the caller's thread flushes subnormals.

@@ -1,12 +1,12 @@
 //! Plain Rust in a shape that compilers vectorise for the target's baseline.
 
-use super::{Bounds, Counts, Hit, Scan, BLOCK};
+use super::lanes::{Counts, Hit, Lanes, Thresholds, BLOCK};
 
 /// Groups whose maxima are built side by side: what one vector register of most machines holds, or a few.
 const LANES: usize = 16;
 
-/// See [`Scan::hits`].
-pub(super) fn hits<T: Scan>(values: &[T], bounds: &Bounds<T>, hits: &mut Vec<Hit>) -> Counts {
+/// See [`super::Scan::hits`].
+pub(super) fn hits<T: Lanes>(values: &[T], bounds: &Thresholds<T>, hits: &mut Vec<Hit>) -> Counts {
     let mut counts = Counts::default();
     let least = bounds.least.low_lane();
     for (index, values) in values.chunks(BLOCK).enumerate() {
@@ -24,7 +24,7 @@ pub(super) fn hits<T: Scan>(values: &[T], bounds: &Bounds<T>, hits: &mut Vec<Hit
 }
 
 #[inline(always)]
-fn any_reaches<T: Scan>(values: &[T], least: T::Lane) -> bool {
+fn any_reaches<T: Lanes>(values: &[T], least: T::Lane) -> bool {
     values.iter().fold(false, |any, value| any | reaches(value.lane(), least))
 }
 
@@ -36,7 +36,7 @@ fn reaches<L: Copy + PartialOrd>(lane: L, least: L) -> bool {
 }
 
 /// Mask and counts of at most [`BLOCK`] scores.
-pub(super) fn block<T: Scan>(values: &[T], bounds: &Bounds<T>) -> (u64, Counts) {
+pub(super) fn block<T: Lanes>(values: &[T], bounds: &Thresholds<T>) -> (u64, Counts) {
     debug_assert!(values.len() <= BLOCK);
     let least = bounds.least.low_lane();
     let mut mask = 0u64;
@@ -57,8 +57,8 @@ pub(super) fn block<T: Scan>(values: &[T], bounds: &Bounds<T>) -> (u64, Counts) 
     (mask, counts)
 }
 
-/// See [`Scan::maxima`].
-pub(super) fn maxima<T: Scan>(values: &[T], per_group: usize, ceiling: Option<T>, maxima: &mut Vec<T>) {
+/// See [`super::Scan::maxima`].
+pub(super) fn maxima<T: Lanes>(values: &[T], per_group: usize, ceiling: Option<T>, maxima: &mut Vec<T>) {
     let cap = ceiling.unwrap_or(T::HIGHEST).high_lane();
     let lowest = T::LOWEST.lane();
     for chunk in values.chunks_exact(per_group * LANES) {

@@ -3,7 +3,8 @@
 // Loads and stores stay inside the slices by the block and chunk counts; the rest is the trait's own precondition.
 #![allow(unsafe_op_in_unsafe_fn)]
 
-use super::{portable, Bounds, Counts, Hit, Scan, BLOCK};
+use super::lanes::{Counts, Hit, Lanes, Thresholds, BLOCK};
+use super::portable;
 
 /// A register (or two) of lanes of one score type.
 ///
@@ -14,14 +15,14 @@ use super::{portable, Bounds, Counts, Hit, Scan, BLOCK};
 /// Every method needs the instruction set it is written for. Pointers must be readable (writable) for `LANES` items.
 pub(super) trait Vector: Copy {
     /// Score type.
-    type Item: Scan;
+    type Item: Lanes;
     /// Items per vector: a divisor of [`BLOCK`].
     const LANES: usize;
 
     /// Lanes of the items at `from`.
     unsafe fn load(from: *const Self::Item) -> Self;
     /// The same lane everywhere.
-    unsafe fn splat(lane: <Self::Item as Scan>::Lane) -> Self;
+    unsafe fn splat(lane: <Self::Item as Lanes>::Lane) -> Self;
     /// Bit per lane: not below `bound`, or NaN.
     unsafe fn reaches(self, bound: Self) -> u64;
     /// Bit per lane: above `bound` and not NaN.
@@ -36,14 +37,14 @@ pub(super) trait Vector: Copy {
     unsafe fn store(self, to: *mut Self::Item);
 }
 
-/// Reports the blocks of `values` that reach the bounds; see [`Scan::hits`].
+/// Reports the blocks of `values` that reach the bounds; see [`super::Scan::hits`].
 ///
 /// # Safety
 /// Needs the instruction set of `V`.
 #[inline(always)]
 pub(super) unsafe fn hits<V: Vector, const COUNTED: bool>(
     values: &[V::Item],
-    bounds: &Bounds<V::Item>,
+    bounds: &Thresholds<V::Item>,
     hits: &mut Vec<Hit>,
 ) -> Counts {
     let blocks = values.len() / BLOCK;
@@ -89,7 +90,7 @@ pub(super) unsafe fn hits<V: Vector, const COUNTED: bool>(
     counts
 }
 
-/// Maximum of each group of `per_group` scores; see [`Scan::maxima`].
+/// Maximum of each group of `per_group` scores; see [`super::Scan::maxima`].
 ///
 /// # Safety
 /// Needs the instruction set of `V`.

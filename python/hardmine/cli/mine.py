@@ -1,0 +1,83 @@
+"""From a collection to candidates to training rows: ``mine``, ``retrieve``, ``select``."""
+
+from __future__ import annotations
+
+import argparse
+from pathlib import Path
+from typing import Any
+
+import hardmine as hm
+from hardmine.cli import options as shared
+from hardmine.pipeline.retrieve import DEFAULT_K
+
+
+def add_commands(commands: Any) -> None:
+    """Add the commands of this file to the parser."""
+    run_mine = commands.add_parser("mine", help="from a collection to training rows")
+    shared.add_collection(run_mine)
+    shared.add_teacher(run_mine)
+    shared.add_rule(run_mine)
+    run_mine.add_argument("-k", type=int, metavar="K", help="candidates per query (what the rule needs)")
+    run_mine.set_defaults(run=_mine)
+
+    run_retrieve = commands.add_parser("retrieve", help="from a collection to a run of candidates")
+    shared.add_collection(run_retrieve)
+    shared.add_teacher(run_retrieve)
+    run_retrieve.add_argument("-k", type=int, default=DEFAULT_K, help=f"candidates per query ({DEFAULT_K})")
+    run_retrieve.add_argument("--anchors", action="store_true", help="add what the rule anchored needs")
+    run_retrieve.add_argument("--output", type=Path, required=True, metavar="RUN")
+    run_retrieve.set_defaults(run=_retrieve)
+
+    run_select = commands.add_parser("select", help="from a run to training rows")
+    shared.add_collection(run_select)
+    run_select.add_argument("candidates", type=Path, metavar="RUN", help="a file written by hardmine retrieve")
+    shared.add_rule(run_select)
+    shared.add_threads(run_select)
+    run_select.set_defaults(run=_select)
+
+
+def _selection(options: argparse.Namespace) -> hm.Selection:
+    ceiling, *others = shared.ceilings(options)
+    for other in others:
+        ceiling = ceiling & other
+    return shared.selection(options, ceiling)
+
+
+def _mine(options: argparse.Namespace) -> None:
+    selection = _selection(options)
+    shared.check_rows(options)
+    collection = shared.read_collection(options)
+    mined = hm.mine(
+        collection,
+        shared.load_teacher(options),
+        selection,
+        k=options.k,
+        epoch=options.epoch,
+        num_threads=options.threads,
+        max_memory=options.max_memory,
+    )
+    shared.write_rows(mined, options)
+
+
+def _retrieve(options: argparse.Namespace) -> None:
+    shared.check_run(options.output)
+    collection = shared.read_collection(options)
+    run = hm.retrieve(
+        collection,
+        shared.load_teacher(options),
+        options.k,
+        anchors=options.anchors,
+        num_threads=options.threads,
+        max_memory=options.max_memory,
+    )
+    run.save(options.output)
+    print(f"{run!r} in {options.output}")
+
+
+def _select(options: argparse.Namespace) -> None:
+    selection = _selection(options)
+    shared.check_rows(options)
+    run = shared.load_run(options.candidates)
+    collection = shared.read_collection(options)
+    mined = hm.Mined.from_run(collection, run, selection, epoch=options.epoch, num_threads=options.threads)
+    shared.write_rows(mined, options)

@@ -1,0 +1,175 @@
+"""What several commands share: groups of options, and what is made of them."""
+
+from __future__ import annotations
+
+import argparse
+import json
+from pathlib import Path
+from typing import Any
+
+import hardmine as hm
+from hardmine.rules.ceilings import Ceiling
+from hardmine.rules.spelling import ceiling_spellings, draw_spellings, parse_ceiling, parse_draw, spell
+
+DEFAULT_FORMAT = "sentence-transformers:n-tuple"
+_DEFAULT = hm.Selection()
+
+
+class UsageError(Exception):
+    """What is wrong with an argument, on one line."""
+
+
+def add_collection(parser: argparse.ArgumentParser) -> None:
+    """Options that say where the texts are."""
+    parser.add_argument(
+        "collection", type=Path, metavar="COLLECTION",
+        help="BEIR folder, jsonl or parquet of pairs, or Python sources (--input-format docstrings)",
+    )  # fmt: skip
+    parser.add_argument("--input-format", metavar="F", help=f"{', '.join(hm.formats.READ)} (by the path)")
+    parser.add_argument("--corpus", type=Path, metavar="FILE", help="documents of a file of pairs, jsonl or parquet")
+    parser.add_argument("--split", help="judgements of a BEIR folder (train, else dev, else test)")
+    parser.add_argument(
+        "--ignore-identical-ids", action="store_true", help="never retrieve the document with the id of the query"
+    )
+
+
+def add_teacher(parser: argparse.ArgumentParser) -> None:
+    """Options that say who scores, and with what means."""
+    group = parser.add_argument_group("teacher")
+    group.add_argument(
+        "--teacher", required=True, metavar="T", help="bm25, a model folder or name, precomputed:QUERIES.npy,DOCS.npy"
+    )
+    group.add_argument("--similarity", choices=("cosine", "dot"))
+    group.add_argument("--pooling", choices=("mean", "cls", "lasttoken"))
+    group.add_argument("--query-prompt", metavar="TEXT")
+    group.add_argument("--document-prompt", metavar="TEXT")
+    group.add_argument("--max-length", type=int, metavar="TOKENS")
+    group.add_argument("--device", metavar="D", help="cpu, cuda, cuda:1, mps")
+    group.add_argument("--dtype", choices=("float32", "bfloat16", "float16"))
+    group.add_argument("--batch-tokens", type=int, metavar="TOKENS")
+    add_threads(parser)
+    parser.add_argument("--max-memory", metavar="SIZE", help="working memory of the search, such as 2GB")
+
+
+def add_rule(parser: argparse.ArgumentParser, *, per_teacher: bool = False) -> None:
+    """Options that say what to keep, how to draw and where the rows go."""
+    group = parser.add_argument_group("rule")
+    several = "one for all teachers or one each" if per_teacher else "several must all hold"
+    rules, draws = ", ".join(ceiling_spellings()), ", ".join(draw_spellings())
+    group.add_argument(
+        "--rule",
+        action="append",
+        metavar="R",
+        help=f"{rules}, or several joined by & ({spell(_DEFAULT.ceiling)}); {several}",
+    )
+    group.add_argument("--draw", default=spell(_DEFAULT.draw), metavar="D", help=f"{draws} ({spell(_DEFAULT.draw)})")
+    group.add_argument("--num-negatives", type=int, default=4, metavar="N")
+    group.add_argument("--floor", type=float, metavar="S", help="lowest score of a negative")
+    group.add_argument("--range-min", type=int, default=0, metavar="R")
+    group.add_argument("--range-max", type=int, metavar="R")
+    group.add_argument("--range-on", default="raw", choices=("raw", "filtered"))
+    group.add_argument("--positive-agg", default="min", choices=("min", "mean", "max", "each"))
+    group.add_argument("--on-shortage", default="keep", choices=("keep", "drop", "error", "fill"))
+    group.add_argument("--seed", type=int, default=0)
+    group.add_argument("--epoch", type=int, default=0)
+    output = parser.add_argument_group("output")
+    output.add_argument("--output", type=Path, required=True, metavar="FILE", help=".jsonl or .parquet")
+    output.add_argument("--format", default=DEFAULT_FORMAT, metavar="F", help=f"({DEFAULT_FORMAT})")
+    output.add_argument("--scores", action="store_true", help="write the teacher's scores as the target")
+    output.add_argument("--no-provenance", action="store_true", help="no side file of ids, scores, ranks and reasons")
+    output.add_argument("--json", action="store_true", help="print the report as JSON")
+
+
+def add_threads(parser: argparse.ArgumentParser) -> None:
+    """The option of every command that computes."""
+    parser.add_argument("--threads", type=int, metavar="N")
+
+
+def ceilings(options: argparse.Namespace) -> list[Ceiling]:
+    """The ceiling that each --rule spells."""
+    return [parse_ceiling(text, name="--rule") for text in options.rule or [spell(_DEFAULT.ceiling)]]
+
+
+def selection(options: argparse.Namespace, ceiling: Ceiling, num_negatives: int | None = None) -> hm.Selection:
+    """The selection that the options describe, under a ceiling."""
+    return hm.Selection(
+        num_negatives or options.num_negatives,
+        ceiling=ceiling,
+        floor=options.floor,
+        range_min=options.range_min,
+        range_max=options.range_max,
+        range_on=options.range_on,
+        draw=parse_draw(options.draw, name="--draw"),
+        positive_agg=options.positive_agg,
+        on_shortage=options.on_shortage,
+        seed=options.seed,
+    )
+
+
+def read_collection(options: argparse.Namespace) -> hm.Collection:
+    """The collection that the options name."""
+    return hm.Collection.read(
+        options.collection,
+        options.input_format,
+        corpus=options.corpus,
+        split=options.split,
+        ignore_identical_ids=options.ignore_identical_ids,
+        progress=True,
+    )
+
+
+def load_teacher(options: argparse.Namespace) -> Any:
+    """The teacher that the options name."""
+    names = (
+        "similarity", "pooling", "query_prompt", "document_prompt", "max_length", "device", "dtype", "batch_tokens"
+    )  # fmt: skip
+    given = {name: getattr(options, name) for name in names if getattr(options, name) is not None}
+    if not options.teacher.startswith("precomputed:"):
+        return hm.teachers.load(options.teacher, **given)
+    files = options.teacher.removeprefix("precomputed:").split(",")
+    if len(files) != 2:
+        raise UsageError(f"--teacher {options.teacher}: {len(files)} files, expected precomputed:QUERIES.npy,DOCS.npy")
+    if set(given) - {"similarity"}:
+        option = next(name for name in given if name != "similarity").replace("_", "-")
+        raise UsageError(f"--{option}: embeddings made elsewhere have no such option")
+    return hm.teachers.precomputed(*files, **given)
+
+
+def check_rows(options: argparse.Namespace) -> None:
+    """Refuse what writing would refuse, before the expensive work."""
+    hm.formats.check_output(options.output, options.format)
+    if options.scores and options.on_shortage == "fill":
+        raise UsageError("--scores: documents that fill a shortage have none, expected another --on-shortage")
+
+
+def check_run(path: Path) -> None:
+    """Refuse a path that no run can be saved to, before the expensive work."""
+    if not path.parent.is_dir():
+        raise UsageError(f"{path}: the folder {path.parent} does not exist")
+    if path.is_dir():
+        raise UsageError(f"{path}: a folder, expected a file to write")
+
+
+def load_run(path: Path) -> hm.Candidates:
+    """A run that an earlier command saved."""
+    if not path.is_file():
+        raise FileNotFoundError(f"{path}: no such file, expected a run made by hardmine retrieve")
+    return hm.Candidates.load(path)
+
+
+def write_rows(mined: hm.Mined, options: argparse.Namespace) -> None:
+    """Write the training rows and print the report."""
+    written = mined.write(options.output, options.format, scores=options.scores, provenance=not options.no_provenance)
+    if options.json:
+        print(json.dumps({**mined.report, "output": str(options.output), "format": options.format, "written": written}))
+        return
+    print(mined.summary())
+    print()
+    print(written_line(options.output, written))
+
+
+def written_line(path: Path, written: dict[str, int]) -> str:
+    """What was written, on one line."""
+    dropped = written["dropped_pairs"]
+    rest = f"; {dropped:,} pairs with too few negatives left out" if dropped else ""
+    return f"{written['rows']:,} rows in {path}{rest}"

@@ -1,0 +1,138 @@
+"""Rows of a jsonl or parquet file as dictionaries, one error class for whatever is wrong with them."""
+
+from __future__ import annotations
+
+import gzip
+import json
+import zlib
+from collections.abc import Iterator, Sequence
+from pathlib import Path
+from typing import IO, Any, NamedTuple, cast
+
+from hardmine.formats.errors import FormatError
+from hardmine.plumbing.extras import need
+
+_MAX_SHOWN = 60
+_BATCH_ROWS = 8192
+_KINDS = {str: "a string", bool: "a boolean", int: "a number", float: "a number", list: "a list", dict: "an object"}
+
+
+class Row(NamedTuple):
+    """One record and where it stands."""
+
+    path: Path
+    number: int
+    fields: dict[str, Any]
+    unit: str = "line"
+
+    def error(self, field: str | None, came: str, wanted: str) -> FormatError:
+        """What is wrong with this record."""
+        return FormatError(self.path, came, wanted, line=self.number, field=field, unit=self.unit)
+
+    def find(self, names: Sequence[str]) -> str | None:
+        """The first of `names` that the record has."""
+        return next((name for name in names if name in self.fields), None)
+
+    def text(self, names: Sequence[str], *, default: str | None = None) -> str:
+        """A string under the first of `names` that is there; missing or null gives `default` where there is one."""
+        name = self.find(names)
+        if name is None or self.fields[name] is None:
+            if default is not None:
+                return default
+            if name is not None:
+                raise self.error(name, "null", "a string")
+            found = ", ".join(self.fields) or "no fields"
+            others = f" (or {', '.join(names[1:])})" if len(names) > 1 else ""
+            raise self.error(names[0], f"missing; found {shorten(found)}", f"a string under this name{others}")
+        return self.string(name, self.fields[name])
+
+    def string(self, field: str, value: Any) -> str:
+        """`value` checked to be a string that UTF-8 can hold."""
+        if not isinstance(value, str):
+            raise self.error(field, f"{kind(value)} ({shorten(value)})", "a string")
+        if not value.isascii():
+            try:
+                value.encode()
+            except UnicodeEncodeError:
+                raise self.error(field, f"half of a surrogate pair ({shorten(ascii(value))})", "Unicode text") from None
+        return value
+
+    def identifier(self, names: Sequence[str], *, default: str | None = None) -> str:
+        """An id: a string, or an integer that is read as its digits."""
+        name = self.find(names)
+        value = None if name is None else self.fields[name]
+        if name is not None and isinstance(value, int) and not isinstance(value, bool):
+            return str(value)
+        return self.text(names, default=default)
+
+
+def kind(value: Any) -> str:
+    """What a JSON value is, in words."""
+    return "null" if value is None else _KINDS.get(type(value), type(value).__name__)
+
+
+def shorten(value: Any) -> str:
+    """`value` on one line, cut to a readable length."""
+    text = " ".join(str(value).split())
+    return text if len(text) <= _MAX_SHOWN else text[: _MAX_SHOWN - 3] + "..."
+
+
+def lines(path: Path) -> Iterator[tuple[int, str]]:
+    """Numbered lines of a UTF-8 file, plain or gzipped (by its suffix), without their line ends."""
+    if not path.is_file():
+        raise FileNotFoundError(f"{path}: no such file")
+    number = 0
+    try:
+        with _open(path) as file:
+            for number, raw in enumerate(file, start=1):
+                try:
+                    text = raw.decode("utf-8-sig" if number == 1 else "utf-8")
+                except UnicodeDecodeError as error:
+                    byte = raw[error.start]
+                    raise FormatError(
+                        path, f"byte 0x{byte:02x} at position {error.start + 1}", "UTF-8 text", line=number
+                    ) from None
+                yield number, text.rstrip("\r\n")
+    except (EOFError, gzip.BadGzipFile, zlib.error) as error:
+        raise FormatError(path, f"broken gzip data ({error})", "a whole gzip file", line=number + 1) from None
+
+
+def _open(path: Path) -> IO[bytes]:
+    return cast("IO[bytes]", gzip.open(path, "rb")) if path.suffix == ".gz" else path.open("rb")
+
+
+def json_rows(path: Path) -> Iterator[Row]:
+    """Records of a jsonl file; blank lines are passed over."""
+    for number, line in lines(path):
+        if not line or line.isspace():
+            continue
+        try:
+            fields = json.loads(line)
+        except (ValueError, RecursionError) as error:
+            reason = str(error).partition(":")[0] if isinstance(error, ValueError) else "nested too deeply"
+            raise FormatError(path, f"{shorten(line)!r} ({reason})", "one JSON object per line", line=number) from None
+        if not isinstance(fields, dict):
+            raise FormatError(path, f"{kind(fields)} ({shorten(line)})", "one JSON object per line", line=number)
+        yield Row(path, number, fields)
+
+
+def parquet_rows(path: Path) -> Iterator[Row]:
+    """Records of a parquet file, read in batches."""
+    pa = need("pyarrow", what="reading parquet", extra="mine")
+    parquet = need("pyarrow.parquet", what="reading parquet", extra="mine")
+    if not path.is_file():
+        raise FileNotFoundError(f"{path}: no such file")
+    number = 0
+    try:
+        with parquet.ParquetFile(path) as file:
+            for batch in file.iter_batches(batch_size=_BATCH_ROWS):
+                for fields in batch.to_pylist():
+                    number += 1
+                    yield Row(path, number, fields, "row")
+    except (pa.ArrowException, OSError, UnicodeDecodeError) as error:
+        raise FormatError(path, f"unreadable after row {number} ({shorten(error)})", "a parquet file") from None
+
+
+def table_rows(path: Path, format: str) -> Iterator[Row]:  # noqa: A002
+    """Records of a jsonl or parquet file."""
+    return parquet_rows(path) if format == "parquet" else json_rows(path)

@@ -1,0 +1,1 @@
+"""The nouns that travel between the rooms: strings, positives, candidates, negatives, collections."""

@@ -1,0 +1,318 @@
+"""The noun that holds texts: queries, documents and the labels between them."""
+
+from __future__ import annotations
+
+import hashlib
+import os
+import unicodedata
+from collections.abc import Iterable, Iterator, Mapping
+from dataclasses import dataclass, field
+from functools import cached_property
+from types import MappingProxyType
+from typing import TYPE_CHECKING, Any
+
+import numpy as np
+import numpy.typing as npt
+
+from hardmine.nouns.builder import parts_of_texts
+from hardmine.nouns.strings import StringTable
+from hardmine.plumbing import ragged
+from hardmine.plumbing.extras import need
+
+if TYPE_CHECKING:
+    import pyarrow as pa
+
+    from hardmine.nouns.candidates import Candidates
+    from hardmine.nouns.positives import Positives
+
+need("pyarrow", what="hardmine.Collection", extra="mine")
+
+_QUERY_COLUMNS = ("id", "text")
+_DOCUMENT_COLUMNS = ("id", "title", "text")
+_CHUNK = 16_384
+
+
+@dataclass(frozen=True, repr=False, eq=False)
+class Collection:
+    """Queries, documents and positives as Arrow tables: the row number is the index used everywhere else.
+
+    Made by `Collection.read` and `Collection.from_pairs`.
+
+    Parameters
+    ----------
+    queries : pyarrow.Table
+        Columns ``id`` and ``text`` (strings without nulls), one row per query.
+    documents : pyarrow.Table
+        Columns ``id``, ``title`` (may be missing) and ``text``, one row per document.
+    positives : Positives
+        Labelled documents of every query.
+    source : str, optional
+        Where the texts come from; for messages.
+    column_names : (str, str), optional
+        What training files call the query and the positive: the names of the input where it has them.
+    ignore_identical_ids : bool, optional
+        Never retrieve a document for the query that has the same id (collections whose queries are documents).
+    counts : mapping of str to int, optional
+        What the reader met: ``duplicate_judgements``, ``judged_not_relevant``, ``merged_queries``,
+        ``queries_without_positives``.
+
+    Raises
+    ------
+    TypeError, ValueError
+        A column is missing, has another type or nulls, or the positives do not fit the tables.
+
+    Examples
+    --------
+    >>> import hardmine as hm
+    >>> collection = hm.Collection.from_pairs(
+    ...     ["what is rust?", "what is a snake?"],
+    ...     ["a systems language", ["a legless reptile", "a long animal"]],
+    ... )
+    >>> collection
+    Collection(2 queries, 3 documents, 3 positives)
+    >>> collection.positives[1].tolist()
+    [1, 2]
+    """
+
+    queries: pa.Table
+    documents: pa.Table
+    positives: Positives
+    source: str = ""
+    column_names: tuple[str, str] = ("anchor", "positive")
+    ignore_identical_ids: bool = False
+    counts: Mapping[str, int] = field(default_factory=dict)
+
+    def __post_init__(self) -> None:
+        object.__setattr__(self, "queries", _strings("queries", self.queries, _QUERY_COLUMNS))
+        object.__setattr__(self, "documents", _strings("documents", self.documents, _DOCUMENT_COLUMNS))
+        object.__setattr__(self, "counts", MappingProxyType(dict(self.counts)))
+        if len(self.positives) != self.num_queries:
+            raise ValueError(f"positives: {len(self.positives)} rows, expected {self.num_queries} (one per query)")
+        highest = int(self.positives.ids.max(initial=-1))
+        if highest >= self.num_documents:
+            raise ValueError(f"positives: document {highest}, expected below {self.num_documents}")
+
+    @classmethod
+    def read(
+        cls,
+        path: str | os.PathLike[str],
+        format: str | None = None,  # noqa: A002
+        *,
+        corpus: str | os.PathLike[str] | None = None,
+        split: str | None = None,
+        ignore_identical_ids: bool = False,
+        progress: bool = False,
+    ) -> Collection:
+        r"""Read a collection from disk.
+
+        Parameters
+        ----------
+        path : path-like
+            A BEIR folder (corpus.jsonl, queries.jsonl, qrels/\*.tsv), or a jsonl or parquet file whose rows hold a
+            query and its positives: a string or a list of strings under ``positive``, ``positives``, ``pos``,
+            ``answer``, ``document``, ``passage``, ``positive_1`` ..., or ids of `corpus` under ``positive_id`` or
+            ``positive_ids``. The query is under ``query``, ``anchor``, ``question`` or ``query_text``. Or, with
+            ``format="docstrings"``, a folder of Python sources, such as ``sysconfig.get_path("stdlib")``: a query is
+            the first line of a function's docstring, its document the function's source without the docstring.
+        format : {"beir", "jsonl", "parquet", "docstrings"}, optional
+            Taken from the path where it is not given; "docstrings" never is.
+        corpus : path-like, optional
+            For a file of pairs: jsonl or parquet with ``text``, optional ``title`` and id. Positives whose text is not
+            in it are added. Without it the corpus is the positives of all queries.
+        split : str, optional
+            For a BEIR folder: which judgements. Without it train if there is one, else dev, else test.
+        ignore_identical_ids : bool
+            Never retrieve a document for the query that has the same id.
+        progress : bool
+            Show progress on standard error, where the format knows how far it is ("docstrings").
+
+        Returns
+        -------
+        Collection
+            Queries in the order of the file; those without a positive are left out and counted in ``counts``. Pairs
+            with the same query text become one query with several positives.
+
+        Raises
+        ------
+        hardmine.formats.FormatError
+            A ValueError that names file, line, field, what came and what was wanted.
+        FileNotFoundError
+            A file is not there.
+        """
+        from hardmine.formats.registry import read  # the one arrow that runs up
+
+        return read(
+            path, format, corpus=corpus, split=split, progress=progress, ignore_identical_ids=ignore_identical_ids
+        )
+
+    @classmethod
+    def from_pairs(
+        cls,
+        queries: Iterable[str],
+        positives: Iterable[str | Iterable[str]],
+        corpus: Iterable[str] | Mapping[str, str] | None = None,
+        *,
+        ignore_identical_ids: bool = False,
+    ) -> Collection:
+        """Build a collection from texts.
+
+        Parameters
+        ----------
+        queries : iterable of str
+            Equal texts become one query with the positives of all of them.
+        positives : iterable of str, or of iterables of str
+            One or several positives of each query.
+        corpus : iterable of str, or mapping of id to text, optional
+            Documents to mine in. Positives that are not among them are added.
+        ignore_identical_ids : bool
+            Never retrieve a document for the query that has the same id.
+        """
+        return cls(**parts_of_texts(queries, positives, corpus), ignore_identical_ids=ignore_identical_ids)
+
+    @property
+    def num_queries(self) -> int:
+        """Number of queries."""
+        return int(self.queries.num_rows)
+
+    @property
+    def num_documents(self) -> int:
+        """Number of documents."""
+        return int(self.documents.num_rows)
+
+    @cached_property
+    def query_ids(self) -> StringTable:
+        """Id of every query."""
+        return StringTable.from_strings(self.queries["id"])
+
+    @cached_property
+    def document_ids(self) -> StringTable:
+        """Id of every document."""
+        return StringTable.from_strings(self.documents["id"])
+
+    @cached_property
+    def query_texts(self) -> pa.LargeStringArray:
+        """Text of every query."""
+        return _flat(self.queries["text"])
+
+    @cached_property
+    def document_texts(self) -> pa.LargeStringArray:
+        """Text of every document: title, a space and the text; the text alone where the title is empty."""
+        pa = need("pyarrow", what="hardmine.Collection", extra="mine")
+        compute = need("pyarrow.compute", what="hardmine.Collection", extra="mine")
+        titles, texts = _flat(self.documents["title"]), _flat(self.documents["text"])
+        if not compute.any(compute.greater(compute.binary_length(titles), 0)).as_py():
+            return texts
+        joined = compute.binary_join_element_wise(titles, texts, pa.scalar(" ", pa.large_string()))
+        return _flat(compute.if_else(compute.equal(titles, ""), texts, joined))
+
+    @cached_property
+    def document_groups(self) -> npt.NDArray[np.int64]:
+        """Group of every document, int64 [num_documents]: same number, same text.
+
+        Texts are compared after Unicode NFKC, case folding and collapsing white space. Groups are numbered in the order
+        of their first document.
+        """
+        numbers: dict[bytes, int] = {}
+        groups = np.fromiter(
+            (numbers.setdefault(_digest(text), len(numbers)) for text in _iterate(self.document_texts)),
+            dtype=np.int64,
+            count=self.num_documents,
+        )
+        groups.flags.writeable = False
+        return groups
+
+    def identical_ids(self) -> tuple[npt.NDArray[np.int64], npt.NDArray[np.int64]]:
+        """Documents that have the id of a query, as a CSR (offsets [num_queries + 1], ids)."""
+        compute = need("pyarrow.compute", what="hardmine.Collection", extra="mine")
+        where = compute.index_in(_flat(self.queries["id"]), value_set=_flat(self.documents["id"]))
+        found = where.is_valid().to_numpy(zero_copy_only=False)
+        return ragged.offsets_of(found), where.drop_null().to_numpy().astype(np.int64)
+
+    def scored_positives(self, run: Candidates) -> Positives:
+        """The positives of this collection with their scores under the teacher that made `run`.
+
+        Parameters
+        ----------
+        run : Candidates
+            What `hardmine.retrieve` or `hardmine.mine` found in this collection, fresh or loaded from a file.
+
+        Raises
+        ------
+        ValueError
+            The run has no positive scores, or was made from other queries, documents or labels.
+        """
+        for name, found, wanted in (
+            ("query", run.query_ids, self.query_ids),
+            ("document", run.document_ids, self.document_ids),
+        ):
+            if found is None:
+                raise ValueError(f"run: has no {name} ids, expected a run made by hardmine retrieve")
+            if len(found) != len(wanted):
+                raise ValueError(f"run: {len(found)} {name} ids, expected {len(wanted)} as in the collection")
+            at = found.first_difference(wanted)
+            if at is not None:
+                raise ValueError(f"run: {name} {at} is {found[at]!r}, expected {wanted[at]!r} as in the collection")
+        scored = run.positives
+        if scored is None or scored.scores is None:
+            raise ValueError("run: no scores of positives, expected a run made by hardmine retrieve")
+        if scored.ids.size != self.positives.ids.size:
+            count = self.positives.ids.size
+            raise ValueError(f"run: {scored.ids.size} scores of positives, expected {count} (made with other labels?)")
+        if not scored.has_labels_of(self.positives):
+            raise ValueError("run: its positives are other documents than the collection's (made with other labels?)")
+        return scored
+
+    def __getstate__(self) -> dict[str, Any]:
+        # What is cached is made again where it is needed.
+        return {name: getattr(self, name) for name in self.__dataclass_fields__} | {"counts": dict(self.counts)}
+
+    def __setstate__(self, state: dict[str, Any]) -> None:
+        self.__dict__.update(state, counts=MappingProxyType(state["counts"]))
+
+    def __repr__(self) -> str:
+        labels = self.positives.ids.size
+        return f"Collection({self.num_queries} queries, {self.num_documents} documents, {labels} positives)"
+
+
+def normalised(text: str) -> str:
+    """`text` as it is compared for duplicates: NFKC, case folded, white space collapsed."""
+    return " ".join(unicodedata.normalize("NFKC", text).casefold().split())
+
+
+def _digest(text: str) -> bytes:
+    # A 128-bit digest stands for the text: the map of a large corpus then costs tens of bytes a document.
+    return hashlib.blake2b(normalised(text).encode(), digest_size=16).digest()
+
+
+def _iterate(texts: pa.LargeStringArray) -> Iterator[str]:
+    for start in range(0, len(texts), _CHUNK):
+        yield from texts.slice(start, _CHUNK).to_pylist()
+
+
+def _flat(column: Any) -> pa.LargeStringArray:
+    pa = need("pyarrow", what="hardmine.Collection", extra="mine")
+    if isinstance(column, pa.ChunkedArray):
+        column = column.combine_chunks()
+        if isinstance(column, pa.ChunkedArray):  # newer releases keep one chunk wrapped
+            column = column.chunk(0) if column.num_chunks else pa.array([], column.type)
+    return column
+
+
+def _strings(name: str, table: Any, columns: tuple[str, ...]) -> pa.Table:
+    pa = need("pyarrow", what="hardmine.Collection", extra="mine")
+    if not isinstance(table, pa.Table):
+        raise TypeError(f"{name}: {type(table).__name__}, expected a pyarrow.Table")
+    arrays = {}
+    for column in columns:
+        if column == "title" and column not in table.column_names:
+            arrays[column] = pa.array([""] * table.num_rows, pa.large_string())
+            continue
+        if column not in table.column_names:
+            raise ValueError(f"{name}: no column {column!r}, found {', '.join(table.column_names)}")
+        found = table[column]
+        if not (pa.types.is_string(found.type) or pa.types.is_large_string(found.type)):
+            raise TypeError(f"{name}: column {column!r} of type {found.type}, expected strings")
+        if found.null_count:
+            raise ValueError(f"{name}: column {column!r} holds {found.null_count} nulls, expected none")
+        arrays[column] = _flat(found.cast(pa.large_string()))
+    return pa.table(arrays)

@@ -1,0 +1,124 @@
+"""Labelled positives, and their scores under a teacher."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from typing import Any
+
+import numpy as np
+import numpy.typing as npt
+
+from hardmine.nouns.frozen import Frozen
+from hardmine.nouns.lists import refuse_repeats, row_span, take_rows
+from hardmine.plumbing import checks, ragged
+
+
+class Positives(Frozen):
+    """Labelled positives per query, ragged (CSR).
+
+    Parameters
+    ----------
+    offsets : int64 [num_queries + 1]
+    ids : int64 [n]
+        Document indices, at least 0, no id twice in one query.
+    scores : float32 [n], optional
+        Score of each positive under the teacher that scored the candidates; finite.
+
+    Raises
+    ------
+    TypeError, ValueError
+        A dtype, an offset, an id or a score is wrong; the message names the argument and the query.
+
+    Examples
+    --------
+    >>> import hardmine as hm
+    >>> positives = hm.Positives.from_lists([[3], [1, 7]])
+    >>> len(positives), positives[1].tolist()
+    (2, [1, 7])
+    """
+
+    __slots__ = ("ids", "offsets", "scores")
+    offsets: npt.NDArray[np.int64]
+    ids: npt.NDArray[np.int64]
+    scores: npt.NDArray[np.float32] | None
+
+    def __init__(self, offsets: npt.ArrayLike, ids: npt.ArrayLike, scores: npt.ArrayLike | None = None) -> None:
+        id_array = checks.int64_vector("ids", ids)
+        offset_array = checks.int64_vector("offsets", offsets)
+        ragged.check_offsets(offset_array, id_array.size)
+        if id_array.size and int(id_array.min()) < 0:
+            at = int(id_array.argmin())
+            query = int(np.searchsorted(offset_array, at, side="right")) - 1
+            raise ValueError(f"ids: {int(id_array[at])} for query {query}, expected at least 0")
+        refuse_repeats(offset_array, id_array)
+        score_array = None
+        if scores is not None:
+            score_array = checks.float32_vector("scores", scores, length=id_array.size)
+            if not np.isfinite(score_array).all():
+                at = int((~np.isfinite(score_array)).argmax())
+                query = int(np.searchsorted(offset_array, at, side="right")) - 1
+                raise ValueError(f"scores: {score_array[at]} for query {query}, expected a finite number")
+        for name, value in (("offsets", offset_array), ("ids", id_array), ("scores", score_array)):
+            self._set(name, value)
+
+    @classmethod
+    def from_lists(cls, rows: Sequence[Sequence[int]], scores: Sequence[Sequence[float]] | None = None) -> Positives:
+        """Build from one sequence of document indices per query (and of their scores)."""
+        offsets, ids = ragged.lists_to_csr("positives", rows)
+        if scores is None:
+            return cls(offsets, ids)
+        ragged.sized("scores", scores)
+        for index, row in enumerate(scores):
+            ragged.sized(f"scores[{index}]", row)
+        if [len(row) for row in scores] != [len(row) for row in rows]:
+            raise ValueError("scores: their rows differ in length from the ids'")
+        flat = [
+            s if isinstance(s, (float, np.floating)) else checks.real(f"scores[{i}]", s)
+            for i, row in enumerate(scores)
+            for s in row
+        ]
+        return cls(offsets, ids, np.array(flat, dtype=np.float64))
+
+    @classmethod
+    def _checked(cls, offsets: Any, ids: Any, scores: Any = None) -> Positives:
+        """Build from arrays that have been checked before."""
+        return cls._trusted({"offsets": offsets, "ids": ids, "scores": scores})
+
+    def take(self, rows: npt.ArrayLike) -> Positives:
+        """The positives of some queries, in the order asked for; a query may occur several times.
+
+        Raises
+        ------
+        ValueError
+            A row is out of range.
+        """
+        names = ["ids"] if self.scores is None else ["ids", "scores"]
+        offsets, taken = take_rows(self.offsets, [getattr(self, name) for name in names], rows)
+        return Positives._trusted({"offsets": offsets, **dict(zip(names, taken, strict=True))})
+
+    def with_scores(self, scores: npt.ArrayLike) -> Positives:
+        """These positives with the given scores, float32 [n]."""
+        return Positives(self.offsets, self.ids, scores)
+
+    def __len__(self) -> int:
+        return int(self.offsets.size - 1)
+
+    def __getitem__(self, row: int) -> npt.NDArray[np.int64]:
+        return self.ids[row_span(self.offsets, row)]
+
+    @property
+    def query_of_each(self) -> npt.NDArray[np.int64]:
+        """Query of every (query, positive) pair, int64 [n]."""
+        return ragged.rows_of(self.offsets)
+
+    def has_labels_of(self, other: Positives) -> bool:
+        """Whether the other has the same documents for the same queries; scores are not looked at."""
+        return _same(self.offsets, other.offsets) and _same(self.ids, other.ids)
+
+    def __repr__(self) -> str:
+        scored = ", scored" if self.scores is not None else ""
+        return f"Positives({len(self)} queries, {self.ids.size} positives{scored})"
+
+
+def _same(a: Any, b: Any) -> bool:
+    return a is b or (a is not None and b is not None and np.array_equal(a, b))

@@ -1,0 +1,1 @@
+"""From texts to training rows: a teacher bound to a collection, retrieval, mining."""

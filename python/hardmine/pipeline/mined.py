@@ -1,0 +1,223 @@
+"""What mining gives: negatives, what they were chosen from, a report, and training rows."""
+
+from __future__ import annotations
+
+import os
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from types import MappingProxyType
+from typing import TYPE_CHECKING, Any
+
+import numpy as np
+
+from hardmine.formats.registry import write
+from hardmine.nouns.candidates import Candidates
+from hardmine.nouns.negatives import Negatives
+from hardmine.nouns.positives import Positives
+from hardmine.pipeline.scorers import expect_collection
+from hardmine.primitives.ensemble import ensemble
+from hardmine.primitives.select import select
+from hardmine.report.facts import facts
+from hardmine.report.text import summarise
+from hardmine.rules.selection import Selection
+
+if TYPE_CHECKING:
+    from hardmine.nouns.collection import Collection
+
+
+@dataclass(frozen=True, repr=False, eq=False)
+class Mined:
+    """What `mine` found, or `from_run` chose from what an earlier retrieval found.
+
+    Attributes
+    ----------
+    collection : Collection
+    negatives : Negatives
+        The chosen negatives, with a reason for every candidate that was seen.
+    positives : Positives
+        The positives with their scores under the teacher.
+    candidates : Candidates
+        What the negatives were chosen from.
+    report : mapping
+        JSON-able: counts, score statistics of positives and negatives, how many candidates each rule removed, short
+        queries.
+    """
+
+    collection: Collection
+    negatives: Negatives
+    positives: Positives
+    candidates: Candidates
+    report: Mapping[str, Any]
+
+    @classmethod
+    def from_run(
+        cls,
+        collection: Collection,
+        run: Candidates,
+        selection: Selection,
+        *,
+        positives: Positives | None = None,
+        epoch: int = 0,
+        num_threads: int | None = None,
+    ) -> Mined:
+        """Choose from a stored run: another rule, another seed, another epoch, and no teacher.
+
+        Parameters
+        ----------
+        collection : Collection
+            The one that the run was made from.
+        run : Candidates
+            What `hardmine.retrieve` found, or the ``candidates`` of an earlier `mine`.
+        selection : Selection
+        positives : Positives, optional
+            The collection's positives with their scores; by default those that the run holds.
+        epoch, num_threads : int
+            As in `mine`.
+
+        Raises
+        ------
+        TypeError, ValueError
+            The run is of another collection or holds no positive scores, or what `select` raises.
+
+        Examples
+        --------
+        >>> import hardmine as hm
+        >>> collection = hm.Collection.from_pairs(["red apples"], ["apples are red"], ["red cars", "green apples"])
+        >>> run = hm.retrieve(collection, "bm25", progress=False)
+        >>> hm.Mined.from_run(collection, run, hm.strategies.naive_top_k(1)).negatives
+        Negatives(1 rows, 1 negatives, 0 short)
+        """
+        scored = collection.scored_positives(run) if positives is None else positives
+        negatives = _choose(collection, run, scored, selection, epoch, num_threads)
+        report = facts(collection, run, scored, negatives, selection.to_dict())
+        return cls(collection, negatives, scored, run, MappingProxyType(report))
+
+    @classmethod
+    def from_runs(
+        cls,
+        collection: Collection,
+        runs: Sequence[tuple[Candidates, Selection]],
+        *,
+        epoch: int = 0,
+        num_threads: int | None = None,
+        **settings: Any,
+    ) -> Mined:
+        """Choose from the stored runs of several teachers, each under its own rule, and combine.
+
+        Parameters
+        ----------
+        collection : Collection
+            The one that all runs were made from.
+        runs : sequence of (Candidates, Selection)
+            One pair per teacher. Candidates, positives and the statistics of the result are the first teacher's.
+        epoch, num_threads : int
+            As in `mine`.
+        **settings
+            ``scheme``, ``num_negatives``, ``temperature``, ``seed``: those of `hardmine.ensemble`.
+
+        Raises
+        ------
+        TypeError, ValueError
+            As in `from_run` and `hardmine.ensemble`.
+        """
+        scored = [collection.scored_positives(run) for run, _ in runs]
+        each = [
+            _choose(collection, run, positives, rule, epoch, num_threads)
+            for (run, rule), positives in zip(runs, scored, strict=True)
+        ]
+        negatives = ensemble(each, epoch=epoch, num_threads=num_threads, **settings)
+        report = facts(collection, runs[0][0], scored[0], negatives, [rule.to_dict() for _, rule in runs])
+        report["teacher"] = ", ".join(str(run.metadata.get("teacher")) for run, _ in runs)
+        report["ensemble"] = {name: negatives.metadata[name] for name in ("scheme", "num_negatives", "seed", "epoch")}
+        assert negatives.sources is not None  # noqa: S101
+        report["sources"] = np.bincount(negatives.sources, minlength=len(runs)).tolist()
+        return cls(collection, negatives, scored[0], runs[0][0], MappingProxyType(report))
+
+    def write(
+        self,
+        path: str | os.PathLike[str],
+        format: str = "sentence-transformers:n-tuple",  # noqa: A002
+        *,
+        scores: bool = False,
+        provenance: bool = True,
+    ) -> dict[str, int]:
+        """Write training rows, whole or not at all.
+
+        Parameters
+        ----------
+        path : path-like
+            The file; ``.jsonl`` or ``.parquet`` by its suffix.
+        format : str
+            "sentence-transformers:triplet", ":n-tuple", ":labeled-pair" or ":labeled-list". An n-tuple needs all its
+            negatives: pairs with fewer are left out and counted; the others keep short lists.
+        scores : bool
+            Write the teacher's scores as the target (``scores``, or ``score`` in place of ``label``).
+        provenance : bool
+            Write a side file ``STEM.provenance.SUFFIX`` with ids, scores, ranks and reasons of every (query, positive).
+
+        Returns
+        -------
+        dict
+            ``rows`` written, ``pairs`` mined, ``dropped_pairs`` without a row.
+
+        Raises
+        ------
+        ValueError
+            Unknown format or suffix, or scores asked for that are unknown.
+        FileNotFoundError
+            The folder does not exist.
+        """
+        return write(
+            path,
+            format,
+            collection=self.collection,
+            negatives=self.negatives,
+            positives=self.positives,
+            scores=scores,
+            provenance=provenance,
+        )
+
+    def summary(self) -> str:
+        """The report as readable text."""
+        return summarise(self.report)
+
+    def __getstate__(self) -> dict[str, Any]:
+        return {name: getattr(self, name) for name in self.__dataclass_fields__} | {"report": dict(self.report)}
+
+    def __setstate__(self, state: dict[str, Any]) -> None:
+        self.__dict__.update(state, report=MappingProxyType(state["report"]))
+
+    def __repr__(self) -> str:
+        return f"Mined({self.negatives!r})"
+
+
+def _choose(
+    collection: Collection,
+    candidates: Candidates,
+    positives: Positives,
+    selection: Selection,
+    epoch: int,
+    num_threads: int | None,
+) -> Negatives:
+    refuse_unfit(collection, selection)
+    return select(
+        candidates,
+        positives,
+        selection,
+        epoch=epoch,
+        document_groups=collection.document_groups,
+        exclude=collection.identical_ids() if collection.ignore_identical_ids else None,
+        num_documents=collection.num_documents,
+        num_threads=num_threads,
+    )
+
+
+def refuse_unfit(collection: Any, selection: Any) -> None:
+    """Raise where the two cannot go together, before any work is done."""
+    expect_collection(collection)
+    if not isinstance(selection, Selection):
+        raise TypeError(f"selection: {type(selection).__name__}, expected a Selection (or a recipe of hm.strategies)")
+    lacking = np.diff(collection.positives.offsets) == 0
+    if selection.needs_positive and lacking.any():
+        query = int(lacking.argmax())
+        raise ValueError(f"collection: query {query} has no positive, expected one under a rule that needs its score")

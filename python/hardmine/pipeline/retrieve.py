@@ -1,0 +1,95 @@
+"""Texts to candidates: a teacher scores, known positives and their text duplicates are left out inside the scan."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING
+
+from hardmine.nouns.candidates import Candidates
+from hardmine.pipeline.scorers import expect_collection, scored_candidates
+from hardmine.plumbing import checks
+
+if TYPE_CHECKING:
+    import numpy.typing as npt
+
+    from hardmine.nouns.collection import Collection
+    from hardmine.teachers import Teacher
+
+DEFAULT_K = 200
+
+
+def retrieve(
+    collection: Collection,
+    teacher: Teacher | str,
+    k: int = DEFAULT_K,
+    *,
+    ceiling: float | npt.ArrayLike | None = None,
+    exclude_positives: bool = True,
+    anchors: bool = False,
+    max_memory: int | str | None = None,
+    num_threads: int | None = None,
+    progress: bool = True,
+) -> Candidates:
+    """Find the k best documents of every query under a teacher.
+
+    Parameters
+    ----------
+    collection : Collection
+    teacher : Teacher or str
+        What `hardmine.teachers.load` or `hardmine.teachers.precomputed` gives, or a name for the former.
+    k : int
+        Documents per query.
+    ceiling : float or float32 [num_queries], optional
+        Only documents that score at most this are found.
+    exclude_positives : bool
+        Leave out the labelled positives of the query and the documents with the same text (see
+        `Collection.document_groups`), inside the scan: a query gets k others.
+    anchors : bool
+        Add the column that the ceiling `Anchored` needs; for teachers with embeddings.
+    max_memory : int or str, optional
+        Working memory of the search beyond embeddings and result, in bytes or as "2GB".
+    num_threads : int, optional
+        Threads of the search; the result does not depend on them.
+    progress : bool
+        Show progress on standard error: bars on a terminal, plain lines otherwise.
+
+    Returns
+    -------
+    Candidates
+        Best first, equal scores by lower index, with string ids. ``reasons`` counts what the scan left out.
+        ``positives`` are those of the collection with their scores under the same teacher. ``metadata`` holds
+        ``teacher``, ``k``, ``similarity`` and ``version``.
+
+    Raises
+    ------
+    TypeError, ValueError
+        An argument is wrong, or embeddings do not fit the collection or hold NaN or infinities.
+
+    Notes
+    -----
+    Dense teachers are searched exactly; see `hardmine.search`. BM25 finds only documents that share a word with the
+    query, so its lists may be shorter than k.
+
+    Examples
+    --------
+    >>> import hardmine as hm
+    >>> collection = hm.Collection.from_pairs(
+    ...     ["red apples", "green pears"], ["an apple is red", "a pear is green"], ["red cars", "green leaves"]
+    ... )
+    >>> run = hm.retrieve(collection, "bm25", k=2, progress=False)
+    >>> [collection.documents["text"][i].as_py() for i in run[0].ids]
+    ['red cars']
+    """
+    k = checks.integer("k", k)
+    expect_collection(collection)
+    bounds = checks.per_query("ceiling", ceiling, collection.num_queries)
+    return scored_candidates(
+        collection,
+        teacher,
+        lambda _: k,
+        bounds=lambda _: bounds,
+        exclude_positives=exclude_positives,
+        anchors=anchors,
+        max_memory=max_memory,
+        num_threads=num_threads,
+        progress=progress,
+    )

@@ -1,0 +1,230 @@
+"""A teacher bound to a collection: scores of pairs, and scans, whatever the teacher is made of."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING, Any, Protocol
+
+import numpy as np
+import numpy.typing as npt
+
+from hardmine.nouns.candidates import Candidates
+from hardmine.nouns.lists import VERSION
+from hardmine.nouns.positives import Positives
+from hardmine.plumbing import checks
+from hardmine.plumbing.extras import is_a
+from hardmine.plumbing.progress import Progress
+from hardmine.plumbing.threads import thread_count
+from hardmine.primitives.anchors import anchor_scores
+from hardmine.primitives.limits import Exclusions, exclusions
+from hardmine.primitives.search.index import pair_scores, search
+from hardmine.primitives.topk import TopKAccumulator
+
+if TYPE_CHECKING:
+    from collections.abc import Callable
+
+    from hardmine.nouns.collection import Collection
+    from hardmine.teachers import Teacher
+
+_TILE_MEMORY = 64 * 2**20
+_Float32 = npt.NDArray[np.float32]
+_Csr = tuple[npt.NDArray[np.int64], npt.NDArray[np.int64]]
+
+
+class Scorer(Protocol):
+    """A teacher bound to a collection."""
+
+    teacher: Teacher
+    num_threads: int
+
+    def pair_scores(self, query_ids: npt.NDArray[np.int64], document_ids: npt.NDArray[np.int64]) -> _Float32:
+        """Score of each pair, float32 [n], the same bits as in `scan`."""
+        ...
+
+    def scan(self, k: int, *, ceiling: _Float32 | None, exclude: _Csr) -> Candidates:
+        """The k best admissible documents of every query."""
+        ...
+
+    @property
+    def document_embeddings(self) -> Any:
+        """Embeddings of all documents; None where the teacher has none."""
+        ...
+
+    @property
+    def sees_all(self) -> bool:
+        """Whether every document is a candidate; of a lexical teacher one that shares no word is none."""
+        ...
+
+
+class DenseScorer:
+    """Embeddings of a collection under a dense teacher."""
+
+    sees_all = True
+
+    def __init__(
+        self, collection: Collection, teacher: Any, *, max_memory: int | str | None, num_threads: int, progress: bool
+    ) -> None:
+        self.teacher, self.num_threads = teacher, num_threads
+        self._max_memory, self._progress = max_memory, progress
+        self.queries = teacher.embed_queries(collection.query_texts, progress=progress)
+        self.documents = teacher.embed_documents(collection.document_texts, progress=progress)
+        for name in ("queries", "documents"):
+            rows, wanted = getattr(self, name).shape[0], getattr(collection, f"num_{name}")
+            if rows != wanted:
+                raise ValueError(f"teacher {teacher.name!r}: {rows} embeddings of {name}, expected {wanted}")
+
+    @property
+    def document_embeddings(self) -> Any:
+        """Embeddings of all documents."""
+        return self.documents
+
+    def pair_scores(self, query_ids: npt.NDArray[np.int64], document_ids: npt.NDArray[np.int64]) -> _Float32:
+        """Score of each pair, float32 [n]."""
+        similarity = self.teacher.similarity
+        return pair_scores(
+            self.queries, self.documents, query_ids, document_ids, similarity=similarity, num_threads=self.num_threads
+        )
+
+    def scan(self, k: int, *, ceiling: _Float32 | None, exclude: _Csr) -> Candidates:
+        """The k best admissible documents of every query."""
+        total = self.queries.shape[0] * self.documents.shape[0]
+        done = 0
+        with Progress("searching (query, document) pairs", total, enabled=self._progress) as bar:
+
+            def report(pairs_done: int, _: int) -> None:
+                nonlocal done
+                bar.update(pairs_done - done)
+                done = pairs_done
+
+            return search(
+                self.queries,
+                self.documents,
+                k,
+                similarity=self.teacher.similarity,
+                ceiling=ceiling,
+                exclude=exclude,
+                max_memory=self._max_memory,
+                num_threads=self.num_threads,
+                progress=report,
+            )
+
+
+class LexicalScorer:
+    """Index of a collection under a lexical teacher."""
+
+    document_embeddings = None
+    sees_all = False
+
+    def __init__(
+        self, collection: Collection, teacher: Any, *, max_memory: int | str | None, num_threads: int, progress: bool
+    ) -> None:
+        self.teacher, self.num_threads = teacher, num_threads
+        self._memory, self._progress = checks.memory("max_memory", max_memory, _TILE_MEMORY), progress
+        self._queries = collection.query_texts.to_pylist()
+        self._num_documents = collection.num_documents
+        self._index = teacher.index(collection.document_texts, progress=progress)
+
+    def pair_scores(self, query_ids: npt.NDArray[np.int64], document_ids: npt.NDArray[np.int64]) -> _Float32:
+        """Score of each pair, float32 [n]."""
+        found: _Float32 = self._index.pair_scores(self._queries, query_ids, document_ids)
+        return found
+
+    def scan(self, k: int, *, ceiling: _Float32 | None, exclude: _Csr) -> Candidates:
+        """The k best admissible documents of every query."""
+        count = len(self._queries)
+        best = TopKAccumulator(
+            count, k, ceiling=ceiling, floor=self.teacher.floor, exclude=exclude, num_threads=self.num_threads
+        )
+        rows = max(1, self._memory // (4 * max(self._num_documents, 1)))
+        with Progress("retrieving for queries", count, enabled=self._progress) as bar:
+            for start in range(0, count, rows):
+                tile = self._queries[start : start + rows]
+                best.update(self._index.scores(tile), first_query=start)
+                bar.update(len(tile))
+        return best.finish()
+
+
+def expect_collection(value: Any) -> None:
+    """Raise where an argument is no collection."""
+    if not is_a(value, "hardmine.nouns.collection", "Collection"):
+        raise TypeError(f"collection: {type(value).__name__}, expected a Collection")
+
+
+def bind(
+    collection: Collection,
+    teacher: Teacher | str,
+    *,
+    max_memory: int | str | None,
+    num_threads: int | None,
+    progress: bool,
+) -> Scorer:
+    """Bind a teacher to a collection: embeds or indexes the texts."""
+    expect_collection(collection)
+    from hardmine import teachers
+
+    if isinstance(teacher, str):
+        teacher = teachers.load(teacher)
+    kind: Any
+    if isinstance(teacher, teachers.LexicalTeacher):
+        kind = LexicalScorer
+    elif isinstance(teacher, teachers.DenseTeacher):
+        kind = DenseScorer
+    else:
+        raise TypeError(f"teacher: {type(teacher).__name__}, expected a name or what hm.teachers.load gives")
+    threads = thread_count(num_threads)
+    scorer: Scorer = kind(collection, teacher, max_memory=max_memory, num_threads=threads, progress=progress)
+    return scorer
+
+
+def scored_candidates(
+    collection: Collection,
+    teacher: Teacher | str,
+    depth: Callable[[_Float32 | None], int],
+    *,
+    bounds: Callable[[Positives], _Float32 | None],
+    exclude_positives: bool = True,
+    anchors: bool = False,
+    max_memory: int | str | None,
+    num_threads: int | None,
+    progress: bool,
+) -> Candidates:
+    """One pass of a teacher over a collection: positive scores, bounds made of them, one scan under the bounds.
+
+    Positive scores are computed directly: no positive needs to be among the retrieved. `depth` says how many candidates
+    are wanted once the bounds are known. The result holds names, positives, metadata and what was left out, and why.
+    """
+    scorer = bind(collection, teacher, max_memory=max_memory, num_threads=num_threads, progress=progress)
+    if anchors and scorer.document_embeddings is None:
+        raise ValueError(
+            f"teacher {scorer.teacher.name!r}: has no document embeddings, which the ceiling Anchored needs; "
+            "expected an encoder or precomputed embeddings"
+        )
+    labels = collection.positives
+    positives = labels.with_scores(scorer.pair_scores(labels.query_of_each, labels.ids))
+    ceiling = bounds(positives)
+    k = depth(ceiling)
+    left_out = _left_out(collection, exclude_positives=exclude_positives)
+    found = scorer.scan(k, ceiling=ceiling, exclude=(left_out.offsets, left_out.ids))
+    unseen = {"excluded"} if scorer.sees_all else {"excluded", "below_floor"}
+    reasons = {name: count for name, count in (found.reasons or {}).items() if name not in unseen}
+    teacher = scorer.teacher
+    found = found.replace(
+        reasons=reasons | {name: count for name, count in left_out.counts.items() if count.any()},
+        query_ids=collection.query_ids,
+        document_ids=collection.document_ids,
+        positives=positives,
+        metadata={"teacher": teacher.name, "k": k, "similarity": teacher.similarity, "version": VERSION},
+    )
+    if not anchors:
+        return found
+    return anchor_scores(found, positives, scorer.document_embeddings, num_threads=scorer.num_threads)
+
+
+def _left_out(collection: Collection, *, exclude_positives: bool) -> Exclusions:
+    """All that a scan leaves out, and how many documents of each query fall under each reason."""
+    identical = collection.identical_ids() if collection.ignore_identical_ids else None
+    labels = collection.positives
+    if exclude_positives:
+        groups = collection.document_groups
+        return exclusions((labels.offsets, labels.ids), identical, groups, collection.num_documents)
+    nothing = np.zeros_like(labels.offsets), labels.ids[:0]
+    return exclusions(nothing, identical, None, collection.num_documents)

@@ -1,0 +1,1 @@
+"""Inside a training batch: masks and triplets."""

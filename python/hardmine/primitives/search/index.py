@@ -1,0 +1,381 @@
+"""Exact search over embeddings, and exact scores of given pairs."""
+
+from __future__ import annotations
+
+import contextlib
+import os
+import sys
+from collections.abc import Callable, Iterator
+from typing import Any
+
+import numpy as np
+import numpy.typing as npt
+
+import hardmine._native as _native
+from hardmine.nouns.candidates import Candidates
+from hardmine.nouns.lists import VERSION
+from hardmine.plumbing import checks, container
+from hardmine.plumbing.arrays import DTYPE_NAMES
+from hardmine.plumbing.checks import SIMILARITIES
+from hardmine.plumbing.threads import thread_count
+from hardmine.primitives.limits import refuse_misfits, scan_limits
+from hardmine.primitives.search import embeddings, tiles
+
+
+def search(
+    queries: npt.ArrayLike,
+    documents: npt.ArrayLike,
+    k: int,
+    *,
+    similarity: str = "dot",
+    ceiling: float | npt.ArrayLike | None = None,
+    floor: float | npt.ArrayLike | None = None,
+    exclude: Any = None,
+    device: Any = None,
+    max_memory: int | str | None = None,
+    num_threads: int | None = None,
+    progress: bool | Callable[[int, int], object] | None = None,
+) -> Candidates:
+    """The k best admissible documents of every query, exactly.
+
+    Scores are those of `pair_scores`, bit for bit. They are found by float32 matrix products over tiles: a document is
+    discarded only where the rounding bound of that product proves that it is not among the k best; the others are
+    rescored. Ceiling, floor and exclusions act inside the scan, so no query runs short because its top was removed.
+
+    Parameters
+    ----------
+    queries : float16 | bfloat16 | float32 [num_queries, dimension]
+    documents : float16 | bfloat16 | float32 [num_documents, dimension]
+        NumPy arrays of any strides, memory maps, or torch tensors. The two dtypes may differ. float32 is never copied
+        as a whole, other types are widened tile by tile.
+    k : int
+        Documents wanted per query; more than there are gives what there is.
+    similarity : "dot" | "cosine"
+        Cosine with a zero vector is 0.
+    ceiling, floor : float or float32 [num_queries], optional
+        Only documents with ``floor <= score <= ceiling`` (in float32; equality keeps) are admissible.
+    exclude : (offsets, ids) or sequence of id sequences, optional
+        Documents that are never admissible, per query.
+    device : str or torch.device, optional
+        "cuda" (or "cuda:1", ...): tiles are computed and filtered there with PyTorch, survivors rescored on the CPU.
+        Default: the device of the tensors where they lie on one, else the CPU with NumPy.
+    max_memory : int or str, optional
+        Bound on working memory beyond inputs and result, in bytes or as "2GB". Default 256 MB. It sets the tile sizes,
+        never the result. On a device it bounds the state on the host.
+    num_threads : int, optional
+        Threads of the filter. Default: ``HARDMINE_NUM_THREADS``, else every processor. The matrix product runs on
+        NumPy's BLAS, which takes its own number from its own variable (such as ``OPENBLAS_NUM_THREADS``).
+    progress : callable or bool, optional
+        Called as ``progress(pairs_done, pairs_total)`` after every tile; True shows progress on
+        standard error (a bar where tqdm is installed).
+
+    Returns
+    -------
+    Candidates
+        Best first, equal scores by lower index. ``ranks`` count documents above the ceiling; ``reasons`` count exactly
+        what exclusions, ceiling and floor removed. The same bytes for any tile sizes, number of threads, instruction
+        set, BLAS and device.
+
+    Raises
+    ------
+    ValueError
+        NaN or an infinity in an embedding (the message gives row and column), dimensions that differ, a negative `k`,
+        an unknown similarity, a NaN bound, an exclusion out of range, a `max_memory` too small for one tile.
+    TypeError
+        float64 or any other dtype; a `k` that is not an integer.
+
+    Examples
+    --------
+    >>> import numpy as np
+    >>> import hardmine as hm
+    >>> queries = np.array([[1.0, 0.0]], dtype=np.float32)
+    >>> documents = np.array([[0.5, 0.5], [1.0, 0.0], [0.9, 0.1]], dtype=np.float32)
+    >>> found = hm.search(queries, documents, k=2, ceiling=0.95)
+    >>> found.ids.tolist(), found.ranks.tolist()
+    ([2, 0], [2, 3])
+    """
+    index = ExactIndex(documents, similarity=similarity, num_threads=num_threads)
+    return index.search(
+        queries,
+        k,
+        ceiling=ceiling,
+        floor=floor,
+        exclude=exclude,
+        device=device,
+        max_memory=max_memory,
+        progress=progress,
+    )
+
+
+class ExactIndex:
+    """Documents checked once and searched many times, exactly.
+
+    Parameters
+    ----------
+    documents : float16 | bfloat16 | float32 [num_documents, dimension]
+        As for `search`. Kept by reference: do not change the array while the index is in use.
+    similarity : "dot" | "cosine"
+    num_threads : int, optional
+        Default of every search.
+
+    Raises
+    ------
+    ValueError, TypeError
+        As for `search`.
+
+    Examples
+    --------
+    >>> import numpy as np
+    >>> import hardmine as hm
+    >>> index = hm.ExactIndex(np.eye(3, dtype=np.float32), similarity="cosine")
+    >>> index
+    ExactIndex(3 documents, dimension 3, float32, cosine)
+    >>> index.search(np.array([[0.0, 2.0, 1.0]], dtype=np.float32), k=2).ids.tolist()
+    [1, 2]
+    """
+
+    __slots__ = ("_array", "_kind", "_norms", "_num_threads", "_similarity", "_tensor")
+
+    def __init__(self, documents: npt.ArrayLike, *, similarity: str = "dot", num_threads: int | None = None) -> None:
+        self._similarity = checks.similarity(similarity)
+        self._num_threads = num_threads if num_threads is None else thread_count(num_threads)
+        self._norms: npt.NDArray[np.float64] | None = None
+        self._tensor = _device_tensor("documents", documents)
+        if self._tensor is None:
+            self._array, self._kind = embeddings.checked("documents", documents)
+            self._rows(thread_count(num_threads))
+
+    @classmethod
+    def _of_float32(cls, array: npt.NDArray[np.float32], norms: npt.NDArray[np.float64], similarity: str) -> ExactIndex:
+        """An index over rows whose norms are known, and who are therefore finite."""
+        self = cls.__new__(cls)
+        self._array, self._kind, self._norms, self._tensor = array, "f32", norms, None
+        self._similarity, self._num_threads = similarity, None
+        return self
+
+    @property
+    def similarity(self) -> str:
+        """How embeddings are compared: "dot" or "cosine"."""
+        return self._similarity
+
+    @property
+    def dimension(self) -> int:
+        """Numbers per embedding."""
+        return int((self._array if self._tensor is None else self._tensor).shape[1])
+
+    def __len__(self) -> int:
+        return int((self._array if self._tensor is None else self._tensor).shape[0])
+
+    def __repr__(self) -> str:
+        dtype = DTYPE_NAMES[self._kind] if self._tensor is None else str(self._tensor.dtype).removeprefix("torch.")
+        return f"ExactIndex({len(self)} documents, dimension {self.dimension}, {dtype}, {self._similarity})"
+
+    def search(
+        self,
+        queries: npt.ArrayLike,
+        k: int,
+        *,
+        ceiling: float | npt.ArrayLike | None = None,
+        floor: float | npt.ArrayLike | None = None,
+        exclude: Any = None,
+        device: Any = None,
+        max_memory: int | str | None = None,
+        num_threads: int | None = None,
+        progress: bool | Callable[[int, int], object] | None = None,
+    ) -> Candidates:
+        """The k best admissible documents of every query; see `hardmine.search`.
+
+        Parameters
+        ----------
+        queries : float16 | bfloat16 | float32 [num_queries, dimension]
+        k, ceiling, floor, exclude, device, max_memory, num_threads, progress
+            As for `hardmine.search`.
+
+        Returns
+        -------
+        Candidates
+        """
+        k = checks.integer("k", k)
+        budget = checks.memory("max_memory", max_memory, tiles.DEFAULT_MEMORY)
+        threads = thread_count(self._num_threads if num_threads is None else num_threads)
+        tensor = _device_tensor("queries", queries)
+        if tensor is not None:
+            queries = tensor.cpu()
+            device = tensor.device if device is None else device
+        if self._tensor is not None:
+            device = self._tensor.device if device is None else device
+        array, kind = embeddings.checked("queries", queries)
+        if array.shape[1] != self.dimension:
+            raise ValueError(f"queries: dimension {array.shape[1]}, expected {self.dimension} (that of documents)")
+        limits = scan_limits(len(array), ceiling, floor, exclude)
+        refuse_misfits(limits, len(array), len(self))
+        rows = tiles.Rows(array, kind, embeddings.row_norms("queries", (array, kind), threads))
+        with _reporter(progress, len(array) * len(self)) as report:
+            if device is not None and str(device) != "cpu":
+                from hardmine.primitives.search.device import scan as scan_on_device
+
+                documents = self._array if self._tensor is None else self._tensor
+                found = scan_on_device(
+                    rows, documents, k, self._similarity, limits, budget, threads, report, device=device
+                )
+            else:
+                documents = self._rows(threads)
+                tiling = tiles.plan(rows, documents, k, self._similarity, budget)
+                found = tiles.scan(rows, documents, k, self._similarity, limits, tiling, threads, report)
+        about = {"k": k, "similarity": self._similarity, "num_documents": len(self), "version": VERSION}
+        return Candidates._from_native(found, metadata=about)
+
+    def _pair_scores(
+        self,
+        queries: tuple[npt.NDArray[Any], str],
+        query_ids: npt.NDArray[np.int64],
+        document_ids: npt.NDArray[np.int64],
+        threads: int,
+    ) -> npt.NDArray[np.float32]:
+        """`pair_scores` of checked queries with these documents; from a device only the rows that are named come."""
+        if self._tensor is None:
+            documents = self._array, self._kind
+        else:
+            needed, document_ids = np.unique(document_ids, return_inverse=True)
+            places = sys.modules["torch"].from_numpy(needed).to(self._tensor.device)
+            documents = embeddings.checked("documents", self._tensor[places].cpu())
+        return _native.pair_scores(queries, documents, query_ids, document_ids, self._similarity, threads)
+
+    def _rows(self, threads: int) -> tiles.Rows:
+        """The documents on the host, checked, with their norms."""
+        if self._tensor is not None:
+            self._array, self._kind = embeddings.checked("documents", self._tensor.cpu())
+            self._tensor = None
+        if self._norms is None:
+            self._norms = embeddings.row_norms("documents", (self._array, self._kind), threads)
+        return tiles.Rows(self._array, self._kind, self._norms)
+
+    def save(self, path: str | os.PathLike[str]) -> None:
+        """Write one memory-mappable file (safetensors layout, no pickle), whole or not at all; dtypes are kept.
+
+        Parameters
+        ----------
+        path : path-like
+            File to write; its folder must exist.
+        """
+        rows = self._rows(thread_count(self._num_threads))
+        about = {"similarity": self._similarity, "kind": rows.kind}
+        container.save(path, "exact-index", {"documents": rows.array}, about)
+
+    @classmethod
+    def load(cls, path: str | os.PathLike[str], mmap: bool = True) -> ExactIndex:  # noqa: FBT001, FBT002
+        """Open a file written by `save`.
+
+        Parameters
+        ----------
+        path : path-like
+        mmap : bool
+            Map the file (default): documents are read from disk when a search needs them. False reads them now.
+
+        Raises
+        ------
+        ValueError
+            The file is truncated, malformed or of another kind. Embeddings that are not finite are found by the first
+            search, which reads them all.
+        """
+        arrays, about = container.load(path, "exact-index")
+        array = arrays.get("documents")
+        kinds = {"float16": "f16", "uint16": "bf16", "float32": "f32"}
+        known = isinstance(about, dict) and about.get("similarity") in SIMILARITIES
+        if array is None or array.ndim != 2 or not known or kinds.get(array.dtype.name) != about.get("kind"):
+            raise ValueError(f"{os.fspath(path)}: malformed exact-index")
+        self = cls.__new__(cls)
+        self._array, self._kind, self._tensor = array if mmap else array.copy(), about["kind"], None
+        self._similarity, self._num_threads, self._norms = about["similarity"], None, None
+        return self
+
+
+def pair_scores(
+    queries: npt.ArrayLike,
+    documents: npt.ArrayLike,
+    query_ids: npt.ArrayLike,
+    document_ids: npt.ArrayLike,
+    *,
+    similarity: str = "dot",
+    num_threads: int | None = None,
+) -> npt.NDArray[np.float32]:
+    """Exact scores of given (query, document) pairs, bit-identical to those of `search`.
+
+    Products are taken in float64 (exact for these types), summed in 16 float64 lanes in a fixed order, and rounded once
+    to float32. ``"cosine"`` first divides the float64 sum by the product of the float64 norms; it is 0 where one is 0.
+
+    Parameters
+    ----------
+    queries : float16 | bfloat16 | float32 [num_queries, dimension]
+    documents : float16 | bfloat16 | float32 [num_documents, dimension]
+        NumPy arrays of any strides, memory maps, or torch tensors on the CPU. The two dtypes may differ. Nothing is
+        copied.
+    query_ids, document_ids : integers [n]
+        Rows of the two matrices.
+    similarity : "dot" | "cosine"
+    num_threads : int, optional
+        Default: ``HARDMINE_NUM_THREADS``, else every processor.
+
+    Returns
+    -------
+    float32 [n]
+        The same bytes for any number of threads and on every instruction set.
+
+    Raises
+    ------
+    ValueError
+        An id out of range, dimensions or lengths that differ, an unknown similarity; NaN or an infinity in an embedding
+        that a pair names (the message gives row and column; other embeddings are not read).
+    TypeError
+        float64 or any other dtype; ids that are not integers.
+
+    Examples
+    --------
+    >>> import numpy as np
+    >>> import hardmine as hm
+    >>> queries = np.array([[1.0, 0.0], [0.0, 2.0]], dtype=np.float32)
+    >>> documents = np.array([[3.0, 4.0], [0.0, 1.0]], dtype=np.float32)
+    >>> hm.pair_scores(queries, documents, [0, 1, 1], [0, 0, 1])
+    array([3., 8., 2.], dtype=float32)
+    """
+    similarity = checks.similarity(similarity)
+    rows = embeddings.checked("queries", queries), embeddings.checked("documents", documents)
+    query_ids = checks.int64_vector("query_ids", query_ids)
+    document_ids = checks.int64_vector("document_ids", document_ids, length=query_ids.size)
+    return _native.pair_scores(*rows, query_ids, document_ids, similarity, thread_count(num_threads))
+
+
+def _device_tensor(name: str, value: Any) -> Any:
+    """`value` where it is a torch tensor on a device other than the CPU, else None."""
+    torch = sys.modules.get("torch")
+    if torch is None or not isinstance(value, torch.Tensor) or value.device.type == "cpu":
+        return None
+    tensor = value.detach()
+    if tensor.ndim != 2:
+        raise ValueError(f"{name}: {tensor.ndim} dimensions, shape {tuple(tensor.shape)}, expected 2")
+    if tensor.dtype not in (torch.float16, torch.bfloat16, torch.float32):
+        raise TypeError(f"{name}: dtype {tensor.dtype}, expected float16, bfloat16 or float32")
+    return tensor
+
+
+@contextlib.contextmanager
+def _reporter(progress: Any, pairs: int) -> Iterator[Callable[[int, int], object] | None]:
+    """What to call after every tile."""
+    if progress is None or progress is False:
+        yield None
+    elif progress is True:
+        from hardmine.plumbing.progress import Progress
+
+        with Progress("search", pairs, enabled=True) as bar:
+            before = 0
+
+            def report(done: int, _total: int) -> None:
+                nonlocal before
+                bar.update(done - before)
+                before = done
+
+            yield report
+    elif callable(progress):
+        yield progress
+    else:
+        raise TypeError(f"progress: {type(progress).__name__}, expected None, a bool or a callable")

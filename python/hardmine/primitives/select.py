@@ -1,0 +1,360 @@
+"""Candidates to negatives: ceilings, window, draw and counted reasons."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from typing import Any
+
+import numpy as np
+import numpy.typing as npt
+
+import hardmine._native as _native
+from hardmine.nouns.candidates import Candidates
+from hardmine.nouns.lists import REASONS, VERSION
+from hardmine.nouns.negatives import Negatives
+from hardmine.nouns.positives import Positives
+from hardmine.plumbing import checks, ragged
+from hardmine.plumbing.threads import thread_count
+from hardmine.rules.draws import Popularity, Weighted
+from hardmine.rules.selection import Selection
+
+__all__ = ["select"]
+
+
+def select(
+    candidates: Candidates,
+    positives: Positives,
+    selection: Selection,
+    *,
+    epoch: int = 0,
+    query_keys: npt.ArrayLike | None = None,
+    document_keys: npt.ArrayLike | None = None,
+    document_groups: npt.ArrayLike | None = None,
+    exclude: Any = None,
+    num_documents: int | None = None,
+    num_threads: int | None = None,
+) -> Negatives:
+    """Choose negatives among retrieved candidates.
+
+    Each candidate meets the tests in the order of `REASONS`: a labelled positive of the query, excluded, same text as a
+    positive, outside the window, above the ceiling, below the floor. What passes is admissible; `selection.draw` takes
+    `selection.num_negatives` of it.
+
+    Parameters
+    ----------
+    candidates : Candidates
+        One list per query, best first.
+    positives : Positives
+        Labelled positives of the same queries; their scores, under the teacher of the candidates, are needed by every
+        ceiling but `NoCeiling` and `Absolute`, and by the draws `SimANS` and `Laplace`.
+    selection : Selection
+        Which candidates, how many, how chosen.
+    epoch : int
+        Another epoch gives other draws under the same seed.
+    query_keys : 64-bit integers [num_queries], optional
+        Stable noise keys; without them the query's index. Draws with keys do not depend on order, number or sharding.
+    document_keys : 64-bit integers [num_documents], optional
+        Likewise for documents.
+    document_groups : integers [num_documents], optional
+        Documents of one number have the same text; those in the group of a positive of the query are excluded.
+    exclude : (offsets, ids) or sequence of id sequences, optional
+        Further documents per query that are never negatives.
+    num_documents : int, optional
+        Size of the corpus; needed by ``on_shortage="fill"`` alone. It draws the missing documents uniformly from those
+        that are neither positives, excluded, text duplicates, nor in the query's list: what a rule rejected never
+        comes back. Their scores are unknown: NaN, rank 0, flagged in `Negatives.filled`.
+    num_threads : int, optional
+        Threads; the result does not depend on them.
+
+    Returns
+    -------
+    Negatives
+        One row per query, or per (query, positive) pair with ``positive_agg="each"`` (pairs of one query share their
+        noise), documents in ranking order. `reasons` counts every candidate of the list and what the scan that made
+        the list removed.
+
+    Raises
+    ------
+    ValueError
+        A query without a positive, or without its score, under a rule that needs one; lengths or ids that do not fit;
+        a short row under ``on_shortage="error"``. The message names the argument and the query.
+
+    Notes
+    -----
+    Ceilings and floors are computed in float64 and rounded once to float32; equality keeps. A candidate's rank (in
+    `Negatives.ranks`, in the window and in `RankPower`) counts from 1 after positives, excluded and duplicates are
+    removed and before score filters. The ids of one list must differ.
+
+    Examples
+    --------
+    >>> import hardmine as hm
+    >>> run = hm.Candidates([0, 4], [9, 3, 5, 2], [0.9, 0.8, 0.7, 0.6])
+    >>> mined = hm.select(run, hm.Positives([0, 1], [3], [0.8]), hm.Selection(2, ceiling=hm.PercPos(0.95)))
+    >>> mined[0].ids.tolist(), mined.ranks.tolist()
+    ([5, 2], [2, 3])
+    >>> {reason: int(count[0]) for reason, count in mined.reasons.items() if count[0]}
+    {'positive': 1, 'above_ceiling': 1, 'kept': 2}
+    """
+    expect("candidates", candidates, Candidates)
+    corpus_size = _documents_to_fill(selection, num_documents)
+    chosen = choose(
+        candidates,
+        positives,
+        selection,
+        epoch=epoch,
+        query_keys=query_keys,
+        document_keys=document_keys,
+        document_groups=document_groups,
+        exclude=exclude,
+        num_documents=corpus_size,
+        num_threads=thread_count(num_threads),
+    )
+    if selection.on_shortage == "fill":
+        refuse_unlisted(candidates, chosen.queries, chosen.offsets, chosen.filled)
+    return chosen
+
+
+def expect(name: str, value: Any, kind: type[Any]) -> None:
+    """Raise where an argument is of another kind."""
+    if not isinstance(value, kind):
+        raise TypeError(f"{name}: {type(value).__name__}, expected {kind.__name__}")
+
+
+def _documents_to_fill(selection: Selection, num_documents: Any) -> int | None:
+    expect("selection", selection, Selection)
+    if num_documents is not None:
+        return checks.integer("num_documents", num_documents)
+    if selection.on_shortage == "fill":
+        raise ValueError("num_documents: missing, but on_shortage='fill' draws from the whole corpus")
+    return None
+
+
+def refuse_unlisted(
+    candidates: Candidates,
+    queries: npt.NDArray[np.int64],
+    offsets: npt.NDArray[np.int64],
+    filled: npt.NDArray[np.bool_],
+) -> None:
+    """Filled rows must not get back what the scan removed without saying which documents it was."""
+    if candidates.reasons is None or not filled.any():
+        return
+    queries = np.unique(np.repeat(queries, np.diff(offsets))[filled])
+    for name in ("above_ceiling", "below_floor", "nan"):
+        count = candidates.reasons.get(name)
+        if count is not None and count[queries].any():
+            query = int(queries[count[queries].argmax()])
+            raise ValueError(
+                f"on_shortage: 'fill' could bring back the {int(count[query])} documents that the scan of query {query}"
+                f" removed as {name} without listing them; retrieve without limits, or use 'keep'"
+            )
+
+
+def choose(
+    candidates: Candidates,
+    positives: Positives,
+    selection: Selection,
+    *,
+    epoch: Any,
+    query_keys: Any,
+    document_keys: Any,
+    document_groups: Any,
+    exclude: Any,
+    num_documents: int | None,
+    num_threads: int,
+    lists_by_pair: bool = False,
+) -> Negatives:
+    """`select` of checked arguments."""
+    expect("positives", positives, Positives)
+    epoch = checks.integer("epoch", epoch)
+    each = selection.positive_agg == "each"
+    num_lists = positives.ids.size if lists_by_pair else len(positives)
+    if len(candidates) != num_lists:
+        raise ValueError(f"positives: {len(positives)} queries, expected {len(candidates)} as in candidates")
+    documents = _Documents(num_documents)
+    groups = None if document_groups is None else checks.int64_vector("document_groups", document_groups)
+    keys = checks.keys("document_keys", document_keys, np.size(document_keys))
+    documents.see("document_groups", groups)
+    documents.see("document_keys", keys)
+    law = selection.draw._native()
+    documents.see("counts", law[4] if law[1] == Popularity.kind else None)
+    if law[1] == Weighted.kind and law[4] is not None and law[4].size != candidates.ids.size:
+        raise ValueError(
+            f"log_weights: length {law[4].size}, expected {candidates.ids.size} (the number of candidates)"
+        )
+    query_of_pair = positives.query_of_each if each else None
+    if each and selection.needs_positive:
+        refuse_missing(positives)
+    found = _native.select(
+        (
+            candidates.offsets, candidates.ids, candidates.scores, candidates.ranks,
+            candidates.anchor_scores if selection.ceiling.needs_anchor_scores else None, documents.count, None,
+        ),
+        (
+            positives.offsets, positives.ids, positives.scores, ragged.csr("exclude", exclude, len(positives)), groups,
+            checks.keys("query_keys", query_keys, len(positives)), query_of_pair, lists_by_pair,
+        ),
+        (*_rules(selection, law), (selection.on_shortage, documents.count or 0), (selection.seed, epoch), keys),
+        num_threads,
+    )  # fmt: skip
+    list_of_row = None if lists_by_pair else query_of_pair
+    return _negatives(candidates, positives, selection, epoch, found, query_of_pair, list_of_row)
+
+
+def _rules(selection: Selection, law: Any) -> tuple[Any, ...]:
+    """What the native module is told of a selection, but for epoch and documents."""
+    window = selection.range_min, selection.range_max, selection.range_on == "filtered"
+    return selection.num_negatives, selection.ceiling._native(), selection.floor, window, selection.positive_agg, law
+
+
+class BatchSelection:
+    """One selection from one checked run, for call after call on some of its rows.
+
+    All that does not change from batch to batch is made once: a batch costs the native call and little else. A list is
+    read where it stands in the run, and so are the weights of `Weighted`.
+    """
+
+    def __init__(
+        self,
+        candidates: Candidates,
+        selection: Selection,
+        *,
+        log_weights: npt.NDArray[np.float64] | None,
+        document_keys: npt.NDArray[np.uint64] | None,
+        num_documents: int,
+    ) -> None:
+        law = selection.draw._native()
+        if log_weights is not None:  # checked before: a worker must not read all of them to begin
+            law = (law[0], Weighted.kind, 0.0, 0.0, log_weights)
+        self._rules = _rules(selection, law)
+        self._shortage = selection.on_shortage, num_documents
+        self._fills = selection.on_shortage == "fill"
+        self._seed, self._document_keys, self._candidates = selection.seed, document_keys, candidates
+        knows_documents = self._fills or document_keys is not None or law[1] == Popularity.kind
+        self._lists = (
+            candidates.offsets, candidates.ids, candidates.scores, candidates.ranks,
+            candidates.anchor_scores if selection.ceiling.needs_anchor_scores else None,
+            num_documents if knows_documents else None,
+        )  # fmt: skip
+
+    def select(
+        self,
+        rows: npt.NDArray[np.int64],
+        positives: Positives,
+        *,
+        epoch: int,
+        query_keys: npt.NDArray[np.uint64],
+        exclude: tuple[npt.NDArray[np.int64], npt.NDArray[np.int64]] | None,
+        num_threads: int,
+    ) -> tuple[npt.NDArray[np.int64], npt.NDArray[np.int64], npt.NDArray[np.float32], npt.NDArray[np.bool_]]:
+        """Offsets, ids, scores and filled of the negatives of `rows`; the other arguments speak of these rows alone."""
+        offsets, ids, scores, ranks, *_ = _native.select(
+            (*self._lists, rows),
+            (positives.offsets, positives.ids, positives.scores, exclude, None, query_keys, None, False),
+            (*self._rules, self._shortage, (self._seed, epoch), self._document_keys),
+            num_threads,
+        )
+        if not self._fills:
+            return offsets, ids, scores, _same(0, ids.size, np.bool_)
+        filled = ranks == 0
+        refuse_unlisted(self._candidates, rows, offsets, filled)
+        return offsets, ids, scores, filled
+
+
+class _Documents:
+    """The size of the corpus, as far as arguments tell it."""
+
+    def __init__(self, count: int | None) -> None:
+        self.count = count
+        self.name = "num_documents"
+
+    def see(self, name: str, array: npt.NDArray[Any] | None) -> None:
+        if array is None:
+            return
+        if self.count is not None and array.size != self.count:
+            raise ValueError(f"{name}: length {array.size}, expected {self.count} as {self.name} says")
+        self.count, self.name = int(array.size), name
+
+
+def refuse_missing(positives: Positives) -> None:
+    """A pair-wise selection has no row in which the kernel could notice a query without positives."""
+    lacking = np.diff(positives.offsets) == 0
+    if lacking.any():
+        query = int(lacking.argmax())
+        raise ValueError(
+            f"positives: query {query} has no positive, but this ceiling or draw needs a finite positive score"
+        )
+
+
+def _negatives(
+    candidates: Candidates,
+    positives: Positives,
+    selection: Selection,
+    epoch: int,
+    found: Any,
+    query_of_pair: npt.NDArray[np.int64] | None,
+    list_of_row: npt.NDArray[np.int64] | None,
+) -> Negatives:
+    offsets, ids, scores, ranks, positive_scores, rows, counts = found
+    num_rows = len(offsets) - 1
+    if query_of_pair is None:
+        queries, row_positives = np.arange(len(positives)), None
+    else:
+        queries, row_positives = query_of_pair, positives.ids
+    dropped = np.empty(0, dtype=np.int64)
+    if rows is not None:
+        left_out = np.ones(queries.size, dtype=np.bool_)
+        left_out[rows] = False
+        dropped = queries[left_out]
+        queries = queries[rows]
+        row_positives = None if row_positives is None else row_positives[rows]
+        list_of_row = rows if list_of_row is None else list_of_row[rows]
+    return Negatives(
+        offsets=offsets,
+        ids=ids,
+        scores=scores,
+        ranks=ranks,
+        filled=ranks == 0 if selection.on_shortage == "fill" else _same(0, ids.size, np.bool_),
+        queries=queries,
+        positives=_same(-1, num_rows, np.int64) if row_positives is None else row_positives,
+        positive_scores=positive_scores,
+        reasons=_reasons(dict(counts), candidates.reasons, num_rows, list_of_row),
+        dropped=dropped,
+        metadata={
+            "num_negatives": selection.num_negatives,
+            "selection": selection._described(),
+            "epoch": epoch,
+            "version": VERSION,
+            "candidates": dict(candidates.metadata),
+        },
+    )
+
+
+def _reasons(
+    counts: dict[str, npt.NDArray[np.int64] | None],
+    scanned: Mapping[str, npt.NDArray[np.int64]] | None,
+    num_rows: int,
+    list_of_row: npt.NDArray[np.int64] | None,
+) -> dict[str, npt.NDArray[np.int64]]:
+    """The counts of the selection plus those of the scan that made the lists."""
+    reasons = {}
+    none = _same(0, num_rows, np.int64)
+    for name in REASONS:
+        found = counts.get(name)
+        before = None if scanned is None else scanned.get(name)
+        if before is not None:
+            before = before if list_of_row is None else before[list_of_row]
+            found = before if found is None else found + before
+        reasons[name] = none if found is None else found
+    return reasons
+
+
+def _same(value: int, length: int, dtype: type[np.generic]) -> npt.NDArray[Any]:
+    """A read-only column of one value, without memory of its own: columns that say nothing should cost nothing."""
+    column: npt.NDArray[Any] = np.ndarray((length,), dtype, _BYTES[value, dtype], strides=(0,))
+    return column
+
+
+_BYTES: dict[tuple[int, type[np.generic]], bytes] = {
+    key: np.array(key[0], dtype=key[1]).tobytes() for key in ((0, np.bool_), (0, np.int64), (-1, np.int64))
+}
+"""Immutable buffers that such columns look at: a view of one costs a tenth of `numpy.broadcast_to`."""

@@ -1,0 +1,63 @@
+"""The facts of a mining run, JSON-able."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING, Any
+
+import numpy as np
+import numpy.typing as npt
+
+from hardmine.nouns.lists import REASONS
+
+if TYPE_CHECKING:
+    from hardmine.nouns.candidates import Candidates
+    from hardmine.nouns.collection import Collection
+    from hardmine.nouns.negatives import Negatives
+    from hardmine.nouns.positives import Positives
+
+
+def facts(
+    collection: Collection,
+    candidates: Candidates,
+    positives: Positives,
+    negatives: Negatives,
+    selection: dict[str, Any] | list[dict[str, Any]],
+) -> dict[str, Any]:
+    """Counts, score statistics, how many candidates each rule removed; `selection` described as data."""
+    return {
+        "queries": collection.num_queries,
+        "documents": collection.num_documents,
+        "positives": int(positives.ids.size),
+        "teacher": candidates.metadata.get("teacher"),
+        "candidates_per_query": candidates.metadata.get("k"),
+        "selection": selection,
+        "rows": len(negatives),
+        "negatives": int(negatives.ids.size),
+        "filled": int(negatives.filled.sum()),
+        "short": negatives.num_short,
+        "dropped": int(negatives.dropped.size),
+        "scores": {
+            "positives": _statistics(positives.scores if positives.scores is not None else np.empty(0, np.float32)),
+            "negatives": _statistics(negatives.scores),
+        },
+        "reasons": {name: int(negatives.reasons[name].sum()) for name in REASONS},
+        "collection": dict(collection.counts),
+    }
+
+
+def _statistics(scores: npt.NDArray[np.float32]) -> dict[str, float | int] | None:
+    """Mean, spread and quartiles of the known scores."""
+    known = scores[~np.isnan(scores)].astype(np.float64)
+    if not known.size:
+        return None
+    low, quarter, median, three_quarters, high = np.percentile(known, [0, 25, 50, 75, 100]).tolist()
+    return {
+        "count": int(known.size),
+        "mean": float(known.mean()),
+        "std": float(known.std()),
+        "min": low,
+        "25%": quarter,
+        "median": median,
+        "75%": three_quarters,
+        "max": high,
+    }

@@ -1,0 +1,1 @@
+"""What to choose, said as frozen values: ceilings, draws, selections. They say what, never how."""

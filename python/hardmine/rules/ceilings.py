@@ -1,0 +1,201 @@
+"""Upper bounds on the score of a negative, as frozen values. They say *what*; the kernels do the work."""
+
+from __future__ import annotations
+
+from abc import abstractmethod
+from dataclasses import dataclass
+from typing import Any, ClassVar
+
+from hardmine.plumbing import checks, ragged
+from hardmine.rules.values import Value, set_field
+
+__all__ = ["Absolute", "AllOf", "Anchored", "Ceiling", "MarginPos", "NoCeiling", "PercPos"]
+
+
+class Ceiling(Value):
+    """An upper bound on the score of a negative, from the score p of the query's positive. Combine with ``&``."""
+
+    def __and__(self, other: Ceiling) -> Ceiling:
+        if not isinstance(other, Ceiling):
+            return NotImplemented
+        parts = (*self._parts(), *other._parts())
+        if not parts:
+            return NoCeiling()
+        return parts[0] if len(parts) == 1 else AllOf(parts)
+
+    def _parts(self) -> tuple[Ceiling, ...]:
+        return (self,)
+
+    @abstractmethod
+    def _native(self) -> list[tuple[str, float, float]]:
+        """Terms for the native module: name and two parameters each."""
+
+    @property
+    def needs_positive(self) -> bool:
+        """Whether the rule needs the score of the query's positive."""
+        return True
+
+    @property
+    def needs_anchor_scores(self) -> bool:
+        """Whether the rule needs ``Candidates.anchor_scores``."""
+        return False
+
+
+@dataclass(frozen=True)
+class NoCeiling(Ceiling):
+    """No upper bound: the hardest candidates whatever their score ("naive top k")."""
+
+    kind: ClassVar[str] = "none"
+
+    def _parts(self) -> tuple[Ceiling, ...]:
+        return ()
+
+    def _native(self) -> list[tuple[str, float, float]]:
+        return []
+
+    @property
+    def needs_positive(self) -> bool:
+        """Whether the score of the query's positive is needed."""
+        return False
+
+
+@dataclass(frozen=True)
+class Absolute(Ceiling):
+    """TopK-Abs: a candidate is admissible when ``s <= t`` (NV-Retriever, arXiv 2407.15831, section on TopK-Abs).
+
+    Parameters
+    ----------
+    t : float
+        The bound, on the teacher's own scale; 0.7 suits cosine scores.
+    """
+
+    kind: ClassVar[str] = "abs"
+    t: float = 0.7
+
+    def __post_init__(self) -> None:
+        set_field(self, "t", checks.real("t", self.t))
+
+    def _native(self) -> list[tuple[str, float, float]]:
+        return [("abs", self.t, 0.0)]
+
+    @property
+    def needs_positive(self) -> bool:
+        """Whether the score of the query's positive is needed."""
+        return False
+
+
+@dataclass(frozen=True)
+class MarginPos(Ceiling):
+    """TopK-MarginPos: a candidate is admissible when ``s <= p - m`` (NV-Retriever, arXiv 2407.15831).
+
+    Parameters
+    ----------
+    m : float
+        Margin below the positive's score, at least 0.
+    """
+
+    kind: ClassVar[str] = "margin-pos"
+    m: float = 0.05
+
+    def __post_init__(self) -> None:
+        set_field(self, "m", checks.real("m", self.m, minimum=0.0))
+
+    def _native(self) -> list[tuple[str, float, float]]:
+        return [("margin-pos", self.m, 0.0)]
+
+
+@dataclass(frozen=True)
+class PercPos(Ceiling):
+    """TopK-PercPos: a candidate is admissible when ``s <= p - |p| (1 - f)`` (NV-Retriever, arXiv 2407.15831).
+
+    For a positive p this is the paper's ``f * p``. For a negative p the bound lies below p, where ``f * p`` would lie
+    above it and let false negatives through.
+
+    Parameters
+    ----------
+    f : float
+        Fraction of the positive's score, at least 0. The paper's best is 0.95; 0.85 to 0.90 is safer, 0.98 harder.
+    """
+
+    kind: ClassVar[str] = "perc-pos"
+    f: float = 0.95
+
+    def __post_init__(self) -> None:
+        set_field(self, "f", checks.real("f", self.f, minimum=0.0))
+
+    def _native(self) -> list[tuple[str, float, float]]:
+        return [("perc-pos", self.f, 0.0)]
+
+
+@dataclass(frozen=True)
+class Anchored(Ceiling):
+    """A candidate is admissible when ``s + weight * c <= p + (f - 1) |p|``; c looks at the document side.
+
+    c is the largest cosine, after subtracting the corpus mean embedding, between the candidate and a positive of its
+    query (`anchor_scores` adds it). A false negative resembles the positive itself, a true hard negative resembles
+    the query. hardmine's own rule: on judged collections it halves the false negatives of `PercPos` at equal
+    hardness; f lives on another scale than PercPos' f.
+
+    Parameters
+    ----------
+    f : float
+        Fraction of the positive's score, at least 0.
+    weight : float
+        Weight of the document side, at least 0.
+    """
+
+    kind: ClassVar[str] = "anchored"
+    f: float = 1.1
+    weight: float = 1.0
+
+    def __post_init__(self) -> None:
+        set_field(self, "f", checks.real("f", self.f, minimum=0.0))
+        set_field(self, "weight", checks.real("weight", self.weight, minimum=0.0))
+
+    def _native(self) -> list[tuple[str, float, float]]:
+        return [("anchored", self.f, self.weight)]
+
+    @property
+    def needs_anchor_scores(self) -> bool:
+        """Whether ``Candidates.anchor_scores`` are needed."""
+        return True
+
+
+@dataclass(frozen=True)
+class AllOf(Ceiling):
+    """Several ceilings at once: all must hold. What ``a & b`` makes."""
+
+    kind: ClassVar[str] = "all-of"
+    ceilings: tuple[Ceiling, ...] = ()
+
+    def __post_init__(self) -> None:
+        ragged.sized("ceilings", self.ceilings)
+        for part in self.ceilings:
+            if not isinstance(part, Ceiling):
+                raise TypeError(f"ceilings: {type(part).__name__}, expected ceilings")
+        set_field(self, "ceilings", tuple(self.ceilings))
+
+    def _parts(self) -> tuple[Ceiling, ...]:
+        return tuple(inner for part in self.ceilings for inner in part._parts())
+
+    def _native(self) -> list[tuple[str, float, float]]:
+        return [term for part in self.ceilings for term in part._native()]
+
+    @property
+    def needs_positive(self) -> bool:
+        """Whether the score of the query's positive is needed."""
+        return any(part.needs_positive for part in self.ceilings)
+
+    @property
+    def needs_anchor_scores(self) -> bool:
+        """Whether ``Candidates.anchor_scores`` are needed."""
+        return any(part.needs_anchor_scores for part in self.ceilings)
+
+    @classmethod
+    def _from_parameters(cls, parameters: dict[str, Any]) -> AllOf:
+        parts = parameters.get("ceilings", ())
+        ragged.sized("ceilings", parts)
+        return cls(tuple(Ceiling.from_dict(part) for part in parts))
+
+    def __repr__(self) -> str:
+        return " & ".join(map(repr, self.ceilings)) or "AllOf()"

@@ -1,0 +1,175 @@
+"""The one spelling of every rule and draw in text, from text to value and back: ``perc-pos=0.95``, ``sim-ans=0.5,0``.
+
+A new rule or draw whose parameters are numbers or words is one line of a table here.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Mapping
+from dataclasses import fields
+from typing import Any, TypeAlias
+
+from hardmine.rules.ceilings import Absolute, AllOf, Anchored, Ceiling, MarginPos, NoCeiling, PercPos
+from hardmine.rules.draws import Draw, Laplace, RankPower, SimANS, Softmax, Top, Uniform
+from hardmine.rules.values import Value
+
+__all__ = ["ceiling_spellings", "draw_spellings", "parse_ceiling", "parse_draw", "spell"]
+
+_Reader: TypeAlias = Callable[[str], Any]
+_Entry: TypeAlias = tuple[Callable[..., Any], tuple[_Reader, ...]]
+
+# What is written, the class, and how each of its parameters is read, in the order of its fields: a reader of `_KINDS`.
+_CEILINGS: dict[str, _Entry] = {
+    "naive": (NoCeiling, ()),
+    "abs": (Absolute, (float,)),
+    "margin-pos": (MarginPos, (float,)),
+    "perc-pos": (PercPos, (float,)),
+    "anchored": (Anchored, (float, float)),
+}
+_DRAWS: dict[str, _Entry] = {
+    "top": (Top, ()),
+    "uniform": (Uniform, ()),
+    "softmax": (Softmax, (float,)),
+    "sim-ans": (SimANS, (float, float)),
+    "laplace": (Laplace, (float,)),
+    "rank-power": (RankPower, (float,)),
+}
+
+_KINDS: dict[_Reader, str] = {float: "a number", int: "an integer", str: "a word"}
+_NAMES = {made: name for table in (_CEILINGS, _DRAWS) for name, (made, _) in table.items()}
+
+
+def parse_ceiling(text: str, *, name: str = "ceiling") -> Ceiling:
+    """The ceiling that a text spells; several joined by ``&`` must all hold.
+
+    Parameters
+    ----------
+    text : str
+        ``naive``, ``abs=T``, ``margin-pos=M``, ``perc-pos=F``, ``anchored=F,WEIGHT``, or several such as
+        ``perc-pos=0.95 & abs=0.8``. Parameters that are left out take their defaults.
+    name : str
+        What errors call the argument.
+
+    Returns
+    -------
+    Ceiling
+
+    Raises
+    ------
+    TypeError, ValueError
+        The message names the argument, what came and what was wanted.
+
+    Examples
+    --------
+    >>> from hardmine.rules.spelling import parse_ceiling
+    >>> parse_ceiling("perc-pos=0.9 & abs")
+    PercPos(f=0.9) & Absolute(t=0.7)
+    """
+    ceiling: Ceiling = NoCeiling()
+    for part in _text(name, text).split("&"):
+        ceiling = ceiling & _parse(name, part, _CEILINGS)
+    return ceiling
+
+
+def parse_draw(text: str, *, name: str = "draw") -> Draw:
+    """The draw that a text spells.
+
+    Parameters
+    ----------
+    text : str
+        ``top``, ``uniform``, ``softmax=TEMPERATURE``, ``sim-ans=A,B``, ``laplace=TAU`` or ``rank-power=ALPHA``.
+        Parameters that are left out take their defaults.
+    name : str
+        What errors call the argument.
+
+    Returns
+    -------
+    Draw
+
+    Raises
+    ------
+    TypeError, ValueError
+        The message names the argument, what came and what was wanted.
+
+    Examples
+    --------
+    >>> from hardmine.rules.spelling import parse_draw
+    >>> parse_draw("sim-ans=0.5,0")
+    SimANS(a=0.5, b=0.0)
+    """
+    draw: Draw = _parse(name, _text(name, text), _DRAWS)
+    return draw
+
+
+def spell(value: Value) -> str:
+    """The text that `parse_ceiling` or `parse_draw` reads as this value.
+
+    Parameters
+    ----------
+    value : Ceiling or Draw
+
+    Returns
+    -------
+    str
+        All parameters are written out, numbers with the fewest digits that read back as the same float.
+
+    Raises
+    ------
+    ValueError
+        The value has no spelling, as one that holds an array or another draw.
+
+    Examples
+    --------
+    >>> import hardmine as hm
+    >>> from hardmine.rules.spelling import spell
+    >>> spell(hm.Anchored() & hm.Absolute(0.8))
+    'anchored=1.1,1.0 & abs=0.8'
+    """
+    if isinstance(value, AllOf):
+        return " & ".join(map(spell, value.ceilings)) or _NAMES[NoCeiling]
+    name = _NAMES.get(type(value))
+    if name is None:
+        raise ValueError(f"value: {value!r}, expected one of {', '.join(_NAMES.values())}, which alone have a spelling")
+    parameters = ",".join(str(getattr(value, field.name)) for field in fields(value))  # type: ignore[arg-type]
+    return f"{name}={parameters}" if parameters else name
+
+
+def ceiling_spellings() -> tuple[str, ...]:
+    """Every ceiling with its defaults, as it is spelled."""
+    return tuple(spell(made()) for made, _ in _CEILINGS.values())
+
+
+def draw_spellings() -> tuple[str, ...]:
+    """Every draw with its defaults, as it is spelled."""
+    return tuple(spell(made()) for made, _ in _DRAWS.values())
+
+
+def _text(name: str, text: Any) -> str:
+    if not isinstance(text, str):
+        raise TypeError(f"{name}: {type(text).__name__} {text!r}, expected text such as {next(iter(_NAMES))!r}")
+    return text
+
+
+def _parse(argument: str, text: str, known: Mapping[str, _Entry]) -> Any:
+    """The value that ``NAME`` or ``NAME=PARAMETER[,PARAMETER]`` spells."""
+    text = " ".join(text.split())
+    name, equals, rest = text.partition("=")
+    name = name.rstrip()
+    if name not in known:
+        raise ValueError(f"{argument}: unknown {name!r}, expected one of {', '.join(known)}")
+    made, readers = known[name]
+    parts = [part.strip() for part in rest.split(",")] if equals else []
+    if len(parts) > len(readers):
+        counts = f"0 to {len(readers)}" if readers else "0"
+        what = "parameters" if str in readers else "numbers"
+        raise ValueError(f"{argument} {text}: {len(parts)} {what}, expected {counts}")
+    parameters = []
+    for part, reader in zip(parts, readers, strict=False):
+        try:
+            parameters.append(reader(part))
+        except ValueError:
+            raise ValueError(f"{argument} {text}: {part!r}, expected {_KINDS[reader]}") from None
+    try:
+        return made(*parameters)
+    except (ValueError, TypeError) as error:
+        raise ValueError(f"{argument} {text}: {error}") from None

@@ -1,0 +1,1 @@
+"""What lives inside a training loop, on top of search and select: the bank, dynamic mining, clusters."""

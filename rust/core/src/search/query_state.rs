@@ -1,0 +1,237 @@
+//! What the scan remembers about one query: a bounded list of documents that may still be among its k best.
+//!
+//! A document enters as an interval that surely holds its score, and ends as a point once it is rescored. `theta` is a
+//! proven lower bound of the final k-th best admissible score: the k-th largest lower end among surely admissible
+//! documents. A document is dropped when its upper end lies below `theta` and its side of the ceiling and floor is sure
+//! (and counted). So memory is bounded, and a corpus of equal scores costs rescoring, not space.
+
+use crate::error::{try_reserve, try_reserve_exact, Result};
+use crate::limits::Tally;
+use crate::order::Score;
+use crate::pool::Execution;
+use crate::{sort, steps};
+
+use super::embeddings::{Embeddings, RowScratch};
+use super::exact::{self, Similarity};
+
+/// Documents fetched ahead of the one that is rescored.
+const PREFETCH: usize = 3;
+
+/// Documents rescored between two looks at whether to go on.
+pub(super) const RESCORED_AT_ONCE: usize = 64;
+
+/// Scores documents exactly for one query.
+#[derive(Clone, Copy)]
+pub struct Scorer<'a> {
+    /// How the call runs.
+    pub exec: &'a Execution<'a>,
+    /// Similarity.
+    pub similarity: Similarity,
+    /// The query as float32.
+    pub query: &'a [f32],
+    /// Its norm.
+    pub query_norm: f64,
+    /// All documents.
+    pub documents: Embeddings<'a>,
+    /// Their norms.
+    pub document_norms: &'a [f64],
+}
+
+impl Scorer<'_> {
+    /// Exact score of the document in that row.
+    #[inline]
+    pub fn score(&self, row: usize, scratch: &mut RowScratch) -> f32 {
+        let dot = exact::dot(self.exec.isa(), self.query, self.documents.row(row, scratch));
+        self.similarity.score(dot, self.query_norm, self.document_norms[row])
+    }
+}
+
+/// A document and the interval that holds its score; a point where the score is known.
+#[derive(Debug, Clone, Copy, PartialEq)]
+pub struct Interval {
+    /// The score is at least this.
+    pub low: f32,
+    /// The score is at most this.
+    pub high: f32,
+    /// The document.
+    pub id: u32,
+}
+
+impl Interval {
+    /// In ranking order, where scores are known.
+    fn ranking(&self) -> u64 {
+        (u64::from(!self.low.key()) << 32) | u64::from(self.id)
+    }
+}
+
+/// Where a query's list stops growing and what is admissible to it.
+#[derive(Debug, Clone, Copy)]
+pub struct Wanted {
+    /// Number of documents wanted.
+    pub k: usize,
+    /// Entries kept before the list is shrunk.
+    pub capacity: usize,
+    /// A score above this is not admissible.
+    pub ceiling: f32,
+    /// A score below this is not admissible.
+    pub floor: f32,
+}
+
+impl Wanted {
+    /// Whether the interval reaches across the ceiling or the floor.
+    fn unsure(&self, interval: &Interval) -> bool {
+        (interval.low <= self.ceiling && self.ceiling < interval.high)
+            || (interval.low < self.floor && self.floor <= interval.high)
+    }
+}
+
+/// Buffers that one thread reuses from query to query.
+#[derive(Default)]
+pub struct Scratch {
+    /// Scores as integers, for selection.
+    pub keys: Vec<u32>,
+    /// Best lower ends of groups of documents.
+    pub best: Vec<f32>,
+    /// For sorting.
+    pub intervals: Vec<Interval>,
+    /// For the documents' rows.
+    pub document: RowScratch,
+}
+
+/// State of one query.
+#[derive(Debug, Clone)]
+pub struct QueryState {
+    theta: f32,
+    intervals: Vec<Interval>,
+    /// What was surely removed so far.
+    pub tally: Tally,
+}
+
+impl QueryState {
+    /// Empty state. No score below the floor is ever wanted, and with k = 0 none at all.
+    #[must_use]
+    pub fn new(wanted: &Wanted) -> Self {
+        let theta = if wanted.k == 0 { f32::INFINITY } else { wanted.floor };
+        QueryState { theta, intervals: Vec::new(), tally: Tally::default() }
+    }
+
+    /// A proven lower bound of the final k-th best admissible score.
+    #[inline]
+    #[must_use]
+    pub fn theta(&self) -> f32 {
+        self.theta
+    }
+
+    /// Whether nothing is known yet that would discard a document.
+    #[must_use]
+    pub fn is_fresh(&self, wanted: &Wanted) -> bool {
+        self.intervals.is_empty() && self.theta <= wanted.floor
+    }
+
+    /// Notes another proven lower bound of the final k-th best admissible score.
+    pub fn raise_theta(&mut self, bound: f32) {
+        self.theta = self.theta.max(bound);
+    }
+
+    /// Takes note of a document whose score lies in the interval.
+    ///
+    /// # Errors
+    /// [`crate::Error::OutOfMemory`], [`crate::Error::Interrupted`]: the state is then of no use.
+    pub fn push(
+        &mut self,
+        interval: Interval,
+        wanted: &Wanted,
+        scorer: &Scorer<'_>,
+        scratch: &mut Scratch,
+    ) -> Result<()> {
+        if interval.low > wanted.ceiling {
+            self.tally.above_ceiling += 1;
+        } else if interval.high < wanted.floor && interval.high <= wanted.ceiling {
+            self.tally.below_floor += 1;
+        } else if !(interval.high < self.theta) || wanted.unsure(&interval) {
+            if self.intervals.capacity() == 0 {
+                try_reserve_exact(&mut self.intervals, wanted.capacity)?;
+            }
+            self.intervals.push(interval);
+            if self.intervals.len() >= wanted.capacity {
+                self.shrink(wanted, scorer, scratch)?;
+            }
+        }
+        Ok(())
+    }
+
+    fn shrink(&mut self, wanted: &Wanted, scorer: &Scorer<'_>, scratch: &mut Scratch) -> Result<()> {
+        self.discard(wanted, scorer.exec, scratch)?;
+        // Half of the spare room must come free, or the next shrink follows too soon.
+        if self.intervals.len() > wanted.k + (wanted.capacity - wanted.k) / 2 {
+            self.resolve(wanted, scorer, scratch)?;
+        }
+        Ok(())
+    }
+
+    /// Raises `theta` and drops what lies below it.
+    fn discard(&mut self, wanted: &Wanted, exec: &Execution<'_>, scratch: &mut Scratch) -> Result<()> {
+        let keys = &mut scratch.keys;
+        keys.clear();
+        try_reserve(keys, self.intervals.len())?;
+        steps::each(exec, &self.intervals, |part| {
+            keys.extend(part.iter().filter(|interval| !wanted.unsure(interval)).map(|interval| interval.low.key()));
+        })?;
+        if wanted.k > 0 && keys.len() >= wanted.k {
+            let place = keys.len() - wanted.k;
+            sort::select(exec, keys, place, |key| *key)?;
+            self.theta = self.theta.max(f32::from_key(keys[place]));
+        }
+        let theta = self.theta;
+        steps::retain(exec, &mut self.intervals, |interval| !(interval.high < theta) || wanted.unsure(interval))
+    }
+
+    /// Rescores every interval and keeps the k best.
+    fn resolve(&mut self, wanted: &Wanted, scorer: &Scorer<'_>, scratch: &mut Scratch) -> Result<()> {
+        let tally = &mut self.tally;
+        for at in 0..self.intervals.len() {
+            if at % RESCORED_AT_ONCE == 0 {
+                scorer.exec.check()?;
+            }
+            // Documents lie far apart: fetch the next ones while this one is computed.
+            if let Some(later) = self.intervals.get(at + PREFETCH).filter(|later| later.low < later.high) {
+                scorer.documents.prefetch(later.id as usize);
+            }
+            let interval = &mut self.intervals[at];
+            if interval.low < interval.high {
+                let score = scorer.score(interval.id as usize, &mut scratch.document);
+                (interval.low, interval.high) = (score, score);
+                tally.above_ceiling += i64::from(score > wanted.ceiling);
+                tally.below_floor += i64::from(score < wanted.floor && score <= wanted.ceiling);
+            }
+        }
+        let admissible = |interval: &Interval| interval.low <= wanted.ceiling && interval.low >= wanted.floor;
+        steps::retain(scorer.exec, &mut self.intervals, admissible)?;
+        if self.intervals.len() > wanted.k {
+            if wanted.k > 0 {
+                sort::select(scorer.exec, &mut self.intervals, wanted.k - 1, Interval::ranking)?;
+                self.theta = self.theta.max(self.intervals[wanted.k - 1].low);
+            }
+            self.intervals.truncate(wanted.k);
+        }
+        Ok(())
+    }
+
+    /// The k best, in ranking order and with their scores at both ends, and the exact tally. The state is used up.
+    ///
+    /// # Errors
+    /// As [`Self::push`].
+    pub fn finish(
+        &mut self,
+        wanted: &Wanted,
+        scorer: &Scorer<'_>,
+        scratch: &mut Scratch,
+    ) -> Result<(Vec<Interval>, Tally)> {
+        self.discard(wanted, scorer.exec, scratch)?;
+        // In the order of the corpus: neighbours share memory pages.
+        sort::sort(scorer.exec, &mut self.intervals, |interval| interval.id, 0, &mut scratch.intervals)?;
+        self.resolve(wanted, scorer, scratch)?;
+        sort::sort(scorer.exec, &mut self.intervals, Interval::ranking, 0, &mut scratch.intervals)?;
+        Ok((std::mem::take(&mut self.intervals), self.tally))
+    }
+}
