@@ -1222,6 +1222,70 @@ MUTANTS: list[Mutant] = [
         "if u64::try_from(columns).is_ok() {",
         "tests/test_draw.py -k more_columns",
     ),
+    # The pool, the floating-point mode, processor features.
+    Mutant(
+        "isa-feature-undetected",
+        "rust/core/src/isa/features.rs",
+        '["avx2" "fma" "f16c" "bmi1" "bmi2" "popcnt"]',
+        '["avx2" "fma" "f16c" "bmi1" "popcnt"]',
+        "tests/test_isa_features.py",
+    ),
+    Mutant(
+        "float-mode-workers-as-they-were-born",
+        "rust/core/src/pool/workers.rs",
+        "Mode::DEFAULT.during(|| catch_unwind(AssertUnwindSafe(|| work(&mut turn))))",
+        "catch_unwind(AssertUnwindSafe(|| work(&mut turn)))",
+        "tests/test_float_mode.py",
+    ),
+    Mutant(
+        "float-mode-of-the-caller",
+        "rust/python/src/door.rs",
+        "Mode::DEFAULT.during(|| work(&exec))",
+        "work(&exec)",
+        "tests/test_float_mode.py",
+    ),
+    Mutant(
+        "float-mode-left-behind",
+        "rust/core/src/float_mode.rs",
+        "    fn drop(&mut self) {\n        imp::write(self.0);",
+        "    fn drop(&mut self) {\n        let _ = self.0;",
+        "tests/test_float_mode.py",
+    ),
+    Mutant(
+        "threads-without-a-roof",
+        "rust/core/src/pool/workers.rs",
+        "wanted.min(SOME_WORKERS.max(available_threads().get()))",
+        "wanted",
+        "tests/test_threads.py -k roof",
+    ),
+    Mutant(
+        "threads-refused-is-a-panic",
+        "rust/core/src/pool/workers.rs",
+        "if self.start(number).is_err() {",
+        'if self.start(number).map_err(|_| panic!("refused")).is_err() {',
+        "tests/test_threads.py -k refuses",
+    ),
+    Mutant(
+        "threads-affinity-asked-once",
+        "rust/core/src/pool/processors.rs",
+        "if found >> 32 == u64::from(allowed_by_affinity()) {",
+        "if true {",
+        "tests/test_threads.py -k affinity",
+    ),
+    Mutant(
+        "threads-poll-under-the-lock",
+        "rust/core/src/pool/workers.rs",
+        "                drop(state);\n                waiting();\n                state = self.pool.lock();",
+        "                waiting();",
+        "tests/test_threads.py -k handler",
+    ),
+    Mutant(
+        "misaligned-made-a-slice",
+        "rust/python/src/array.rs",
+        "if array.data().is_aligned() {",
+        "if true {",
+        "tests/test_misaligned.py",
+    ),
 ]
 
 

@@ -45,6 +45,23 @@ class Request(TypedDict):
     noise: Noise
     row_keys: _U64 | None
 
+class MaskCeiling(TypedDict):
+    terms: CeilingTerms
+    positive_columns: _I64
+    positive_scores: _F32 | None
+
+# column_ids: the ids of the columns, of which ids are
+class KnownPositives(TypedDict):
+    offsets: _I64
+    ids: _I64
+    column_ids: _I64
+
+# by_column: labels of the columns; query_ids: of the rows
+class MaskLabels(TypedDict):
+    by_column: list[_I64]
+    query_ids: _I64 | None
+    known: KnownPositives | None
+
 __version__: str
 
 def isa_levels() -> list[str]: ...
@@ -90,13 +107,11 @@ class Merged(TypedDict):
 
 def merge(shards: list[MergeShard], k: int, num_threads: int) -> Merged: ...
 
-# ceiling: terms, positive_columns, positive_scores
-# labels: labels of the columns, query of each row, known positives (offsets, ids, ids of the columns)
 def in_batch_mask(
     scores: Matrix,
     kind: str,
-    ceiling: tuple[CeilingTerms, _I64, _F32 | None],
-    labels: tuple[list[_I64], _I64 | None, tuple[_I64, _I64, _I64] | None],
+    ceiling: MaskCeiling,
+    labels: MaskLabels,
     keep_positive: bool,
     drop_nan: bool,
     num_threads: int,

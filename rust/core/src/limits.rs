@@ -46,6 +46,26 @@ impl Limits<'_> {
     }
 }
 
+/// The ceiling of a row, +inf where there is none. Where it became NaN since the check, nothing is admissible.
+#[inline]
+pub(crate) fn ceiling_of(ceilings: Option<&[f32]>, row: usize) -> f32 {
+    let ceiling = ceilings.map_or(f32::INFINITY, |ceilings| ceilings[row]);
+    if ceiling.is_nan() {
+        return f32::NEG_INFINITY;
+    }
+    ceiling
+}
+
+/// The floor of a row, -inf where there is none. Where it became NaN since the check, nothing is admissible.
+#[inline]
+pub(crate) fn floor_of(floors: Option<&[f32]>, row: usize) -> f32 {
+    let floor = floors.map_or(f32::NEG_INFINITY, |floors| floors[row]);
+    if floor.is_nan() {
+        return f32::INFINITY;
+    }
+    floor
+}
+
 /// Refuses bounds that bound nothing.
 pub(crate) fn refuse_nan(argument: &'static str, bounds: &[f32]) -> Result<()> {
     match bounds.iter().position(|bound| bound.is_nan()) {
@@ -78,4 +98,23 @@ pub struct Ranked {
     pub scores: Vec<f32>,
     /// One tally per row, or none at all where nothing was removed from any row.
     pub tallies: Vec<Tally>,
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_bound_that_is_nan_is_refused_and_admits_nothing() {
+        let bounds = [0.5, f32::NAN];
+        let above = Limits { ceiling: Some(&bounds), ..Limits::NONE };
+        let below = Limits { floor: Some(&bounds), ..Limits::NONE };
+        let message = |limits: Limits<'_>| limits.check(2).unwrap_err().to_string();
+        assert_eq!(message(above), "ceiling: NaN for row 1, expected a number");
+        assert_eq!(message(below), "floor: NaN for row 1, expected a number");
+        assert_eq!([0, 1].map(|row| ceiling_of(above.ceiling, row)), [0.5, f32::NEG_INFINITY]);
+        assert_eq!([0, 1].map(|row| floor_of(below.floor, row)), [0.5, f32::INFINITY]);
+        let infinite = [f32::NEG_INFINITY, f32::INFINITY];
+        assert_eq!(Limits { ceiling: Some(&infinite), floor: Some(&infinite), ..Limits::NONE }.check(2), Ok(()));
+    }
 }

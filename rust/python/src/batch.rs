@@ -22,13 +22,41 @@ pub fn register(module: &Bound<'_, PyModule>) -> PyResult<()> {
 
 type Ids<'py> = PyReadonlyArray1<'py, i64>;
 
-/// Ceilings and what they speak of: (terms, `positive_columns`, `positive_scores`).
+/// Ceilings and what they speak of: the dictionary `_native.MaskCeiling`.
 #[derive(FromPyObject)]
-struct CeilingArrays<'py>(Vec<(String, f64, f64)>, Ids<'py>, Option<PyReadonlyArray1<'py, f32>>);
+#[pyo3(from_item_all)]
+struct CeilingArrays<'py> {
+    terms: Vec<(String, f64, f64)>,
+    positive_columns: Ids<'py>,
+    positive_scores: Option<PyReadonlyArray1<'py, f32>>,
+}
 
-/// Equal things: (labels per column, queries per row, known positives as (offsets, ids, ids of the columns)).
+/// Equal things: the dictionary `_native.MaskLabels`.
 #[derive(FromPyObject)]
-struct LabelArrays<'py>(Vec<Ids<'py>>, Option<Ids<'py>>, Option<(Ids<'py>, Ids<'py>, Ids<'py>)>);
+#[pyo3(from_item_all)]
+struct LabelArrays<'py> {
+    by_column: Vec<Ids<'py>>,
+    query_ids: Option<Ids<'py>>,
+    known: Option<KnownArrays<'py>>,
+}
+
+/// Positives of queries, and the ids of the columns: the dictionary `_native.KnownPositives`.
+#[derive(FromPyObject)]
+#[pyo3(from_item_all)]
+struct KnownArrays<'py> {
+    offsets: Ids<'py>,
+    ids: Ids<'py>,
+    column_ids: Ids<'py>,
+}
+
+impl KnownArrays<'_> {
+    fn known(&self) -> PyResult<(Csr<'_>, &[i64])> {
+        let (offsets, ids) = (slice("positives offsets", &self.offsets)?, slice("positives ids", &self.ids)?);
+        let rows = offsets.len().saturating_sub(1);
+        let known = Csr::new("positives", offsets, ids, rows, None).map_err(|error| to_py(&error))?;
+        Ok((known, slice("ids", &self.column_ids)?))
+    }
+}
 
 /// True where a column is no trustworthy negative of a row.
 #[pyfunction]
@@ -45,15 +73,16 @@ fn in_batch_mask<'py>(
     num_threads: usize,
 ) -> PyResult<Bound<'py, PyArray2<bool>>> {
     let matrix = AnyMatrix::new("scores", scores, kind)?;
-    let (shape, positive_columns) = ([matrix.rows(), matrix.columns()], slice("positive_columns", &ceiling.1)?);
+    let (shape, positive_columns) =
+        ([matrix.rows(), matrix.columns()], slice("positive_columns", &ceiling.positive_columns)?);
     let bounds = door::compute(|| bounds(matrix, &ceiling))?;
-    let by_column = labels.0.iter().map(|labels| slice("labels", labels)).collect::<PyResult<Vec<_>>>()?;
+    let by_column = labels.by_column.iter().map(|labels| slice("labels", labels)).collect::<PyResult<Vec<_>>>()?;
     let rules = MaskRules {
         ceiling: &bounds,
         positive_columns,
         labels: &by_column,
-        queries: labels.1.as_ref().map(|queries| slice("query_ids", queries)).transpose()?,
-        known: labels.2.as_ref().map(known).transpose()?,
+        queries: labels.query_ids.as_ref().map(|queries| slice("query_ids", queries)).transpose()?,
+        known: labels.known.as_ref().map(KnownArrays::known).transpose()?,
         keep_positive,
         nan: if drop_nan { NanPolicy::Drop } else { NanPolicy::Raise },
     };
@@ -64,23 +93,16 @@ fn in_batch_mask<'py>(
 
 /// One bound per row, +inf where no rule sets one.
 fn bounds(matrix: AnyMatrix<'_>, ceiling: &CeilingArrays<'_>) -> PyResult<Vec<f32>> {
-    let rules = plan::rules(&ceiling.0)?;
+    let rules = plan::rules(&ceiling.terms)?;
     if !rules.iter().any(|rule| Ceiling::needs_positive(*rule)) {
         return Ok(vec![score_ceiling(&rules, 0.0); matrix.rows()]);
     }
-    let columns = slice("positive_columns", &ceiling.1)?;
-    let scores = match &ceiling.2 {
+    let columns = slice("positive_columns", &ceiling.positive_columns)?;
+    let scores = match &ceiling.positive_scores {
         Some(scores) => slice("positive_scores", scores)?.to_vec(),
         None => with_matrix!(matrix, matrix => core::positive_scores(&matrix, columns)).map_err(|e| to_py(&e))?,
     };
     Ok(scores.iter().map(|p| score_ceiling(&rules, f64::from(*p))).collect())
-}
-
-fn known<'a>((offsets, ids, columns): &'a (Ids<'_>, Ids<'_>, Ids<'_>)) -> PyResult<(Csr<'a>, &'a [i64])> {
-    let offsets = slice("positives offsets", offsets)?;
-    let rows = offsets.len().saturating_sub(1);
-    let known = Csr::new("positives", offsets, slice("positives ids", ids)?, rows, None).map_err(|e| to_py(&e))?;
-    Ok((known, slice("ids", columns)?))
 }
 
 /// (anchor, positive, negative) of a batch, by the distances within it; -1 is no label.

@@ -142,12 +142,16 @@ class _Rules:
             if not np.isfinite(scores).all():
                 row = int(np.isfinite(scores).argmin())
                 raise ValueError(f"positive_scores: {scores[row]} for row {row}, expected a finite number")
-        self.native_ceiling = (terms, _columns(positive_columns, rows, columns), scores)
+        self.native_ceiling: _native.MaskCeiling = {
+            "terms": terms,
+            "positive_columns": _columns(positive_columns, rows, columns),
+            "positive_scores": scores,
+        }
 
         named = {"ids": ids, "groups": groups, "clusters": clusters}
         labels = {name: arrays.labels(name, given, columns) for name, given in named.items() if given is not None}
         queries = None if query_ids is None else arrays.labels("query_ids", query_ids, rows)
-        known = None
+        known: _native.KnownPositives | None = None
         if positives is not None:
             if not isinstance(positives, Positives):
                 raise TypeError(f"positives: {type(positives).__name__}, expected Positives")
@@ -155,8 +159,12 @@ class _Rules:
                 raise ValueError("positives: given without query_ids and ids, which say what they are positives of")
             if any(arrays.is_text(arrays.host(given)) for given in (ids, query_ids)):
                 raise TypeError("positives: given with ids or query_ids of strings, expected integers there")
-            known = (positives.offsets, positives.ids, labels["ids"])
-        self.native_labels = (list(labels.values()), queries, known)
+            known = {"offsets": positives.offsets, "ids": positives.ids, "column_ids": labels["ids"]}
+        self.native_labels: _native.MaskLabels = {
+            "by_column": list(labels.values()),
+            "query_ids": queries,
+            "known": known,
+        }
 
 
 def _terms(ceiling: Ceiling | None) -> list[tuple[str, float, float]]:

@@ -8,7 +8,7 @@ import numpy as np
 import torch
 
 import hardmine._native as _native
-from hardmine.plumbing.checks import Float32Array, Int64Array
+from hardmine.plumbing.checks import Int64Array
 from hardmine.plumbing.threads import thread_count
 
 _NONE = -1
@@ -16,22 +16,22 @@ _NONE = -1
 
 def in_batch_mask(
     scores: torch.Tensor,
-    ceiling: tuple[list[tuple[str, float, float]], Int64Array, Float32Array | None],
-    labels: tuple[list[Int64Array], Int64Array | None, tuple[Int64Array, Int64Array, Int64Array] | None],
+    ceiling: _native.MaskCeiling,
+    labels: _native.MaskLabels,
     *,
     needs_positive: bool,
     keep_positive: bool,
     drop_nan: bool,
 ) -> torch.Tensor:
     """As `hardmine.in_batch_mask`, whose checked arguments these are; the same mask to the bit."""
-    terms, positive_columns, positive_scores = ceiling
-    by_column, queries, known = labels
+    terms, positive_columns, positive_scores = ceiling["terms"], ceiling["positive_columns"], ceiling["positive_scores"]
+    by_column, queries, known = labels["by_column"], labels["query_ids"], labels["known"]
     device = scores.device
     if scores.dtype not in (torch.float16, torch.bfloat16, torch.float32, torch.float64):
         raise TypeError(f"scores: dtype {scores.dtype}, expected one of float16, bfloat16, float32, float64")
     _refuse_outside("positive_columns", positive_columns, 0, scores.shape[1])
     if known is not None and queries is not None:
-        _refuse_outside("query_ids", queries, _NONE, len(known[0]) - 1)
+        _refuse_outside("query_ids", queries, _NONE, len(known["offsets"]) - 1)
     columns = torch.from_numpy(positive_columns).to(device)
     rows = torch.arange(len(columns), device=device)
     invalid = scores.isnan()
@@ -59,7 +59,7 @@ def in_batch_mask(
         first, second = same.nonzero(as_tuple=True)
         mask[first, columns[second]] = True
         if known is not None:
-            mask[_known(queries, *known, device)] = True
+            mask[_known(queries, known, device)] = True
     mask[rows, columns] = not keep_positive
     return mask
 
@@ -81,10 +81,9 @@ def _bounds(terms: list[tuple[str, float, float]], p: torch.Tensor) -> torch.Ten
     return torch.from_numpy(bounds).to(p.device)
 
 
-def _known(
-    queries: Int64Array, offsets: Int64Array, ids: Int64Array, columns: Int64Array, device: torch.device
-) -> tuple[Any, Any]:
+def _known(queries: Int64Array, known: _native.KnownPositives, device: torch.device) -> tuple[Any, Any]:
     """(row, column) of every known positive in the batch."""
+    offsets, ids, columns = known["offsets"], known["ids"], known["column_ids"]
     rows = np.flatnonzero(queries != _NONE)
     counts = np.diff(offsets)[queries[rows]]
     starts = np.repeat(offsets[queries[rows]] - np.cumsum(counts) + counts, counts)

@@ -2,22 +2,35 @@
 
 use std::num::NonZeroUsize;
 use std::sync::atomic::{AtomicU64, Ordering};
+use std::time::{SystemTime, UNIX_EPOCH};
+
+/// Milliseconds for which an answer holds.
+const FRESH: u64 = 50;
 
 /// Processors this process may use: affinity and cgroup limits included.
 ///
-/// Reading the limits of a cgroup takes longer than a small selection, so they are read once, and again where the affinity
-/// of the calling thread allows another number of processors than then: that is asked at every call.
+/// Reading the limits of a cgroup takes longer than a small selection, and even asking for the affinity can take a tenth of
+/// one. So the affinity is asked now and then, and the limits are read at first and where it allows another number of
+/// processors than when they were read: a changed affinity is noticed a moment later.
 #[must_use]
 pub fn available_threads() -> NonZeroUsize {
     /// What the affinity allowed (upper half) when the answer (lower half) was found.
     static FOUND: AtomicU64 = AtomicU64::new(0);
-    let allowed = allowed_by_affinity();
+    /// When that was, or was found to hold still.
+    static ASKED: AtomicU64 = AtomicU64::new(0);
     let found = FOUND.load(Ordering::Relaxed);
-    if found >> 32 == u64::from(allowed) {
-        if let Some(found) = NonZeroUsize::new(found as u32 as usize) {
-            return found;
+    if let Some(count) = NonZeroUsize::new(found as u32 as usize) {
+        let now = SystemTime::now().duration_since(UNIX_EPOCH).map_or(0, |now| now.as_millis() as u64);
+        // A clock that was set back gives a large difference.
+        if now.wrapping_sub(ASKED.load(Ordering::Relaxed)) < FRESH {
+            return count;
+        }
+        ASKED.store(now, Ordering::Relaxed);
+        if found >> 32 == u64::from(allowed_by_affinity()) {
+            return count;
         }
     }
+    let allowed = allowed_by_affinity();
     let found = std::thread::available_parallelism().unwrap_or(NonZeroUsize::MIN);
     let count = u32::try_from(found.get()).unwrap_or(u32::MAX);
     FOUND.store((u64::from(allowed) << 32) | u64::from(count), Ordering::Relaxed);

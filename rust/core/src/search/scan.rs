@@ -5,7 +5,7 @@ use std::ops::Range;
 use crate::csr::Csr;
 use crate::error::{try_collect, try_reserve_exact, Error, Result};
 use crate::excluded::{between, Excluded};
-use crate::limits::{Limits, Ranked, Tally};
+use crate::limits::{ceiling_of, floor_of, Limits, Ranked, Tally};
 use crate::pool::{self, Execution};
 use crate::steps;
 
@@ -277,8 +277,7 @@ fn capacity(k: usize, documents: usize) -> usize {
 }
 
 fn wanted(k: usize, documents: usize, ceiling: Option<&[f32]>, floor: Option<&[f32]>, query: usize) -> Wanted {
-    let ceiling = ceiling.map_or(f32::INFINITY, |values| values[query]);
-    let floor = floor.map_or(f32::NEG_INFINITY, |values| values[query]);
+    let (ceiling, floor) = (ceiling_of(ceiling, query), floor_of(floor, query));
     Wanted { k, capacity: capacity(k, documents), ceiling, floor }
 }
 

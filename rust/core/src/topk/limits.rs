@@ -2,7 +2,7 @@
 
 use super::kernels::{ceiling_in, floor_in, Scan};
 use crate::excluded::{between, Excluded};
-use crate::limits::{Limits, NanPolicy};
+use crate::limits::{ceiling_of, floor_of, Limits, NanPolicy};
 
 /// The limits of every output row, excluded documents in order.
 #[derive(Clone, Copy)]
@@ -25,11 +25,8 @@ impl<'a> ScanLimits<'a> {
     }
 
     pub(super) fn row<T: Scan>(&self, row: usize) -> RowLimits<'a, T> {
-        // A bound that another thread made NaN since it was checked admits nothing.
-        let closed = |bound: f32, closed: f32| if bound.is_nan() { closed } else { bound };
-        let ceiling = self.ceiling.map_or(f32::INFINITY, |ceiling| closed(ceiling[row], f32::NEG_INFINITY));
-        let floor = self.floor.map_or(f32::NEG_INFINITY, |floor| closed(floor[row], f32::INFINITY));
-        let (ceiling, mut floor): (T, T) = (ceiling_in(ceiling), floor_in(floor));
+        let ceiling: T = ceiling_in(ceiling_of(self.ceiling, row));
+        let mut floor: T = floor_in(floor_of(self.floor, row));
         if floor.rank() > ceiling.rank() {
             // Nothing is admissible; what is above the ceiling must not count as below the floor too.
             floor = T::from_rank(ceiling.rank() + 1);
