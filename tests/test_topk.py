@@ -565,13 +565,13 @@ def test_lists_longer_than_a_step(dtype):
     for k in (runs.size, runs.size - 1, step, step + 1):
         check(hm.topk(runs, k, floor=-1.0), runs, k, floor=-1.0)
         check(hm.topk(runs, k), runs, k)
-    for scores in (rng.standard_normal((1, 900_000)), rng.integers(0, 3, (1, 900_000)), np.zeros((1, 900_000))):
+    for scores in (rng.standard_normal((1, 2_400_000)), rng.integers(0, 3, (1, 2_400_000)), np.zeros((1, 2_400_000))):
         scores = scores.astype(dtype)
-        check(hm.topk(scores, 300_000, floor=-9.0), scores, 300_000, floor=-9.0)
-        best = hm.TopKAccumulator(1, 300_000)
-        for start in (450_000, 0):
-            best.update(scores[:, start : start + 450_000], first_document=start)
-        check(best.finish(), scores, 300_000)
+        check(hm.topk(scores, 900_000, floor=-9.0), scores, 900_000, floor=-9.0)
+        best = hm.TopKAccumulator(1, 900_000)
+        for start in (1_200_000, 0):
+            best.update(scores[:, start : start + 1_200_000], first_document=start)
+        check(best.finish(), scores, 900_000)
 
 
 # --- the ends of the range ------------------------------------------------------------------------------------------

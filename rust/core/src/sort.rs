@@ -13,8 +13,8 @@ const FEW: usize = 192;
 /// From so many items on, wide digits pay for their larger tables.
 const MANY: usize = 4096;
 
-/// Up to so many items a selection by comparison takes a few milliseconds.
-const SELECTED_AT_ONCE: usize = 1 << 18;
+/// Up to so many items a selection by comparison takes some milliseconds.
+const SELECTED_AT_ONCE: usize = 1 << 20;
 
 /// Bits of a wide digit.
 const WIDE_DIGIT: u32 = 11;
@@ -298,7 +298,7 @@ mod tests {
 
     #[test]
     fn selection_splits_at_every_rank() {
-        for length in [1, 1000, 3 * SELECTED_AT_ONCE as u64 + 5] {
+        for length in [1, 1000, SELECTED_AT_ONCE as u64 * 5 / 4 + 5] {
             for list in lists(length) {
                 let mut expected = list.clone();
                 expected.sort_unstable();
@@ -317,7 +317,7 @@ mod tests {
     /// No order of the items makes either quadratic, nor worse than some passes.
     #[test]
     fn the_work_is_linear() {
-        for list in lists(3 * SELECTED_AT_ONCE as u64) {
+        for list in lists(SELECTED_AT_ONCE as u64 * 5 / 4) {
             let looks = std::cell::Cell::new(0);
             let key = |item: &u128| {
                 looks.set(looks.get() + 1);
@@ -333,7 +333,7 @@ mod tests {
 
     #[test]
     fn long_lists_end_when_asked() {
-        let list = || (0..3 * SELECTED_AT_ONCE as u64).map(mix).collect::<Vec<u64>>();
+        let list = || (0..SELECTED_AT_ONCE as u64 * 5 / 4).map(mix).collect::<Vec<u64>>();
         let ends = Err(Error::Interrupted);
         let mut rising = list();
         rising.sort_unstable();

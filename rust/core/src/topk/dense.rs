@@ -5,7 +5,7 @@ use super::entry::Packed;
 use super::kernels::{Hit, Lanes, Order, Scan, Thresholds, BLOCK};
 use super::ordered::order;
 use super::plan::MIN_PART;
-use super::{best, threshold};
+use super::{best, output, threshold};
 use crate::error::{make_room, try_collect, try_reserve, Result};
 use crate::isa::Isa;
 use crate::matrix::Matrix;
@@ -77,8 +77,7 @@ pub(super) fn fill<T: Scan>(exec: &Execution<'_>, values: &[T], ids: &mut [i64],
             steps::append(exec, entries, &part[range], |entry| entry)?;
         }
         best::best(exec, entries, ids.len(), true, scratch)?;
-        steps::write(exec, ids, entries, Packed::id)?;
-        steps::write(exec, scores, entries, |entry| T::of_entry(entry).to_f32())
+        output::write::<T, _>(exec, entries, ids, scores)
     })?;
     Ok(true)
 }

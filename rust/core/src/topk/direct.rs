@@ -4,10 +4,9 @@
 use super::entry::Packed;
 use super::kernels::{Hit, Order, Scan, Thresholds, BLOCK};
 use super::ordered::{falling, order, plain, rising};
-use super::{best, threshold};
+use super::{best, output, threshold};
 use crate::error::{make_room, try_reserve, Result};
 use crate::pool::Execution;
-use crate::steps;
 
 /// Rows up to this long stay in the first cache, and are handled here for any k.
 const SHORT: usize = 4096;
@@ -55,8 +54,7 @@ impl<'e, T: Scan> Direct<'e, T> {
                     return Ok(false);
                 }
                 best::best(self.exec, &mut self.entries, k, true, &mut self.scratch)?;
-                steps::write(self.exec, ids, &self.entries, Packed::id)?;
-                steps::write(self.exec, scores, &self.entries, |entry| T::of_entry(entry).to_f32())?;
+                output::write::<T, _>(self.exec, &self.entries, ids, scores)?;
             }
         }
         Ok(true)

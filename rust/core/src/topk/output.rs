@@ -5,7 +5,7 @@ use super::kernels::Scan;
 use crate::error::{check_room, try_reserve, try_reserve_exact, try_vec, Error, Result};
 use crate::limits::{Ranked, Tally};
 use crate::pool::Execution;
-use crate::steps;
+use crate::steps::{self, STEP};
 
 /// Rows found by one task, in output form.
 #[derive(Default)]
@@ -56,6 +56,25 @@ impl Found {
         }
         Ok(ranked)
     }
+}
+
+/// Writes entries in ranking order into the places of a row, as far as these reach.
+pub(super) fn write<T: Scan, E: Packed>(
+    exec: &Execution<'_>,
+    entries: &[E],
+    ids: &mut [i64],
+    scores: &mut [f32],
+) -> Result<()> {
+    for ((entries, ids), scores) in entries.chunks(STEP).zip(ids.chunks_mut(STEP)).zip(scores.chunks_mut(STEP)) {
+        for ((entry, id), score) in entries.iter().zip(ids).zip(scores) {
+            *id = entry.id();
+            *score = T::of_entry(*entry).to_f32();
+        }
+        if entries.len() == STEP {
+            exec.check()?;
+        }
+    }
+    Ok(())
 }
 
 /// A row with fewer scores than its place in the output has room for.

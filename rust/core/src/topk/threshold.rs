@@ -44,27 +44,31 @@ pub(super) fn reached_by<T: Scan>(exec: &Execution<'_>, values: &[T], wanted: us
 }
 
 /// How many of `values` are at least `least`.
+#[inline]
 fn reaching<T: Scan>(exec: &Execution<'_>, values: &[T], least: T) -> Result<usize> {
+    if values.len() <= COUNTED_AT_ONCE {
+        return Ok(T::count(exec.isa(), values, least));
+    }
     let mut total = 0;
     for part in values.chunks(COUNTED_AT_ONCE) {
         total += T::count(exec.isa(), part, least);
-        if part.len() == COUNTED_AT_ONCE {
-            exec.check()?;
-        }
+        exec.check()?;
     }
     Ok(total)
 }
 
 /// Lowest and highest of `values`, where none is NaN.
+#[inline]
 fn extent<T: Scan>(exec: &Execution<'_>, values: &[T]) -> Result<(T, T)> {
+    if values.len() <= COUNTED_AT_ONCE {
+        return Ok(T::extent(exec.isa(), values));
+    }
     let (mut lowest, mut highest) = (T::HIGHEST, T::LOWEST);
     for part in values.chunks(COUNTED_AT_ONCE) {
         let (low, high) = T::extent(exec.isa(), part);
         lowest = if low.rank() < lowest.rank() { low } else { lowest };
         highest = if high.rank() > highest.rank() { high } else { highest };
-        if part.len() == COUNTED_AT_ONCE {
-            exec.check()?;
-        }
+        exec.check()?;
     }
     Ok((lowest, highest))
 }

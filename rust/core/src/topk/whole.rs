@@ -4,17 +4,15 @@ use std::ops::Range;
 
 use super::dense;
 use super::direct::Direct;
-use super::entry::Packed;
 use super::kernels::Scan;
 use super::limits::ScanLimits;
-use super::output::{Places, Short};
+use super::output::{self, Places, Short};
 use super::plan::{chunks, Plan};
 use super::rows::{RowGroup, Worker};
 use crate::error::{make_room, try_collect, Result};
 use crate::limits::Ranked;
 use crate::matrix::Matrix;
 use crate::pool::{self, Execution};
-use crate::steps;
 
 /// Rows of strided memory up to this long are gathered whole.
 const GATHERED: usize = 4096;
@@ -123,8 +121,7 @@ impl<T: Scan> Task<'_, '_, T> {
         for (index, output) in of_all.task.clone().enumerate() {
             let (entries, tally) = worker.finish(index)?;
             let place = self.place(output);
-            steps::write(self.exec, &mut self.ids[place.clone()], entries, Packed::id)?;
-            steps::write(self.exec, &mut self.best[place], entries, |entry| T::of_entry(entry).to_f32())?;
+            output::write::<T, _>(self.exec, entries, &mut self.ids[place.clone()], &mut self.best[place])?;
             if entries.len() < self.k || tally.nan > 0 {
                 self.short.push(Short { row: output, length: entries.len(), tally });
             }
