@@ -39,7 +39,7 @@ format: .venv/dev/.stamp
 bench: .venv/dev/.bench-stamp
 	$(DEV_BIN)/python benches/report.py --output docs/benchmarks.md
 
-# Every system of the papers in miniature: what its paper claims, and whether it shows here (some minutes).
+# Every system of the papers in miniature, one arm against another (some minutes).
 recipes: .venv/dev/.stamp
 	$(DEV_BIN)/python -m examples.recipes
 

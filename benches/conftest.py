@@ -3,6 +3,14 @@
 import os
 
 import pytest
+from report import BLAS_OVERRIDES
+
+
+def pytest_configure():
+    """Refuse an environment that slows the peers: it is too late to mend once NumPy is loaded."""
+    found = [name for name in BLAS_OVERRIDES if name in os.environ]
+    if found:
+        raise pytest.UsageError(f"unset {' and '.join(found)}: the peers' BLAS would be slowed")
 
 
 def pytest_collection_modifyitems(config, items):

@@ -6,6 +6,9 @@ Every pass runs hardmine and its peers in one process, one after the other; pass
 spell of the machine falls on both. A figure is the median over passes of the median of its rounds. The ratio is the
 peer's time over hardmine's: above 1 hardmine is faster. Peers do not depend on the level; they are timed again beside
 each level, because only figures of the same run are compared.
+
+OPENBLAS_CORETYPE and OPENBLAS_L2_SIZE, which some machines set for old builds of OpenBLAS, slow the peers: they are
+taken out of the environment of every process that is started here, and the page says which kernels BLAS then chose.
 """
 
 from __future__ import annotations
@@ -46,8 +49,28 @@ GOALS = {
     "P9": "50x per-item Python, below 1 ms",
     "P10": "below 60 ms over NumPy",
 }
-YARDSTICKS = ("reading alone", "numpy alone", "hardmine")
+YARDSTICKS = ("reading alone", "numpy alone", "numpy matmul alone", "hardmine")
 """Contenders that are no peers: what the machine could do, hardmine itself in another setting."""
+BLAS_OVERRIDES = ("OPENBLAS_CORETYPE", "OPENBLAS_L2_SIZE")
+BLAS_WITHOUT_AVX2 = {
+    "Prescott", "Core2", "Penryn", "Dunnington", "Nehalem", "Atom", "Sandybridge", "Barcelona", "Bobcat", "Bulldozer",
+    "Piledriver", "Steamroller", "Generic",
+}  # fmt: skip
+"""OpenBLAS kernels that leave half or more of a present machine idle."""
+LIST_BLAS = """
+import json, threadpoolctl
+known, found = set(), []
+for package in ("numpy", "faiss"):
+    try:
+        __import__(package)
+    except ImportError:
+        continue
+    for info in threadpoolctl.threadpool_info():
+        if info["user_api"] == "blas" and info["filepath"] not in known:
+            known.add(info["filepath"])
+            found.append({"package": package, **info})
+print(json.dumps(found))
+"""
 HEADER = """# Benchmarks
 
 `make bench` writes this page on your machine. Every figure is a median; every ratio is peer's time / hardmine's time in
@@ -103,6 +126,29 @@ def main() -> int:
     return 0
 
 
+def environment(**more: str) -> dict[str, str]:
+    """That of the processes started here: ours without what slows the peers, and more."""
+    return {name: value for name, value in os.environ.items() if name not in BLAS_OVERRIDES} | more
+
+
+def blas() -> list[dict[str, object]]:
+    """What NumPy and faiss multiply matrices with, as a process of the benchmarks finds it."""
+    command = [sys.executable, "-c", LIST_BLAS]
+    return json.loads(subprocess.run(command, env=environment(), check=True, capture_output=True, text=True).stdout)
+
+
+def kernels(found: list[dict[str, object]]) -> str:
+    """A sentence on the BLAS of each package."""
+    said = []
+    for info in found:
+        text = "{package} {internal_api} {version} with {architecture} kernels".format_map(
+            {"architecture": "?", **info}
+        )
+        slow = info.get("architecture") in BLAS_WITHOUT_AVX2
+        said.append(text + (" (without AVX2: its times are no measure)" if slow else ""))
+    return f"BLAS: {'; '.join(said) or 'unknown'}."
+
+
 def machine(passes: int) -> list[str]:
     """What the figures were measured on."""
     model = platform.processor() or platform.machine()
@@ -117,9 +163,11 @@ def machine(passes: int) -> list[str]:
         except PackageNotFoundError:
             packages.append(f"{name} absent")
     levels = ", ".join(_native.isa_levels())
+    load = f"Load average before the run: {os.getloadavg()[0]:.1f}." if hasattr(os, "getloadavg") else ""
     return [
         f"{model}, {_native.available_threads()} processors, levels {levels}; Python {platform.python_version()}; "
         f"{', '.join(packages)}. Medians over {passes} pass{'es' if passes > 1 else ''}.",
+        f"{kernels(blas())} {load}",
     ]
 
 
@@ -132,13 +180,10 @@ def measure(level: str, passes: int, only: set[str], skip: tuple[str, ...]) -> l
             result = Path(folder) / "result.json"
             command = [sys.executable, "-m", "pytest", str(BENCHES), "-q", "--benchmark-only", "--timeout=0"]
             command += ["-W", "default", "-p", "no:cacheprovider", f"--benchmark-json={result}"]
-            environment = {
-                **os.environ,
-                "HARDMINE_ISA": level,
-                "HARDMINE_BENCH_ONLY": " ".join(sorted(only)),
-                "HARDMINE_BENCH_SKIP": " ".join(skip),
-            }
-            run = subprocess.run(command, env=environment, stdout=subprocess.PIPE, stderr=subprocess.STDOUT, text=True)
+            variables = environment(
+                HARDMINE_ISA=level, HARDMINE_BENCH_ONLY=" ".join(sorted(only)), HARDMINE_BENCH_SKIP=" ".join(skip)
+            )
+            run = subprocess.run(command, env=variables, stdout=subprocess.PIPE, stderr=subprocess.STDOUT, text=True)
             if run.returncode or not result.exists():
                 print(run.stdout[-4000:], file=sys.stderr)
                 raise SystemExit(f"the benchmarks failed at level {level}")

@@ -114,3 +114,10 @@ def test_public_names_are_documented(name):
         return
     text = value.__doc__ or ""
     assert len(text) > 20, name
+
+
+def test_the_page_of_noise_lists_every_domain():
+    import hardmine._native as native
+
+    rows = re.findall(r"^\| `(\w+)` \| (\d+) \|", (ROOT / "docs/noise.md").read_text(), flags=re.MULTILINE)
+    assert [(name, str(number)) for number, name in enumerate(native.domains())] == rows

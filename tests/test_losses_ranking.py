@@ -137,3 +137,11 @@ def test_lambda_weights_by_ranks():
     ranks = torch.tensor([[3, 1, 2]])
     by_place = L.lambda_weights(3, metric_cut=2)
     assert torch.equal(L.lambda_weights(3, metric_cut=2, ranks=ranks)[0], by_place[ranks[0] - 1][:, ranks[0] - 1])
+
+
+def test_lambda_weights_are_their_formula():
+    """|1/r_i - 1/r_j|, ranks beyond 200 counting 0 (arXiv 2104.08051), for ranks in any order."""
+    ranks = torch.from_numpy(np.random.default_rng(0).permutation(400) + 1)
+    inverse = torch.where(ranks <= 200, 1 / ranks, 0.0)
+    weights = L.lambda_weights(400, ranks=ranks[None], dtype=torch.float64)
+    torch.testing.assert_close(weights[0].float(), (inverse[:, None] - inverse[None, :]).abs(), rtol=0, atol=1e-6)

@@ -1,7 +1,11 @@
-"""The page of benchmarks: what it computes from given times."""
+"""The page of benchmarks: what it computes from given times, and where its processes run."""
 
 import importlib.util
+import json
+import subprocess
+import sys
 from pathlib import Path
+from types import SimpleNamespace
 
 import pytest
 
@@ -47,3 +51,54 @@ def test_losses_are_named_and_yardsticks_are_no_peers(report, cells):
     lines = report.losses(cells)
     assert "A peer is faster in 1 of 4 cells:" in lines
     assert lines[-1] == "- P1b, 9 x 64, k = 10, random: torch, 0.50x"
+
+
+def test_no_process_runs_with_what_slows_the_peers(report, monkeypatch):
+    for name in report.BLAS_OVERRIDES:
+        monkeypatch.setenv(name, "Prescott")
+    code = "import json, os; print(json.dumps(dict(os.environ)))"
+    run = subprocess.run(
+        [sys.executable, "-c", code], env=report.environment(HARDMINE_ISA="portable"), capture_output=True, timeout=60
+    )
+    found = json.loads(run.stdout)
+    assert not set(report.BLAS_OVERRIDES) & set(found)
+    assert found["HARDMINE_ISA"] == "portable"
+    assert found["PATH"]
+
+
+def test_every_process_of_the_report_takes_its_environment(report, monkeypatch):
+    monkeypatch.setenv("OPENBLAS_CORETYPE", "Prescott")
+    seen = []
+
+    def run(command, env, **_):
+        seen.append(env)
+        if command[1] == "-c":
+            return subprocess.CompletedProcess(command, 0, "[]")
+        result = next(word for word in command if word.startswith("--benchmark-json="))
+        Path(result.partition("=")[2]).write_text('{"benchmarks": []}')
+        return subprocess.CompletedProcess(command, 0, "")
+
+    replaced = SimpleNamespace(run=run, PIPE=subprocess.PIPE, STDOUT=subprocess.STDOUT)
+    monkeypatch.setattr(report, "subprocess", replaced)
+    monkeypatch.setattr(sys, "argv", ["report.py", "--passes", "2", "--levels", "portable"])
+    assert report.main() == 0
+    assert len(seen) == 3
+    assert not any("OPENBLAS_CORETYPE" in env for env in seen)
+
+
+def test_the_page_names_the_kernels_of_blas(report):
+    numpy = {"package": "numpy", "internal_api": "openblas", "version": "0.3.31", "architecture": "SkylakeX"}
+    faiss = {"package": "faiss", "internal_api": "openblas", "version": "0.3.15", "architecture": "Prescott"}
+    assert report.kernels([numpy, faiss]) == (
+        "BLAS: numpy openblas 0.3.31 with SkylakeX kernels; "
+        "faiss openblas 0.3.15 with Prescott kernels (without AVX2: its times are no measure)."
+    )
+    assert "mkl 1 with ? kernels" in report.kernels([{"package": "numpy", "internal_api": "mkl", "version": "1"}])
+    assert report.kernels([]) == "BLAS: unknown."
+
+
+def test_the_kernels_are_asked_of_a_process_of_the_benchmarks(report, monkeypatch):
+    pytest.importorskip("threadpoolctl")
+    monkeypatch.setenv("OPENBLAS_CORETYPE", "Prescott")
+    found = {info["package"]: info for info in report.blas()}
+    assert found.get("numpy", {}).get("architecture") != "Prescott"

@@ -2,11 +2,12 @@
 
 Trains a bag of (word, place) vectors against picture features. A caption says which thing has which colour; its hard
 negatives swap the colours. Both losses start from one model that was trained without hard negatives, and are compared
-at equal accuracy on them.
+at equal accuracy on them, in the seeds where both reach it, and at the end.
 """
 
 from __future__ import annotations
 
+import math
 from collections.abc import Iterator
 
 import numpy as np
@@ -17,8 +18,8 @@ import hardmine as hm
 from examples.recipes.shared import Effect, Report, Size, batches, optimise, over_seeds
 
 COLOURS, THINGS, PLACES = 12, 20, 2
-TARGETS = (0.6, 0.7, 0.8, 0.9)
-"""Accuracies on hard negatives at which retrieval is compared."""
+TARGET = 0.6
+"""The accuracy on hard negatives at which retrieval is compared: chance is 0.5, and no arm reaches 0.7."""
 
 
 class Captions:
@@ -85,8 +86,8 @@ def losses(model: Model, data: Captions, kind: str, *, steps: int, seed: int, tr
 
 
 def retrieval_at(trace: list[tuple[float, float]], accuracy: float) -> float:
-    """Retrieval when that accuracy on hard negatives was first reached; the last where it never was."""
-    return next((retrieval for hard, retrieval in trace if hard >= accuracy), trace[-1][1])
+    """Retrieval when that accuracy on hard negatives was first reached; NaN where it never was."""
+    return next((retrieval for hard, retrieval in trace if hard >= accuracy), math.nan)
 
 
 def run(size: Size) -> Report:
@@ -102,16 +103,37 @@ def run(size: Size) -> Report:
             model, trace = Model(seed), []
             model.load_state_dict(start.state_dict())
             kept[:] = optimise(model, losses(model, data, kind, steps=size.steps, seed=seed + 1, trace=trace))
-            reached = [target for target in TARGETS if target <= max(hard for hard, _ in trace)]
-            figures[kind] = float(np.mean([retrieval_at(trace, target) for target in reached or TARGETS[:1]]))
+            figures[f"at {kind}"] = retrieval_at(trace, TARGET)
             figures[f"end {kind}"], figures[f"hard {kind}"] = trace[-1][1], trace[-1][0]
         return figures
 
     found = over_seeds(size, one)
+    at = np.array([found["at focal"], found["at plain"]])
+    focal, plain = np.isfinite(at)
+    counts = f"{focal.sum()} of {size.seeds} seeds of focal reach {TARGET}, {plain.sum()} of plain"
     effects = [
         Effect(
-            "retrieval at equal hard-negative accuracy: focal + smoothing over plain", found["focal"], found["plain"]
+            "retrieval at the end: focal + smoothing over plain",
+            found["end focal"],
+            found["end plain"],
+            "equal accuracy on hard negatives: the arms end at different ones (next row)",
         ),
-        Effect("retrieval at the end: focal + smoothing over plain", found["end focal"], found["end plain"]),
+        Effect(
+            f"accuracy on hard negatives at the end: focal + smoothing over plain ({counts})",
+            found["hard focal"],
+            found["hard plain"],
+            "plain with a smaller weight: what it retrieves at focal's accuracy",
+        ),
     ]
-    return Report("word vectors, made captions", effects, kept, (found["untrained"][0], found["end focal"][0]))
+    both = focal & plain
+    if both.sum() >= 2:  # an interval needs two
+        effects.append(
+            Effect(
+                f"retrieval where {TARGET} on hard negatives is first reached: focal + smoothing over plain",
+                at[0, both].tolist(),
+                at[1, both].tolist(),
+                "the seeds left out, which may differ; higher accuracies, which are not reached",
+            )
+        )
+    tuned = "gamma, smoothing, noise and steps chosen on captions made this way"
+    return Report("word vectors", "made captions", tuned, effects, kept, (found["untrained"][0], found["end focal"][0]))

@@ -33,5 +33,9 @@ def run(size: Size) -> Report:
         return figures
 
     found = over_seeds(size, one)
-    effects = [Effect(f"nDCG@10: joint draw over {name} alone", found["joint"], found[name]) for name in RETRIEVERS]
-    return Report("projection, made world", effects, kept, (found["untrained"][0], found["joint"][0]))
+    missing = "a union of the two lists without the joint weights"
+    effects = [
+        Effect(f"nDCG@10: joint draw over {name} alone", found["joint"], found[name], missing) for name in RETRIEVERS
+    ]
+    tuned = "what each retriever hears, temperature and steps chosen on worlds made this way"
+    return Report("projection", "made world", tuned, effects, kept, (found["untrained"][0], found["joint"][0]))

@@ -33,33 +33,56 @@ class Size(NamedTuple):
 SIZES = {"tiny": Size(seeds=2, steps=60, topics=5), "full": Size(seeds=10, steps=300, topics=20)}
 
 
+class Interval(NamedTuple):
+    """A mean difference and its 95 % interval."""
+
+    mean: float
+    low: float
+    high: float
+
+    def show(self, digits: int) -> str:
+        """As text."""
+        return f"{self.mean:+.{digits}f} [{self.low:+.{digits}f}, {self.high:+.{digits}f}]"
+
+    @property
+    def side(self) -> str:
+        """Where the interval lies; nothing stronger is to be read from it."""
+        return "above 0" if self.low > 0 else "below 0" if self.high < 0 else "covers 0"
+
+
+def interval(a: Sequence[float], b: Sequence[float], *, test_to_train: float = 0.0) -> Interval:
+    """Mean of a - b, paired, with its 95 % t-interval.
+
+    Independent pairs have the variance s^2 / J. J resplits of one set overlap: with n_test / n_train as `test_to_train`
+    it is s^2 (1 / J + n_test / n_train), the corrected resampled t of Nadeau and Bengio (2003).
+    """
+    differences = np.subtract(a, b)
+    mean = float(differences.mean())
+    spread = float(differences.std(ddof=1)) * math.sqrt(1 / differences.size + test_to_train)
+    half = _T95[differences.size - 1] * spread
+    return Interval(mean, mean - half, mean + half)
+
+
 @dataclass(frozen=True)
 class Effect:
-    """A claim, and what it compares: one figure a seed on either side, the higher the better."""
+    """Two arms, one figure a seed of each, the higher the better; and the control that the comparison lacks."""
 
-    claim: str
-    better: Sequence[float]
-    worse: Sequence[float]
-
-    @property
-    def difference(self) -> tuple[float, float, float]:
-        """Mean over seeds of better - worse, and its 95 % t-interval."""
-        differences = np.subtract(self.better, self.worse)
-        mean = float(differences.mean())
-        half = _T95[differences.size - 1] * float(differences.std(ddof=1)) / math.sqrt(differences.size)
-        return mean, mean - half, mean + half
-
-    @property
-    def shown(self) -> bool:
-        """Whether the interval lies above zero."""
-        return self.difference[1] > 0
+    compares: str
+    a: Sequence[float]
+    b: Sequence[float]
+    missing: str
 
 
 @dataclass(frozen=True)
 class Report:
-    """Of one system: what it trains, its effects; of one training run the losses, and the metric before and after."""
+    """Of one system: what it trains, on which data, what was tuned on what, its effects.
+
+    Of one training run the losses, and the metric before and after.
+    """
 
     trains: str
+    data: str
+    tuned: str
     effects: Sequence[Effect]
     losses: Sequence[float]
     metric: tuple[float, float]
@@ -198,6 +221,13 @@ def contrast(
             documents = model(world.documents[negatives[rows].clamp(min=0)])
             hard = torch.einsum("bh,bnh->bn", queries, documents)
         yield hm.losses.info_nce(queries @ positives.T, hard, hard_mask=absent, temperature=0.05)
+
+
+def listwise_cross_entropy(scores: torch.Tensor, right: torch.Tensor) -> torch.Tensor:
+    """Softmax over each list against what is right in it, mean over the lists [b, k] that hold something right."""
+    own = (scores.logsumexp(1, keepdim=True) - scores).masked_fill(~right, 0.0)
+    count = right.sum(1)
+    return (own.sum(1) / count.clamp(min=1))[count > 0].mean()
 
 
 def trained(world: World, draw: Draw | None, *, steps: int, seed: int) -> tuple[Encoder, list[float]]:

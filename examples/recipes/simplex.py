@@ -127,9 +127,18 @@ def run(size: Size) -> Report:
 
     found = over_seeds(size, one)
     effects = [
-        Effect(f"{label}: CCL with 1,000 negatives over {peer}", found[f"{metric} 1000"], found[f"{metric} {kind}"])
-        for kind, peer in (("bpr", "MF-BPR"), ("10", "CCL with 10"))
+        Effect(
+            f"{label}: CCL with 1,000 negatives over {peer}", found[f"{metric} 1000"], found[f"{metric} {kind}"], lacks
+        )
+        for kind, peer, lacks in (
+            ("bpr", "MF-BPR", "BPR with 1,000 negatives; training to convergence; each arm at its own best rate"),
+            ("10", "CCL with 10", "training to convergence; margin and weight chosen for 10 as well"),
+        )
         for metric, label in (("recall", "Recall@20"), ("ndcg", "nDCG@20"))
     ]
-    where = "made interactions" if real is None else "cf-lastfm"
-    return Report(f"factors, {where}", effects, kept, (found["ndcg untrained"][0], found["ndcg 1000"][0]))
+    if real is None:
+        data, tuned = "made interactions", "margin, weight, rate and steps chosen on interactions made this way"
+    else:
+        data = "real: cf-lastfm; the seeds differ in training alone, users and split are the same"
+        tuned = "one rate and as many steps for every arm; its validation part is not used"
+    return Report("factors", data, tuned, effects, kept, (found["ndcg untrained"][0], found["ndcg 1000"][0]))
