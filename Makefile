@@ -50,7 +50,7 @@ quality: .venv/dev/.bench-stamp
 
 # Plant known faults in a copy of the source, one at a time, and see the tests catch them (an hour).
 mutants: .venv/dev/.stamp
-	$(DEV_BIN)/python tests/mutants.py
+	$(DEV_BIN)/python -m tests.mutants
 
 # Coverage-guided fuzzing of arrays, parameters and every file reader, FUZZ_SECONDS for each target.
 FUZZ_SECONDS ?= 60

@@ -1,0 +1,62 @@
+"""Planted faults: file formats."""
+
+from tests.mutants.table import Mutant
+
+MUTANTS = [
+    Mutant(
+        "formats-option-of-another-ignored",
+        "python/hardmine/formats/registry.py",
+        "if value is not None and option not in found.takes:",
+        "if False:",
+        "tests/test_formats.py tests/test_collection.py",
+    ),
+    Mutant(
+        "formats-any-folder-first",
+        "python/hardmine/formats/registry.py",
+        'if (path / sign[1:]).exists() if is_folder and sign[0] == "/"',
+        'if True if is_folder and sign[0] == "/"',
+        "tests/test_formats.py",
+    ),
+    Mutant(
+        "formats-n-tuple-one-short",
+        "python/hardmine/formats/sentence_transformers.py",
+        '{"n-tuple": wanted, "triplet": 1}',
+        '{"n-tuple": wanted - 1, "triplet": 1}',
+        "tests/test_formats.py",
+    ),
+    Mutant(
+        "formats-negatives-after-the-first-positive",
+        "python/hardmine/formats/training_rows.py",
+        "self.is_last = within == counts[self.row] - 1",
+        "self.is_last = within == 0",
+        "tests/test_formats.py",
+    ),
+    Mutant(
+        "formats-output-row-counts-dropped-pairs",
+        "python/hardmine/formats/training_rows.py",
+        "counts = np.where(kept, rows_of_each, 0)",
+        "counts = rows_of_each",
+        "tests/test_formats.py",
+    ),
+    Mutant(
+        "formats-provenance-starts-over",
+        "python/hardmine/formats/training_rows.py",
+        "        done += len(some)\n",
+        "",
+        "tests/test_formats.py",
+    ),
+    Mutant(
+        "formats-docstring-left-in-its-document",
+        "python/hardmine/formats/docstrings.py",
+        "lines[place.end_lineno : node.end_lineno]",
+        "lines[place.lineno - 1 : node.end_lineno]",
+        "tests/test_formats.py -k docstrings",
+    ),
+    Mutant(
+        "formats-repeated-sources-kept",
+        "python/hardmine/formats/docstrings.py",
+        "if not keys & seen and",
+        "if",
+        "tests/test_formats.py -k docstrings",
+    ),
+]

@@ -1,0 +1,41 @@
+"""Planted faults: the nouns and what they stand on."""
+
+from tests.mutants.table import Mutant
+
+MUTANTS = [
+    Mutant(
+        "collection-case-matters",
+        "python/hardmine/nouns/collection.py",
+        ".casefold()",
+        ".strip()",
+        "tests/test_collection.py",
+    ),
+    Mutant(
+        "container-of-another-kind",
+        "python/hardmine/plumbing/container.py",
+        "if found != kind:",
+        "if found is None:",
+        "tests/test_candidates.py",
+    ),
+    Mutant(
+        "formats-given-id-taken-again",
+        "python/hardmine/nouns/builder.py",
+        "        self._text_of_query[name] = text\n",
+        "",
+        "tests/test_formats.py -k id",
+    ),
+    Mutant(
+        "ragged-head-behind-its-row",
+        "python/hardmine/plumbing/ragged.py",
+        "offsets_of(lengths)[:-1] + np.arange(heads.size)",
+        "offsets_of(lengths)[1:] + np.arange(heads.size)",
+        "tests/test_ragged.py",
+    ),
+    Mutant(
+        "ragged-ranges-forget-their-start",
+        "python/hardmine/plumbing/ragged.py",
+        "np.repeat(starts - offsets[:-1], lengths)",
+        "np.repeat(-offsets[:-1], lengths)",
+        "tests/test_ragged.py",
+    ),
+]
