@@ -296,6 +296,13 @@ class TestStringsStayInArrow:
         first, second = hm.StringTable.from_strings(a), hm.StringTable.from_strings(b)
         assert first.first_difference(second) == second.first_difference(first) == at
 
+    def test_rows_of_a_table(self):
+        table = hm.StringTable.from_strings(["a", "é", "", "long enough"])
+        assert list(table.rows(np.array([3, 1, 1, 2]))) == ["long enough", "é", "é", ""]
+        assert len(table.rows(np.array([], dtype=np.int64))) == 0
+        with pytest.raises(ValueError, match=r"id 4 of row 0 is outside 0\.\.4"):
+            table.rows(np.array([4]))
+
     def test_ids_never_become_python_objects(self, monkeypatch):
         texts = collection()
 

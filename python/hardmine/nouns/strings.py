@@ -122,7 +122,8 @@ class StringTable(Frozen, Sequence[str]):
         ValueError
             A row is out of range.
         """
-        return StringTable.from_strings(self.take(rows))
+        offsets, (data,) = _native.take_rows(self.offsets, [self.data], np.ascontiguousarray(rows, dtype=np.int64), 1)
+        return StringTable._trusted({"offsets": offsets, "data": data})
 
     def first_difference(self, other: StringTable) -> int | None:
         """The first position at which the two tables differ, None where they are equal."""

@@ -28,6 +28,7 @@ enum Column<'py> {
     I32(PyReadonlyArray1<'py, i32>),
     F64(PyReadonlyArray1<'py, f64>),
     I16(PyReadonlyArray1<'py, i16>),
+    U8(PyReadonlyArray1<'py, u8>),
 }
 
 /// The items of a column, borrowed.
@@ -37,6 +38,7 @@ enum Items<'a> {
     I32(&'a [i32]),
     F64(&'a [f64]),
     I16(&'a [i16]),
+    U8(&'a [u8]),
 }
 
 /// The items that were taken.
@@ -46,6 +48,7 @@ enum Taken {
     I32(Vec<i32>),
     F64(Vec<f64>),
     I16(Vec<i16>),
+    U8(Vec<u8>),
 }
 
 impl Column<'_> {
@@ -56,6 +59,7 @@ impl Column<'_> {
             Column::I32(array) => Items::I32(slice("columns", array)?),
             Column::F64(array) => Items::F64(slice("columns", array)?),
             Column::I16(array) => Items::I16(slice("columns", array)?),
+            Column::U8(array) => Items::U8(slice("columns", array)?),
         })
     }
 }
@@ -68,6 +72,7 @@ impl Items<'_> {
             Items::I32(items) => items.len(),
             Items::F64(items) => items.len(),
             Items::I16(items) => items.len(),
+            Items::U8(items) => items.len(),
         }
     }
 
@@ -78,6 +83,7 @@ impl Items<'_> {
             Items::I32(items) => Taken::I32(rows.gather(exec, items)?),
             Items::F64(items) => Taken::F64(rows.gather(exec, items)?),
             Items::I16(items) => Taken::I16(rows.gather(exec, items)?),
+            Items::U8(items) => Taken::U8(rows.gather(exec, items)?),
         })
     }
 }
@@ -90,6 +96,7 @@ impl Taken {
             Taken::I32(items) => items.into_pyarray(py).into_any(),
             Taken::F64(items) => items.into_pyarray(py).into_any(),
             Taken::I16(items) => items.into_pyarray(py).into_any(),
+            Taken::U8(items) => items.into_pyarray(py).into_any(),
         }
     }
 }
