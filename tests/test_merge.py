@@ -191,10 +191,10 @@ BAD = [
     ([PLAIN, hm.Candidates([0], [], [])], {}, ValueError, r"runs\[1\]: 0 queries, expected 1 as in the first"),
     ([PLAIN, PLAIN], {}, ValueError, r"runs: document 3 of query 0 is in runs\[0\] and in runs\[1\]"),
     (
-        [hm.Candidates([0, 2], [3, 9], [0.5, 0.0]), hm.Candidates([0, 2], [5, 3], [0.25, 0.1])],
+        [hm.Candidates([0, 2], [3, 9], [0.5, 0.0]), hm.Candidates([0, 2], [5, 9], [0.25, 0.1])],
         {"k": 1},
         ValueError,
-        r"runs: document 3 of query 0 is in runs\[0\] and in runs\[1\]",
+        r"runs: document 9 of query 0 is in runs\[0\] and in runs\[1\]",
     ),
     ([PLAIN], {"k": -1}, ValueError, "k: -1, expected at least 0"),
     ([PLAIN], {"k": True}, TypeError, "k: bool"),

@@ -12,8 +12,6 @@ from pathlib import Path
 import pytest
 
 CORE = Path(__file__).resolve().parent.parent / "rust/core/src"
-LEFT = frozenset({"draw", "select"})
-"""Rooms that still hold circles."""
 
 
 def module_of(path: Path) -> str:
@@ -119,8 +117,7 @@ def read_core() -> Modules:
 def test_the_core_has_no_circles():
     modules = read_core()
     assert len(modules.sources) > 50
-    circles = [c for c in modules.circles() if not {module.split("::")[0] for module in c} <= LEFT]
-    assert not circles, circles
+    assert modules.circles() == []
 
 
 def test_the_graph_sees_what_there_is():

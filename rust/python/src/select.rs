@@ -118,9 +118,9 @@ impl QueryArrays<'_> {
 }
 
 impl QuerySlices<'_> {
-    fn queries<'a>(&'a self, offsets: &'a [i64]) -> Result<Queries<'a>> {
+    fn queries<'a>(&'a self) -> Result<Queries<'a>> {
         let any = Some(i64::MAX as usize);
-        let positives = self.positives.csr(offsets, any)?;
+        let positives = self.positives.csr(self.positives.offsets, any)?;
         let csr = |it: &RaggedSlices<'a>| Csr::new(it.argument, it.offsets, it.ids, positives.rows(), any);
         Ok(Queries {
             positives,
@@ -173,8 +173,8 @@ fn select<'py>(
     let (lists, queries, rules) = (lists.slices()?, queries.slices()?, plan.rules()?);
     let plan = plan.plan(&rules)?;
     let chosen = door::run(py, num_threads, |exec| {
-        let (places, labels) = (lists.places()?, queries.positives.own_offsets()?);
-        core::select(exec, &lists.lists(&places)?, &queries.queries(&labels)?, &plan)
+        let places = lists.places()?;
+        core::select(exec, &lists.lists(&places)?, &queries.queries()?, &plan)
     })?;
     Ok(ChosenArrays::new(py, chosen))
 }

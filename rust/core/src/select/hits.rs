@@ -32,6 +32,7 @@ const FEW: usize = 8;
 const STRETCH: usize = 1 << 16;
 
 /// Finds where excluded documents stand in the list, in rising position, each once, under the first reason that applies.
+#[inline]
 pub fn find(
     exec: &Execution<'_>,
     list: &[i64],
@@ -41,7 +42,9 @@ pub fn find(
 ) -> Result<()> {
     hits.clear();
     by_id(exec, list, excluded.positives, Kind::Positive, sorted, hits)?;
-    by_id(exec, list, excluded.named, Kind::Excluded, sorted, hits)?;
+    if !excluded.named.is_empty() {
+        by_id(exec, list, excluded.named, Kind::Excluded, sorted, hits)?;
+    }
     if let Some((groups, wanted)) = excluded.groups {
         by_group(exec, list, groups, wanted, hits)?;
     }
@@ -53,6 +56,7 @@ pub fn find(
     Ok(())
 }
 
+#[inline]
 fn by_id(
     exec: &Execution<'_>,
     list: &[i64],
@@ -67,6 +71,18 @@ fn by_id(
         }
         return Ok(());
     }
+    by_search(exec, list, wanted, kind, sorted, hits)
+}
+
+#[cold]
+fn by_search(
+    exec: &Execution<'_>,
+    list: &[i64],
+    wanted: &[i64],
+    kind: Kind,
+    sorted: &mut Vec<i64>,
+    hits: &mut Vec<Hit>,
+) -> Result<()> {
     sorted.clear();
     try_reserve(sorted, wanted.len())?;
     sorted.extend_from_slice(wanted);

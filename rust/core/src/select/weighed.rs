@@ -160,9 +160,11 @@ impl Weighed {
             }
             _ => {}
         }
-        self.log_weights.clear();
-        try_reserve(&mut self.log_weights, scores.len())?;
-        self.log_weights.resize(scores.len(), 0.0);
+        resize(&mut self.log_weights, scores.len())?;
+        if scores.len() <= STRETCH {
+            law.fill(exec.isa(), row, &mut self.log_weights);
+            return Ok(());
+        }
         for (stretch, out) in self.log_weights.chunks_mut(STRETCH).enumerate() {
             if stretch > 0 {
                 exec.check()?;
@@ -192,9 +194,8 @@ impl Weighed {
             }
             By::Rank => self.bins.by_rank(strata.bins, ranks_of(list, source, &mut self.ranks)?)?,
         };
-        self.log_weights.clear();
-        try_reserve(&mut self.log_weights, keys.len())?;
-        self.log_weights.resize(keys.len(), 0.0);
+        resize(&mut self.log_weights, keys.len())?;
+        self.log_weights.fill(0.0);
         self.drawn.clear();
         try_reserve(&mut self.drawn, n.min(keys.len()))?;
         for bin in bins.share(&self.lots, list.key, n.min(keys.len()))? {
@@ -204,6 +205,15 @@ impl Weighed {
         }
         Ok(())
     }
+}
+
+/// Makes room for values that are all written afterwards: those of an earlier row are not cleared first.
+fn resize(values: &mut Vec<f64>, len: usize) -> Result<()> {
+    if let Some(more) = len.checked_sub(values.len()) {
+        try_reserve(values, more)?;
+    }
+    values.resize(len, 0.0);
+    Ok(())
 }
 
 /// A stretch of a row; what the row lacks, its parts lack too.
