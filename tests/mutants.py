@@ -1075,13 +1075,6 @@ MUTANTS: list[Mutant] = [
         "tests/test_isa_features.py",
     ),
     Mutant(
-        "float-mode-workers-as-they-were-born",
-        "rust/core/src/pool/workers.rs",
-        "Mode::DEFAULT.during(|| catch_unwind(AssertUnwindSafe(|| work(&mut turn))))",
-        "catch_unwind(AssertUnwindSafe(|| work(&mut turn)))",
-        "tests/test_float_mode.py",
-    ),
-    Mutant(
         "float-mode-of-the-caller",
         "rust/python/src/door.rs",
         "Mode::DEFAULT.during(|| work(&exec))",
@@ -1115,13 +1108,6 @@ MUTANTS: list[Mutant] = [
         "if found >> 32 == u64::from(allowed_by_affinity()) {",
         "if true {",
         "tests/test_threads.py -k affinity",
-    ),
-    Mutant(
-        "threads-poll-under-the-lock",
-        "rust/core/src/pool/workers.rs",
-        "                drop(state);\n                waiting();\n                state = self.pool.lock();",
-        "                waiting();",
-        "tests/test_threads.py -k handler",
     ),
     Mutant(
         "misaligned-made-a-slice",
