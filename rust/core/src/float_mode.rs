@@ -105,13 +105,18 @@ mod imp {
 }
 
 #[cfg(all(test, target_arch = "x86_64"))]
-mod tests {
+pub(crate) mod tests {
     use std::hint::black_box;
 
     use super::*;
 
     /// Flush to zero, subnormals read as zero, rounding up; all exceptions masked.
     const STRANGE: Mode = Mode(0x1F80 | 0x8000 | 0x40 | 0x4000);
+
+    /// Leaves the thread in another mode, as foreign code may.
+    pub(crate) fn spoil() {
+        imp::write(STRANGE.0);
+    }
 
     fn halved(x: f32) -> f32 {
         black_box(x) * black_box(0.5)

@@ -169,7 +169,12 @@ fn the_caller_hears_the_poll_while_it_waits() {
     let _watchdog = watchdog();
     let helped = AtomicBool::new(false);
     let asked = AtomicUsize::new(0);
-    let poll = || helped.load(Ordering::SeqCst) && asked.fetch_add(1, Ordering::SeqCst) >= 2;
+    // A signal handler is free to make calls of its own.
+    let poll = || {
+        let inner = map(&exec(2, &|| false), 0..5, || (), |(), i, _| Ok(i)).unwrap();
+        assert_eq!(inner.len(), 5);
+        helped.load(Ordering::SeqCst) && asked.fetch_add(1, Ordering::SeqCst) >= 2
+    };
     let exec = exec(2, &poll);
     let caller = std::thread::current().id();
     let result = map(
@@ -191,6 +196,31 @@ fn the_caller_hears_the_poll_while_it_waits() {
         },
     );
     assert_eq!(result, Err(Error::Interrupted));
+}
+
+#[test]
+#[cfg(target_arch = "x86_64")]
+fn a_worker_starts_every_job_in_the_default_mode() {
+    use crate::float_mode::{tests::spoil, Mode};
+    let _watchdog = watchdog();
+    let caller = std::thread::current().id();
+    for _ in 0..50 {
+        let helped = AtomicBool::new(false);
+        let look = |(): &mut (), _, _| {
+            if std::thread::current().id() == caller {
+                while !helped.load(Ordering::SeqCst) {
+                    std::thread::yield_now();
+                }
+                return Ok(None);
+            }
+            let found = (!helped.swap(true, Ordering::SeqCst)).then(Mode::current);
+            spoil();
+            Ok(found)
+        };
+        // The first of the helpers to come has not computed anything yet.
+        let modes = map(&exec(4, &|| false), 0..8, || (), look).unwrap();
+        assert!(modes.into_iter().flatten().all(|mode| mode == Mode::DEFAULT));
+    }
 }
 
 /// Calls of every size from many threads at once, with failures of every kind among them and calls within calls.
