@@ -44,9 +44,8 @@ class Fused(TypedDict):
     scores: _F32
     sources: npt.NDArray[np.int16]
 
-def fuse(
-    runs: list[FuseRun], method: str, constant: float, min_votes: int, k: int, num_threads: int
-) -> Fused: ...
+def fuse(runs: list[FuseRun], method: str, constant: float, min_votes: int, k: int, num_threads: int) -> Fused: ...
+
 @type_check_only
 class MergeShard(TypedDict):
     lists: _Ragged
