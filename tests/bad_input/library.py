@@ -468,7 +468,14 @@ case("draw", "nan", ValueError, "log_weights: NaN at row 1, column 2", lambda: h
 case("draw", "infinite", ValueError, "log_weights: inf at row 1, column 2", lambda: hm.draw(WITH_INF, 2, seed=0))
 case("draw", "shape", ValueError, "column_keys: shape", lambda: hm.draw(S, 2, seed=0, column_keys=[1]))
 case("draw", "parameter", TypeError, "replace: int 1, expected True or False", lambda: hm.draw(S, 2, seed=0, replace=1))
-for rows, columns, n in ((3, 4, 2**62), (2**50, 2, 2), (1, 2**50, 0)):
+case(
+    "draw",
+    "shape",
+    ValueError,
+    "log_weights: 4294967296 in a row, .* at most",
+    lambda: hm.draw(vast(1, 2**32), 0, seed=0),
+)
+for rows, columns, n in ((3, 4, 2**62), (2**50, 2, 2)):
     case(
         "draw",
         "memory",
