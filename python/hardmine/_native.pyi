@@ -106,7 +106,6 @@ class Merged(TypedDict):
     anchor_scores: _F32 | None
 
 def merge(shards: list[MergeShard], k: int, num_threads: int) -> Merged: ...
-
 def in_batch_mask(
     scores: Matrix,
     kind: str,
