@@ -926,13 +926,6 @@ MUTANTS: list[Mutant] = [
         "tests/test_scan_faults.py -k deaf",
     ),
     Mutant(
-        "topk-deaf-while-it-scans",
-        "rust/core/src/topk/selector.rs",
-        "if start - asked >= UNASKED {",
-        "if start < asked {",
-        "tests/test_scan_faults.py -k deaf",
-    ),
-    Mutant(
         "topk-room-not-checked",
         "rust/core/src/topk/selector.rs",
         "try_reserve(&mut row.entries, BLOCK)?;",
@@ -945,13 +938,6 @@ MUTANTS: list[Mutant] = [
         "try_reserve_exact(&mut self.intervals, wanted.capacity)?;",
         "self.intervals.reserve_exact(wanted.capacity);",
         "tests/test_scan_faults.py -k memory",
-    ),
-    Mutant(
-        "search-deaf-while-it-rescores",
-        "rust/core/src/search/query_state.rs",
-        "            if at % RESCORED_AT_ONCE == 0 {\n                scorer.exec.check()?;",
-        "            if at > self.intervals.len() {\n                scorer.exec.check()?;",
-        "tests/test_scan_faults.py -k deaf",
     ),
     Mutant(
         "search-pairs-checked-once",
