@@ -561,17 +561,18 @@ def test_lists_longer_than_a_step(dtype):
     """Runs in order that end where a step does; more kept scores than are cut at once, few of them distinct."""
     step = 1 << 16
     rng = np.random.default_rng(0)
-    runs = np.concatenate([np.arange(step)[::-1], np.arange(step)[::-1] + 7, np.arange(9)]).astype(dtype)[None]
+    runs = np.concatenate([np.arange(step)[::-1], np.arange(step)[::-1] + 7, np.arange(9)[::-1]]).astype(dtype)[None]
     for k in (runs.size, runs.size - 1, step, step + 1):
         check(hm.topk(runs, k, floor=-1.0), runs, k, floor=-1.0)
         check(hm.topk(runs, k), runs, k)
+    kept = 879 * 1024 + 1  # where a digit of the documents ends
     for scores in (rng.standard_normal((1, 2_400_000)), rng.integers(0, 3, (1, 2_400_000)), np.zeros((1, 2_400_000))):
         scores = scores.astype(dtype)
-        check(hm.topk(scores, 900_000, floor=-9.0), scores, 900_000, floor=-9.0)
-        best = hm.TopKAccumulator(1, 900_000)
+        check(hm.topk(scores, kept, floor=-9.0), scores, kept, floor=-9.0)
+        best = hm.TopKAccumulator(1, kept)
         for start in (1_200_000, 0):
             best.update(scores[:, start : start + 1_200_000], first_document=start)
-        check(best.finish(), scores, 900_000)
+        check(best.finish(), scores, kept)
 
 
 # --- the ends of the range ------------------------------------------------------------------------------------------

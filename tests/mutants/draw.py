@@ -19,7 +19,7 @@ MUTANTS = [
     ),
     Mutant(
         "philox-nine-rounds",
-        "rust/core/src/draw/philox/mod.rs",
+        "rust/core/src/draw/philox/plain.rs",
         "ROUNDS: usize = 10",
         "ROUNDS: usize = 9",
         "tests/test_draw.py::test_noise_equals_the_twin_to_the_bit",
@@ -82,14 +82,14 @@ MUTANTS = [
     ),
     Mutant(
         "draw-common-rounds-with-another-key",
-        "rust/core/src/draw/philox/mod.rs",
+        "rust/core/src/draw/philox/plain.rs",
         "c2_third: (second & LOW) ^ keys[2][1],",
         "c2_third: (second & LOW) ^ keys[2][0],",
         "tests/test_draw.py::test_draws_equal_the_twin",
     ),
     Mutant(
         "draw-last-round-with-another-key",
-        "rust/core/src/draw/philox/mod.rs",
+        "rust/core/src/draw/philox/plain.rs",
         ">> 32) ^ c3 ^ keys[ROUNDS - 2][1];",
         ">> 32) ^ c3 ^ keys[ROUNDS - 3][1];",
         "tests/test_draw.py::test_draws_equal_the_twin",

@@ -130,13 +130,6 @@ MUTANTS = [
         "tests/test_scan_faults.py -k memory",
     ),
     Mutant(
-        "search-deaf-while-it-rescores",
-        "rust/core/src/search/query_state.rs",
-        "            if at % RESCORED_AT_ONCE == 0 {\n                scorer.exec.check()?;",
-        "            if at > self.intervals.len() {\n                scorer.exec.check()?;",
-        "tests/test_scan_faults.py -k deaf",
-    ),
-    Mutant(
         "search-pairs-checked-once",
         "rust/core/src/search/exact.rs",
         'let q = row_of("query_ids", first + index, q, queries.rows())?;',

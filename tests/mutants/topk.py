@@ -144,13 +144,6 @@ MUTANTS = [
         "tests/test_scan_faults.py -k deaf",
     ),
     Mutant(
-        "topk-deaf-while-it-scans",
-        "rust/core/src/topk/selector.rs",
-        "if start - asked >= UNASKED {",
-        "if start < asked {",
-        "tests/test_scan_faults.py -k deaf",
-    ),
-    Mutant(
         "topk-room-not-checked",
         "rust/core/src/topk/selector.rs",
         "try_reserve(&mut row.entries, BLOCK)?;",

@@ -193,9 +193,9 @@ class OnlineClusters:
     >>> batch = np.eye(4, dtype=np.float32)
     >>> online = hm.OnlineClusters(2)
     >>> online.step(batch).tolist()
-    [1, 0, 0, 0]
+    [0, 1, 0, 0]
     >>> online.second_nearest(batch).tolist()
-    [0, 1, 1, 1]
+    [1, 0, 1, 1]
     """
 
     def __init__(self, num_clusters: int, *, rate: float = 1e-3, start_cosine: float = 0.4, seed: int = 0) -> None:

@@ -235,3 +235,28 @@ impl QueryState {
         Ok((std::mem::take(&mut self.intervals), self.tally))
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::error::Error;
+    use crate::matrix::Matrix;
+    use crate::steps::tests::{going, stopped};
+
+    #[test]
+    fn rescoring_ends_when_asked() {
+        let (values, norms) = ([1.0f32; 200], [1.0; 100]);
+        let documents = Embeddings::F32(Matrix::from_slice(&values, 100, 2));
+        for (exec, wanted) in [(going(), Ok(2)), (stopped(), Err(Error::Interrupted))] {
+            let (query, similarity, document_norms) = (&values[..2], Similarity::Dot, &norms[..]);
+            let scorer = Scorer { exec: &exec, similarity, query, query_norm: 1.0, documents, document_norms };
+            let limits = Wanted { k: 2, capacity: 99, ceiling: f32::INFINITY, floor: f32::NEG_INFINITY };
+            let (mut state, mut scratch) = (QueryState::new(&limits), Scratch::default());
+            for id in 0..90 {
+                state.push(Interval { low: 0.0, high: 3.0, id }, &limits, &scorer, &mut scratch).unwrap();
+            }
+            let found = state.finish(&limits, &scorer, &mut scratch).map(|(best, _)| best.len());
+            assert_eq!(found, wanted);
+        }
+    }
+}

@@ -6,11 +6,14 @@ use half::{bf16, f16};
 use proptest::prelude::*;
 
 use super::kernels::{ceiling_in, floor_in, Thresholds, BLOCK};
+use super::selector::Selector;
 use super::*;
 use crate::csr::Csr;
+use crate::error::Error;
 use crate::isa::Isa;
 use crate::limits::{NanPolicy, Tally};
 use crate::order::Score;
+use crate::steps::tests::stopped;
 
 fn exec(threads: usize, isa: Isa) -> Execution<'static> {
     Execution::new(NonZeroUsize::new(threads).unwrap(), isa, &|| false)
@@ -178,4 +181,15 @@ fn limits_and_rows_are_checked() {
     assert_eq!(run(&nan, None), "ceiling: NaN for row 1, expected a number");
     assert_eq!(run(&nan, Some(&[0])), "ceiling: length 2, expected 1");
     assert_eq!(run(&Limits::NONE, Some(&[0, -1])), "rows: id -1 of row 1 is outside 0..2");
+}
+
+#[test]
+fn a_long_scan_ends_when_asked() {
+    let values = vec![1.0f32; 1 << 19];
+    let (exec, excluded) = (stopped(), Excluded::default());
+    let row = ScanLimits::new(&Limits::NONE, &excluded).row(0);
+    let scanned = Selector::new(&exec, 1, NanPolicy::Raise).scan(&mut RowState::new(), &values, 0, &row);
+    assert_eq!(scanned, Err(Error::Interrupted));
+    let strided = Matrix::from_slice(&values, 1 << 18, 2);
+    assert_eq!(topk(&exec, strided, 1, &Limits::NONE, None), Err(Error::Interrupted));
 }
