@@ -10,7 +10,6 @@ from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
-from hardmine.formats.registry import write
 from hardmine.nouns.candidates import Candidates
 from hardmine.nouns.negatives import Negatives
 from hardmine.nouns.positives import Positives
@@ -167,6 +166,8 @@ class Mined:
         FileNotFoundError
             The folder does not exist.
         """
+        from hardmine.formats.registry import write  # costs an import that most processes never need
+
         return write(
             path,
             format,
