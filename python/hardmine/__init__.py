@@ -8,7 +8,7 @@ from __future__ import annotations
 
 import importlib
 import importlib.util
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 from hardmine._native import __version__
 from hardmine.nouns.candidates import Candidates
@@ -16,16 +16,10 @@ from hardmine.nouns.lists import REASONS, Ranking
 from hardmine.nouns.negatives import Negatives
 from hardmine.nouns.positives import Positives
 from hardmine.nouns.strings import StringTable
-from hardmine.pipeline.mine import mine
-from hardmine.pipeline.mined import Mined
-from hardmine.pipeline.retrieve import retrieve
 from hardmine.primitives.anchors import anchor_scores
 from hardmine.primitives.batch.mask import in_batch_mask
 from hardmine.primitives.batch.triplets import triplets
 from hardmine.primitives.draw import AliasTable, draw, sample_uniform
-from hardmine.primitives.ensemble import ensemble
-from hardmine.primitives.fuse import fuse
-from hardmine.primitives.merge import merge
 from hardmine.primitives.mine_scores import mine_scores
 from hardmine.primitives.search.index import ExactIndex, pair_scores, search
 from hardmine.primitives.select import select
@@ -45,19 +39,43 @@ from hardmine.rules.draws import (
     Weighted,
 )
 from hardmine.rules.selection import Selection
-from hardmine.training.bank import MemoryBank
-from hardmine.training.clusters import Clusters, OnlineClusters, spherical_kmeans
-from hardmine.training.dynamic import DynamicLists, DynamicMiner
 
-_LAZY: dict[str, tuple[str, str | None]] = {
-    "Collection": ("hardmine.nouns.collection", "pyarrow"),
-    "data": ("hardmine.data", "torch"),
-    "formats": ("hardmine.formats", None),
-    "losses": ("hardmine.losses", "torch"),
-    "strategies": ("hardmine.rules.strategies", None),
-    "teachers": ("hardmine.teachers", None),
+if TYPE_CHECKING:
+    from hardmine.pipeline.mine import mine
+    from hardmine.pipeline.mined import Mined
+    from hardmine.pipeline.retrieve import retrieve
+    from hardmine.primitives.ensemble import ensemble
+    from hardmine.primitives.fuse import fuse
+    from hardmine.primitives.merge import merge
+    from hardmine.training.bank import MemoryBank
+    from hardmine.training.clusters import Clusters, OnlineClusters, spherical_kmeans
+    from hardmine.training.dynamic import DynamicLists, DynamicMiner
+
+_LAZY = {
+    "hardmine.nouns.collection": ("Collection",),
+    "hardmine.pipeline.mine": ("mine",),
+    "hardmine.pipeline.mined": ("Mined",),
+    "hardmine.pipeline.retrieve": ("retrieve",),
+    "hardmine.primitives.ensemble": ("ensemble",),
+    "hardmine.primitives.fuse": ("fuse",),
+    "hardmine.primitives.merge": ("merge",),
+    "hardmine.training.bank": ("MemoryBank",),
+    "hardmine.training.clusters": ("Clusters", "OnlineClusters", "spherical_kmeans"),
+    "hardmine.training.dynamic": ("DynamicLists", "DynamicMiner"),
 }
-"""Public names that live in modules with heavier needs: those modules, and the package without which they are not."""
+"""Public names that a data loader's worker does not need, or that need an extra, by the module that holds them."""
+
+_MODULES = {
+    "data": "hardmine.data",
+    "formats": "hardmine.formats",
+    "losses": "hardmine.losses",
+    "strategies": "hardmine.rules.strategies",
+    "teachers": "hardmine.teachers",
+}
+"""Public names that are modules, imported when asked for."""
+
+_NEEDS = {"Collection": "pyarrow", "data": "torch", "losses": "torch"}
+"""Public names that are not there without a package."""
 
 __all__ = [
     "REASONS",
@@ -119,23 +137,27 @@ __all__ = [
 ]
 
 
-def _is_there(package: str | None) -> bool:
+def _is_there(package: str) -> bool:
     try:
-        return package is None or importlib.util.find_spec(package) is not None
+        return importlib.util.find_spec(package) is not None
     except ValueError:  # somebody blocked it
         return False
 
 
-for _name, (_, _package) in _LAZY.items():
+for _name, _package in _NEEDS.items():
     if not _is_there(_package):  # `import *` takes what there is; asking for the name says which extra brings it
         __all__.remove(_name)
 
 
 def __getattr__(name: str) -> Any:
-    if name not in _LAZY:
-        raise AttributeError(f"module 'hardmine' has no attribute {name!r}")
-    found = importlib.import_module(_LAZY[name][0])
-    value = globals()[name] = getattr(found, name) if name == "Collection" else found
+    if name in _MODULES:
+        value = importlib.import_module(_MODULES[name])
+    else:
+        home = next((module for module, names in _LAZY.items() if name in names), None)
+        if home is None:
+            raise AttributeError(f"module 'hardmine' has no attribute {name!r}")
+        value = getattr(importlib.import_module(home), name)
+    globals()[name] = value
     return value
 
 

@@ -6,9 +6,7 @@ file. https://github.com/huggingface/safetensors describes the layout.
 
 from __future__ import annotations
 
-import json
 import os
-from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
@@ -31,6 +29,8 @@ _NAMES = {np.dtype(code): name for name, code in _DTYPES.items()}
 
 def save(path: str | os.PathLike[str], kind: str, arrays: Mapping[str, npt.NDArray[Any]], metadata: Any) -> None:
     """Write `arrays` and JSON-able `metadata` as a file of the given kind, whole or not at all."""
+    import json  # this and pathlib cost more than all that a worker imports of nouns, and workers seldom read files
+
     header: dict[str, Any] = {
         "__metadata__": {"hardmine": kind, "metadata": json.dumps(metadata, sort_keys=True, allow_nan=False)}
     }
@@ -62,6 +62,9 @@ def load(path: str | os.PathLike[str], kind: str) -> tuple[dict[str, npt.NDArray
     ValueError
         The file is truncated, malformed or of another kind. Sizes are checked before anything is allocated.
     """
+    import json
+    from pathlib import Path
+
     target = Path(path)
     size = target.stat().st_size
     with target.open("rb") as file:

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import os
 from contextlib import contextmanager
-from pathlib import Path
 from typing import TYPE_CHECKING, BinaryIO
 
 if TYPE_CHECKING:
@@ -32,7 +31,8 @@ def atomic_write(path: str | os.PathLike[str]) -> Iterator[BinaryIO]:
     FileNotFoundError
         The folder does not exist.
     """
-    import tempfile  # costs more than the rest of this module, and readers never need it
+    import tempfile  # this and pathlib cost more than the rest of this module, and most processes never write
+    from pathlib import Path
 
     target = Path(path)
     if not target.parent.is_dir():

@@ -6,7 +6,6 @@ tile of scores is written by BLAS into one reused buffer and filtered by the nat
 
 from __future__ import annotations
 
-import random
 from collections.abc import Callable, Iterator
 from typing import TYPE_CHECKING, Any, NamedTuple
 
@@ -224,6 +223,8 @@ def _tiles(num_queries: int, num_documents: int, tiling: Tiling) -> Iterator[tup
     if tiling.shuffle is None:
         return tiles
     shuffled = list(tiles)
+    import random  # for tests alone
+
     random.Random(tiling.shuffle).shuffle(shuffled)  # noqa: S311
     return iter(shuffled)
 
