@@ -173,7 +173,7 @@ MUTANTS = [
     ),
     Mutant(
         "draw-steps-never-ask",
-        "rust/core/src/draw/steps.rs",
+        "rust/core/src/steps.rs",
         "if start > 0 {",
         "if start > usize::MAX - 1 {",
         "tests/test_draw_faults.py -k ctrl_c",

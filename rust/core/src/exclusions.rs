@@ -6,7 +6,7 @@
 use crate::csr::{concat, offsets_of, Csr};
 use crate::error::{try_reserve, Error, Result};
 use crate::pool::{self, Execution};
-use crate::sorted;
+use crate::sort;
 
 /// Rows of one task.
 const TASK_ROWS: usize = 256;
@@ -61,7 +61,7 @@ impl<'a> Twins<'a> {
             },
         )?;
         let mut wanted = concat(parts)?;
-        sorted::sort_by_key(exec, &mut wanted, |group| *group)?;
+        sort::sort_by_key(exec, &mut wanted, |group| *group)?;
         wanted.dedup();
 
         let found = pool::map(
@@ -198,13 +198,13 @@ impl Union {
         try_reserve(&mut self.named, positives.len() + exclude.len())?;
         self.named.extend(positives.iter().map(|&id| (id, Kind::Positive)));
         self.named.extend(exclude.iter().map(|&id| (id, Kind::Excluded)));
-        sorted::sort_by_key(exec, &mut self.named, |&(id, kind)| (id, kind as u8))?;
+        sort::sort_by_key(exec, &mut self.named, |&(id, kind)| (id, kind as u8))?;
         self.named.dedup_by_key(|(id, _)| *id);
         self.twins.clear();
         if let Some(twins) = twins {
             twins.extend(positives, &mut self.groups, &mut self.twins)?;
             if self.groups.len() > 1 {
-                sorted::sort_by_key(exec, &mut self.twins, |id| *id)?;
+                sort::sort_by_key(exec, &mut self.twins, |id| *id)?;
             }
         }
         Ok(())

@@ -7,7 +7,7 @@ use crate::csr::{concat, offsets_of, Csr};
 use crate::error::{try_reserve, Error, Result};
 use crate::order::Score;
 use crate::pool::{self, Execution};
-use crate::sorted;
+use crate::sort;
 
 /// Queries that one task fuses.
 const TASK_ROWS: usize = 64;
@@ -196,7 +196,7 @@ impl Worker {
             }));
             self.scales.push(Scale::of(&self.places[start..]));
         }
-        sorted::sort_by_key(exec, &mut self.places, |place| (place.id, place.teacher, place.position))?;
+        sort::sort_by_key(exec, &mut self.places, |place| (place.id, place.teacher, place.position))?;
         self.places.dedup_by_key(|place| (place.id, place.teacher));
         Ok(())
     }
@@ -214,7 +214,7 @@ impl Worker {
         if rule.fusion == Fusion::RoundRobin {
             return self.in_turn(exec, rule);
         }
-        sorted::sort_by_key(exec, &mut self.fused, |placed| (Reverse(placed.score.key()), placed.id))
+        sort::sort_by_key(exec, &mut self.fused, |placed| (Reverse(placed.score.key()), placed.id))
     }
 
     /// Orders the fused list, which is in order of ids, by turns; a document's source becomes the teacher whose turn it was.
@@ -225,7 +225,7 @@ impl Worker {
         self.turns.extend((0u32..).zip(documents).flat_map(|(document, held)| {
             held.iter().map(move |place| Turn { teacher: place.teacher, position: place.position, document })
         }));
-        sorted::sort_by_key(exec, &mut self.turns, |turn| (turn.teacher, turn.position))?;
+        sort::sort_by_key(exec, &mut self.turns, |turn| (turn.teacher, turn.position))?;
         self.queues.clear();
         let mut end = 0;
         self.queues.extend(self.turns.chunk_by(|a, b| a.teacher == b.teacher).map(|queue| {

@@ -26,7 +26,6 @@ pub mod pool;
 pub mod search;
 pub mod select;
 mod sort;
-mod sorted;
 mod steps;
 pub mod take;
 pub mod topk;

@@ -8,7 +8,7 @@ use crate::csr::{concat, offsets_of, Csr};
 use crate::error::{try_reserve, Error, Result};
 use crate::order::Score;
 use crate::pool::{self, Execution};
-use crate::sorted;
+use crate::sort;
 
 /// Queries of one task.
 const TASK_ROWS: usize = 128;
@@ -174,7 +174,7 @@ impl Worker {
                 let mut own = Vec::new();
                 try_reserve(&mut own, list.len())?;
                 own.extend_from_slice(list);
-                sorted::sort_by_key(exec, &mut own, Found::order)?;
+                sort::sort_by_key(exec, &mut own, Found::order)?;
                 list.copy_from_slice(&own);
             }
             if let Some(least) = list.iter().map(|found| found.id).min() {
@@ -195,7 +195,7 @@ impl Worker {
         self.numbers.clear();
         try_reserve(&mut self.numbers, self.found.len())?;
         self.numbers.extend(self.found.iter().map(|found| (found.id, found.shard)));
-        sorted::sort_by_key(exec, &mut self.numbers, |number| *number)?;
+        sort::sort_by_key(exec, &mut self.numbers, |number| *number)?;
         match self.numbers.windows(2).find(|pair| pair[0].0 == pair[1].0) {
             None => Ok(()),
             Some(pair) => Err(Error::Value {

@@ -1,9 +1,10 @@
 //! Sorting and selection of any number of items by digits of an integer key: linear whatever the order of the items, and
-//! in steps, so that ten million of them do not make a call deaf. Few items are left to the standard library.
+//! in steps, so that ten million of them do not make a call deaf. Few items are left to the standard library, and keys
+//! that are no integers are compared.
 
 use std::cmp::Ordering;
 
-use crate::error::{try_vec, Result};
+use crate::error::{try_reserve, try_vec, Result};
 use crate::pool::Execution;
 use crate::steps::{self, STEP};
 
@@ -246,6 +247,62 @@ fn split<T: Copy>(exec: &Execution<'_>, items: &mut [T], digit: impl Fn(&T) -> u
     Ok(())
 }
 
+/// Sorts by a key, in no order among equal keys.
+///
+/// # Errors
+/// [`crate::Error::Interrupted`]; [`crate::Error::OutOfMemory`] where more than one run has no room to be merged in.
+pub fn sort_by_key<T: Copy, K: Ord>(exec: &Execution<'_>, values: &mut Vec<T>, key: impl Fn(&T) -> K) -> Result<()> {
+    if values.len() <= STEP {
+        values.sort_unstable_by_key(&key);
+        return Ok(());
+    }
+    for run in values.chunks_mut(STEP) {
+        run.sort_unstable_by_key(&key);
+        exec.check()?;
+    }
+    let mut merged = Vec::new();
+    try_reserve(&mut merged, values.len())?;
+    let mut width = STEP;
+    while width < values.len() {
+        merged.clear();
+        for pair in values.chunks(2 * width) {
+            let (left, right) = pair.split_at(width.min(pair.len()));
+            merge(exec, left, right, &mut merged, &key)?;
+        }
+        std::mem::swap(values, &mut merged);
+        width *= 2;
+    }
+    Ok(())
+}
+
+/// Appends two sorted slices to `merged`, which has room for them, in order; the left comes first among equals.
+fn merge<T: Copy, K: Ord>(
+    exec: &Execution<'_>,
+    mut left: &[T],
+    mut right: &[T],
+    merged: &mut Vec<T>,
+    key: impl Fn(&T) -> K,
+) -> Result<()> {
+    let mut until_check = STEP;
+    while let (Some(a), Some(b)) = (left.first(), right.first()) {
+        if key(b) < key(a) {
+            merged.push(*b);
+            right = &right[1..];
+        } else {
+            merged.push(*a);
+            left = &left[1..];
+        }
+        until_check -= 1;
+        if until_check == 0 {
+            exec.check()?;
+            until_check = STEP;
+        }
+    }
+    merged.extend_from_slice(left);
+    merged.extend_from_slice(right);
+    exec.check()
+}
+
 #[cfg(test)]
 mod tests {
     use super::*;
@@ -341,5 +398,24 @@ mod tests {
         assert_eq!(sort(&stopped(), &mut rising, |item| *item, 0, &mut Vec::new()), ends);
         assert_eq!(select(&stopped(), &mut list(), 1000, |item| *item), ends);
         assert_eq!(split(&stopped(), &mut list(), |item| (item & 7) as usize, 3), ends);
+    }
+
+    #[test]
+    fn every_length_is_sorted_by_any_key() {
+        let exec = going();
+        for len in [0, 1, STEP - 1, STEP, STEP + 1, 2 * STEP, 2 * STEP + 1, 5 * STEP + 77] {
+            let mut values: Vec<u64> = (0..len as u64).map(|i| i.wrapping_mul(0x9E37_79B9_7F4A_7C15) >> 44).collect();
+            let mut expected = values.clone();
+            expected.sort_unstable();
+            sort_by_key(&exec, &mut values, |value| *value).unwrap();
+            assert_eq!(values, expected);
+        }
+    }
+
+    #[test]
+    fn a_long_sort_by_any_key_can_be_stopped() {
+        let exec = stopped();
+        let mut values: Vec<u64> = (0..200 * STEP as u64).rev().collect();
+        assert_eq!(sort_by_key(&exec, &mut values, |value| *value), Err(Error::Interrupted));
     }
 }

@@ -4,8 +4,27 @@
 use crate::error::{try_reserve, try_reserve_exact, Result};
 use crate::pool::Execution;
 
-/// Items of one step.
-pub const STEP: usize = 1 << 16;
+/// Items of one step: a multiple of every vector.
+pub const STEP: usize = 1 << 14;
+
+/// Calls `work` on the stretches of `0..len`, one after the other.
+#[inline]
+pub fn in_steps(
+    exec: &Execution<'_>,
+    len: usize,
+    mut work: impl FnMut(std::ops::Range<usize>) -> Result<()>,
+) -> Result<()> {
+    let mut start = 0;
+    while start < len {
+        if start > 0 {
+            exec.check()?;
+        }
+        let end = len.min(start + STEP);
+        work(start..end)?;
+        start = end;
+    }
+    Ok(())
+}
 
 /// Calls `work` on one step of `items` after the other.
 #[inline]
@@ -87,6 +106,7 @@ pub fn move_down<T: Copy>(exec: &Execution<'_>, items: &mut [T], from: usize, to
 #[cfg(test)]
 pub(crate) mod tests {
     use std::num::NonZeroUsize;
+    use std::sync::atomic::{AtomicU32, Ordering};
     use std::time::Duration;
 
     use super::*;
@@ -103,7 +123,41 @@ pub(crate) mod tests {
     }
 
     pub(crate) fn going() -> Execution<'static> {
-        Execution::new(NonZeroUsize::MIN, Isa::Portable, &|| false)
+        alone(Isa::Portable)
+    }
+
+    /// One thread at a level, never stopped.
+    pub(crate) fn alone(isa: Isa) -> Execution<'static> {
+        Execution::new(NonZeroUsize::MIN, isa, &|| false)
+    }
+
+    #[test]
+    fn steps_cover_everything_once() {
+        for len in [0, 1, STEP - 1, STEP, STEP + 1, 5 * STEP + 7] {
+            let mut next = 0;
+            in_steps(&going(), len, |some| {
+                assert!(some.start == next && some.len() <= STEP);
+                next = some.end;
+                Ok(())
+            })
+            .unwrap();
+            assert_eq!(next, len);
+        }
+    }
+
+    #[test]
+    fn a_stopped_call_stops_between_steps() {
+        let asked = AtomicU32::new(0);
+        let poll = || asked.fetch_add(1, Ordering::Relaxed) == 2;
+        let exec = Execution::new(NonZeroUsize::MIN, Isa::Portable, &poll);
+        let mut steps = 0u32;
+        let slow = |_| {
+            steps += 1;
+            std::thread::sleep(std::time::Duration::from_millis(20));
+            Ok(())
+        };
+        assert_eq!(in_steps(&exec, 1000 * STEP, slow), Err(Error::Interrupted));
+        assert!(steps < 100);
     }
 
     #[test]

@@ -6,11 +6,12 @@ use crate::draw::marks::Marks;
 use crate::draw::noise::unit;
 use crate::draw::picker::{check_width, Picker};
 use crate::draw::rows::{fill, number};
-use crate::draw::steps::{self, in_steps, STEP};
 use crate::draw::uniform::Request;
 use crate::draw::words::{Below, Words};
 use crate::error::{check_room, try_reserve, Error, Result};
 use crate::pool::Execution;
+use crate::sort;
+use crate::steps::{self, in_steps, STEP};
 
 /// 2^64, the scale of thresholds.
 const SCALE: f64 = 18_446_744_073_709_551_616.0;
@@ -44,7 +45,7 @@ impl AliasTable {
         check_width("weights", weights.len())?;
         let refuse = |problem: String| Error::Value { argument: "weights", problem };
         let mut own = Vec::new();
-        steps::copy(exec, weights, &mut own)?;
+        steps::copy(exec, &mut own, weights)?;
         let mut largest = 0.0;
         in_steps(exec, own.len(), |some| {
             let start = some.start;
@@ -90,7 +91,7 @@ impl AliasTable {
         request.for_each_row(exec, cost, scratch, |sampler, row, out| {
             request.read_excluded(exec, row, self.len() as u64, &mut sampler.excluded)?;
             // Sorted, so that the order in which exclusions are given changes no rounding below.
-            steps::sort(exec, &mut sampler.excluded)?;
+            sort::sort_by_key(exec, &mut sampler.excluded, |item| *item)?;
             sampler.excluded.dedup();
             let row_key = request.keys.row(row);
             match &whole {
@@ -303,7 +304,7 @@ impl Sampler<'_> {
             &whole.log_weights
         } else {
             if self.log_weights.is_empty() {
-                steps::copy(exec, &whole.log_weights, &mut self.log_weights)?;
+                steps::copy(exec, &mut self.log_weights, &whole.log_weights)?;
             }
             self.excluded.iter().for_each(|&item| self.log_weights[item as usize] = f64::NEG_INFINITY);
             &self.log_weights
@@ -330,9 +331,9 @@ mod tests {
     use super::*;
     use crate::csr::Csr;
     use crate::draw::rows::Keys;
-    use crate::draw::steps::tests::alone;
     use crate::draw::{Domain, Noise};
     use crate::isa::Isa;
+    use crate::steps::tests::alone;
 
     /// A share of the weight excluded is met by so many more attempts, never by a look at all items while those are fewer.
     #[test]

@@ -1,23 +1,22 @@
 //! The n largest keys of a row.
 
-use crate::draw::steps::{in_steps, STEP};
-use crate::error::{try_reserve, try_vec, Result};
+use crate::error::{try_reserve, Result};
 use crate::order::Score;
 use crate::pool::Execution;
+use crate::sort;
+use crate::steps::{self, STEP};
 
 /// A key and its position: sorts first for the largest key, then for the lowest position.
 pub(super) type Pair = (u64, u32);
-
-/// Bits that one pass over many pairs tells apart.
-const DIGIT: u32 = 12;
 
 #[inline]
 pub(super) fn descending(key: f64, position: u32) -> Pair {
     (!key.key(), position)
 }
 
-/// Appends the positions of the `n` smallest pairs, ascending. Positions rise along `pairs`, whose order is lost.
+/// Fills `out` with the positions of the `n` smallest pairs, ascending. Positions rise along `pairs`, whose order is lost.
 pub(super) fn smallest(exec: &Execution<'_>, pairs: &mut [Pair], n: usize, out: &mut Vec<u32>) -> Result<()> {
+    out.clear();
     try_reserve(out, n.min(pairs.len()))?;
     if n >= pairs.len() {
         out.extend(pairs.iter().map(|&(_, position)| position));
@@ -29,52 +28,17 @@ pub(super) fn smallest(exec: &Execution<'_>, pairs: &mut [Pair], n: usize, out: 
         out.sort_unstable();
         return Ok(());
     }
-    let Some(before) = n.checked_sub(1) else { return Ok(()) };
-    let last = at_rank(exec, pairs, before)?;
-    in_steps(exec, pairs.len(), |some| {
-        out.extend(pairs[some].iter().filter(|pair| **pair <= last).map(|&(_, position)| position));
-        Ok(())
-    })
-}
-
-/// The pair that `rank` of many others are below: digit after digit, until few share all digits so far.
-fn at_rank(exec: &Execution<'_>, pairs: &[Pair], mut rank: usize) -> Result<Pair> {
-    let value = |(key, position): Pair| u128::from(key) << u32::BITS | u128::from(position);
-    let (mut prefix, mut shift) = (0u128, u64::BITS + u32::BITS);
-    loop {
-        shift -= DIGIT;
-        let mut counts: Vec<usize> = try_vec(1 << DIGIT)?;
-        in_steps(exec, pairs.len(), |some| {
-            for value in pairs[some].iter().map(|pair| value(*pair) >> shift) {
-                if value >> DIGIT == prefix {
-                    counts[value as usize % (1 << DIGIT)] += 1;
-                }
-            }
-            Ok(())
-        })?;
-        let mut digit = 0;
-        while rank >= counts[digit] {
-            rank -= counts[digit];
-            digit += 1;
-        }
-        prefix = prefix << DIGIT | digit as u128;
-        if counts[digit] <= STEP {
-            let mut few = Vec::new();
-            try_reserve(&mut few, counts[digit])?;
-            in_steps(exec, pairs.len(), |some| {
-                few.extend(pairs[some].iter().filter(|pair| value(**pair) >> shift == prefix));
-                Ok(())
-            })?;
-            return Ok(*few.select_nth_unstable(rank).1);
-        }
-    }
+    let Some(last) = n.checked_sub(1) else { return Ok(()) };
+    sort::select(exec, pairs, last, |&(key, position)| u128::from(key) << u32::BITS | u128::from(position))?;
+    steps::append(exec, out, &pairs[..n], |(_, position)| position)?;
+    sort::sort(exec, out, |position| *position, 0, &mut Vec::new())
 }
 
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::draw::steps::tests::alone;
     use crate::isa::Isa;
+    use crate::steps::tests::alone;
 
     fn smallest_of(keys: &[f64], n: usize) -> Vec<u32> {
         let mut pairs: Vec<Pair> = keys.iter().zip(0..).map(|(key, position)| descending(*key, position)).collect();

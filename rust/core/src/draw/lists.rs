@@ -4,9 +4,9 @@ use crate::csr::Csr;
 use crate::draw::noise::{as_keys, Noise};
 use crate::draw::picker::Picker;
 use crate::draw::rows::{check, Keys};
-use crate::draw::steps;
 use crate::error::{try_reserve, Error, Result};
 use crate::pool::{self, Execution};
+use crate::steps;
 
 /// Entries that one task works on, about.
 const TASK_ENTRIES: usize = 1 << 16;
@@ -36,9 +36,9 @@ pub fn draw_lists(
         try_reserve(&mut lengths, rows.len())?;
         for row in rows {
             let range = lists.range(row);
-            steps::copy(exec, lists.row(row), ids)?;
+            steps::copy(exec, ids, lists.row(row))?;
             if let Some(log_weights) = log_weights {
-                steps::copy(exec, &log_weights[range.clone()], weights)?;
+                steps::copy(exec, weights, &log_weights[range.clone()])?;
             } else {
                 weights.clear();
                 try_reserve(weights, range.len())?;

@@ -1,9 +1,9 @@
 //! Marks on item numbers that are cheap to take off again.
 
-use crate::draw::steps::in_steps;
 use crate::error::{try_reserve, try_vec, Result};
 use crate::id_set::IdSet;
 use crate::pool::Execution;
+use crate::steps::in_steps;
 
 /// Up to this many items a bit each is kept (16 MiB for a thread); beyond, a set of the marked ones.
 const BITS_LIMIT: u64 = 1 << 27;
@@ -91,8 +91,8 @@ impl Marks {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::draw::steps::tests::alone;
     use crate::isa::Isa;
+    use crate::steps::tests::alone;
 
     #[test]
     fn both_kinds_behave_as_a_set() {

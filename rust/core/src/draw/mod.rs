@@ -17,7 +17,6 @@ pub mod picker;
 mod prefilter;
 mod rough;
 pub mod rows;
-mod steps;
 pub mod uniform;
 mod words;
 

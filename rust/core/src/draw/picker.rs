@@ -8,9 +8,10 @@ use crate::draw::level::{at_level, AtLevel, Level};
 use crate::draw::noise::{gumbel, Noise};
 use crate::draw::philox::Schedule;
 use crate::draw::prefilter::{Contenders, Rough};
-use crate::draw::steps::{self, in_steps};
 use crate::error::{try_reserve, Error, Result};
 use crate::pool::Execution;
+use crate::sort;
+use crate::steps::{self, in_steps};
 
 /// Below this many candidates per draw the prefilter cannot win.
 const WORTHWHILE: usize = 3;
@@ -84,7 +85,7 @@ impl Picker {
         if !looked {
             contenders.all(exec, log_weights)?;
             if contenders.positions().len() <= n {
-                return steps::copy(exec, contenders.positions(), out);
+                return steps::copy(exec, out, contenders.positions());
             }
         }
         let mut pairs = std::mem::take(&mut self.scratch.pairs);
@@ -111,7 +112,7 @@ impl Picker {
         out.clear();
         exact(exec, self.noise, query_key, document_keys, log_weights, &positions, &mut self.scratch, out)?;
         self.scratch.positions = positions;
-        steps::sort(exec, out)
+        sort::sort_by_key(exec, out, |item| *item)
     }
 }
 
@@ -210,9 +211,9 @@ per_isa! {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::draw::steps::tests::alone;
     use crate::draw::Domain;
     use crate::isa::Isa;
+    use crate::steps::tests::alone;
     use proptest::prelude::*;
 
     /// Noise for every candidate, then a full sort.

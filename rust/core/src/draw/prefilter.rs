@@ -8,9 +8,9 @@
 use crate::draw::level::{Level, LANES};
 use crate::draw::philox::{self, Schedule};
 use crate::draw::rough::{rough_key, NOISE_BOUND, TRUSTED};
-use crate::draw::steps::{in_steps, STEP};
 use crate::error::{try_reserve, Result};
 use crate::pool::Execution;
+use crate::steps::{in_steps, STEP};
 
 /// Bound on the relative error of an approximate key: the log-weight is rounded to float32, then the sum; 2^-24 each.
 const KEY_BOUND: f32 = 1.0 / 4_194_304.0;

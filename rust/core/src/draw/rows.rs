@@ -7,11 +7,11 @@ use crate::draw::largest::{descending, Pair};
 use crate::draw::logarithm::ln;
 use crate::draw::noise::{exponential, Noise};
 use crate::draw::picker::{check_width, Picker};
-use crate::draw::steps::{self, in_steps};
 use crate::error::{check_room, try_reserve, try_zeros, Error, Result};
 use crate::matrix::Matrix;
 use crate::order::Score;
 use crate::pool::{self, Execution};
+use crate::steps::{self, in_steps};
 
 /// Cells that one task works on.
 const TASK_CELLS: usize = 1 << 16;
@@ -73,7 +73,7 @@ pub fn draw_rows<T: Score>(
         Some(keys) if keys.len() != columns => {
             return Err(Error::Length { argument: "column_keys", found: keys.len(), wanted: columns });
         }
-        Some(keys) => steps::copy(exec, keys, &mut column_keys)?,
+        Some(keys) => steps::copy(exec, &mut column_keys, keys)?,
         None => number(exec, columns, &mut column_keys)?,
     }
     let mut out = try_zeros(rows.checked_mul(n).ok_or(Error::OutOfMemory { bytes: usize::MAX })?)?;

@@ -4,10 +4,10 @@ use crate::csr::Csr;
 use crate::draw::marks::Marks;
 use crate::draw::noise::Noise;
 use crate::draw::rows::{chunks_of_rows, fill, Keys};
-use crate::draw::steps::{in_steps, STEP};
 use crate::draw::words::{Below, Below32, Words};
 use crate::error::{try_reserve, try_zeros, Error, Result};
 use crate::pool::{self, Execution};
+use crate::steps::{in_steps, STEP};
 
 /// Steps that one task makes.
 const TASK_STEPS: usize = 1 << 15;

@@ -3,7 +3,7 @@
 use crate::draw::{Domain, Noise};
 use crate::error::{try_reserve, Result};
 use crate::pool::Execution;
-use crate::sorted;
+use crate::sort;
 
 /// Steps between two questions whether to go on.
 const SOME_STEPS: usize = 1 << 16;
@@ -46,18 +46,18 @@ impl Filler {
     /// picks had been taken is found by sorting: another step had the same pick before, or took it for its `last`.
     pub fn draw(&mut self, exec: &Execution<'_>, query_key: u64, documents: usize, count: usize) -> Result<&[i64]> {
         self.forbidden.retain(|id| usize::try_from(*id).is_ok_and(|id| id < documents));
-        sorted::sort_by_key(exec, &mut self.forbidden, |id| *id)?;
+        sort::sort_by_key(exec, &mut self.forbidden, |id| *id)?;
         self.forbidden.dedup();
         let allowed = documents - self.forbidden.len();
         let count = count.min(allowed);
         self.pick(exec, query_key, allowed - count, count)?;
-        sorted::sort_by_key(exec, &mut self.steps, |step| (step.pick, step.number))?;
+        sort::sort_by_key(exec, &mut self.steps, |step| (step.pick, step.number))?;
         for same in self.steps.chunk_by_mut(|a, b| a.pick == b.pick) {
             same[1..].iter_mut().for_each(|step| step.collides = true);
         }
-        sorted::sort_by_key(exec, &mut self.steps, |step| step.number)?;
+        sort::sort_by_key(exec, &mut self.steps, |step| step.number)?;
         self.take(exec, (allowed - count) as u64)?;
-        sorted::sort_by_key(exec, &mut self.drawn, |id| *id)?;
+        sort::sort_by_key(exec, &mut self.drawn, |id| *id)?;
         // From numbers of allowed documents to documents: each forbidden one at or before it moves a number up.
         let mut skipped = 0;
         for id in &mut self.drawn {

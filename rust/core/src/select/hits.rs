@@ -4,7 +4,7 @@ use crate::error::{try_reserve, Result};
 use crate::exclusions::Kind;
 use crate::isa::Isa;
 use crate::pool::Execution;
-use crate::sorted;
+use crate::sort;
 
 /// An excluded document found in a list.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -50,7 +50,7 @@ pub fn find(
     }
     if hits.len() > 1 {
         // Also where another thread writes to the list meanwhile, no position may occur twice.
-        sorted::sort_by_key(exec, hits, |hit| (hit.at, hit.kind as u8))?;
+        sort::sort_by_key(exec, hits, |hit| (hit.at, hit.kind as u8))?;
         hits.dedup_by_key(|hit| hit.at);
     }
     Ok(())
@@ -86,7 +86,7 @@ fn by_search(
     sorted.clear();
     try_reserve(sorted, wanted.len())?;
     sorted.extend_from_slice(wanted);
-    sorted::sort_by_key(exec, sorted, |id| *id)?;
+    sort::sort_by_key(exec, sorted, |id| *id)?;
     search(exec, list, hits, kind, |id| sorted.binary_search(&id).is_ok())
 }
 

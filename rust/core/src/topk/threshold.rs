@@ -40,7 +40,7 @@ pub(super) fn reached_by<T: Scan>(exec: &Execution<'_>, values: &[T], wanted: us
             high = middle;
         }
     }
-    Ok(T::from_rank(low).flush_safe())
+    Ok(T::from_rank(low))
 }
 
 /// How many of `values` are at least `least`.

@@ -11,6 +11,7 @@ use lanes::Plain;
 pub(super) use lanes::{AtLevel, Level, LANES};
 
 /// Runs the copy of the work for a level.
+#[inline]
 pub(super) fn at_level<W: AtLevel>(isa: Isa, work: W) -> W::Out {
     by_isa!(
         isa,

@@ -102,10 +102,6 @@ pub trait Lanes: Score + sealed::Sealed {
     /// The nearest value of this type.
     #[doc(hidden)]
     fn nearest(value: f32) -> Self;
-    /// This lower bound, or one a little lower that holds even where the caller's thread flushes subnormals to zero.
-    #[doc(hidden)]
-    #[must_use]
-    fn flush_safe(self) -> Self;
 }
 
 mod sealed {
@@ -151,13 +147,6 @@ macro_rules! scan_floats {
             }
             fn nearest(value: f32) -> Self {
                 $nearest(value)
-            }
-            fn flush_safe(self) -> Self {
-                if self.abs() < <$float>::MIN_POSITIVE {
-                    -<$float>::MIN_POSITIVE
-                } else {
-                    self
-                }
             }
             #[inline(always)]
             fn rank(self) -> u64 {
@@ -211,9 +200,6 @@ macro_rules! scan_halves {
             }
             fn nearest(value: f32) -> Self {
                 <$half>::from_f32(value)
-            }
-            fn flush_safe(self) -> Self {
-                self // compared as an integer
             }
             #[inline(always)]
             fn rank(self) -> u64 {

@@ -99,7 +99,7 @@ fn starts<T: Lanes>(values: &[T], holds: impl Fn(T::Folded, T::Folded) -> bool) 
 pub(super) fn first_best<T: Lanes>(values: &[T]) -> Option<usize> {
     const LANES: usize = 32;
     let first = values.first()?;
-    // Integers: floats are not to be trusted where the caller's thread flushes subnormals.
+    // Integers, whose order tells NaN of either sign too.
     let (mut best, mut best_part, mut lowest) = (first.folded(), 0, first.folded());
     for (index, part) in values.chunks(PART).enumerate() {
         let (mut low, mut high) = ([part[0].folded(); LANES], [part[0].folded(); LANES]);
