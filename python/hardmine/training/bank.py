@@ -13,6 +13,8 @@ from hardmine.plumbing import arrays, checks
 from hardmine.plumbing.arrays import widen
 from hardmine.plumbing.checks import Float32Array, Int64Array
 from hardmine.plumbing.threads import thread_count
+from hardmine.primitives.search import tiles
+from hardmine.primitives.search.changing_codes import ChangingCodes
 from hardmine.primitives.search.embeddings import checked, row_norms
 from hardmine.primitives.search.index import ExactIndex
 
@@ -61,6 +63,7 @@ class MemoryBank:
         self._keys: Int64Array = np.full(size, _NONE, np.int64)
         self._norms = np.zeros(size, np.float64)
         self._pushed = 0
+        self._coded = ChangingCodes(size, h, self._similarity)
 
     def push(self, vectors: Any, keys: Any = None) -> None:
         """Add vectors, the last one being the newest.
@@ -90,6 +93,7 @@ class MemoryBank:
         self._keys[slots] = labels[labels.size - kept :]
         self._norms[slots] = norms[labels.size - kept :]
         self._pushed = end
+        self._coded.changed(slots)
 
     def hardest(
         self,
@@ -135,7 +139,9 @@ class MemoryBank:
         queries = queries if tensor is None else tensor.cpu()
         length = int(checked("queries", queries)[0].shape[0])
         held = slice(0, len(self))
-        return ExactIndex._of_float32(self._vectors[held], self._norms[held], self._similarity).search(
+        rows = tiles.Rows(self._vectors[held], "f32", self._norms[held])
+        kept = self._coded.of(rows, thread_count(num_threads))
+        return ExactIndex._of(rows, self._similarity, kept).search(
             queries,
             k,
             ceiling=ceiling,
@@ -198,6 +204,7 @@ class MemoryBank:
         norms = row_norms("vectors", (array, kind), thread_count(None))
         self._vectors[:held], self._keys[:held], self._norms[:held] = widen(array, kind), keys, norms
         self._pushed = pushed
+        self._coded = ChangingCodes(self.size, self.h, self._similarity)
 
     def __len__(self) -> int:
         return min(self._pushed, self.size)

@@ -69,7 +69,7 @@ pub fn to_py(error: &Error) -> PyErr {
 }
 
 /// The level named by `HARDMINE_ISA`, or the highest of the machine.
-fn forced_isa() -> PyResult<Isa> {
+pub fn forced_isa() -> PyResult<Isa> {
     let best = Isa::detect();
     let Ok(name) = std::env::var("HARDMINE_ISA") else { return Ok(best) };
     match Isa::from_name(&name) {

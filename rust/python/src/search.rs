@@ -2,8 +2,11 @@
 #![allow(clippy::needless_pass_by_value)] // PyO3 hands arguments over by value.
 
 use hardmine_core::error::try_collect;
-use hardmine_core::search::{self, Embeddings, Hits, Similarity, Source, Tile};
-use numpy::{IntoPyArray, PyArray1, PyReadonlyArray1, PyReadonlyArray2, PyReadwriteArray2, PyUntypedArray};
+use hardmine_core::search::{self, codes, Coded, Codes, Embeddings, Frame, Hits, Similarity, Source, Tile};
+use hardmine_core::Isa;
+use numpy::{
+    IntoPyArray, PyArray1, PyReadonlyArray1, PyReadonlyArray2, PyReadwriteArray1, PyReadwriteArray2, PyUntypedArray,
+};
 use pyo3::exceptions::{PyTypeError, PyValueError};
 use pyo3::prelude::*;
 
@@ -18,6 +21,10 @@ pub fn register(module: &Bound<'_, PyModule>) -> PyResult<()> {
     module.add_function(wrap_pyfunction!(check_limits, module)?)?;
     module.add_function(wrap_pyfunction!(search_bound, module)?)?;
     module.add_function(wrap_pyfunction!(widen_rows, module)?)?;
+    module.add_function(wrap_pyfunction!(code_sizes, module)?)?;
+    module.add_function(wrap_pyfunction!(encode_rows, module)?)?;
+    module.add_function(wrap_pyfunction!(choose_frame, module)?)?;
+    module.add_function(wrap_pyfunction!(has_fast_codes, module)?)?;
     module.add_class::<SearchScan>()?;
     Ok(())
 }
@@ -185,6 +192,84 @@ impl HitArrays<'_> {
     }
 }
 
+/// How embeddings are moved and turned: `primitives.search.codes.Frame`.
+#[derive(FromPyObject)]
+struct FrameArrays<'py> {
+    similarity: String,
+    centre: PyReadonlyArray1<'py, f32>,
+    rotated: bool,
+}
+
+impl FrameArrays<'_> {
+    fn frame(&self) -> PyResult<Frame<'_>> {
+        let (similarity, centre) = (self::similarity(&self.similarity)?, slice("centre", &self.centre)?);
+        Ok(Frame { similarity, centre, rotated: self.rotated })
+    }
+}
+
+/// The arrays behind [`Coded`]: `primitives.search.codes.Codes`.
+#[derive(FromPyObject)]
+struct CodedArrays<'py> {
+    data: PyReadonlyArray1<'py, u8>,
+    terms: PyReadonlyArray1<'py, f32>,
+    frame: FrameArrays<'py>,
+    first: usize,
+    rows: usize,
+}
+
+impl CodedArrays<'_> {
+    fn coded(&self, dimension: usize) -> PyResult<Coded<'_>> {
+        let (data, terms) = (slice("codes", &self.data)?, slice("terms", &self.terms)?);
+        let codes = Codes::new(data, terms, self.rows, dimension).map_err(|error| door::to_py(&error))?;
+        Ok(Coded { codes, frame: self.frame.frame()?, first: self.first })
+    }
+}
+
+/// Lengths of the two arrays that hold the codes of so many documents.
+#[pyfunction]
+fn code_sizes(rows: usize, dimension: usize) -> (usize, usize) {
+    (codes::blocks(rows) * codes::block_bytes(dimension), codes::blocks(rows) * codes::TERMS)
+}
+
+/// A centre, empty where none pays, and whether a rotation pays; see `search::frame`.
+#[pyfunction]
+fn choose_frame<'py>(
+    py: Python<'py>,
+    rows: RowsArrays<'_>,
+    similarity: &str,
+    threads: usize,
+) -> PyResult<(Bound<'py, PyArray1<f32>>, bool)> {
+    let (similarity, documents) = (self::similarity(similarity)?, embeddings("documents", &rows.array, &rows.kind)?);
+    let norms = slice("document_norms", &rows.norms)?;
+    let (centre, rotated) = door::run(py, threads, |exec| search::frame::choose(exec, documents, norms, similarity))?;
+    Ok((centre.into_pyarray(py), rotated))
+}
+
+/// Whether the level in force has a kernel for codes that beats a matrix product of floats.
+#[pyfunction]
+fn has_fast_codes() -> PyResult<bool> {
+    door::forced_isa().map(|isa| isa != Isa::Portable)
+}
+
+/// Writes the codes of rows `first..first + count` into `data` and `terms`; see `search::codes`.
+#[pyfunction]
+#[allow(clippy::too_many_arguments)]
+fn encode_rows(
+    py: Python<'_>,
+    rows: RowsArrays<'_>,
+    first: usize,
+    count: usize,
+    frame: FrameArrays<'_>,
+    mut data: PyReadwriteArray1<'_, u8>,
+    mut terms: PyReadwriteArray1<'_, f32>,
+    threads: usize,
+) -> PyResult<()> {
+    let documents = embeddings("documents", &rows.array, &rows.kind)?;
+    let (norms, frame) = (slice("document_norms", &rows.norms)?, frame.frame()?);
+    let (data, terms) = (slice_mut("codes", &mut data)?, slice_mut("terms", &mut terms)?);
+    door::run(py, threads, |exec| codes::encode(exec, documents, norms, (first, count), &frame, data, terms))
+}
+
 /// State of a block of queries; see `search::scan`.
 #[pyclass(module = "hardmine._native")]
 struct SearchScan(search::SearchScan);
@@ -225,6 +310,21 @@ impl SearchScan {
         let approx = slice("tile", &tile)?;
         let tile = Tile { approx, first_query, first_document, columns };
         door::run(py, threads, |exec| self.0.update(exec, &source, &tile))
+    }
+
+    /// Takes in blocks `first_block..last_block` of the codes; gives the number of documents rescored on the way.
+    fn update_codes(
+        &mut self,
+        py: Python<'_>,
+        source: SourceArrays<'_>,
+        codes: CodedArrays<'_>,
+        first_block: usize,
+        last_block: usize,
+        threads: usize,
+    ) -> PyResult<u64> {
+        let source = source.source()?;
+        let coded = codes.coded(source.documents.dimension())?;
+        door::run(py, threads, |exec| self.0.update_codes(exec, &source, &coded, first_block..last_block))
     }
 
     fn offer(&mut self, py: Python<'_>, source: SourceArrays<'_>, hits: HitArrays<'_>, threads: usize) -> PyResult<()> {

@@ -19,7 +19,7 @@ from hardmine.plumbing.arrays import DTYPE_NAMES
 from hardmine.plumbing.checks import SIMILARITIES
 from hardmine.plumbing.threads import thread_count
 from hardmine.primitives.limits import refuse_misfits, scan_limits
-from hardmine.primitives.search import embeddings, tiles
+from hardmine.primitives.search import codes, embeddings, tiles
 
 
 def search(
@@ -95,6 +95,7 @@ def search(
     ([2, 0], [2, 3])
     """
     index = ExactIndex(documents, similarity=similarity, num_threads=num_threads)
+    index._keeps = False
     return index.search(
         queries,
         k,
@@ -134,22 +135,25 @@ class ExactIndex:
     [1, 2]
     """
 
-    __slots__ = ("_array", "_kind", "_norms", "_num_threads", "_similarity", "_tensor")
+    __slots__ = ("_array", "_codes", "_keeps", "_kind", "_norms", "_num_threads", "_similarity", "_tensor")
 
     def __init__(self, documents: npt.ArrayLike, *, similarity: str = "dot", num_threads: int | None = None) -> None:
         self._similarity = checks.similarity(similarity)
         self._num_threads = num_threads if num_threads is None else thread_count(num_threads)
         self._norms: npt.NDArray[np.float64] | None = None
+        self._codes: codes.Codes | None = None
+        self._keeps = True
         self._tensor = _device_tensor("documents", documents)
         if self._tensor is None:
             self._array, self._kind = embeddings.checked("documents", documents)
             self._rows(thread_count(num_threads))
 
     @classmethod
-    def _of_float32(cls, array: npt.NDArray[np.float32], norms: npt.NDArray[np.float64], similarity: str) -> ExactIndex:
-        """An index over rows whose norms are known, and who are therefore finite."""
+    def _of(cls, rows: tiles.Rows, similarity: str, kept: codes.Codes | None) -> ExactIndex:
+        """An index over rows whose norms are known, and who are therefore finite, and the codes of them."""
         self = cls.__new__(cls)
-        self._array, self._kind, self._norms, self._tensor = array, "f32", norms, None
+        self._array, self._kind, self._norms = rows
+        self._tensor, self._codes, self._keeps = None, kept, False
         self._similarity, self._num_threads = similarity, None
         return self
 
@@ -219,11 +223,39 @@ class ExactIndex:
                     rows, documents, k, self._similarity, limits, budget, threads, report, device=device
                 )
             else:
-                documents = self._rows(threads)
-                tiling = tiles.plan(rows, documents, k, self._similarity, budget)
-                found = tiles.scan(rows, documents, k, self._similarity, limits, tiling, threads, report)
+                found = self._scan(rows, k, limits, budget, threads, report)
         about = {"k": k, "similarity": self._similarity, "num_documents": len(self), "version": VERSION}
         return Candidates._from_native(found, metadata=about)
+
+    def _scan(
+        self,
+        queries: tiles.Rows,
+        k: int,
+        limits: tiles.Limits,
+        budget: int,
+        threads: int,
+        report: tiles.Progress | None,
+    ) -> _native.Ranked:
+        """The scan on the host: over codes where they pay, else over float32 products."""
+        documents = self._rows(threads)
+        kept = self._kept_codes(threads) if len(queries.array) else None
+        tiling = tiles.plan(queries, documents, k, self._similarity, budget)
+        cut = None
+        if kept is not None or codes.pays(len(queries.array), documents.shape):
+            cut = codes.plan(len(queries.array), documents.shape, k, budget, threads, kept=kept is not None)
+        if cut is None:
+            return tiles.scan(queries, documents, k, self._similarity, limits, tiling, threads, report)
+        return codes.scan(
+            queries, documents, k, self._similarity, limits, cut, tiling, threads, report, codes=kept
+        )
+
+    def _kept_codes(self, threads: int) -> codes.Codes | None:
+        """The codes of all documents, made when first asked for; None where they are not kept or cannot be made."""
+        documents = self._rows(threads)
+        if self._codes is None and self._keeps and codes.can(documents.shape):
+            frame = codes.choose_frame(documents, self._similarity, threads)
+            self._codes = codes.encode(documents, frame, threads)
+        return self._codes if _native.has_fast_codes() else None
 
     def _pair_scores(
         self,
@@ -258,9 +290,15 @@ class ExactIndex:
         path : path-like
             File to write; its folder must exist.
         """
-        rows = self._rows(thread_count(self._num_threads))
-        about = {"similarity": self._similarity, "kind": rows.kind}
-        container.save(path, "exact-index", {"documents": rows.array}, about)
+        threads = thread_count(self._num_threads)
+        rows = self._rows(threads)
+        kept = self._kept_codes(threads)
+        about: dict[str, Any] = {"similarity": self._similarity, "kind": rows.kind}
+        held: dict[str, npt.NDArray[Any]] = {"documents": rows.array, "norms": rows.norms}
+        if kept is not None:
+            about["rotated"] = kept.frame.rotated
+            held |= {"codes": kept.data, "terms": kept.terms, "centre": kept.frame.centre}
+        container.save(path, "exact-index", held, about)
 
     @classmethod
     def load(cls, path: str | os.PathLike[str], mmap: bool = True) -> ExactIndex:  # noqa: FBT001, FBT002
@@ -284,9 +322,16 @@ class ExactIndex:
         known = isinstance(about, dict) and about.get("similarity") in SIMILARITIES
         if array is None or array.ndim != 2 or not known or kinds.get(array.dtype.name) != about.get("kind"):
             raise ValueError(f"{os.fspath(path)}: malformed exact-index")
+        norms, kept = arrays.get("norms"), _loaded_codes(arrays, about, array.shape)
+        wrong = norms is not None and (norms.shape != array.shape[:1] or norms.dtype != np.float64)
+        if wrong or (kept is None and "codes" in arrays):
+            raise ValueError(f"{os.fspath(path)}: malformed exact-index")
         self = cls.__new__(cls)
         self._array, self._kind, self._tensor = array if mmap else array.copy(), about["kind"], None
-        self._similarity, self._num_threads, self._norms = about["similarity"], None, None
+        self._similarity, self._num_threads, self._norms = about["similarity"], None, norms
+        if kept is not None and not mmap:
+            kept = kept._replace(data=kept.data.copy(), terms=kept.terms.copy())
+        self._codes, self._keeps = kept, True
         return self
 
 
@@ -343,6 +388,23 @@ def pair_scores(
     query_ids = checks.int64_vector("query_ids", query_ids)
     document_ids = checks.int64_vector("document_ids", document_ids, length=query_ids.size)
     return _native.pair_scores(*rows, query_ids, document_ids, similarity, thread_count(num_threads))
+
+
+def _loaded_codes(
+    arrays: dict[str, npt.NDArray[Any]], about: dict[str, Any], shape: tuple[int, ...]
+) -> codes.Codes | None:
+    """The codes in a file, None where there are none that fit."""
+    data, terms, centre = (arrays.get(name) for name in ("codes", "terms", "centre"))
+    if data is None or terms is None or centre is None or shape[1] > codes.MAX_DIMENSION:
+        return None
+    types = data.dtype, terms.dtype, centre.dtype
+    if types != (np.uint8, np.float32, np.float32) or not isinstance(about.get("rotated"), bool):
+        return None
+    sizes = *_native.code_sizes(shape[0], shape[1]), centre.size
+    if (data.size, terms.size) != sizes[:2] or centre.size not in (0, shape[1]) or not np.isfinite(centre).all():
+        return None
+    frame = codes.Frame(about["similarity"], centre.ravel(), about["rotated"])
+    return codes.Codes(data.ravel(), terms.ravel(), frame, 0, shape[0])
 
 
 def _device_tensor(name: str, value: Any) -> Any:

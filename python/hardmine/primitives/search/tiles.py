@@ -74,6 +74,7 @@ class Tiling(NamedTuple):
     """How the work is cut. Never changes a byte of the result."""
 
     panel: int
+    """Queries whose state is held at a time."""
     query_tile: int
     document_tile: int
     shuffle: int | None = None
@@ -192,18 +193,33 @@ def _scan_panel(
     threads: int,
     tick: Callable[[int], None],
 ) -> _native.Ranked:
-    (num_queries, dimension), num_documents = queries.shape, documents.shape[0]
-    state = _native.SearchScan(similarity, num_queries, num_documents, k, limits)
+    state = _native.SearchScan(similarity, queries.shape[0], documents.shape[0], k, limits)
     source = Source(queries, documents)
+    feed(state, source, similarity, 0, tiling, threads, tick)
+    return state.finish(source, threads)
+
+
+def feed(
+    state: _native.SearchScan,
+    source: Source,
+    similarity: str,
+    first: int,
+    tiling: Tiling,
+    threads: int,
+    tick: Callable[[int], None],
+) -> None:
+    """Give the state all documents from `first` on."""
+    queries, documents = source
+    (num_queries, dimension), left_over = queries.shape, documents.shape[0] - first
     left = _float32(queries, similarity, 0, num_queries, None, threads)
     copied = needs_copy(documents, similarity)
-    space = np.empty((min(tiling.document_tile, num_documents), dimension), np.float32) if copied else None
+    space = np.empty((min(tiling.document_tile, left_over), dimension), np.float32) if copied else None
     query_tile = min(tiling.query_tile, num_queries)
-    buffer = np.empty(query_tile * min(tiling.document_tile, num_documents), np.float32)
+    buffer = np.empty(query_tile * min(tiling.document_tile, left_over), np.float32)
     right, held = np.empty((0, dimension), np.float32), -1
-    for first_query, first_document in _tiles(num_queries, num_documents, tiling):
+    for first_query, first_document in _tiles(num_queries, first, documents.shape[0], tiling):
         if held != first_document:
-            stop = min(first_document + tiling.document_tile, num_documents)
+            stop = min(first_document + tiling.document_tile, documents.shape[0])
             right, held = _float32(documents, similarity, first_document, stop, space, threads), first_document
         rows = left[first_query : first_query + query_tile]
         tile = buffer[: len(rows) * len(right)].reshape(len(rows), len(right))
@@ -211,13 +227,12 @@ def _scan_panel(
             np.matmul(rows, right.T, out=tile)
         state.update(source, tile, first_query, first_document, threads)
         tick(tile.size)
-    return state.finish(source, threads)
 
 
-def _tiles(num_queries: int, num_documents: int, tiling: Tiling) -> Iterator[tuple[int, int]]:
+def _tiles(num_queries: int, first: int, num_documents: int, tiling: Tiling) -> Iterator[tuple[int, int]]:
     tiles = (
         (first_query, first_document)
-        for first_document in range(0, num_documents, tiling.document_tile)
+        for first_document in range(first, num_documents, tiling.document_tile)
         for first_query in range(0, num_queries, tiling.query_tile)
     )
     if tiling.shuffle is None:

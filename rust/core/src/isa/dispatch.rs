@@ -1,13 +1,20 @@
 //! From the level of a call to the code of that level: the only place that knows which is called where.
 
-/// Evaluates the expression of the level of a call: a call of a function that enables features of that level.
+/// Evaluates the expression of the level of a call: a call of a function that enables features of that level. Where
+/// nothing is said of a level, it takes the one below.
 macro_rules! by_isa {
-    ($isa:expr, avx512: $wide:expr, avx2: $narrow:expr, portable: $plain:expr $(,)?) => {{
+    ($isa:expr, avx512: $wide:expr, avx2: $narrow:expr, portable: $plain:expr $(,)?) => {
+        by_isa!($isa, avx512vnni: $wide, avx512: $wide, avx2: $narrow, portable: $plain)
+    };
+    ($isa:expr, avx512vnni: $dots:expr, avx512: $wide:expr, avx2: $narrow:expr, portable: $plain:expr $(,)?) => {{
         let isa: $crate::isa::Isa = $isa;
         debug_assert!(isa.is_within($crate::isa::Isa::detect()));
         match isa {
             // SAFETY: the level of a call is never above that of the machine (`Execution::new` sees to it), and the machine
             // has every feature of its level (`Isa::detect`).
+            #[cfg(target_arch = "x86_64")]
+            $crate::isa::Isa::Avx512Vnni => unsafe { $dots },
+            // SAFETY: as above.
             #[cfg(target_arch = "x86_64")]
             $crate::isa::Isa::Avx512 => unsafe { $wide },
             // SAFETY: as above.

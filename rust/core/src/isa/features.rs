@@ -11,6 +11,11 @@ macro_rules! with_features {
             ["avx512f" "avx512bw" "avx512dq" "avx512vl" "avx2" "fma" "f16c" "bmi1" "bmi2" "popcnt"] $($input)*
         }
     };
+    (avx512vnni => $then:ident! { $($input:tt)* }) => {
+        $then! {
+            ["avx512vnni" "avx512f" "avx512bw" "avx512dq" "avx512vl" "avx2" "fma" "f16c" "bmi1" "bmi2" "popcnt"] $($input)*
+        }
+    };
 }
 
 /// Whether the machine has every feature of the list.
@@ -29,4 +34,10 @@ pub(super) fn has_avx2() -> bool {
 #[cfg(target_arch = "x86_64")]
 pub(super) fn has_avx512() -> bool {
     with_features!(avx512 => all_detected! {})
+}
+
+/// As [`has_avx2`].
+#[cfg(target_arch = "x86_64")]
+pub(super) fn has_avx512vnni() -> bool {
+    with_features!(avx512vnni => all_detected! {})
 }

@@ -14,17 +14,22 @@ pub enum Isa {
     Avx2,
     /// AVX-512 F, BW, DQ and VL, and all of AVX2.
     Avx512,
+    /// AVX-512 with dot products of bytes (VNNI).
+    Avx512Vnni,
 }
 
 impl Isa {
     /// Every level, lowest first.
-    pub const ALL: [Isa; 3] = [Isa::Portable, Isa::Avx2, Isa::Avx512];
+    pub const ALL: [Isa; 4] = [Isa::Portable, Isa::Avx2, Isa::Avx512, Isa::Avx512Vnni];
 
     /// Highest level that this machine runs.
     #[must_use]
     pub fn detect() -> Self {
         #[cfg(target_arch = "x86_64")]
         {
+            if features::has_avx512vnni() {
+                return Isa::Avx512Vnni;
+            }
             if features::has_avx512() {
                 return Isa::Avx512;
             }
@@ -47,6 +52,12 @@ impl Isa {
         self as u8 <= top as u8
     }
 
+    /// Whether one instruction takes products of bytes and sums them in 32 bits.
+    #[must_use]
+    pub fn has_byte_products(self) -> bool {
+        self == Isa::Avx512Vnni
+    }
+
     /// Name used by the environment variable `HARDMINE_ISA` and in reports.
     #[must_use]
     pub fn name(self) -> &'static str {
@@ -54,6 +65,7 @@ impl Isa {
             Isa::Portable => "portable",
             Isa::Avx2 => "avx2",
             Isa::Avx512 => "avx512",
+            Isa::Avx512Vnni => "avx512vnni",
         }
     }
 

@@ -32,6 +32,7 @@
 //! A product in reduced precision (TF32, bfloat16) or by Strassen's method does not obey this bound: callers must not
 //! use one.
 
+use super::encode::round_up;
 use super::exact::Similarity;
 
 const U: f64 = 1.0 / 16_777_216.0;
@@ -102,16 +103,6 @@ impl ErrorBound {
             Similarity::Dot => norm,
             Similarity::Cosine => 1.0,
         }
-    }
-}
-
-/// The smallest float32 that is not below `x >= 0`.
-fn round_up(x: f64) -> f32 {
-    let nearest = x as f32;
-    if f64::from(nearest) < x {
-        nearest.next_up()
-    } else {
-        nearest
     }
 }
 

@@ -58,6 +58,11 @@ pub struct Interval {
 }
 
 impl Interval {
+    /// Whether the score is not known yet.
+    fn is_open(&self) -> bool {
+        self.low < self.high
+    }
+
     /// In ranking order, where scores are known.
     fn ranking(&self) -> u64 {
         (u64::from(!self.low.key()) << 32) | u64::from(self.id)
@@ -80,8 +85,9 @@ pub struct Wanted {
 impl Wanted {
     /// Whether the interval reaches across the ceiling or the floor.
     fn unsure(&self, interval: &Interval) -> bool {
-        (interval.low <= self.ceiling && self.ceiling < interval.high)
-            || (interval.low < self.floor && self.floor <= interval.high)
+        // No short cuts: none of the four can be foretold, and a wrong guess costs more than all of them.
+        ((interval.low <= self.ceiling) & (self.ceiling < interval.high))
+            | ((interval.low < self.floor) & (self.floor <= interval.high))
     }
 }
 
@@ -105,6 +111,8 @@ pub struct QueryState {
     intervals: Vec<Interval>,
     /// What was surely removed so far.
     pub tally: Tally,
+    /// Documents rescored so far.
+    pub rescored: u64,
 }
 
 impl QueryState {
@@ -112,7 +120,7 @@ impl QueryState {
     #[must_use]
     pub fn new(wanted: &Wanted) -> Self {
         let theta = if wanted.k == 0 { f32::INFINITY } else { wanted.floor };
-        QueryState { theta, intervals: Vec::new(), tally: Tally::default() }
+        QueryState { theta, intervals: Vec::new(), tally: Tally::default(), rescored: 0 }
     }
 
     /// A proven lower bound of the final k-th best admissible score.
@@ -160,11 +168,44 @@ impl QueryState {
         Ok(())
     }
 
+    /// Takes over what another state of the same query found in other documents.
+    ///
+    /// # Errors
+    /// As [`Self::push`].
+    pub fn take(
+        &mut self,
+        other: QueryState,
+        wanted: &Wanted,
+        scorer: &Scorer<'_>,
+        scratch: &mut Scratch,
+    ) -> Result<()> {
+        self.tally.above_ceiling += other.tally.above_ceiling;
+        self.tally.below_floor += other.tally.below_floor;
+        self.rescored += other.rescored;
+        self.raise_theta(other.theta);
+        other.intervals.into_iter().try_for_each(|interval| self.push(interval, wanted, scorer, scratch))
+    }
+
     fn shrink(&mut self, wanted: &Wanted, scorer: &Scorer<'_>, scratch: &mut Scratch) -> Result<()> {
         self.discard(wanted, scorer.exec, scratch)?;
         // Half of the spare room must come free, or the next shrink follows too soon.
-        if self.intervals.len() > wanted.k + (wanted.capacity - wanted.k) / 2 {
-            self.resolve(wanted, scorer, scratch)?;
+        let few = wanted.k + (wanted.capacity - wanted.k) / 2;
+        if self.intervals.len() > few {
+            self.tighten(wanted, scorer, scratch)?;
+        }
+        if self.intervals.len() > few {
+            self.resolve(self.intervals.len(), wanted, scorer, scratch)?;
+        }
+        Ok(())
+    }
+
+    /// Rescores the documents that look best, k of them: their scores discard most of the others, which then are never read.
+    fn tighten(&mut self, wanted: &Wanted, scorer: &Scorer<'_>, scratch: &mut Scratch) -> Result<()> {
+        if wanted.k > 0 && self.intervals.len() > wanted.k {
+            let best_first = |interval: &Interval| !(interval.low * 0.5 + interval.high * 0.5).key();
+            sort::select(scorer.exec, &mut self.intervals, wanted.k - 1, best_first)?;
+            self.resolve(wanted.k, wanted, scorer, scratch)?;
+            self.discard(wanted, scorer.exec, scratch)?;
         }
         Ok(())
     }
@@ -183,31 +224,33 @@ impl QueryState {
             self.theta = self.theta.max(f32::from_key(keys[place]));
         }
         let theta = self.theta;
-        steps::retain(exec, &mut self.intervals, |interval| !(interval.high < theta) || wanted.unsure(interval))
+        steps::retain(exec, &mut self.intervals, |interval| !(interval.high < theta) | wanted.unsure(interval))
     }
 
-    /// Rescores every interval and keeps the k best.
-    fn resolve(&mut self, wanted: &Wanted, scorer: &Scorer<'_>, scratch: &mut Scratch) -> Result<()> {
+    /// Rescores the first `count` intervals; where those are all, keeps the k best.
+    fn resolve(&mut self, count: usize, wanted: &Wanted, scorer: &Scorer<'_>, scratch: &mut Scratch) -> Result<()> {
         let tally = &mut self.tally;
-        for at in 0..self.intervals.len() {
+        for at in 0..count {
             if at % RESCORED_AT_ONCE == 0 {
                 scorer.exec.check()?;
             }
             // Documents lie far apart: fetch the next ones while this one is computed.
-            if let Some(later) = self.intervals.get(at + PREFETCH).filter(|later| later.low < later.high) {
+            if let Some(later) = self.intervals[..count].get(at + PREFETCH).filter(|later| later.is_open()) {
                 scorer.documents.prefetch(later.id as usize);
             }
             let interval = &mut self.intervals[at];
-            if interval.low < interval.high {
+            if interval.is_open() {
                 let score = scorer.score(interval.id as usize, &mut scratch.document);
                 (interval.low, interval.high) = (score, score);
                 tally.above_ceiling += i64::from(score > wanted.ceiling);
                 tally.below_floor += i64::from(score < wanted.floor && score <= wanted.ceiling);
+                self.rescored += 1;
             }
         }
+        let all = count == self.intervals.len();
         let admissible = |interval: &Interval| interval.low <= wanted.ceiling && interval.low >= wanted.floor;
-        steps::retain(scorer.exec, &mut self.intervals, admissible)?;
-        if self.intervals.len() > wanted.k {
+        steps::retain(scorer.exec, &mut self.intervals, |interval| interval.is_open() || admissible(interval))?;
+        if all && self.intervals.len() > wanted.k {
             if wanted.k > 0 {
                 sort::select(scorer.exec, &mut self.intervals, wanted.k - 1, Interval::ranking)?;
                 self.theta = self.theta.max(self.intervals[wanted.k - 1].low);
@@ -228,9 +271,10 @@ impl QueryState {
         scratch: &mut Scratch,
     ) -> Result<(Vec<Interval>, Tally)> {
         self.discard(wanted, scorer.exec, scratch)?;
+        self.tighten(wanted, scorer, scratch)?;
         // In the order of the corpus: neighbours share memory pages.
         sort::sort(scorer.exec, &mut self.intervals, |interval| interval.id, 0, &mut scratch.intervals)?;
-        self.resolve(wanted, scorer, scratch)?;
+        self.resolve(self.intervals.len(), wanted, scorer, scratch)?;
         sort::sort(scorer.exec, &mut self.intervals, Interval::ranking, 0, &mut scratch.intervals)?;
         Ok((std::mem::take(&mut self.intervals), self.tally))
     }

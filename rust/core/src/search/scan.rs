@@ -66,13 +66,13 @@ pub struct Hits<'a> {
 /// State of a block of queries while tiles arrive, in any order, each (query, document) pair once.
 #[derive(Debug, Clone)]
 pub struct SearchScan {
-    similarity: Similarity,
-    k: usize,
-    documents: usize,
-    ceiling: Option<Vec<f32>>,
-    floor: Option<Vec<f32>>,
-    excluded: Excluded,
-    states: Vec<QueryState>,
+    pub(super) similarity: Similarity,
+    pub(super) k: usize,
+    pub(super) documents: usize,
+    pub(super) ceiling: Option<Vec<f32>>,
+    pub(super) floor: Option<Vec<f32>>,
+    pub(super) excluded: Excluded,
+    pub(super) states: Vec<QueryState>,
 }
 
 impl SearchScan {
@@ -210,7 +210,7 @@ impl SearchScan {
         Ok(found)
     }
 
-    fn check(&self, source: &Source<'_>, first_query: usize, count: usize) -> Result<()> {
+    pub(super) fn check(&self, source: &Source<'_>, first_query: usize, count: usize) -> Result<()> {
         let lengths = [
             ("queries", source.queries.rows(), self.states.len()),
             ("queries", self.states.len().max(first_query + count), self.states.len()),
@@ -273,10 +273,16 @@ impl Query<'_> {
 
 /// Twice what is wanted, so that a shrink pays for itself, and never more than there are documents.
 fn capacity(k: usize, documents: usize) -> usize {
-    k.saturating_mul(2).saturating_add(64).min(documents.max(k.saturating_add(1)))
+    k.saturating_mul(6).saturating_add(128).min(documents.max(k.saturating_add(1)))
 }
 
-fn wanted(k: usize, documents: usize, ceiling: Option<&[f32]>, floor: Option<&[f32]>, query: usize) -> Wanted {
+pub(super) fn wanted(
+    k: usize,
+    documents: usize,
+    ceiling: Option<&[f32]>,
+    floor: Option<&[f32]>,
+    query: usize,
+) -> Wanted {
     let (ceiling, floor) = (ceiling_of(ceiling, query), floor_of(floor, query));
     Wanted { k, capacity: capacity(k, documents), ceiling, floor }
 }
