@@ -22,6 +22,7 @@ from hardmine.primitives.batch.triplets import triplets
 from hardmine.primitives.draw import AliasTable, draw, sample_uniform
 from hardmine.primitives.mine_scores import mine_scores
 from hardmine.primitives.search.index import ExactIndex, pair_scores, search
+from hardmine.primitives.search.plan import SearchPlan, search_plan
 from hardmine.primitives.select import select
 from hardmine.primitives.topk import TopKAccumulator, topk
 from hardmine.rules.ceilings import Absolute, AllOf, Anchored, MarginPos, NoCeiling, PercPos
@@ -102,6 +103,7 @@ __all__ = [
     "Positives",
     "RankPower",
     "Ranking",
+    "SearchPlan",
     "Selection",
     "SimANS",
     "Softmax",
@@ -128,6 +130,7 @@ __all__ = [
     "retrieve",
     "sample_uniform",
     "search",
+    "search_plan",
     "select",
     "spherical_kmeans",
     "strategies",

@@ -1,8 +1,8 @@
 """The scan over codes of one byte per number: how `search` runs on processors that multiply bytes fast.
 
 The native module keeps what the bound of the codes cannot discard and rescores it, so the result is that of the scan of
-`tiles`, to the bit. Both feed the same state: where the codes of a corpus tell its documents too badly apart, a scan goes
-on with float32 products from the document that it has reached.
+`tiles`, to the bit. Both feed the same state: where the codes of a corpus turn out to tell its documents too badly apart, a
+scan begins anew with float32 products.
 """
 
 from __future__ import annotations
@@ -26,7 +26,9 @@ _FEWEST_DOCUMENTS = 1024
 _FEWEST_QUERIES = 48
 # Documents rescored during the scan, of all that it passes: from here on float32 products cost less.
 _LOOSE = 0.1
-# Documents of the first step, after which that is looked at first, and multiply-adds of a task of a step at most.
+# That is looked at while this part of the corpus is not passed.
+_EARLY = 1 / 16
+# Documents of the first step, and multiply-adds of a task of a step at most.
 _FIRST_STEP = 2048
 _TASK_WORK = 2 * 10**9
 _QUERIES_PER_TASK = 240
@@ -63,6 +65,8 @@ class Plan(NamedTuple):
     """Queries whose state is held at a time."""
     piece: int
     """Documents that have codes at a time; all of them where the codes are kept."""
+    working: int
+    """Bytes of working memory."""
 
 
 def choose_frame(documents: tiles.Rows, similarity: str, threads: int) -> Frame:
@@ -93,37 +97,43 @@ def can(documents: tuple[int, int]) -> bool:
     return 0 < documents[1] <= MAX_DIMENSION and documents[0] >= _FEWEST_DOCUMENTS and _native.has_fast_codes()
 
 
-def pays(num_queries: int, documents: tuple[int, int]) -> bool:
-    """Whether codes that are made for one search alone pay."""
-    return num_queries >= _FEWEST_QUERIES and can(documents)
-
-
-def bytes_per_document(dimension: int) -> float:
-    """Bytes that the codes of a document take."""
-    size, terms = _native.code_sizes(BLOCK, dimension)
-    return (size + 4 * terms) / BLOCK
+def bytes_of(documents: tuple[int, int]) -> int:
+    """Bytes that the codes of so many documents of that dimension take."""
+    size, terms = _native.code_sizes(*documents)
+    return size + 4 * terms
 
 
 def plan(
-    num_queries: int, documents: tuple[int, int], k: int, max_memory: int, threads: int, *, kept: bool
+    num_queries: int, documents: tuple[int, int], k: int, max_memory: int, threads: int, tiling: tiles.Tiling, *, kept: bool
 ) -> Plan | None:
-    """The cut that keeps the working memory within `max_memory` bytes; None where that leaves too little for codes."""
+    """The cut that keeps the working memory within `max_memory` bytes.
+
+    None where codes do not pay: the processor or the arrays do not suit them, they would be made for too few queries, or
+    the memory leaves too little for them.
+    """
+    if not can(documents) or not (kept or num_queries >= _FEWEST_QUERIES):
+        return None
     (num_documents, dimension), k = documents, min(k, documents[0])
-    state = _native.SearchScan.bytes_per_query(k, num_documents)
-    # The state of a query, while a panel finishes its lists in two forms, and where few queries are cut by documents the
-    # states of the parts.
-    per_query = state * (1 + 2 * threads * (num_queries < _QUERIES_PER_TASK)) + 28 * k
-    # Queries as floats and codes, and best ones for a first threshold, by thread.
-    scratch = threads * (_QUERIES_PER_TASK * (5 * dimension + 256) + 6 * 32 * k)
-    free = max_memory - 8 * (num_queries + num_documents) - scratch
-    piece = num_documents
+    # The state of a query, and while a panel finishes, its lists in two forms; where few queries are cut by documents,
+    # the states of the parts too.
+    parts = 2 * threads if num_queries < _QUERIES_PER_TASK else 0
+    per_query = _native.SearchScan.bytes_per_query(k, num_documents) * (1 + parts) + 28 * k
+    # By thread: queries as floats and codes, sums kept for a first threshold, and best ones; norms; a tile, in case that
+    # the codes turn out to be of no use.
+    fixed = threads * (_QUERIES_PER_TASK * (5 * dimension + 512) + 6 * (160 * 256 + 20 * k))
+    fixed += 8 * (num_queries + num_documents) + 4 * tiling.document_tile * tiling.query_tile
+    free = max_memory - fixed
+    piece, taken = num_documents, 0
     if not kept:
-        share = max(free // 2, free - num_queries * per_query)
-        piece = min(num_documents, int(share / bytes_per_document(dimension)) // BLOCK * BLOCK)
-        free -= int(piece * bytes_per_document(dimension))
-    panel = min(free // per_query, max(num_queries, 1))
+        share = max(free // 2, free - num_queries * per_query, 0)
+        one = bytes_of((BLOCK, dimension))
+        piece = min(num_documents, share // one * BLOCK)
+        taken = one * -(-piece // BLOCK)
+    panel = min((free - taken) // per_query, max(num_queries, 1))
     enough = min(num_documents, 16 * _FEWEST_DOCUMENTS), min(num_queries, _QUERIES_PER_TASK)
-    return None if piece < enough[0] or panel < enough[1] else Plan(panel, piece)
+    if piece < enough[0] or panel < enough[1]:
+        return None
+    return Plan(panel, piece, fixed + taken + panel * per_query)
 
 
 def scan(
@@ -163,36 +173,38 @@ def scan(
             yield found
 
     def panel(start: int, stop: int) -> _native.Ranked:
-        nonlocal loose
-        part = queries.slice(start, stop)
-        state = _native.SearchScan(similarity, stop - start, num_documents, k, tiles.cut(limits, start, stop))
-        source, reached = tiles.Source(part, documents), 0
-        if not loose:
-            for piece in pieces():
-                reached, loose = _feed(state, source, piece, threads, tick)
-                if loose:
-                    break
-        if reached < num_documents:
-            tiles.feed(state, source, similarity, reached, tiling, threads, tick)
+        nonlocal loose, done
+        part, limited = queries.slice(start, stop), tiles.cut(limits, start, stop)
+        source, before = tiles.Source(part, documents), done
+        state = _native.SearchScan(similarity, stop - start, num_documents, k, limited)
+        for piece in () if loose else pieces():
+            if loose := _feed(state, source, piece, k, threads, tick):
+                break
+        if loose:
+            # What the codes found so far is spread over the corpus: the little that it cost is spent.
+            done, state = before, _native.SearchScan(similarity, stop - start, num_documents, k, limited)
+            tiles.feed(state, source, similarity, tiling, threads, tick)
         return state.finish(source, threads)
 
     return tiles.join(panel, num_queries, min(k, num_documents), cut.panel)
 
 
 def _feed(
-    state: _native.SearchScan, source: tiles.Source, codes: Codes, threads: int, tick: Callable[[int], None]
-) -> tuple[int, bool]:
-    """Give the state the documents of `codes`: the document reached, and whether the rest is better done otherwise."""
+    state: _native.SearchScan, source: tiles.Source, codes: Codes, k: int, threads: int, tick: Callable[[int], None]
+) -> bool:
+    """Give the state the documents of `codes`; True where they turn out to be better given otherwise, early on."""
     num_queries, dimension = source.queries.shape
     work = max(min(num_queries, _QUERIES_PER_TASK) * dimension, 1)
     most = max(_TASK_WORK // work // BLOCK, 1)
-    block, step = 0, min(_FIRST_STEP // BLOCK, most)
-    while block < codes.blocks:
-        last = min(block + step, codes.blocks)
-        rescored = state.update_codes(source, codes, block, last, threads)
-        passed = min(last * BLOCK, codes.rows) - block * BLOCK
-        tick(num_queries * passed)
-        block, step = last, min(4 * step, most)
-        if rescored > _LOOSE * num_queries * passed:
-            return codes.first + min(block * BLOCK, codes.rows), True
-    return codes.first + codes.rows, False
+    # Some documents per wanted one, or every one of them would be looked at.
+    place, step = 0, max(min(max(_FIRST_STEP, 64 * k) // BLOCK, most), 1)
+    while place < codes.blocks:
+        last = min(place + step, codes.blocks)
+        rescored = state.update_codes(source, codes, place, last, threads)
+        passed = num_queries * (min(last * BLOCK, codes.rows) - place * BLOCK)
+        early = codes.first == 0 and place <= codes.blocks * _EARLY
+        if early and rescored > _LOOSE * passed:
+            return True
+        tick(passed)
+        place, step = last, min(4 * step, most)
+    return False

@@ -20,6 +20,7 @@ from hardmine.plumbing.checks import SIMILARITIES
 from hardmine.plumbing.threads import thread_count
 from hardmine.primitives.limits import refuse_misfits, scan_limits
 from hardmine.primitives.search import codes, embeddings, tiles
+from hardmine.primitives.search.plan import decide
 
 
 def search(
@@ -239,15 +240,16 @@ class ExactIndex:
         """The scan on the host: over codes where they pay, else over float32 products."""
         documents = self._rows(threads)
         kept = self._kept_codes(threads) if len(queries.array) else None
-        tiling = tiles.plan(queries, documents, k, self._similarity, budget)
-        cut = None
-        if kept is not None or codes.pays(len(queries.array), documents.shape):
-            cut = codes.plan(len(queries.array), documents.shape, k, budget, threads, kept=kept is not None)
+        copied = (
+            tiles.needs_copy(queries, self._similarity),
+            tiles.needs_copy(documents, self._similarity),
+        )
+        cut, tiling = decide(
+            len(queries.array), documents.shape, k, budget, threads, copied, kept=kept is not None
+        )
         if cut is None:
             return tiles.scan(queries, documents, k, self._similarity, limits, tiling, threads, report)
-        return codes.scan(
-            queries, documents, k, self._similarity, limits, cut, tiling, threads, report, codes=kept
-        )
+        return codes.scan(queries, documents, k, self._similarity, limits, cut, tiling, threads, report, codes=kept)
 
     def _kept_codes(self, threads: int) -> codes.Codes | None:
         """The codes of all documents, made when first asked for; None where they are not kept or cannot be made."""
@@ -255,7 +257,7 @@ class ExactIndex:
         if self._codes is None and self._keeps and codes.can(documents.shape):
             frame = codes.choose_frame(documents, self._similarity, threads)
             self._codes = codes.encode(documents, frame, threads)
-        return self._codes if _native.has_fast_codes() else None
+        return self._codes if codes.can(documents.shape) else None
 
     def _pair_scores(
         self,

@@ -79,6 +79,8 @@ class Tiling(NamedTuple):
     document_tile: int
     shuffle: int | None = None
     """Seed of a shuffled order of tiles, for tests."""
+    working: int = 0
+    """Bytes of working memory."""
 
 
 def needs_copy(rows: Rows, similarity: str) -> bool:
@@ -89,23 +91,20 @@ def needs_copy(rows: Rows, similarity: str) -> bool:
     return not (aligned and item_stride == 4 and row_stride >= 4 * rows.shape[1] and row_stride % 4 == 0)
 
 
-def plan(queries: Rows, documents: Rows, k: int, similarity: str, max_memory: int) -> Tiling:
-    """The tiling that keeps the working memory within `max_memory` bytes."""
-    (num_queries, dimension), num_documents = queries.shape, documents.shape[0]
+def plan(num_queries: int, documents: tuple[int, int], k: int, max_memory: int, copied: tuple[bool, bool]) -> Tiling:
+    """The tiling that keeps the working memory within `max_memory` bytes; `copied` are the sides that are widened."""
+    num_documents, dimension = documents
     query_tile, document_tile = max(min(num_queries, _QUERY_TILE), 1), max(min(num_documents, _DOCUMENT_TILE), 1)
-    copied = 4 * dimension * needs_copy(documents, similarity)
     k = min(k, num_documents)
     # The state of a query, and while a panel finishes, its lists in two forms.
-    row = (
-        _native.SearchScan.bytes_per_query(k, num_documents) + 28 * k + 4 * dimension * needs_copy(queries, similarity)
-    )
+    row = _native.SearchScan.bytes_per_query(k, num_documents) + 28 * k + 4 * dimension * copied[0]
     # Norms, and the bounds made of them.
     free = max_memory - 8 * (num_queries + num_documents)
     while query_tile * document_tile * dimension > _TILE_WORK and document_tile > 1:
         document_tile = -(-document_tile // 2)
 
     def tile_bytes() -> int:
-        return document_tile * (4 * query_tile + copied + 8)
+        return document_tile * (4 * query_tile + 4 * dimension * copied[1] + 8)
 
     while tile_bytes() > free // 2 and query_tile * document_tile > 1:
         if document_tile > 2 * query_tile:
@@ -118,7 +117,7 @@ def plan(queries: Rows, documents: Rows, k: int, similarity: str, max_memory: in
         needed = max_memory - free + 2 * tile_bytes() + row
         raise ValueError(f"max_memory: {max_memory} bytes, expected at least {needed} for these arrays")
     panel = min(panel, max(num_queries, 1))
-    return Tiling(panel, min(query_tile, panel), document_tile)
+    return Tiling(panel, min(query_tile, panel), document_tile, working=tile_bytes() + panel * row + max_memory - free)
 
 
 def scan(
@@ -195,7 +194,7 @@ def _scan_panel(
 ) -> _native.Ranked:
     state = _native.SearchScan(similarity, queries.shape[0], documents.shape[0], k, limits)
     source = Source(queries, documents)
-    feed(state, source, similarity, 0, tiling, threads, tick)
+    feed(state, source, similarity, tiling, threads, tick)
     return state.finish(source, threads)
 
 
@@ -203,23 +202,22 @@ def feed(
     state: _native.SearchScan,
     source: Source,
     similarity: str,
-    first: int,
     tiling: Tiling,
     threads: int,
     tick: Callable[[int], None],
 ) -> None:
-    """Give the state all documents from `first` on."""
+    """Give the state all documents."""
     queries, documents = source
-    (num_queries, dimension), left_over = queries.shape, documents.shape[0] - first
+    (num_queries, dimension), num_documents = queries.shape, documents.shape[0]
     left = _float32(queries, similarity, 0, num_queries, None, threads)
     copied = needs_copy(documents, similarity)
-    space = np.empty((min(tiling.document_tile, left_over), dimension), np.float32) if copied else None
+    space = np.empty((min(tiling.document_tile, num_documents), dimension), np.float32) if copied else None
     query_tile = min(tiling.query_tile, num_queries)
-    buffer = np.empty(query_tile * min(tiling.document_tile, left_over), np.float32)
+    buffer = np.empty(query_tile * min(tiling.document_tile, num_documents), np.float32)
     right, held = np.empty((0, dimension), np.float32), -1
-    for first_query, first_document in _tiles(num_queries, first, documents.shape[0], tiling):
+    for first_query, first_document in _tiles(num_queries, num_documents, tiling):
         if held != first_document:
-            stop = min(first_document + tiling.document_tile, documents.shape[0])
+            stop = min(first_document + tiling.document_tile, num_documents)
             right, held = _float32(documents, similarity, first_document, stop, space, threads), first_document
         rows = left[first_query : first_query + query_tile]
         tile = buffer[: len(rows) * len(right)].reshape(len(rows), len(right))
@@ -229,10 +227,10 @@ def feed(
         tick(tile.size)
 
 
-def _tiles(num_queries: int, first: int, num_documents: int, tiling: Tiling) -> Iterator[tuple[int, int]]:
+def _tiles(num_queries: int, num_documents: int, tiling: Tiling) -> Iterator[tuple[int, int]]:
     tiles = (
         (first_query, first_document)
-        for first_document in range(first, num_documents, tiling.document_tile)
+        for first_document in range(0, num_documents, tiling.document_tile)
         for first_query in range(0, num_queries, tiling.query_tile)
     )
     if tiling.shuffle is None:

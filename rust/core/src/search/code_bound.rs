@@ -114,7 +114,7 @@ impl QueryTerms {
         let width = width * ENLARGED * self.scale + self.slack;
         // What rounding to float32 can cost, so that no branch has to ask in which direction it went.
         let rounding = (middle.abs() + width) * ROUNDING + TINY;
-        let width = if width > 0.0 { width + rounding } else { 0.0 };
+        let width = if width == 0.0 { 0.0 } else { width + rounding };
         if width.is_finite() {
             let (low, high) = ((middle - width) as f32, (middle + width) as f32);
             Interval { low: low.min(f32::MAX), high: high.max(f32::MIN), id }

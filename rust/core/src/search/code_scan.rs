@@ -16,7 +16,7 @@ use super::codes::{BlockView, Codes, BLOCK, STEP};
 use super::embeddings::RowScratch;
 use super::encode::{Encoded, Encoder, Frame};
 use super::exact::{self, Similarity};
-use super::kernels::{compare, shape, Found, Line, GROUP};
+use super::kernels::{compare, review, shape, Found, Line, GROUP};
 use super::query_state::{QueryState, Scorer, Scratch, Wanted};
 use super::scan::{wanted, SearchScan, Source};
 
@@ -26,9 +26,11 @@ const MOST_QUERIES: usize = 240;
 const FEWEST_QUERIES: usize = 24;
 /// Blocks between two looks at whether to go on.
 const BLOCKS_AT_ONCE: usize = 16;
-/// Documents looked at first, for a threshold: that many per document wanted, and one of so many of all.
-const SEEN_PER_WANTED: usize = 48;
-const SEEN_OF_ALL: usize = 64;
+/// Documents looked at first, for a threshold: that many per document wanted, and one of so many of all; at most so many
+/// blocks, whose sums are kept meanwhile.
+const SEEN_PER_WANTED: usize = 64;
+const SEEN_OF_ALL: usize = 16;
+const MOST_SEEN: usize = 160;
 
 /// Documents as codes, and where they lie in the corpus.
 #[derive(Debug, Clone, Copy)]
@@ -42,7 +44,8 @@ pub struct Coded<'a> {
 }
 
 impl SearchScan {
-    /// Takes in the documents of some blocks of the codes, for all queries. Gives the number of documents that were rescored
+    /// Takes in some blocks of the codes, for all queries: those at `places` of an order that leaps through the corpus, so
+    /// that what comes first is a sample of it, sorted or not. Gives the number of documents that were rescored
     /// on the way: where that is a good part of all, codes do not pay.
     ///
     /// # Errors
@@ -52,38 +55,38 @@ impl SearchScan {
         exec: &Execution<'_>,
         source: &Source<'_>,
         coded: &Coded<'_>,
-        blocks: Range<usize>,
+        places: Range<usize>,
     ) -> Result<u64> {
         let queries = self.states.len();
         self.check(source, 0, queries)?;
-        self.check_codes(source, coded, &blocks)?;
-        if queries == 0 || blocks.is_empty() {
+        self.check_codes(source, coded, &places)?;
+        if queries == 0 || places.is_empty() {
             return Ok(0);
         }
         let SearchScan { similarity, k, documents, ref ceiling, ref floor, ref excluded, ref mut states } = *self;
         let (ceiling, floor) = (ceiling.as_deref(), floor.as_deref());
-        let scan = Shared { exec, source, coded, similarity, k, documents, ceiling, floor, excluded };
+        let order = Leaps::new(coded.codes.rows().div_ceil(BLOCK));
+        let scan = Shared { exec, source, coded, similarity, k, documents, ceiling, floor, excluded, order };
         let rescored = |states: &[QueryState]| states.iter().map(|state| state.rescored).sum::<u64>();
         let before = rescored(states);
         let group = shape(exec.isa()).group;
         let fair = queries.div_ceil(exec.threads() * 4).next_multiple_of(group);
         let per_part = fair.clamp(FEWEST_QUERIES, MOST_QUERIES);
         let parts = queries.div_ceil(per_part);
-        let cuts = if parts >= exec.threads() { 1 } else { (2 * exec.threads()).div_ceil(parts) };
-        // The first pass of a cut scan only looks for thresholds.
-        let first = if cuts == 1 { blocks.clone() } else { 0..0 };
-        pool::map(exec, states.chunks_mut(per_part), Part::default, |part, index, states| {
-            part.run(&scan, index * per_part, states, first.clone())
-        })?;
-        if cuts > 1 {
+        let cuts = if parts >= exec.threads() { 1 } else { (2 * exec.threads()).div_ceil(parts).min(places.len()) };
+        if cuts == 1 {
+            pool::map(exec, states.chunks_mut(per_part), Part::default, |part, index, states| {
+                part.run(&scan, index * per_part, states, places.clone())
+            })?;
+        } else {
             let mine: &[QueryState] = states;
-            let size = blocks.len().div_ceil(cuts);
+            let size = places.len().div_ceil(cuts);
             let work = (0..parts).flat_map(|part| (0..cuts).map(move |cut| (part, cut)));
             let found = pool::map(exec, work, Part::default, |part, _, (at, cut)| {
                 let queries = at * per_part..mine.len().min((at + 1) * per_part);
                 let mut own = try_collect(queries.clone().map(|query| Ok(scan.state_like(&mine[query], query))))?;
-                let start = (blocks.start + cut * size).min(blocks.end);
-                part.run(&scan, queries.start, &mut own, start..(start + size).min(blocks.end))?;
+                let start = (places.start + cut * size).min(places.end);
+                part.run(&scan, queries.start, &mut own, start..(start + size).min(places.end))?;
                 Ok(own)
             })?;
             for (index, own) in found.into_iter().enumerate() {
@@ -123,6 +126,37 @@ struct Shared<'a> {
     ceiling: Option<&'a [f32]>,
     floor: Option<&'a [f32]>,
     excluded: &'a Excluded,
+    order: Leaps,
+}
+
+/// An order of blocks in which any run is spread over the corpus: steps of the golden ratio.
+#[derive(Clone, Copy)]
+struct Leaps {
+    count: usize,
+    step: usize,
+}
+
+impl Leaps {
+    fn new(count: usize) -> Self {
+        let mut step = (count as f64 * 0.618_033_988_749_894_9) as usize;
+        while step > 1 && greatest_divisor(count, step) > 1 {
+            step -= 1;
+        }
+        Leaps { count, step: step.max(1) }
+    }
+
+    /// The block at a place: every one has its own.
+    fn block(self, place: usize) -> usize {
+        (place as u64 * self.step as u64 % self.count as u64) as usize
+    }
+}
+
+fn greatest_divisor(a: usize, b: usize) -> usize {
+    if b == 0 {
+        a
+    } else {
+        greatest_divisor(b, a % b)
+    }
 }
 
 impl Shared<'_> {
@@ -143,8 +177,12 @@ impl Shared<'_> {
 
     /// One bit for every document of the block that is there and not excluded.
     fn allowed(&self, query: usize, block: usize) -> u64 {
+        let excluded = self.excluded.row(query);
+        if excluded.is_empty() {
+            return self.coded.codes.present(block);
+        }
         let start = (self.coded.first + block * BLOCK) as i64;
-        let excluded = between(self.excluded.row(query), start, start + BLOCK as i64);
+        let excluded = between(excluded, start, start + BLOCK as i64);
         excluded.iter().fold(self.coded.codes.present(block), |bits, id| bits & !(1 << (id - start)))
     }
 
@@ -176,24 +214,26 @@ struct Part {
     rows: Vec<f32>,
     terms: Vec<QueryTerms>,
     lines: Vec<Line>,
+    wanted: Vec<Wanted>,
     /// Their codes, group after group, in each step after step.
     codes: Vec<i32>,
     /// Queries per group.
     group: usize,
     found: Found,
+    /// Sums of the blocks seen first, block after block, in each query after query.
+    seen: Vec<[i32; BLOCK]>,
     encoder: Encoder,
     row: RowScratch,
     scratch: Scratch,
 }
 
 impl Part {
-    fn run(&mut self, scan: &Shared<'_>, first: usize, states: &mut [QueryState], blocks: Range<usize>) -> Result<()> {
+    fn run(&mut self, scan: &Shared<'_>, first: usize, states: &mut [QueryState], places: Range<usize>) -> Result<()> {
         self.prepare(scan, first, states)?;
-        self.seed(scan, first, states)?;
         if scan.is_limited() {
-            self.scan::<true>(scan, first, states, blocks)
+            self.scan::<true>(scan, first, states, places)
         } else {
-            self.scan::<false>(scan, first, states, blocks)
+            self.scan::<false>(scan, first, states, places)
         }
     }
 
@@ -204,17 +244,19 @@ impl Part {
         let (shape, steps) = (shape(isa), h.div_ceil(STEP));
         // As even as can be: 8 queries are two groups of 4, not one of 6 and one of 2.
         self.group = states.len().div_ceil(states.len().div_ceil(shape.group));
-        let Part { rows, terms, lines, codes, group, encoder, row, scratch, .. } = self;
+        let Part { rows, terms, lines, wanted, codes, group, encoder, row, scratch, .. } = self;
         row.reserve(&queries)?;
         encoder.reserve(h)?;
         scratch.document.reserve(&scan.source.documents)?;
         rows.clear();
         terms.clear();
         lines.clear();
+        wanted.clear();
         codes.clear();
         try_reserve_exact(rows, states.len() * h)?;
         try_reserve_exact(terms, states.len())?;
         try_reserve_exact(lines, states.len())?;
+        try_reserve_exact(wanted, states.len())?;
         try_reserve_exact(codes, states.len() * steps)?;
         codes.resize(states.len() * steps, 0);
         let centre_norm = exact::norm(isa, frame.centre);
@@ -231,64 +273,14 @@ impl Part {
                 }
             }
             let found = QueryTerms::new(&encoded, &encoder.codes, offset, [length, centre_norm]);
-            lines.push(found.line(state.theta(), &scan.wanted(query)));
+            wanted.push(scan.wanted(query));
+            lines.push(found.line(state.theta(), &wanted[index]));
             terms.push(found);
             let start = index / *group * *group;
             let (lane, size) = (index - start, (*group).min(states.len() - start));
             let place = &mut codes[start * steps..(start + size) * steps];
-            for (word, codes) in place[lane..].iter_mut().step_by(size).zip(encoder.codes.chunks(STEP)) {
+            for (word, codes) in place.iter_mut().skip(lane).step_by(size).zip(encoder.codes.chunks(STEP)) {
                 *word = i32::from_le_bytes([codes[0], codes[1], codes[2], codes[3]].map(|code| code as u8));
-            }
-        }
-        Ok(())
-    }
-
-    /// First thresholds for queries that have none, from documents all over the corpus: these are dealt into groups, and k
-    /// groups have a best one at least that good.
-    fn seed(&mut self, scan: &Shared<'_>, first: usize, states: &mut [QueryState]) -> Result<()> {
-        let (k, codes) = (scan.k, &scan.coded.codes);
-        let all = codes.rows().div_ceil(BLOCK);
-        let seen = k.saturating_mul(SEEN_PER_WANTED).max(codes.rows() / SEEN_OF_ALL).div_ceil(BLOCK);
-        // With four groups per document wanted, some 1.15 k documents reach the bound that comes out; with two, 1.4 k.
-        let lines_of_best = k.saturating_mul(4).div_ceil(BLOCK).min(seen);
-        let fresh = states.iter().enumerate().all(|(at, state)| state.is_fresh(&scan.wanted(first + at)));
-        if k == 0 || !fresh || seen.saturating_mul(4) > all || lines_of_best * BLOCK < 2 * k {
-            return Ok(());
-        }
-        let (isa, steps) = (scan.exec.isa(), codes.dimension().div_ceil(STEP));
-        let size = lines_of_best * BLOCK;
-        make_room(&mut self.scratch.best, size * GROUP)?;
-        make_room(&mut self.scratch.keys, size)?;
-        for start in (0..states.len()).step_by(self.group) {
-            scan.exec.check()?;
-            let end = states.len().min(start + self.group);
-            let Part { terms, lines, codes: packed, found, scratch, .. } = self;
-            scratch.best.clear();
-            scratch.best.resize(size * (end - start), f32::NEG_INFINITY);
-            let open: [Line; GROUP] =
-                std::array::from_fn(|at| Line { theta: f32::NEG_INFINITY, ..lines[(start + at).min(end - 1)] });
-            for index in 0..seen {
-                let block = index * all / seen;
-                let view = codes.block(block);
-                let packed = &packed[start * steps..end * steps];
-                compare::<false>(isa, &view, packed, &open[..end - start], found);
-                let place = index % lines_of_best * BLOCK;
-                for query in 0..end - start {
-                    let best = &mut scratch.best[query * size + place..][..BLOCK];
-                    let allowed = scan.allowed(first + start + query, block);
-                    lows(isa, &found.sums[query], view.terms(), &open[query], allowed, best);
-                }
-            }
-            for query in start..end {
-                let best = &scratch.best[(query - start) * size..][..size];
-                scratch.keys.clear();
-                scratch.keys.extend(best.iter().map(|low| low.key()));
-                let (_, kth, _) = scratch.keys.select_nth_unstable(size - k);
-                let bound = f32::from_key(*kth);
-                if bound.is_finite() {
-                    states[query].raise_theta(terms[query].at_least(bound));
-                    lines[query] = terms[query].line(states[query].theta(), &scan.wanted(first + query));
-                }
             }
         }
         Ok(())
@@ -299,24 +291,37 @@ impl Part {
         scan: &Shared<'_>,
         first: usize,
         states: &mut [QueryState],
-        blocks: Range<usize>,
+        places: Range<usize>,
     ) -> Result<()> {
-        let (isa, codes) = (scan.exec.isa(), &scan.coded.codes);
-        let steps = codes.dimension().div_ceil(STEP);
-        for block in blocks {
-            if block % BLOCKS_AT_ONCE == 0 {
+        let (isa, codes, h) = (scan.exec.isa(), &scan.coded.codes, scan.source.queries.dimension());
+        let steps = h.div_ceil(STEP);
+        let seen = self.seed::<LIMITED>(scan, first, states, &places)?;
+        let Part { rows, terms, lines, wanted, codes: packed, group, found, scratch, .. } = self;
+        for place in places.start + seen..places.end {
+            if place % BLOCKS_AT_ONCE == 0 {
                 scan.exec.check()?;
             }
+            let block = scan.order.block(place);
             let view = codes.block(block);
-            for start in (0..states.len()).step_by(self.group) {
-                let end = states.len().min(start + self.group);
-                let packed = &self.codes[start * steps..end * steps];
-                compare::<LIMITED>(isa, &view, packed, &self.lines[start..end], &mut self.found);
-                for at in 0..end - start {
-                    let Found { listed, above, below, .. } = &self.found;
-                    if listed[at] | above[at] | below[at] != 0 {
-                        let query = start + at;
-                        self.note(scan, first + query, query, &mut states[query], block, &view)?;
+            for start in (0..states.len()).step_by(*group) {
+                let end = states.len().min(start + *group);
+                compare::<LIMITED>(isa, &view, &packed[start * steps..end * steps], &lines[start..end], found);
+                for at in start..end {
+                    let lane = at - start;
+                    let told = [found.listed[lane], found.above[lane], found.below[lane]];
+                    if told[0] != 0 || (LIMITED && told[1] | told[2] != 0) {
+                        let (values, sums) = (&rows[at * h..(at + 1) * h], &found.sums[lane]);
+                        let query = Query { number: first + at, values, terms: &terms[at], wanted: &wanted[at] };
+                        query.note::<LIMITED>(
+                            scan,
+                            block,
+                            &view,
+                            sums,
+                            told,
+                            &mut states[at],
+                            &mut lines[at],
+                            scratch,
+                        )?;
                     }
                 }
             }
@@ -324,39 +329,120 @@ impl Part {
         Ok(())
     }
 
-    /// Takes note of what a block holds for the query at `at` of the part.
-    fn note(
+    /// First thresholds for queries that have none: the documents of the first places are dealt into groups, and k groups
+    /// have a best one at least that good. Gives the number of places that are done with.
+    fn seed<const LIMITED: bool>(
         &mut self,
         scan: &Shared<'_>,
-        query: usize,
-        at: usize,
-        state: &mut QueryState,
+        first: usize,
+        states: &mut [QueryState],
+        places: &Range<usize>,
+    ) -> Result<usize> {
+        let (k, codes, h) = (scan.k, &scan.coded.codes, scan.source.queries.dimension());
+        let seen = (k.saturating_mul(SEEN_PER_WANTED) / BLOCK).max(places.len() / SEEN_OF_ALL);
+        let seen = seen.clamp(1, MOST_SEEN).min(places.len());
+        // With four groups per document wanted, some 1.15 k documents reach the bound that comes out; with two, 1.4 k.
+        let best_blocks = k.saturating_mul(4).div_ceil(BLOCK).min(seen);
+        let fresh = states.iter().zip(&self.wanted).all(|(state, wanted)| state.is_fresh(wanted));
+        if k == 0 || !fresh || best_blocks * BLOCK < 2 * k {
+            return Ok(0);
+        }
+        let (isa, steps, size) = (scan.exec.isa(), h.div_ceil(STEP), best_blocks * BLOCK);
+        let Part { rows, terms, lines, wanted, codes: packed, group, found, seen: kept, scratch, .. } = self;
+        make_room(&mut scratch.best, size * GROUP)?;
+        make_room(&mut scratch.keys, size)?;
+        make_room(kept, seen * GROUP)?;
+        for start in (0..states.len()).step_by(*group) {
+            scan.exec.check()?;
+            let end = states.len().min(start + *group);
+            let count = end - start;
+            scratch.best.clear();
+            scratch.best.resize(size * count, f32::NEG_INFINITY);
+            kept.clear();
+            let open: [Line; GROUP] =
+                std::array::from_fn(|at| Line { theta: f32::NEG_INFINITY, ..lines[(start + at).min(end - 1)] });
+            for place in 0..seen {
+                let block = scan.order.block(places.start + place);
+                let view = codes.block(block);
+                compare::<false>(isa, &view, &packed[start * steps..end * steps], &open[..count], found);
+                kept.extend_from_slice(&found.sums[..count]);
+                for lane in 0..count {
+                    let best = &mut scratch.best[lane * size + place % best_blocks * BLOCK..][..BLOCK];
+                    let allowed = scan.allowed(first + start + lane, block);
+                    lows(isa, &found.sums[lane], view.terms(), &open[lane], allowed, best);
+                }
+            }
+            for at in start..end {
+                let best = &scratch.best[(at - start) * size..][..size];
+                scratch.keys.clear();
+                scratch.keys.extend(best.iter().map(|low| low.key()));
+                let (_, kth, _) = scratch.keys.select_nth_unstable(size - k);
+                let bound = f32::from_key(*kth);
+                if bound.is_finite() {
+                    states[at].raise_theta(terms[at].at_least(bound));
+                    lines[at] = terms[at].line(states[at].theta(), &wanted[at]);
+                }
+            }
+            for place in 0..seen {
+                let block = scan.order.block(places.start + place);
+                let view = codes.block(block);
+                for at in start..end {
+                    let sums = &kept[place * count + at - start];
+                    let told = review::<LIMITED>(isa, &view, sums, &lines[at]);
+                    let query = Query {
+                        number: first + at,
+                        values: &rows[at * h..(at + 1) * h],
+                        terms: &terms[at],
+                        wanted: &wanted[at],
+                    };
+                    query.note::<LIMITED>(scan, block, &view, sums, told, &mut states[at], &mut lines[at], scratch)?;
+                }
+            }
+        }
+        Ok(seen)
+    }
+}
+
+/// What is known of a query.
+struct Query<'a> {
+    number: usize,
+    values: &'a [f32],
+    terms: &'a QueryTerms,
+    wanted: &'a Wanted,
+}
+
+impl Query<'_> {
+    /// Takes note of what a block holds for the query: `told` is what the kernel told of it.
+    #[allow(clippy::too_many_arguments)]
+    #[inline]
+    fn note<const LIMITED: bool>(
+        &self,
+        scan: &Shared<'_>,
         block: usize,
         view: &BlockView<'_>,
+        sums: &[i32; BLOCK],
+        told: [u64; 3],
+        state: &mut QueryState,
+        line: &mut Line,
+        scratch: &mut Scratch,
     ) -> Result<()> {
-        let lane = at % self.group;
-        let allowed = scan.allowed(query, block);
-        let Found { listed, above, below, sums } = &self.found;
-        state.tally.above_ceiling += i64::from((above[lane] & allowed).count_ones());
-        state.tally.below_floor += i64::from((below[lane] & allowed).count_ones());
-        let mut listed = listed[lane] & allowed;
-        if listed == 0 {
-            return Ok(());
+        let allowed = scan.allowed(self.number, block);
+        if LIMITED {
+            state.tally.above_ceiling += i64::from((told[1] & allowed).count_ones());
+            state.tally.below_floor += i64::from((told[2] & allowed).count_ones());
         }
-        let (wanted, terms) = (scan.wanted(query), view.terms());
-        let dimension = scan.source.queries.dimension();
-        let scorer = scan.scorer(query, &self.rows[at * dimension..(at + 1) * dimension]);
-        let before = state.theta();
+        let (mut listed, terms, before) = (told[0] & allowed, view.terms(), state.theta());
         while listed != 0 {
             let place = listed.trailing_zeros() as usize;
             listed &= listed - 1;
             let document = Encoded { scale: terms[0][place], residual: terms[1][place], length: terms[2][place] };
             let id = (scan.coded.first + block * BLOCK + place) as u32;
-            let interval = self.terms[at].interval(sums[lane][place], &document, id);
-            state.push(interval, &wanted, &scorer, &mut self.scratch)?;
+            if state.note(self.terms.interval(sums[place], &document, id), self.wanted)? {
+                state.shrink(self.wanted, &scan.scorer(self.number, self.values), scratch)?;
+            }
         }
         if state.theta() != before {
-            self.lines[at] = self.terms[at].line(state.theta(), &wanted);
+            *line = self.terms.line(state.theta(), self.wanted);
         }
         Ok(())
     }

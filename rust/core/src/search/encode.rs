@@ -111,10 +111,14 @@ impl Encoder {
             codes.fill(0);
             return without_codes;
         }
-        if frame.rotated {
+        let scale = levels as f32;
+        let scale = if frame.rotated {
             rotate(isa, turned);
-        }
-        digits(isa, turned, levels as f32, &mut codes[..values.len()])
+            self::largest(isa, turned) / scale
+        } else {
+            largest / scale
+        };
+        digits(isa, turned, scale, &mut codes[..values.len()])
     }
 }
 
@@ -157,14 +161,13 @@ fn largest_body(values: &[f32]) -> f32 {
 }
 
 per_isa! {
-    /// Codes of numbers whose largest magnitude is neither tiny nor huge.
-    fn digits(values: &[f32], levels: f32, codes: &mut [i8]) -> Encoded => digits_body
+    /// Codes of numbers that are at most 127 times the scale, which is neither tiny nor huge.
+    fn digits(values: &[f32], scale: f32, codes: &mut [i8]) -> Encoded => digits_body
 }
 
 #[allow(clippy::inline_always)]
 #[inline(always)]
-fn digits_body(values: &[f32], levels: f32, codes: &mut [i8]) -> Encoded {
-    let scale = largest_body(values) / levels;
+fn digits_body(values: &[f32], scale: f32, codes: &mut [i8]) -> Encoded {
     let inverse = 1.0 / scale;
     let (mut errors, mut squares) = ([0.0f32; LANES], [0.0f32; LANES]);
     let whole = values.len() / LANES * LANES;

@@ -83,6 +83,11 @@ pub struct Wanted {
 }
 
 impl Wanted {
+    /// Whether there is neither ceiling nor floor.
+    fn is_open(&self) -> bool {
+        self.ceiling == f32::INFINITY && self.floor == f32::NEG_INFINITY
+    }
+
     /// Whether the interval reaches across the ceiling or the floor.
     fn unsure(&self, interval: &Interval) -> bool {
         // No short cuts: none of the four can be foretold, and a wrong guess costs more than all of them.
@@ -152,6 +157,19 @@ impl QueryState {
         scorer: &Scorer<'_>,
         scratch: &mut Scratch,
     ) -> Result<()> {
+        if self.note(interval, wanted)? {
+            self.shrink(wanted, scorer, scratch)?;
+        }
+        Ok(())
+    }
+
+    /// As [`Self::push`], for callers that have a scorer at hand only where it is needed: whether a [`Self::shrink`] must
+    /// follow.
+    ///
+    /// # Errors
+    /// [`crate::Error::OutOfMemory`].
+    #[inline]
+    pub fn note(&mut self, interval: Interval, wanted: &Wanted) -> Result<bool> {
         if interval.low > wanted.ceiling {
             self.tally.above_ceiling += 1;
         } else if interval.high < wanted.floor && interval.high <= wanted.ceiling {
@@ -161,11 +179,9 @@ impl QueryState {
                 try_reserve_exact(&mut self.intervals, wanted.capacity)?;
             }
             self.intervals.push(interval);
-            if self.intervals.len() >= wanted.capacity {
-                self.shrink(wanted, scorer, scratch)?;
-            }
+            return Ok(self.intervals.len() >= wanted.capacity);
         }
-        Ok(())
+        Ok(false)
     }
 
     /// Takes over what another state of the same query found in other documents.
@@ -186,7 +202,12 @@ impl QueryState {
         other.intervals.into_iter().try_for_each(|interval| self.push(interval, wanted, scorer, scratch))
     }
 
-    fn shrink(&mut self, wanted: &Wanted, scorer: &Scorer<'_>, scratch: &mut Scratch) -> Result<()> {
+    /// Makes room in the list.
+    ///
+    /// # Errors
+    /// As [`Self::push`].
+    #[cold]
+    pub fn shrink(&mut self, wanted: &Wanted, scorer: &Scorer<'_>, scratch: &mut Scratch) -> Result<()> {
         self.discard(wanted, scorer.exec, scratch)?;
         // Half of the spare room must come free, or the next shrink follows too soon.
         let few = wanted.k + (wanted.capacity - wanted.k) / 2;
@@ -216,7 +237,11 @@ impl QueryState {
         keys.clear();
         try_reserve(keys, self.intervals.len())?;
         steps::each(exec, &self.intervals, |part| {
-            keys.extend(part.iter().filter(|interval| !wanted.unsure(interval)).map(|interval| interval.low.key()));
+            if wanted.is_open() {
+                keys.extend(part.iter().map(|interval| interval.low.key()));
+            } else {
+                keys.extend(part.iter().filter(|interval| !wanted.unsure(interval)).map(|interval| interval.low.key()));
+            }
         })?;
         if wanted.k > 0 && keys.len() >= wanted.k {
             let place = keys.len() - wanted.k;

@@ -29,9 +29,6 @@ fn group<const QUERIES: usize, const LIMITED: bool>(
 ) {
     let lines: &[Line; QUERIES] = lines.try_into().expect("as many as the match said");
     let ones = _mm256_set1_epi16(1);
-    for query in 0..QUERIES {
-        (found.listed[query], found.above[query], found.below[query]) = (0, 0, 0);
-    }
     for first in (0..BLOCK).step_by(8 * VECTORS) {
         let mut sums = [[_mm256_setzero_si256(); VECTORS]; QUERIES];
         for (sums, line) in sums.iter_mut().zip(lines) {
@@ -51,39 +48,9 @@ fn group<const QUERIES: usize, const LIMITED: bool>(
                 }
             }
         }
-        let [scales, residuals, lengths] = block.terms();
         for query in 0..QUERIES {
-            let line = &lines[query];
             for at in 0..VECTORS {
-                let place = first + 8 * at;
-                // SAFETY: each of the three has 64 numbers, and place <= 56.
-                let (scale, residual, length) = unsafe {
-                    (
-                        _mm256_loadu_ps(scales.as_ptr().add(place)),
-                        _mm256_loadu_ps(residuals.as_ptr().add(place)),
-                        _mm256_loadu_ps(lengths.as_ptr().add(place)),
-                    )
-                };
-                let sum = _mm256_cvtepi32_ps(sums[query][at]);
-                let width = _mm256_mul_ps(_mm256_set1_ps(line.residual), residual);
-                let width = _mm256_fmadd_ps(_mm256_set1_ps(line.length), length, width);
-                let high = _mm256_fmadd_ps(sum, scale, width);
-                let mut here = bits(_mm256_cmp_ps::<_CMP_NLT_UQ>(high, _mm256_set1_ps(line.theta)));
-                if LIMITED {
-                    let low = _mm256_fmsub_ps(sum, scale, width);
-                    let over = bits(_mm256_cmp_ps::<_CMP_GT_OQ>(low, _mm256_set1_ps(line.above)));
-                    let may_be_over = bits(_mm256_cmp_ps::<_CMP_NLE_UQ>(high, _mm256_set1_ps(line.within)));
-                    let under = bits(_mm256_cmp_ps::<_CMP_LT_OQ>(high, _mm256_set1_ps(line.below)));
-                    let may_be_under = bits(_mm256_cmp_ps::<_CMP_NGE_UQ>(low, _mm256_set1_ps(line.from)));
-                    found.above[query] |= over << place;
-                    found.below[query] |= (under & !may_be_over) << place;
-                    here = (here | may_be_over | (may_be_under & !under)) & !over;
-                }
-                found.listed[query] |= here << place;
-            }
-            // Always: a write to the first cache costs less than asking.
-            // SAFETY: the place has 64 numbers, and first + 8 at <= 56.
-            for at in 0..VECTORS {
+                // SAFETY: the place has 64 numbers; first <= 48 and at < 2.
                 unsafe {
                     let place = found.sums[query].as_mut_ptr().add(first + 8 * at).cast();
                     _mm256_storeu_si256(place, sums[query][at]);
@@ -91,6 +58,44 @@ fn group<const QUERIES: usize, const LIMITED: bool>(
             }
         }
     }
+    for query in 0..QUERIES {
+        let told = review::<LIMITED>(block, &found.sums[query], &lines[query]);
+        [found.listed[query], found.above[query], found.below[query]] = told;
+    }
+}
+
+/// The tests of one query, from its sums.
+#[target_feature(enable = "avx2,fma")]
+pub fn review<const LIMITED: bool>(block: &BlockView<'_>, sums: &[i32; BLOCK], line: &Line) -> [u64; 3] {
+    let [scales, residuals, lengths] = block.terms();
+    let (mut listed, mut above, mut below) = (0u64, 0u64, 0u64);
+    for at in (0..BLOCK).step_by(8) {
+        // SAFETY: each of the four has 64 numbers, and at <= 56.
+        let (sum, scale, residual, length) = unsafe {
+            (
+                _mm256_cvtepi32_ps(_mm256_loadu_si256(sums.as_ptr().add(at).cast())),
+                _mm256_loadu_ps(scales.as_ptr().add(at)),
+                _mm256_loadu_ps(residuals.as_ptr().add(at)),
+                _mm256_loadu_ps(lengths.as_ptr().add(at)),
+            )
+        };
+        let width = _mm256_mul_ps(_mm256_set1_ps(line.residual), residual);
+        let width = _mm256_fmadd_ps(_mm256_set1_ps(line.length), length, width);
+        let high = _mm256_fmadd_ps(sum, scale, width);
+        let mut here = bits(_mm256_cmp_ps::<_CMP_NLT_UQ>(high, _mm256_set1_ps(line.theta)));
+        if LIMITED {
+            let low = _mm256_fmsub_ps(sum, scale, width);
+            let over = bits(_mm256_cmp_ps::<_CMP_GT_OQ>(low, _mm256_set1_ps(line.above)));
+            let may_be_over = bits(_mm256_cmp_ps::<_CMP_NLE_UQ>(high, _mm256_set1_ps(line.within)));
+            let under = bits(_mm256_cmp_ps::<_CMP_LT_OQ>(high, _mm256_set1_ps(line.below)));
+            let may_be_under = bits(_mm256_cmp_ps::<_CMP_NGE_UQ>(low, _mm256_set1_ps(line.from)));
+            above |= over << at;
+            below |= (under & !may_be_over) << at;
+            here = (here | may_be_over | (may_be_under & !under)) & !over;
+        }
+        listed |= here << at;
+    }
+    [listed, above, below]
 }
 
 /// One bit per lane.

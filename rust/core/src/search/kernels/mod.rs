@@ -25,7 +25,7 @@ pub struct Line {
     pub residual: f32,
     /// Factor of the document's length.
     pub length: f32,
-    /// What ends below this is not among the best.
+    /// What ends below this is not among the best. Not below `below`.
     pub theta: f32,
     /// What begins above this is above the ceiling.
     pub above: f32,
@@ -95,18 +95,15 @@ pub fn compare<const LIMITED: bool>(isa: Isa, block: &BlockView<'_>, codes: &[i3
     );
 }
 
-/// The tests of one pair, in plain words; the vector kernels make the same ones: listed, above, below.
+/// What the kernel says of one query whose sums were kept: listed, above, below.
 #[inline]
-fn judge<const LIMITED: bool>(sum: i32, scale: f32, residual: f32, length: f32, line: &Line) -> [bool; 3] {
-    let middle = sum as f32 * scale;
-    let width = line.residual * residual + line.length * length;
-    let (low, high) = (middle - width, middle + width);
-    // Negated, so that NaN is listed.
-    let listed = !(high < line.theta);
-    if !LIMITED {
-        return [listed, false, false];
-    }
-    let (above, may_be_above) = (low > line.above, !(high <= line.within));
-    let (below, may_be_below) = (high < line.below, !(low >= line.from));
-    [(listed || may_be_above || (may_be_below && !below)) && !above, above, below && !may_be_above]
+#[must_use]
+pub fn review<const LIMITED: bool>(isa: Isa, block: &BlockView<'_>, sums: &[i32; BLOCK], line: &Line) -> [u64; 3] {
+    by_isa!(
+        isa,
+        avx512vnni: avx512::review::<LIMITED>(block, sums, line),
+        avx512: avx2::review::<LIMITED>(block, sums, line),
+        avx2: avx2::review::<LIMITED>(block, sums, line),
+        portable: portable::review::<LIMITED>(block, sums, line),
+    )
 }
