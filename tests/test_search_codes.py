@@ -18,6 +18,10 @@ from tests.oracle import search as oracle
 from tests.test_search import KINDS, LEVELS, agree, limits_for, make
 
 
+MISSED: list[int] = []
+"""How many queries were scanned a second time, scan by scan."""
+
+
 def rows_of(x, threads=1):
     array, kind = arrays.matrix("x", x)
     return tiles.Rows(array, kind, _native.row_norms("x", (array, kind), threads))
@@ -48,6 +52,19 @@ def scan(q, d, k, *, frame=None, similarity="dot", piece=None, panel=None, step=
             coded = kept or codes.encode(documents, frame, threads, first, size)
             for block in range(0, coded.blocks, step or max(coded.blocks, 1)):
                 state.update_codes(source, coded, block, min(block + (step or coded.blocks), coded.blocks), threads)
+        missed = state.settle(source, threads)
+        if missed.size:
+            MISSED.append(missed.size)
+            part = source.queries
+            some = tiles.Source(tiles.Rows(part.array[missed], part.kind, part.norms[missed]), documents)
+            again = _native.SearchScan(similarity, missed.size, len(d), k, tiles.pick(cut, missed))
+            again.careful()
+            for first in range(0, len(d), piece or max(len(d), 1)):
+                size = min(piece or len(d), len(d) - first)
+                coded = codes.encode(documents, frame, threads, first, size)
+                again.update_codes(some, coded, 0, coded.blocks, threads)
+            assert again.settle(some, threads).size == 0
+            state.adopt(missed, again)
         yield start, stop, hm.Candidates._from_native(state.finish(source, threads))
 
 
@@ -113,6 +130,23 @@ def test_long_rows_pass_the_first_bound_and_many_shrinks():
             for some in ({}, limits, {"floor": 0.0, "ceiling": 1.0}):
                 for threads in (1, 2):
                     check(q, d, k, oracle.search(q, d, k, **some), threads=threads, step=11, **some)
+
+
+def test_a_guess_that_fails_is_found_out():
+    """The documents that are looked at first are better than all others, and fewer than k."""
+    rng = np.random.default_rng(0)
+    q, d = make("random", 30, 64 * 600, 16)
+    # Where the scan looks first: it goes in steps of the golden ratio that share no divisor with the number of blocks.
+    step = next(step for step in range(int(600 * 0.6180339887498949), 0, -1) if np.gcd(step, 600) == 1)
+    best = np.concatenate([np.arange(place * step % 600 * 64, place * step % 600 * 64 + 2) for place in range(40)])
+    d[best] = q[rng.integers(0, 30, best.size)] * 3
+    some = limits_for(oracle.score_matrix(q, d))
+    for k in (3, 40, 90):
+        for limits in ({}, {"exclude": some["exclude"]}, {"ceiling": 40.0, "floor": some["floor"]}):
+            before = len(MISSED)
+            check(q, d, k, oracle.search(q, d, k, **limits), **limits)
+            assert len(MISSED) - before <= 1
+    assert MISSED
 
 
 @settings(max_examples=60, deadline=None)

@@ -327,6 +327,27 @@ impl SearchScan {
         door::run(py, threads, |exec| self.0.update_codes(exec, &source, &coded, first_block..last_block))
     }
 
+    /// Rescores what is left; gives the queries that must be scanned again by a careful state.
+    fn settle<'py>(
+        &mut self,
+        py: Python<'py>,
+        source: SourceArrays<'_>,
+        threads: usize,
+    ) -> PyResult<Bound<'py, PyArray1<i64>>> {
+        let source = source.source()?;
+        Ok(door::run(py, threads, |exec| self.0.settle(exec, &source))?.into_pyarray(py))
+    }
+
+    /// Makes no guesses from now on.
+    fn careful(&mut self) {
+        self.0.careful();
+    }
+
+    /// Takes over the states of another, one for each of `queries`.
+    fn adopt(&mut self, queries: PyReadonlyArray1<'_, i64>, other: &mut SearchScan) -> PyResult<()> {
+        self.0.adopt(slice("queries", &queries)?, &mut other.0).map_err(|error| door::to_py(&error))
+    }
+
     fn offer(&mut self, py: Python<'_>, source: SourceArrays<'_>, hits: HitArrays<'_>, threads: usize) -> PyResult<()> {
         let (source, hits) = (source.source()?, hits.hits()?);
         door::run(py, threads, |exec| self.0.offer(exec, &source, &hits))

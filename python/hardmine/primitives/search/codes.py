@@ -184,6 +184,13 @@ def scan(
             # What the codes found so far is spread over the corpus: the little that it cost is spent.
             done, state = before, _native.SearchScan(similarity, stop - start, num_documents, k, limited)
             tiles.feed(state, source, similarity, tiling, threads, tick)
+        elif (missed := state.settle(source, threads)).size:
+            some = tiles.Rows(part.array[missed], part.kind, part.norms[missed])
+            again = _native.SearchScan(similarity, missed.size, num_documents, k, tiles.pick(limited, missed))
+            again.careful()
+            for piece in pieces():
+                _feed(again, tiles.Source(some, documents), piece, k, threads, lambda _: None)
+            state.adopt(missed, again)
         return state.finish(source, threads)
 
     return tiles.join(panel, num_queries, min(k, num_documents), cut.panel)

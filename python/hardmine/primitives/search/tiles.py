@@ -161,6 +161,20 @@ def cut(limits: Limits, start: int, stop: int) -> Limits:
     )
 
 
+def pick(limits: Limits, queries: npt.NDArray[np.int64]) -> Limits:
+    """The limits of these queries."""
+    ceiling, floor, exclude, dropped = limits
+    if exclude is not None:
+        offsets, (ids,) = _native.take_rows(exclude[0], [exclude[1]], queries, 1)
+        exclude = offsets, ids
+    return (
+        None if ceiling is None else ceiling[queries],
+        None if floor is None else floor[queries],
+        exclude,
+        dropped,
+    )
+
+
 def join(panel: Callable[[int, int], _native.Ranked], num_queries: int, k: int, size: int) -> _native.Ranked:
     """The results of all panels in one, without ever holding them twice."""
     if num_queries <= size:

@@ -63,10 +63,11 @@ impl SearchScan {
         if queries == 0 || places.is_empty() {
             return Ok(0);
         }
-        let SearchScan { similarity, k, documents, ref ceiling, ref floor, ref excluded, ref mut states } = *self;
+        let SearchScan { similarity, k, documents, ref ceiling, ref floor, ref excluded, ref mut states, careful } =
+            *self;
         let (ceiling, floor) = (ceiling.as_deref(), floor.as_deref());
         let order = Leaps::new(coded.codes.rows().div_ceil(BLOCK));
-        let scan = Shared { exec, source, coded, similarity, k, documents, ceiling, floor, excluded, order };
+        let scan = Shared { exec, source, coded, similarity, k, documents, ceiling, floor, excluded, order, careful };
         let rescored = |states: &[QueryState]| states.iter().map(|state| state.rescored).sum::<u64>();
         let before = rescored(states);
         let group = shape(exec.isa()).group;
@@ -127,6 +128,7 @@ struct Shared<'a> {
     floor: Option<&'a [f32]>,
     excluded: &'a Excluded,
     order: Leaps,
+    careful: bool,
 }
 
 /// An order of blocks in which any run is spread over the corpus: steps of the golden ratio.
@@ -172,6 +174,7 @@ impl Shared<'_> {
     fn state_like(&self, state: &QueryState, query: usize) -> QueryState {
         let mut own = QueryState::new(&self.wanted(query));
         own.raise_theta(state.theta());
+        own.guess(state.bar());
         own
     }
 
@@ -222,6 +225,8 @@ struct Part {
     found: Found,
     /// Sums of the blocks seen first, block after block, in each query after query.
     seen: Vec<[i32; BLOCK]>,
+    /// Scores of a query in these blocks, as integers.
+    middles: Vec<u32>,
     encoder: Encoder,
     row: RowScratch,
     scratch: Scratch,
@@ -274,7 +279,7 @@ impl Part {
             }
             let found = QueryTerms::new(&encoded, &encoder.codes, offset, [length, centre_norm]);
             wanted.push(scan.wanted(query));
-            lines.push(found.line(state.theta(), &wanted[index]));
+            lines.push(found.line(state.bar(), &wanted[index]));
             terms.push(found);
             let start = index / *group * *group;
             let (lane, size) = (index - start, (*group).min(states.len() - start));
@@ -330,7 +335,8 @@ impl Part {
     }
 
     /// First thresholds for queries that have none: the documents of the first places are dealt into groups, and k groups
-    /// have a best one at least that good. Gives the number of places that are done with.
+    /// have a best one at least that good. And guesses: where the k-th best of all would be if the documents of the first
+    /// places are a fair sample, with some room for chance. Gives the number of places that are done with.
     fn seed<const LIMITED: bool>(
         &mut self,
         scan: &Shared<'_>,
@@ -348,8 +354,10 @@ impl Part {
             return Ok(0);
         }
         let (isa, steps, size) = (scan.exec.isa(), h.div_ceil(STEP), best_blocks * BLOCK);
-        let Part { rows, terms, lines, wanted, codes: packed, group, found, seen: kept, scratch, .. } = self;
+        let rank = if scan.careful { usize::MAX } else { sample_rank(k, seen * BLOCK, codes.rows()) };
+        let Part { rows, terms, lines, wanted, codes: packed, group, found, seen: kept, middles, scratch, .. } = self;
         make_room(&mut scratch.best, size * GROUP)?;
+        make_room(middles, seen * BLOCK)?;
         make_room(&mut scratch.keys, size)?;
         make_room(kept, seen * GROUP)?;
         for start in (0..states.len()).step_by(*group) {
@@ -380,8 +388,22 @@ impl Part {
                 let bound = f32::from_key(*kth);
                 if bound.is_finite() {
                     states[at].raise_theta(terms[at].at_least(bound));
-                    lines[at] = terms[at].line(states[at].theta(), &wanted[at]);
                 }
+                if rank < seen * BLOCK {
+                    middles.clear();
+                    for place in 0..seen {
+                        let block = scan.order.block(places.start + place);
+                        let allowed = scan.allowed(first + at, block);
+                        let sums = &kept[place * count + at - start];
+                        push_middles(isa, sums, codes.block(block).terms(), &open[at - start], allowed, middles);
+                    }
+                    let (_, middle, _) = middles.select_nth_unstable(seen * BLOCK - rank);
+                    let middle = f32::from_key(*middle);
+                    if middle.is_finite() {
+                        states[at].guess(terms[at].at_least(middle));
+                    }
+                }
+                lines[at] = terms[at].line(states[at].bar(), &wanted[at]);
             }
             for place in 0..seen {
                 let block = scan.order.block(places.start + place);
@@ -431,7 +453,7 @@ impl Query<'_> {
             state.tally.above_ceiling += i64::from((told[1] & allowed).count_ones());
             state.tally.below_floor += i64::from((told[2] & allowed).count_ones());
         }
-        let (mut listed, terms, before) = (told[0] & allowed, view.terms(), state.theta());
+        let (mut listed, terms, before) = (told[0] & allowed, view.terms(), state.bar());
         while listed != 0 {
             let place = listed.trailing_zeros() as usize;
             listed &= listed - 1;
@@ -441,11 +463,48 @@ impl Query<'_> {
                 state.shrink(self.wanted, &scan.scorer(self.number, self.values), scratch)?;
             }
         }
-        if state.theta() != before {
-            *line = self.terms.line(state.theta(), self.wanted);
+        if state.bar() != before {
+            *line = self.terms.line(state.bar(), self.wanted);
         }
         Ok(())
     }
+}
+
+/// The rank in a sample whose document is so far down that k of all are surely better, but for chances of one in a
+/// thousand: the number of the k best that are in the sample is nearly a Poisson one.
+fn sample_rank(k: usize, sample: usize, all: usize) -> usize {
+    let expected = k as f64 * sample as f64 / all.max(1) as f64;
+    (expected + 3.0 * expected.sqrt() + 2.0).ceil() as usize
+}
+
+per_isa! {
+    /// Appends what the scores of admissible and allowed documents are, as far as codes tell; the lowest for all others.
+    fn push_middles(
+        sums: &[i32; BLOCK], terms: [&[f32; BLOCK]; 3], line: &Line, allowed: u64, middles: &mut Vec<u32>,
+    ) => push_middles_body
+}
+
+#[allow(clippy::inline_always)] // compiled anew for every level
+#[inline(always)]
+fn push_middles_body(
+    sums: &[i32; BLOCK],
+    terms: [&[f32; BLOCK]; 3],
+    line: &Line,
+    allowed: u64,
+    middles: &mut Vec<u32>,
+) {
+    let mut keys = [f32::NEG_INFINITY.key(); BLOCK];
+    for at in 0..BLOCK {
+        let middle = sums[at] as f32 * terms[0][at];
+        let admissible = middle >= line.from && middle <= line.within;
+        keys[at] = (if admissible { middle } else { f32::NEG_INFINITY }).key();
+    }
+    let mut forbidden = !allowed;
+    while forbidden != 0 {
+        keys[forbidden.trailing_zeros() as usize] = f32::NEG_INFINITY.key();
+        forbidden &= forbidden - 1;
+    }
+    middles.extend_from_slice(&keys);
 }
 
 per_isa! {

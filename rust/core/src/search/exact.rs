@@ -43,17 +43,36 @@ const LANES: usize = 16;
 #[allow(clippy::inline_always)]
 #[inline(always)]
 fn dot_lanes(a: &[f32], b: &[f32]) -> f64 {
+    sum_lanes(a, b, |a, b, sum| sum + f64::from(a) * f64::from(b))
+}
+
+#[allow(clippy::inline_always)]
+#[inline(always)]
+fn dot_wide_lanes(a: &[f64], b: &[f32]) -> f64 {
+    sum_lanes(a, b, |a, b, sum| sum + a * f64::from(b))
+}
+
+#[cfg(target_arch = "x86_64")]
+#[allow(clippy::inline_always)]
+#[inline(always)]
+fn dot_wide_fused(a: &[f64], b: &[f32]) -> f64 {
+    sum_lanes(a, b, |a, b, sum| f64::from(b).mul_add(a, sum))
+}
+
+#[allow(clippy::inline_always)]
+#[inline(always)]
+fn sum_lanes<A: Copy>(a: &[A], b: &[f32], add: impl Fn(A, f32, f64) -> f64) -> f64 {
     debug_assert_eq!(a.len(), b.len());
     let mut lanes = [0.0f64; LANES];
     let (a_blocks, b_blocks) = (a.chunks_exact(LANES), b.chunks_exact(LANES));
     let (a_tail, b_tail) = (a_blocks.remainder(), b_blocks.remainder());
     for (a, b) in a_blocks.zip(b_blocks) {
         for lane in 0..LANES {
-            lanes[lane] += f64::from(a[lane]) * f64::from(b[lane]);
+            lanes[lane] = add(a[lane], b[lane], lanes[lane]);
         }
     }
     for (lane, (&a, &b)) in a_tail.iter().zip(b_tail).enumerate() {
-        lanes[lane] += f64::from(a) * f64::from(b);
+        lanes[lane] = add(a, b, lanes[lane]);
     }
     for width in [8, 4, 2, 1] {
         for lane in 0..width {
@@ -68,6 +87,16 @@ per_isa! {
     #[inline]
     #[must_use]
     pub fn dot(a: &[f32], b: &[f32]) -> f64 => dot_lanes
+}
+
+/// As [`dot`], of a row that was widened once for many: the same bits. The product of two float32 numbers is exact in
+/// float64, so it makes no difference whether it is rounded before it is added; one instruction then does both.
+#[inline]
+#[must_use]
+pub fn dot_wide(isa: Isa, a: &[f64], b: &[f32]) -> f64 {
+    with_features!(avx512 => compiled! { avx512 (a: &[f64], b: &[f32]) [f64] dot_wide_fused });
+    with_features!(avx2 => compiled! { avx2 (a: &[f64], b: &[f32]) [f64] dot_wide_fused });
+    by_isa!(isa, avx512: avx512(a, b), avx2: avx2(a, b), portable: dot_wide_lanes(a, b))
 }
 
 /// Euclidean norm in float64: the square root of the inner product with itself.
@@ -186,6 +215,8 @@ mod tests {
             }
             for isa in Isa::available() {
                 assert_eq!(dot(isa, &a, &b).to_bits(), lanes[0].to_bits(), "{isa:?} {length}");
+                let wide: Vec<f64> = a.iter().map(|x| f64::from(*x)).collect();
+                assert_eq!(dot_wide(isa, &wide, &b).to_bits(), lanes[0].to_bits(), "{isa:?} {length}");
             }
         }
     }

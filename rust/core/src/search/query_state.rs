@@ -4,6 +4,9 @@
 //! proven lower bound of the final k-th best admissible score: the k-th largest lower end among surely admissible
 //! documents. A document is dropped when its upper end lies below `theta` and its side of the ceiling and floor is sure
 //! (and counted). So memory is bounded, and a corpus of equal scores costs rescoring, not space.
+//!
+//! A caller may guess: whatever ends below `guess` is dropped too. Once every score is known, the guess is confirmed where
+//! k admissible documents reach it: what was dropped lies below them. Where it is not, the query must be scanned again.
 
 use crate::error::{try_reserve, try_reserve_exact, Result};
 use crate::limits::Tally;
@@ -42,6 +45,13 @@ impl Scorer<'_> {
     #[inline]
     pub fn score(&self, row: usize, scratch: &mut RowScratch) -> f32 {
         let dot = exact::dot(self.exec.isa(), self.query, self.documents.row(row, scratch));
+        self.similarity.score(dot, self.query_norm, self.document_norms[row])
+    }
+
+    /// As [`Self::score`], for the query in float64.
+    #[inline]
+    fn score_wide(&self, query: &[f64], row: usize, scratch: &mut RowScratch) -> f32 {
+        let dot = exact::dot_wide(self.exec.isa(), query, self.documents.row(row, scratch));
         self.similarity.score(dot, self.query_norm, self.document_norms[row])
     }
 }
@@ -107,12 +117,15 @@ pub struct Scratch {
     pub intervals: Vec<Interval>,
     /// For the documents' rows.
     pub document: RowScratch,
+    /// The query in float64.
+    wide: Vec<f64>,
 }
 
 /// State of one query.
 #[derive(Debug, Clone)]
 pub struct QueryState {
     theta: f32,
+    guess: f32,
     intervals: Vec<Interval>,
     /// What was surely removed so far.
     pub tally: Tally,
@@ -125,7 +138,7 @@ impl QueryState {
     #[must_use]
     pub fn new(wanted: &Wanted) -> Self {
         let theta = if wanted.k == 0 { f32::INFINITY } else { wanted.floor };
-        QueryState { theta, intervals: Vec::new(), tally: Tally::default(), rescored: 0 }
+        QueryState { theta, guess: f32::NEG_INFINITY, intervals: Vec::new(), tally: Tally::default(), rescored: 0 }
     }
 
     /// A proven lower bound of the final k-th best admissible score.
@@ -133,6 +146,18 @@ impl QueryState {
     #[must_use]
     pub fn theta(&self) -> f32 {
         self.theta
+    }
+
+    /// What ends below this is dropped: `theta`, or a guess above it.
+    #[inline]
+    #[must_use]
+    pub fn bar(&self) -> f32 {
+        self.theta.max(self.guess)
+    }
+
+    /// Drops from now on what ends below this, to be confirmed by [`Self::settle`].
+    pub fn guess(&mut self, bar: f32) {
+        self.guess = self.guess.max(bar);
     }
 
     /// Whether nothing is known yet that would discard a document.
@@ -174,7 +199,7 @@ impl QueryState {
             self.tally.above_ceiling += 1;
         } else if interval.high < wanted.floor && interval.high <= wanted.ceiling {
             self.tally.below_floor += 1;
-        } else if !(interval.high < self.theta) || wanted.unsure(&interval) {
+        } else if !(interval.high < self.bar()) || wanted.unsure(&interval) {
             if self.intervals.capacity() == 0 {
                 try_reserve_exact(&mut self.intervals, wanted.capacity)?;
             }
@@ -199,6 +224,7 @@ impl QueryState {
         self.tally.below_floor += other.tally.below_floor;
         self.rescored += other.rescored;
         self.raise_theta(other.theta);
+        self.guess(other.guess);
         other.intervals.into_iter().try_for_each(|interval| self.push(interval, wanted, scorer, scratch))
     }
 
@@ -248,12 +274,16 @@ impl QueryState {
             sort::select(exec, keys, place, |key| *key)?;
             self.theta = self.theta.max(f32::from_key(keys[place]));
         }
-        let theta = self.theta;
-        steps::retain(exec, &mut self.intervals, |interval| !(interval.high < theta) | wanted.unsure(interval))
+        let bar = self.bar();
+        steps::retain(exec, &mut self.intervals, |interval| !(interval.high < bar) | wanted.unsure(interval))
     }
 
     /// Rescores the first `count` intervals; where those are all, keeps the k best.
     fn resolve(&mut self, count: usize, wanted: &Wanted, scorer: &Scorer<'_>, scratch: &mut Scratch) -> Result<()> {
+        let Scratch { document, wide, .. } = scratch;
+        wide.clear();
+        try_reserve(wide, scorer.query.len())?;
+        wide.extend(scorer.query.iter().map(|x| f64::from(*x)));
         let tally = &mut self.tally;
         for at in 0..count {
             if at % RESCORED_AT_ONCE == 0 {
@@ -265,7 +295,7 @@ impl QueryState {
             }
             let interval = &mut self.intervals[at];
             if interval.is_open() {
-                let score = scorer.score(interval.id as usize, &mut scratch.document);
+                let score = scorer.score_wide(wide, interval.id as usize, document);
                 (interval.low, interval.high) = (score, score);
                 tally.above_ceiling += i64::from(score > wanted.ceiling);
                 tally.below_floor += i64::from(score < wanted.floor && score <= wanted.ceiling);
@@ -285,6 +315,20 @@ impl QueryState {
         Ok(())
     }
 
+    /// Rescores what is left and keeps the k best: whether they confirm the guess, if there was one.
+    ///
+    /// # Errors
+    /// As [`Self::push`].
+    pub fn settle(&mut self, wanted: &Wanted, scorer: &Scorer<'_>, scratch: &mut Scratch) -> Result<bool> {
+        self.discard(wanted, scorer.exec, scratch)?;
+        self.tighten(wanted, scorer, scratch)?;
+        // In the order of the corpus: neighbours share memory pages.
+        sort::sort(scorer.exec, &mut self.intervals, |interval| interval.id, 0, &mut scratch.intervals)?;
+        self.resolve(self.intervals.len(), wanted, scorer, scratch)?;
+        let reached = || self.intervals.iter().all(|interval| interval.low >= self.guess);
+        Ok(self.guess <= self.theta || (self.intervals.len() == wanted.k && reached()))
+    }
+
     /// The k best, in ranking order and with their scores at both ends, and the exact tally. The state is used up.
     ///
     /// # Errors
@@ -295,11 +339,7 @@ impl QueryState {
         scorer: &Scorer<'_>,
         scratch: &mut Scratch,
     ) -> Result<(Vec<Interval>, Tally)> {
-        self.discard(wanted, scorer.exec, scratch)?;
-        self.tighten(wanted, scorer, scratch)?;
-        // In the order of the corpus: neighbours share memory pages.
-        sort::sort(scorer.exec, &mut self.intervals, |interval| interval.id, 0, &mut scratch.intervals)?;
-        self.resolve(self.intervals.len(), wanted, scorer, scratch)?;
+        self.settle(wanted, scorer, scratch)?;
         sort::sort(scorer.exec, &mut self.intervals, Interval::ranking, 0, &mut scratch.intervals)?;
         Ok((std::mem::take(&mut self.intervals), self.tally))
     }

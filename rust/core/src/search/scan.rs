@@ -73,6 +73,8 @@ pub struct SearchScan {
     pub(super) floor: Option<Vec<f32>>,
     pub(super) excluded: Excluded,
     pub(super) states: Vec<QueryState>,
+    /// Whether scans of this state must not guess.
+    pub(super) careful: bool,
 }
 
 impl SearchScan {
@@ -97,7 +99,8 @@ impl SearchScan {
         let (ceiling, floor) = (copy(limits.ceiling)?, copy(limits.floor)?);
         let excluded = Excluded::new(exec, limits.exclude)?;
         let k = k.min(documents);
-        let mut scan = SearchScan { similarity, k, documents, ceiling, floor, excluded, states: Vec::new() };
+        let mut scan =
+            SearchScan { similarity, k, documents, ceiling, floor, excluded, states: Vec::new(), careful: false };
         let states = (0..queries).map(|query| {
             let mut state = QueryState::new(&scan.wanted(query));
             state.tally.excluded = scan.excluded.row(query).len() as i64;
@@ -184,6 +187,40 @@ impl SearchScan {
         .map(drop)
     }
 
+    /// Rescores all that is left, and gives the queries whose guess was not confirmed: they need another scan, with a state
+    /// that was told to be [`Self::careful`], and its result by [`Self::adopt`].
+    pub fn settle(&mut self, exec: &Execution<'_>, source: &Source<'_>) -> Result<Vec<i64>> {
+        let count = self.states.len();
+        self.check(source, 0, count)?;
+        let confirmed = self.for_queries(exec, 0..count, source, |query, scratch| {
+            query.state.settle(&query.wanted, &query.scorer, scratch)
+        })?;
+        let confirmed = confirmed.iter().flatten().enumerate();
+        try_collect(confirmed.filter(|(_, confirmed)| !**confirmed).map(|(query, _)| Ok(query as i64)))
+    }
+
+    /// Makes no guesses from now on.
+    pub fn careful(&mut self) {
+        self.careful = true;
+    }
+
+    /// Takes over the states of `other`, one for each of `queries`, which they replace.
+    ///
+    /// # Errors
+    /// [`Error::Length`], [`Error::IdOutOfRange`].
+    pub fn adopt(&mut self, queries: &[i64], other: &mut SearchScan) -> Result<()> {
+        let (found, wanted, limit) = (other.states.len(), queries.len(), self.states.len());
+        if found != wanted {
+            return Err(Error::Length { argument: "queries", found, wanted });
+        }
+        for (row, (&id, state)) in queries.iter().zip(&mut other.states).enumerate() {
+            let place = usize::try_from(id).ok().and_then(|id| self.states.get_mut(id));
+            let place = place.ok_or(Error::IdOutOfRange { argument: "queries", row, id, limit: limit as i64 })?;
+            std::mem::swap(place, state);
+        }
+        Ok(())
+    }
+
     /// The result; the state is used up.
     pub fn finish(&mut self, exec: &Execution<'_>, source: &Source<'_>) -> Result<Ranked> {
         let count = self.states.len();
@@ -232,7 +269,7 @@ impl SearchScan {
         source: &Source<'_>,
         task: impl Fn(&mut Query<'_>, &mut Scratch) -> Result<R> + Sync,
     ) -> Result<Vec<Vec<R>>> {
-        let SearchScan { similarity, k, documents, ref ceiling, ref floor, ref excluded, ref mut states } = *self;
+        let SearchScan { similarity, k, documents, ref ceiling, ref floor, ref excluded, ref mut states, .. } = *self;
         let scratch = || (RowScratch::default(), Scratch::default());
         let first = queries.start;
         let parts = states[queries].chunks_mut(QUERIES_PER_TASK);
