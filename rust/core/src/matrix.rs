@@ -99,9 +99,9 @@ impl<'a, T: Copy + Default> Matrix<'a, T> {
         if self.has_contiguous_rows() {
             let first = self.data.wrapping_offset(row as isize * self.row_stride);
             for offset in (0..(self.columns * size_of::<T>()).min(4096)).step_by(64) {
-                use std::arch::x86_64::{_mm_prefetch, _MM_HINT_T0};
+                use std::arch::x86_64::{_mm_prefetch, _MM_HINT_T1};
                 // SAFETY: a prefetch of any address, mapped or not, has no effect but on the caches; SSE is part of x86-64.
-                unsafe { _mm_prefetch::<_MM_HINT_T0>(first.wrapping_add(offset).cast()) };
+                unsafe { _mm_prefetch::<_MM_HINT_T1>(first.wrapping_add(offset).cast()) };
             }
         }
         #[cfg(not(target_arch = "x86_64"))]

@@ -55,6 +55,13 @@ fn dot_wide_lanes(a: &[f64], b: &[f32]) -> f64 {
 #[cfg(target_arch = "x86_64")]
 #[allow(clippy::inline_always)]
 #[inline(always)]
+fn dot_fused(a: &[f32], b: &[f32]) -> f64 {
+    sum_lanes(a, b, |a, b, sum| f64::from(a).mul_add(f64::from(b), sum))
+}
+
+#[cfg(target_arch = "x86_64")]
+#[allow(clippy::inline_always)]
+#[inline(always)]
 fn dot_wide_fused(a: &[f64], b: &[f32]) -> f64 {
     sum_lanes(a, b, |a, b, sum| f64::from(b).mul_add(a, sum))
 }
@@ -82,15 +89,17 @@ fn sum_lanes<A: Copy>(a: &[A], b: &[f32], add: impl Fn(A, f32, f64) -> f64) -> f
     lanes[0]
 }
 
-per_isa! {
-    /// Inner product in float64, in the fixed lane order.
-    #[inline]
-    #[must_use]
-    pub fn dot(a: &[f32], b: &[f32]) -> f64 => dot_lanes
+/// Inner product in float64, in the fixed lane order: the same bits on every level. The product of two float32 numbers is
+/// exact in float64, so it makes no difference whether it is rounded before it is added, or one instruction does both.
+#[inline]
+#[must_use]
+pub fn dot(isa: Isa, a: &[f32], b: &[f32]) -> f64 {
+    with_features!(avx512 => compiled! { avx512 (a: &[f32], b: &[f32]) [f64] dot_fused });
+    with_features!(avx2 => compiled! { avx2 (a: &[f32], b: &[f32]) [f64] dot_fused });
+    by_isa!(isa, avx512: avx512(a, b), avx2: avx2(a, b), portable: dot_lanes(a, b))
 }
 
-/// As [`dot`], of a row that was widened once for many: the same bits. The product of two float32 numbers is exact in
-/// float64, so it makes no difference whether it is rounded before it is added; one instruction then does both.
+/// As [`dot`], of a row that was widened once for many.
 #[inline]
 #[must_use]
 pub fn dot_wide(isa: Isa, a: &[f64], b: &[f32]) -> f64 {

@@ -17,6 +17,7 @@ pub mod frame;
 pub mod kernels;
 pub mod query_state;
 pub mod scan;
+mod settle;
 
 pub use code_scan::Coded;
 pub use codes::Codes;

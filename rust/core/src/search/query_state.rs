@@ -18,7 +18,7 @@ use super::embeddings::{Embeddings, RowScratch};
 use super::exact::{self, Similarity};
 
 /// Documents fetched ahead of the one that is rescored.
-const PREFETCH: usize = 3;
+const PREFETCH: usize = 8;
 
 /// Documents rescored between two looks at whether to go on.
 pub(super) const RESCORED_AT_ONCE: usize = 64;
@@ -248,10 +248,9 @@ impl QueryState {
 
     /// Rescores the documents that look best, k of them: their scores discard most of the others, which then are never read.
     fn tighten(&mut self, wanted: &Wanted, scorer: &Scorer<'_>, scratch: &mut Scratch) -> Result<()> {
-        if wanted.k > 0 && self.intervals.len() > wanted.k {
-            let best_first = |interval: &Interval| !(interval.low * 0.5 + interval.high * 0.5).key();
-            sort::select(scorer.exec, &mut self.intervals, wanted.k - 1, best_first)?;
-            self.resolve(wanted.k, wanted, scorer, scratch)?;
+        let count = self.put_best_first(wanted, scorer.exec)?;
+        if count < self.intervals.len() {
+            self.resolve(count, wanted, scorer, scratch)?;
             self.discard(wanted, scorer.exec, scratch)?;
         }
         Ok(())
@@ -284,7 +283,6 @@ impl QueryState {
         wide.clear();
         try_reserve(wide, scorer.query.len())?;
         wide.extend(scorer.query.iter().map(|x| f64::from(*x)));
-        let tally = &mut self.tally;
         for at in 0..count {
             if at % RESCORED_AT_ONCE == 0 {
                 scorer.exec.check()?;
@@ -293,21 +291,39 @@ impl QueryState {
             if let Some(later) = self.intervals[..count].get(at + PREFETCH).filter(|later| later.is_open()) {
                 scorer.documents.prefetch(later.id as usize);
             }
-            let interval = &mut self.intervals[at];
+            let interval = self.intervals[at];
             if interval.is_open() {
-                let score = scorer.score_wide(wide, interval.id as usize, document);
-                (interval.low, interval.high) = (score, score);
-                tally.above_ceiling += i64::from(score > wanted.ceiling);
-                tally.below_floor += i64::from(score < wanted.floor && score <= wanted.ceiling);
-                self.rescored += 1;
+                self.know(at, scorer.score_wide(wide, interval.id as usize, document), wanted);
             }
         }
-        let all = count == self.intervals.len();
+        self.keep_admissible(wanted, scorer.exec)?;
+        if count >= self.intervals.len() {
+            self.keep_best(wanted, scorer.exec)?;
+        }
+        Ok(())
+    }
+
+    /// Notes the score of the document at a place of the list.
+    #[inline]
+    pub fn know(&mut self, at: usize, score: f32, wanted: &Wanted) {
+        let interval = &mut self.intervals[at];
+        (interval.low, interval.high) = (score, score);
+        self.tally.above_ceiling += i64::from(score > wanted.ceiling);
+        self.tally.below_floor += i64::from(score < wanted.floor && score <= wanted.ceiling);
+        self.rescored += 1;
+    }
+
+    /// Drops what turned out not to be admissible.
+    fn keep_admissible(&mut self, wanted: &Wanted, exec: &Execution<'_>) -> Result<()> {
         let admissible = |interval: &Interval| interval.low <= wanted.ceiling && interval.low >= wanted.floor;
-        steps::retain(scorer.exec, &mut self.intervals, |interval| interval.is_open() || admissible(interval))?;
-        if all && self.intervals.len() > wanted.k {
+        steps::retain(exec, &mut self.intervals, |interval| interval.is_open() || admissible(interval))
+    }
+
+    /// Keeps the k best of documents whose scores are all known.
+    fn keep_best(&mut self, wanted: &Wanted, exec: &Execution<'_>) -> Result<()> {
+        if self.intervals.len() > wanted.k {
             if wanted.k > 0 {
-                sort::select(scorer.exec, &mut self.intervals, wanted.k - 1, Interval::ranking)?;
+                sort::select(exec, &mut self.intervals, wanted.k - 1, Interval::ranking)?;
                 self.theta = self.theta.max(self.intervals[wanted.k - 1].low);
             }
             self.intervals.truncate(wanted.k);
@@ -315,32 +331,53 @@ impl QueryState {
         Ok(())
     }
 
-    /// Rescores what is left and keeps the k best: whether they confirm the guess, if there was one.
+    /// Puts first what is to be rescored first: as many as are wanted, the best as far as is known. Gives their number.
     ///
     /// # Errors
     /// As [`Self::push`].
-    pub fn settle(&mut self, wanted: &Wanted, scorer: &Scorer<'_>, scratch: &mut Scratch) -> Result<bool> {
-        self.discard(wanted, scorer.exec, scratch)?;
-        self.tighten(wanted, scorer, scratch)?;
-        // In the order of the corpus: neighbours share memory pages.
-        sort::sort(scorer.exec, &mut self.intervals, |interval| interval.id, 0, &mut scratch.intervals)?;
-        self.resolve(self.intervals.len(), wanted, scorer, scratch)?;
+    pub fn put_best_first(&mut self, wanted: &Wanted, exec: &Execution<'_>) -> Result<usize> {
+        if wanted.k > 0 && self.intervals.len() > wanted.k {
+            let best_first = |interval: &Interval| !(interval.low * 0.5 + interval.high * 0.5).key();
+            sort::select(exec, &mut self.intervals, wanted.k - 1, best_first)?;
+            return Ok(wanted.k);
+        }
+        Ok(self.intervals.len())
+    }
+
+    /// Drops what the scores known by now rule out. Gives the number of documents that are left.
+    ///
+    /// # Errors
+    /// As [`Self::push`].
+    pub fn drop_ruled_out(&mut self, wanted: &Wanted, exec: &Execution<'_>, scratch: &mut Scratch) -> Result<usize> {
+        self.keep_admissible(wanted, exec)?;
+        self.discard(wanted, exec, scratch)?;
+        Ok(self.intervals.len())
+    }
+
+    /// Keeps the k best, now that every score is known: whether they confirm the guess, if there was one.
+    ///
+    /// # Errors
+    /// As [`Self::push`].
+    pub fn conclude(&mut self, wanted: &Wanted, exec: &Execution<'_>) -> Result<bool> {
+        self.keep_admissible(wanted, exec)?;
+        self.keep_best(wanted, exec)?;
         let reached = || self.intervals.iter().all(|interval| interval.low >= self.guess);
         Ok(self.guess <= self.theta || (self.intervals.len() == wanted.k && reached()))
     }
 
-    /// The k best, in ranking order and with their scores at both ends, and the exact tally. The state is used up.
+    /// The documents whose scores are not known yet, among the first `count`: places in the list, and ids.
+    pub fn open(&self, count: usize) -> impl Iterator<Item = (usize, u32)> + '_ {
+        let places = self.intervals[..count].iter().enumerate();
+        places.filter(|(_, interval)| interval.is_open()).map(|(at, interval)| (at, interval.id))
+    }
+
+    /// The list in ranking order and with scores at both ends, and the exact tally, after [`Self::conclude`]. The state is
+    /// used up.
     ///
     /// # Errors
     /// As [`Self::push`].
-    pub fn finish(
-        &mut self,
-        wanted: &Wanted,
-        scorer: &Scorer<'_>,
-        scratch: &mut Scratch,
-    ) -> Result<(Vec<Interval>, Tally)> {
-        self.settle(wanted, scorer, scratch)?;
-        sort::sort(scorer.exec, &mut self.intervals, Interval::ranking, 0, &mut scratch.intervals)?;
+    pub fn finish(&mut self, exec: &Execution<'_>, scratch: &mut Scratch) -> Result<(Vec<Interval>, Tally)> {
+        sort::sort(exec, &mut self.intervals, Interval::ranking, 0, &mut scratch.intervals)?;
         Ok((std::mem::take(&mut self.intervals), self.tally))
     }
 }
@@ -356,7 +393,7 @@ mod tests {
     fn rescoring_ends_when_asked() {
         let (values, norms) = ([1.0f32; 200], [1.0; 100]);
         let documents = Embeddings::F32(Matrix::from_slice(&values, 100, 2));
-        for (exec, wanted) in [(going(), Ok(2)), (stopped(), Err(Error::Interrupted))] {
+        for (exec, wanted) in [(going(), Ok(())), (stopped(), Err(Error::Interrupted))] {
             let (query, similarity, document_norms) = (&values[..2], Similarity::Dot, &norms[..]);
             let scorer = Scorer { exec: &exec, similarity, query, query_norm: 1.0, documents, document_norms };
             let limits = Wanted { k: 2, capacity: 99, ceiling: f32::INFINITY, floor: f32::NEG_INFINITY };
@@ -364,8 +401,8 @@ mod tests {
             for id in 0..90 {
                 state.push(Interval { low: 0.0, high: 3.0, id }, &limits, &scorer, &mut scratch).unwrap();
             }
-            let found = state.finish(&limits, &scorer, &mut scratch).map(|(best, _)| best.len());
-            assert_eq!(found, wanted);
+            assert_eq!(state.shrink(&limits, &scorer, &mut scratch), wanted);
+            assert_eq!(state.intervals.len(), if wanted.is_ok() { 2 } else { 90 });
         }
     }
 }

@@ -187,18 +187,6 @@ impl SearchScan {
         .map(drop)
     }
 
-    /// Rescores all that is left, and gives the queries whose guess was not confirmed: they need another scan, with a state
-    /// that was told to be [`Self::careful`], and its result by [`Self::adopt`].
-    pub fn settle(&mut self, exec: &Execution<'_>, source: &Source<'_>) -> Result<Vec<i64>> {
-        let count = self.states.len();
-        self.check(source, 0, count)?;
-        let confirmed = self.for_queries(exec, 0..count, source, |query, scratch| {
-            query.state.settle(&query.wanted, &query.scorer, scratch)
-        })?;
-        let confirmed = confirmed.iter().flatten().enumerate();
-        try_collect(confirmed.filter(|(_, confirmed)| !**confirmed).map(|(query, _)| Ok(query as i64)))
-    }
-
     /// Makes no guesses from now on.
     pub fn careful(&mut self) {
         self.careful = true;
@@ -225,9 +213,8 @@ impl SearchScan {
     pub fn finish(&mut self, exec: &Execution<'_>, source: &Source<'_>) -> Result<Ranked> {
         let count = self.states.len();
         self.check(source, 0, count)?;
-        let results = self.for_queries(exec, 0..count, source, |query, scratch| {
-            query.state.finish(&query.wanted, &query.scorer, scratch)
-        })?;
+        self.settle(exec, source)?;
+        let results = self.for_queries(exec, 0..count, source, |query, scratch| query.state.finish(exec, scratch))?;
         let total = results.iter().flatten().map(|(best, _)| best.len()).sum();
         let mut found = Ranked::default();
         try_reserve_exact(&mut found.offsets, count + 1)?;
