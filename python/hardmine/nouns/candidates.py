@@ -14,6 +14,7 @@ from hardmine.nouns.lists import REASONS, Lists, mapping, refuse_repeats, take_r
 from hardmine.nouns.positives import Positives
 from hardmine.nouns.strings import StringTable
 from hardmine.plumbing import checks, container, ragged
+from hardmine.plumbing.float_mode import in_default_mode
 
 if TYPE_CHECKING:
     import pyarrow as pa
@@ -132,6 +133,7 @@ class Candidates(Lists):
             counts[name] = count
         return counts
 
+    @in_default_mode
     def _check_order(self) -> None:
         rises = self.scores[1:] > self.scores[:-1]
         starts = self.offsets[1:-1]

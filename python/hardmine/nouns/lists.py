@@ -11,6 +11,7 @@ import numpy.typing as npt
 import hardmine._native as _native
 from hardmine.nouns.frozen import Frozen
 from hardmine.plumbing import checks, ragged
+from hardmine.plumbing.float_mode import in_default_mode
 from hardmine.plumbing.threads import thread_count
 
 VERSION: str = _native.__version__
@@ -38,6 +39,7 @@ class Lists(Frozen):
     ids: npt.NDArray[np.int64]
     scores: npt.NDArray[np.float32]
 
+    @in_default_mode
     def _set_column(self, name: str, value: Any, dtype: type[np.generic], length: int) -> None:
         if value is not None:
             array = np.ascontiguousarray(value)
@@ -82,6 +84,7 @@ class Lists(Frozen):
         """Row of every document, int64 [n]."""
         return ragged.rows_of(self.offsets)
 
+    @in_default_mode
     def padded(
         self, fill_id: int = -1, fill_score: float = -np.inf
     ) -> tuple[npt.NDArray[np.int64], npt.NDArray[np.float32]]:

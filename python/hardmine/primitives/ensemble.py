@@ -13,6 +13,7 @@ import hardmine._native as _native
 from hardmine.nouns.lists import REASONS
 from hardmine.nouns.negatives import Negatives
 from hardmine.plumbing import checks
+from hardmine.plumbing.float_mode import in_default_mode
 from hardmine.plumbing.threads import thread_count
 from hardmine.primitives.draw import draw_as, draw_from_lists
 
@@ -159,6 +160,7 @@ class _Pool:
         rows = np.repeat(np.arange(found["offsets"].size - 1), np.diff(found["offsets"]))
         return self._find(rows, found["sources"].astype(np.int64), found["ids"])
 
+    @in_default_mode
     def drawn(
         self,
         wanted: int,

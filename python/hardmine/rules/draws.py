@@ -11,6 +11,7 @@ import numpy as np
 import numpy.typing as npt
 
 from hardmine.plumbing import checks
+from hardmine.plumbing.float_mode import in_default_mode
 from hardmine.rules.values import Value, above_zero, set_field
 
 __all__ = [
@@ -182,6 +183,7 @@ class RankPower(Draw):
         return self._law(self.alpha)
 
 
+@in_default_mode
 def _frozen_floats(name: str, value: Any) -> npt.NDArray[np.float64]:
     array = np.asarray(value)
     if array.ndim != 1:
@@ -225,6 +227,7 @@ class Popularity(_WithArray):
     counts: Any
     alpha: float = 0.75
 
+    @in_default_mode
     def __post_init__(self) -> None:
         counts = _frozen_floats("counts", self.counts)
         wrong = ~(np.isfinite(counts) & (counts >= 0))

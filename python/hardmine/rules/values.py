@@ -10,6 +10,7 @@ from typing import Any, ClassVar, TypeVar
 import numpy as np
 
 from hardmine.plumbing import checks
+from hardmine.plumbing.float_mode import in_default_mode
 
 _V = TypeVar("_V", bound="Value")
 
@@ -19,6 +20,7 @@ def set_field(target: object, name: str, value: Any) -> None:
     object.__setattr__(target, name, value)
 
 
+@in_default_mode
 def above_zero(name: str, value: Any) -> float:
     """`value` as a float above 0."""
     result = checks.real(name, value)
