@@ -125,7 +125,6 @@ IN_PYTHON = {
             normal / np.float64(3), labels, hm.Selection(5, ceiling=hm.MarginPos(0.0)), num_threads=t
         ).positive_scores
     ),
-    "a temperature near 0": lambda _: accepts(lambda: hm.Softmax(1e-310)),
     "a sharpness below 0": lambda _: accepts(lambda: hm.Laplace(-5e-324)),
     "a spelled number": lambda _: np.array([parse_ceiling("abs=1e23").t, parse_ceiling("abs=0.1").t]),
     "popularity of float32": lambda t: chosen(hm.NoCeiling(), hm.Popularity(np.abs(tiny[0]), 0.75))(t),

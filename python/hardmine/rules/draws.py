@@ -21,6 +21,13 @@ __all__ = [
 
 _ALL = 2**62
 
+# A log-weight beyond float64 would be infinite, and its candidate drawn never or always. Within these no scores of
+# float32 lead there, no ranks and no counts.
+_LEAST_TEMPERATURE = 2e-270
+_MOST_A, _MOST_B = 1e229, 1e39
+_MOST_TAU = 1e269
+_MOST_ALPHA = 1e305
+
 
 class _Law(TypedDict):
     """What the native module is told of a draw."""
@@ -92,14 +99,16 @@ class Softmax(Draw):
     Parameters
     ----------
     temperature : float
-        Above 0; small values sharpen. Raw inner products of size 100 need a temperature of that order.
+        At least 2e-270, below which log-weights overflow; small values sharpen. Raw inner products of size 100 need a
+        temperature of that order.
     """
 
     kind: ClassVar[str] = "softmax"
     temperature: float = 1.0
 
     def __post_init__(self) -> None:
-        set_field(self, "temperature", above_zero("temperature", self.temperature))
+        above_zero("temperature", self.temperature)
+        set_field(self, "temperature", checks.real("temperature", self.temperature, minimum=_LEAST_TEMPERATURE))
 
     def _native(self) -> _Law:
         return self._law(self.temperature)
@@ -116,9 +125,9 @@ class SimANS(Draw):
     Parameters
     ----------
     a : float
-        Sharpness, at least 0.
+        Sharpness, from 0 to 1e229, beyond which log-weights overflow.
     b : float
-        Shift of the peak from the positive's score.
+        Shift of the peak from the positive's score, at most 1e39 either way.
     """
 
     kind: ClassVar[str] = "sim-ans"
@@ -126,8 +135,8 @@ class SimANS(Draw):
     b: float = 0.0
 
     def __post_init__(self) -> None:
-        set_field(self, "a", checks.real("a", self.a, minimum=0.0))
-        set_field(self, "b", checks.real("b", self.b))
+        set_field(self, "a", checks.real("a", self.a, minimum=0.0, maximum=_MOST_A))
+        set_field(self, "b", checks.real("b", self.b, minimum=-_MOST_B, maximum=_MOST_B))
 
     def _native(self) -> _Law:
         return self._law(self.a, self.b)
@@ -145,14 +154,14 @@ class Laplace(Draw):
     Parameters
     ----------
     tau : float
-        Sharpness, at least 0.
+        Sharpness, from 0 to 1e269, beyond which log-weights overflow.
     """
 
     kind: ClassVar[str] = "laplace"
     tau: float = 3.0
 
     def __post_init__(self) -> None:
-        set_field(self, "tau", checks.real("tau", self.tau, minimum=0.0))
+        set_field(self, "tau", checks.real("tau", self.tau, minimum=0.0, maximum=_MOST_TAU))
 
     def _native(self) -> _Law:
         return self._law(self.tau)
@@ -170,14 +179,14 @@ class RankPower(Draw):
     Parameters
     ----------
     alpha : float
-        At least 0; 0 is uniform.
+        From 0, which is uniform, to 1e305, beyond which log-weights overflow.
     """
 
     kind: ClassVar[str] = "rank-power"
     alpha: float = 1.0
 
     def __post_init__(self) -> None:
-        set_field(self, "alpha", checks.real("alpha", self.alpha, minimum=0.0))
+        set_field(self, "alpha", checks.real("alpha", self.alpha, minimum=0.0, maximum=_MOST_ALPHA))
 
     def _native(self) -> _Law:
         return self._law(self.alpha)
@@ -220,7 +229,7 @@ class Popularity(_WithArray):
     counts : numbers [num_documents]
         How often each document occurs; finite, at least 0.
     alpha : float
-        0.75 is word2vec's damping.
+        0.75 is word2vec's damping; at most 1e305 either way.
     """
 
     kind: ClassVar[str] = "popularity"
@@ -235,7 +244,7 @@ class Popularity(_WithArray):
             at = int(wrong.argmax())
             raise ValueError(f"counts: {counts[at]:g} at position {at}, expected a finite number, at least 0")
         set_field(self, "counts", counts)
-        set_field(self, "alpha", checks.real("alpha", self.alpha))
+        set_field(self, "alpha", checks.real("alpha", self.alpha, minimum=-_MOST_ALPHA, maximum=_MOST_ALPHA))
 
     def _native(self) -> _Law:
         return self._law(self.alpha, array=self.counts)
