@@ -537,6 +537,22 @@ def test_accumulators_that_merge_each_other_do_not_wait_for_ever():
     assert taken[:2] == taken[2:]
 
 
+def test_ranks_beyond_int32_are_an_error_and_do_not_wrap():
+    """Behind 2**31 documents above the ceiling, which an accumulator is told that it has seen."""
+    seen = hm.TopKAccumulator(2, 2, ceiling=0.5)
+    seen.update(np.float32([[0.4, 0.3], [0.9, 0.2]]))
+    restored, arguments = seen.__reduce__()
+    for above, last in ((2**31 - 3, 2**31 - 1), (2**31 - 2, None), (2**32, None)):
+        kept = {**arguments[-1], "counts": arguments[-1]["counts"].copy()}
+        kept["counts"][2] = above  # four counts a query: excluded, NaN, above the ceiling, below the floor
+        again = restored(*arguments[:-1], kept)
+        if last is not None:
+            assert again.finish().ranks.tolist() == [last - 1, last, 2]
+            continue
+        with pytest.raises(ValueError, match=rf"ceiling: {above} documents of query 0 .* at most 2\*\*31"):
+            again.finish()
+
+
 def test_a_failed_update_ends_an_accumulator():
     accumulator = hm.TopKAccumulator(3, 2)
     bad = np.ones((2, 70), dtype=np.float32)

@@ -4,6 +4,13 @@ from tests.mutants.table import Mutant
 
 MUTANTS = [
     Mutant(
+        "topk-ranks-wrap",
+        "python/hardmine/nouns/candidates.py",
+        "if ranks.max(initial=0) > _MOST_RANKS:",
+        "if ranks.max(initial=0) < 0:",
+        "tests/test_topk.py -k int32",
+    ),
+    Mutant(
         "topk-accumulators-wait-for-each-other",
         "python/hardmine/primitives/topk.py",
         "sorted((self, other), key=id)",

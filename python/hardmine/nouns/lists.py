@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from typing import Any, NamedTuple
 
 import numpy as np
@@ -131,6 +131,16 @@ def refuse_repeats(offsets: npt.NDArray[np.int64], ids: npt.NDArray[np.int64]) -
     found = _native.first_repeat(offsets, ids, thread_count(None))
     if found is not None:
         raise ValueError(f"ids: {found[1]} occurs twice for query {found[0]}")
+
+
+def added(name: str, counts: Sequence[npt.NDArray[np.int64]]) -> npt.NDArray[np.int64]:
+    """The sum of several counts under one reason, none of which is below 0."""
+    total = counts[0]
+    for count in counts[1:]:
+        total = total + count
+        if total.min(initial=0) < 0:  # it has wrapped
+            raise ValueError(f"reasons[{name!r}]: the sum for query {int(total.argmin())} is beyond 2**63 - 1")
+    return total
 
 
 def mapping(name: str, value: Any) -> dict[str, Any]:
