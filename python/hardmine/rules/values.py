@@ -10,9 +10,11 @@ from typing import Any, ClassVar, TypeVar
 import numpy as np
 
 from hardmine.plumbing import checks
-from hardmine.plumbing.float_mode import in_default_mode
 
 _V = TypeVar("_V", bound="Value")
+
+_DIGESTED = 1 << 24
+"""Bytes that are digested between two looks for Ctrl-C, which the interpreter takes outside of a call alone."""
 
 
 def set_field(target: object, name: str, value: Any) -> None:
@@ -20,7 +22,6 @@ def set_field(target: object, name: str, value: Any) -> None:
     object.__setattr__(target, name, value)
 
 
-@in_default_mode
 def above_zero(name: str, value: Any) -> float:
     """`value` as a float above 0."""
     result = checks.real(name, value)
@@ -90,5 +91,8 @@ def plain(value: Any) -> Any:
     if isinstance(value, np.ndarray):
         import hashlib  # loads OpenSSL, which most processes never need
 
-        return {"length": int(value.size), "sha256": hashlib.sha256(value.tobytes()).hexdigest()}
+        digest, octets = hashlib.sha256(), np.ascontiguousarray(value).reshape(-1).view(np.uint8)
+        for start in range(0, octets.size, _DIGESTED):
+            digest.update(octets[start : start + _DIGESTED].data)
+        return {"length": int(value.size), "sha256": digest.hexdigest()}
     return value

@@ -5,7 +5,7 @@
 
 use super::labels::{Labels, NONE};
 use crate::csr::Csr;
-use crate::error::{Error, Result};
+use crate::error::{try_zeros, Error, Result};
 use crate::limits::{refuse_nan, NanPolicy};
 use crate::matrix::Matrix;
 use crate::pool::{self, Execution};
@@ -75,7 +75,8 @@ pub fn positive_scores<T: Scan>(scores: &Matrix<'_, T>, positive_columns: &[i64]
     }
     within("positive_columns", positive_columns, 0..scores.columns() as i64)?;
     let score = |(row, &column): (usize, &i64)| {
-        let score = scores.get(row, column as usize).to_f32();
+        // Checked, but perhaps overwritten since.
+        let score = scores.get(row, (column as usize).min(scores.columns() - 1)).to_f32();
         let problem = || format!("{score} for the positive of row {row} (column {column}), expected a finite number");
         score.is_finite().then_some(score).ok_or_else(|| Error::Value { argument: "scores", problem: problem() })
     };
@@ -95,7 +96,7 @@ pub fn in_batch_mask<T: Scan>(exec: &Execution<'_>, scores: Matrix<'_, T>, rules
     let queries = rules.queries.map(|ids| Labels::new(ids.iter().copied().zip(rules.positive_columns.iter().copied())));
     let known = rules.known.map(|(csr, ids)| (csr, Labels::new(ids.iter().copied().zip(0..))));
 
-    let mut mask = crate::error::try_vec::<bool>(rows.saturating_mul(columns))?;
+    let mut mask = try_zeros::<bool>(rows.saturating_mul(columns))?;
     if mask.is_empty() {
         return Ok(mask);
     }
@@ -111,13 +112,15 @@ pub fn in_batch_mask<T: Scan>(exec: &Execution<'_>, scores: Matrix<'_, T>, rules
                 let column = values.iter().position(|value| value.is_nan()).unwrap_or(0);
                 return Err(Error::NotANumber { argument: "scores", row, column });
             }
-            let positive = rules.positive_columns[row] as usize;
+            // What was checked may have been overwritten since: then any answer will do.
+            let positive = (rules.positive_columns[row] as usize).min(columns - 1);
             for (shared, labels) in shared.iter().zip(rules.labels) {
                 shared.columns(labels[positive]).for_each(|column| out[column] = true);
             }
             if let (Some(queries), Some(ids)) = (&queries, rules.queries) {
                 queries.columns(ids[row]).for_each(|column| out[column] = true);
-                if let (Some((csr, columns)), Ok(query)) = (&known, usize::try_from(ids[row])) {
+                let known = known.as_ref().zip(usize::try_from(ids[row]).ok());
+                if let Some(((csr, columns), query)) = known.filter(|((csr, _), query)| *query < csr.rows()) {
                     csr.row(query).iter().flat_map(|id| columns.columns(*id)).for_each(|column| out[column] = true);
                 }
             }
