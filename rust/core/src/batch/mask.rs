@@ -5,7 +5,7 @@
 
 use super::labels::{Labels, NONE};
 use crate::csr::Csr;
-use crate::error::{try_zeros, Error, Result};
+use crate::error::{try_reserve, try_zeros, Error, Result};
 use crate::limits::{refuse_nan, NanPolicy};
 use crate::matrix::Matrix;
 use crate::pool::{self, Execution};
@@ -64,6 +64,14 @@ fn within(argument: &'static str, ids: &[i64], range: std::ops::Range<i64>) -> R
     }
 }
 
+/// A copy, which nobody overwrites between its check and its use.
+fn own(numbers: &[i64]) -> Result<Vec<i64>> {
+    let mut copy = Vec::new();
+    try_reserve(&mut copy, numbers.len())?;
+    copy.extend_from_slice(numbers);
+    Ok(copy)
+}
+
 /// Scores of the positives, as float32.
 ///
 /// # Errors
@@ -73,10 +81,10 @@ pub fn positive_scores<T: Scan>(scores: &Matrix<'_, T>, positive_columns: &[i64]
     if found != wanted {
         return Err(Error::Length { argument: "positive_columns", found, wanted });
     }
-    within("positive_columns", positive_columns, 0..scores.columns() as i64)?;
+    let positive_columns = own(positive_columns)?;
+    within("positive_columns", &positive_columns, 0..scores.columns() as i64)?;
     let score = |(row, &column): (usize, &i64)| {
-        // Checked, but perhaps overwritten since.
-        let score = scores.get(row, (column as usize).min(scores.columns() - 1)).to_f32();
+        let score = scores.get(row, column as usize).to_f32();
         let problem = || format!("{score} for the positive of row {row} (column {column}), expected a finite number");
         score.is_finite().then_some(score).ok_or_else(|| Error::Value { argument: "scores", problem: problem() })
     };
@@ -91,6 +99,8 @@ pub fn positive_scores<T: Scan>(scores: &Matrix<'_, T>, positive_columns: &[i64]
 /// positive outside the columns; [`Error::OutOfMemory`]; [`Error::Interrupted`].
 pub fn in_batch_mask<T: Scan>(exec: &Execution<'_>, scores: Matrix<'_, T>, rules: &MaskRules<'_>) -> Result<Vec<bool>> {
     let (rows, columns) = (scores.rows(), scores.columns());
+    let (positive_columns, queries) = (own(rules.positive_columns)?, rules.queries.map(own).transpose()?);
+    let rules = &MaskRules { positive_columns: &positive_columns, queries: queries.as_deref(), ..*rules };
     rules.check(rows, columns)?;
     let shared: Vec<Labels> = rules.labels.iter().map(|labels| Labels::new(labels.iter().copied().zip(0..))).collect();
     let queries = rules.queries.map(|ids| Labels::new(ids.iter().copied().zip(rules.positive_columns.iter().copied())));
@@ -112,15 +122,13 @@ pub fn in_batch_mask<T: Scan>(exec: &Execution<'_>, scores: Matrix<'_, T>, rules
                 let column = values.iter().position(|value| value.is_nan()).unwrap_or(0);
                 return Err(Error::NotANumber { argument: "scores", row, column });
             }
-            // What was checked may have been overwritten since: then any answer will do.
-            let positive = (rules.positive_columns[row] as usize).min(columns - 1);
+            let positive = rules.positive_columns[row] as usize;
             for (shared, labels) in shared.iter().zip(rules.labels) {
                 shared.columns(labels[positive]).for_each(|column| out[column] = true);
             }
             if let (Some(queries), Some(ids)) = (&queries, rules.queries) {
                 queries.columns(ids[row]).for_each(|column| out[column] = true);
-                let known = known.as_ref().zip(usize::try_from(ids[row]).ok());
-                if let Some(((csr, columns), query)) = known.filter(|((csr, _), query)| *query < csr.rows()) {
+                if let (Some((csr, columns)), Ok(query)) = (&known, usize::try_from(ids[row])) {
                     csr.row(query).iter().flat_map(|id| columns.columns(*id)).for_each(|column| out[column] = true);
                 }
             }
