@@ -59,3 +59,42 @@ def run_script(code, *, timeout=60, sigint_ignored=False):
         raise
     assert child.returncode == 0, f"exit status {child.returncode}\n{errors}"
     return out
+
+
+def delays_of_ctrl_c(setup, call):
+    """How much of a call is still done after a Ctrl-C at a tenth, three tenths and half of it, as a share of the whole.
+
+    In processor time, of which a busy machine gives less: what is left of the call must not be done any more. A call
+    that ends as if nothing had happened gives inf.
+    """
+    out = run_script(
+        f"""
+import numpy as np, hardmine as hm
+from hardmine import _native
+signal.pthread_sigmask(signal.SIG_UNBLOCK, [signal.SIGINT])
+rng = np.random.default_rng(0)
+{setup}
+start = time.process_time()
+{call}
+whole = time.process_time() - start
+for share in (0.1, 0.3, 0.5):
+    start, sent = time.process_time(), []
+    def interrupt():
+        while time.process_time() < start + share * whole:
+            time.sleep(0.002)
+        sent.append(time.process_time())
+        os.kill(os.getpid(), signal.SIGINT)
+    timer = threading.Thread(target=interrupt)
+    timer.start()
+    try:
+        {call}
+        timer.join()
+        time.sleep(5)
+        print("inf")
+    except KeyboardInterrupt:
+        print((time.process_time() - sent[0]) / whole)
+assert hm.draw(np.zeros((1, 1)), 1, seed=0).tolist() == [[0]]
+""",
+        timeout=100,
+    )
+    return [float(line) for line in out.split()]

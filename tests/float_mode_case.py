@@ -1,4 +1,4 @@
-"""Runs as a program: every public kernel under every floating-point mode of the caller, by 1, 2 and 3 threads.
+"""Runs as a program: all that computes with floats, under every floating-point mode of the caller, by 1 to 3 threads.
 
 The pool of the process is born under the mode named on the command line. The output is JSON: {kernel: {mode and
 threads: digest of the result}}.
@@ -14,6 +14,7 @@ import numpy as np
 import torch
 
 import hardmine as hm
+from hardmine.rules.spelling import parse_ceiling
 
 ROUNDING = {"x86_64": (0x400, 0x800, 0xC00), "aarch64": (0x800000, 0x400000, 0xC00000)}
 """What fesetround takes for downward, upward, towards zero; 0 is to nearest."""
@@ -76,7 +77,71 @@ def chosen(ceiling, draw, positives=scored, candidates=run):
     return lambda t: hm.select(candidates, positives, rule, num_threads=t)
 
 
+def rows_of_four(of):
+    return [list(of[start : start + 4]) for start in range(0, 4 * ROWS, 4)]
+
+
+def accepts(make):
+    try:
+        make()
+    except ValueError:
+        return np.array([False])
+    return np.array([True])
+
+
+def statistics(t):
+    found = hm.mine(collection, "bm25", hm.Selection(2, ceiling=hm.NoCeiling()), progress=False, num_threads=t).report
+    return np.array(list(found["scores"]["negatives"].values()), np.float64)
+
+
+double = normal[0].astype(np.float64) / 3
+falling = -np.sort(-double)
+rising = np.array([1, 2], np.uint32).view(np.float32)
+smallest = 1.5e-45
+tiny_items = list(np.abs(tiny[0, : 4 * ROWS]))
+lists = hm.Candidates([0, COLUMNS], np.arange(COLUMNS), falling)
+miner = hm.DynamicMiner(
+    small_documents, hm.Positives.from_lists(np.argsort(documents[:, 0])[: 9 * ROWS].reshape(ROWS, 9)), k=20
+)
+collection = hm.Collection.from_pairs(
+    ["red apples", "green pears and red"],
+    ["red apples are apples", "green pears are pears"],
+    ["red cars", "green leaves", "red and green", "a b c d red red"],
+)
+
+IN_PYTHON = {
+    "candidates of float64": lambda _: hm.Candidates([0, COLUMNS], np.arange(COLUMNS), falling),
+    "candidates of a list": lambda _: hm.Candidates([0, 2], [0, 1], [0.5, rising[0]]),
+    "candidates that rise": lambda _: accepts(lambda: hm.Candidates([0, 2], [0, 1], rising)),
+    "candidates of a rectangle": lambda _: hm.Candidates.from_padded([np.arange(COLUMNS)], [falling]),
+    "anchor scores of float64": lambda _: lists.replace(anchor_scores=double).anchor_scores,
+    "padded": lambda _: hm.Candidates([0, 0, 1], [0], [1.0]).padded(fill_score=1e-40)[1],
+    "positives of float64": lambda _: hm.Positives([0, COLUMNS], np.arange(COLUMNS), double * 1e-40),
+    "positives of lists": lambda _: hm.Positives.from_lists(rows_of_four(range(4 * ROWS)), rows_of_four(tiny_items)),
+    "positives with other scores": lambda _: labels.with_scores(double[:ROWS]).scores,
+    "topk under the smallest ceiling": lambda t: hm.topk(tiny, 20, ceiling=smallest, num_threads=t),
+    "mine_scores of float64": lambda t: (
+        hm.mine_scores(
+            normal / np.float64(3), labels, hm.Selection(5, ceiling=hm.MarginPos(0.0)), num_threads=t
+        ).positive_scores
+    ),
+    "a sharpness below 0": lambda _: accepts(lambda: hm.Laplace(-5e-324)),
+    "a spelled number": lambda _: np.array([parse_ceiling("abs=1e23").t, parse_ceiling("abs=0.1").t]),
+    "popularity of float32": lambda t: chosen(hm.NoCeiling(), hm.Popularity(np.abs(tiny[0]), 0.75))(t),
+    "popularity below 0": lambda _: accepts(lambda: hm.Popularity([-5e-324])),
+    "alias table of float32": lambda t: hm.AliasTable(np.abs(mixed[0])).sample(
+        3, 3_000, seed=1, replace=False, num_threads=t
+    ),
+    "tiny weights of a fusion": lambda t: accepts(lambda: hm.fuse([run, other], weights=[5e-324, 0.0], num_threads=t)),
+    "dynamic lists": lambda _: miner.lists(queries, np.arange(ROWS)).ids,
+    "dynamic samples": lambda _: miner.dns(queries, np.arange(ROWS), num_samples=50, num_negatives=9),
+    "bm25": lambda t: hm.retrieve(collection, "bm25", k=5, progress=False, num_threads=t),
+    "statistics of a report": statistics,
+}
+"""What Python computes itself: conversions, comparisons, parameters near 0."""
+
 KERNELS = {
+    **IN_PYTHON,
     "topk": lambda t: hm.topk(tiny, 20, num_threads=t),
     "topk between bounds": lambda t: hm.topk(mixed, 20, ceiling=ceilings, floor=floors, num_threads=t),
     "topk of most": lambda t: hm.topk(tiny[:4], 3_900, ceiling=ceilings[:4], num_threads=t),

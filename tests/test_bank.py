@@ -1,5 +1,8 @@
 """`MemoryBank` against a list of the last vectors."""
 
+import copy
+import pickle
+
 import numpy as np
 import pytest
 import torch
@@ -7,6 +10,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 import hardmine as hm
+from tests.at_once import at_once
 
 
 class Twin:
@@ -90,3 +94,38 @@ def test_a_push_that_is_refused_changes_nothing():
     with pytest.raises(ValueError, match=r"vectors: shape \(1, 2\), expected \(2, 2\)"):
         bank.load_state_dict({**bank.state_dict(), "pushed": 2})
     assert (len(bank), bank.keys.tolist()) == (1, [3])
+
+
+def test_threads_share_a_bank():
+    """Every vector says which push it is of, and so does its key: what comes out is of whole pushes."""
+    bank, pushes, width = hm.MemoryBank(1_000, 8, similarity="dot"), 1_500, 7
+
+    def push(number):
+        for _ in range(pushes):
+            bank.push(np.full((width, 8), number + 1, np.float32), keys=np.full(width, number))
+
+    def look():
+        while len(bank) < bank.size:
+            pass
+        for at in range(200):
+            state = pickle.loads(pickle.dumps(bank)).state_dict() if at % 10 == 0 else bank.state_dict()
+            assert (state["vectors"] == (state["keys"] + 1)[:, None]).all()
+            assert state["pushed"] % width == 0
+            bank.load_state_dict(bank.state_dict() if at % 2 else state)
+            found = bank.hardest(np.ones((1, 8), np.float32), 3, keys=[at % 3])
+            assert set(found.scores.tolist()) <= {8.0, 16.0, 24.0}
+
+    at_once(*(lambda number=number: push(number) for number in range(3)))
+    assert bank.state_dict()["pushed"] == 3 * pushes * width
+    at_once(*(lambda number=number: push(number) for number in range(3)), look)
+    assert (bank.vectors == (bank.keys + 1)[:, None]).all()
+
+
+@pytest.mark.parametrize("travel", [lambda bank: pickle.loads(pickle.dumps(bank)), copy.deepcopy, copy.copy])
+def test_a_bank_travels_and_goes_on_alone(travel):
+    bank = hm.MemoryBank(3, 2)
+    bank.push(np.eye(2, dtype=np.float32), [5, 6])
+    there = travel(bank)
+    there.push(np.ones((1, 2), np.float32), [7])
+    assert (bank.keys.tolist(), there.keys.tolist()) == ([5, 6], [5, 6, 7])
+    assert there.hardest(np.ones((1, 2), np.float32), 1).ids.tolist() == [2]

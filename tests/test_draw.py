@@ -242,6 +242,25 @@ def test_every_dtype_and_layout():
     np.testing.assert_array_equal(hm.draw(giant, 20, seed=2), oracle.draw(giant, 20, seed=2))
 
 
+@pytest.mark.usefixtures("isa")
+@pytest.mark.parametrize("replace", [False, True])
+def test_equal_weights_are_drawn_alike_whatever_their_size(replace):
+    """float64 has no room for the noise beside them, and it decides all the same: as between weights of 0."""
+    for columns, n in ((2, 1), (9, 4), (300, 7)):
+        expected = hm.draw(np.zeros((400, columns)), n, seed=1, replace=replace)
+        for size in (1e9, 1e14, -1e15, 1e17, -1e300, np.finfo(np.float64).max, np.finfo(np.float64).min):
+            weights = np.full((400, columns), size)
+            found = hm.draw(weights, n, seed=1, replace=replace)
+            np.testing.assert_array_equal(found, expected)
+            np.testing.assert_array_equal(found[:40], oracle.draw(weights[:40], n, seed=1, replace=replace))
+    # Those that are left once the heaviest is gone.
+    weights = np.full((2_000, 3), -1e18)
+    weights[:, 1] = 0
+    second = hm.draw(weights, 2, seed=2)
+    assert (second == 1).any(axis=1).all()
+    assert 900 < (second == 0).any(axis=1).sum() < 1100
+
+
 def test_seed_and_epoch_matter():
     weights = np.zeros((50, 50))
     draws = [hm.draw(weights, 5, seed=s, epoch=e) for s, e in [(0, 0), (1, 0), (0, 1), (2**64 - 1, 0), (0, 2**63 - 1)]]
@@ -538,7 +557,7 @@ def test_masked_candidates_are_drawn_last(mask):
         weights[np.arange(free) * 7 % size] = 0.0
         rule = hm.Selection(n, ceiling=hm.NoCeiling(), draw=hm.Weighted(weights), seed=size)
         gumbel = oracle.noise(size, 0, 0, np.arange(size) * 3, oracle.SELECT)
-        wanted = sorted(oracle.largest(weights + gumbel, n))
+        wanted = sorted(oracle.largest(weights, gumbel, n))
         assert hm.select(run, nobody, rule).ids.tolist() == [3 * at for at in wanted]
 
 

@@ -7,6 +7,8 @@ import textwrap
 
 import pytest
 
+from tests.children import delays_of_ctrl_c
+
 pytestmark = pytest.mark.skipif(sys.platform != "linux", reason="limits of memory and SIGINT to one process")
 
 
@@ -111,40 +113,7 @@ LONG = {
 
 @pytest.mark.parametrize("name", LONG)
 def test_ctrl_c_stops_every_long_task_at_any_moment(name):
-    """In processor time, of which a busy machine gives less: what is left of the call must not be done any more."""
-    setup, call = LONG[name]
-    out = run_script(
-        f"""
-        import os, signal, threading, time
-        import numpy as np, hardmine as hm
-        from hardmine import _native
-        signal.signal(signal.SIGINT, signal.default_int_handler)
-        signal.pthread_sigmask(signal.SIG_UNBLOCK, [signal.SIGINT])
-        rng = np.random.default_rng(0)
-        {setup}
-        start = time.process_time()
-        {call}
-        whole = time.process_time() - start
-        for share in (0.1, 0.3, 0.5):
-            start, sent = time.process_time(), []
-            def interrupt():
-                while time.process_time() < start + share * whole:
-                    time.sleep(0.002)
-                sent.append(time.process_time())
-                os.kill(os.getpid(), signal.SIGINT)
-            timer = threading.Thread(target=interrupt)
-            timer.start()
-            try:
-                {call}
-                timer.join()
-                time.sleep(5)
-                print("inf")
-            except KeyboardInterrupt:
-                print((time.process_time() - sent[0]) / whole)
-        assert hm.draw(np.zeros((1, 1)), 1, seed=0).tolist() == [[0]]
-        """
-    )
-    delays = [float(line) for line in out.split()]
+    delays = delays_of_ctrl_c(*LONG[name])
     assert len(delays) == 3
     assert max(delays) < 0.3, delays
 

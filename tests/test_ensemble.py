@@ -2,6 +2,7 @@
 
 import itertools
 import math
+import tracemalloc
 
 import numpy as np
 import pytest
@@ -158,3 +159,19 @@ def test_an_ensemble_saves_and_reads_back(tmp_path):
     assert again.num_short == both.num_short == 1
     assert both.to_arrow()["source"].to_pylist() == [0, 1, 1]
     assert np.isnan(both.positive_scores).all()
+
+
+def test_samples_across_teachers_take_the_memory_of_what_is_chosen():
+    """Of 50 teachers' lists a row takes one: no step may last as long as all of them would."""
+    rows, n = 5_000, 4
+    run = hm.Candidates(np.arange(rows + 1) * n, np.tile(np.arange(n), rows), np.zeros(rows * n, np.float32))
+    one = hm.select(run, hm.Positives(np.arange(rows + 1), np.full(rows, 9)), hm.Selection(n, ceiling=hm.NoCeiling()))
+    tracemalloc.start()
+    try:
+        mixed = hm.ensemble([one] * 50, scheme="cross_sample")
+        peak = tracemalloc.get_traced_memory()[1]
+    finally:
+        tracemalloc.stop()
+    assert mixed.ids.tolist() == one.ids.tolist()
+    assert np.unique(mixed.sources).size == 50
+    assert peak < 10 * sum(column.nbytes for column in (one.ids, one.scores, one.ranks, *one.reasons.values()))

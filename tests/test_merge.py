@@ -228,3 +228,25 @@ BAD = [
 def test_bad_input_is_named(runs, arguments, kind, message):
     with pytest.raises(kind, match=message):
         hm.merge(runs, **arguments)
+
+
+def test_counts_and_ranks_that_do_not_fit_are_errors():
+    def runs(**columns):
+        return [hm.Candidates([0, 0, 1], [number], [0.5], **columns) for number in range(2)]
+
+    for name in ("excluded", "nan"):
+        with pytest.raises(ValueError, match=rf"reasons\['{name}'\]: the sum for query 1 is beyond 2\*\*63 - 1"):
+            hm.merge(runs(reasons={name: [0, 2**62]}))
+    assert hm.merge(runs(reasons={"nan": [0, 2**61]})).reasons["nan"].tolist() == [0, 2**62]
+    with pytest.raises(ValueError, match="4294967296 documents of query 1 stand above the ceiling, .* beyond int32"):
+        hm.merge(runs(reasons={"above_ceiling": [0, 2**31]}))
+    wrapped = hm.Candidates([0, 1], [1], [0.5], ranks=[1], reasons={"above_ceiling": [2**32]})
+    with pytest.raises(ValueError, match=r"rank 1 of candidate 1 of query 0 in runs\[0\], expected 4294967297"):
+        hm.merge([wrapped])
+
+
+def test_reasons_of_scans_and_selections_are_added_up_or_refused():
+    run = hm.Candidates([0, 1], [1], [0.5], reasons={"positive": [2**63 - 1]})
+    rule = hm.Selection(1, ceiling=hm.NoCeiling())
+    with pytest.raises(ValueError, match=r"reasons\['positive'\]: the sum for query 0"):
+        hm.select(run, hm.Positives([0, 1], [1]), rule)

@@ -250,3 +250,47 @@ def test_f2llm_draws_seven_of_the_first_twenty_four_afresh():
     assert (
         hm.select(run, low, rule.replace(num_negatives=24)).ids.tolist() == np.flatnonzero(scores <= 0.8)[:24].tolist()
     )
+
+
+@pytest.mark.usefixtures("isa")
+def test_scores_on_the_edges_of_bins():
+    """Scores W, ..., 0 in W bins: one in each but the last, which holds its lower bound too."""
+    nobody = hm.Positives([0, 0], np.empty(0, np.int64))
+    for bins in range(2, 301):
+        run = hm.Candidates([0, bins + 1], range(bins + 1), np.arange(bins, -1, -1, dtype=np.float32))
+        rule = hm.Selection(bins, ceiling=hm.NoCeiling(), draw=hm.Stratified(bins), seed=bins)
+        scores = hm.select(run, nobody, rule).scores.tolist()
+        assert scores[:-1] == list(range(bins, 1, -1)), bins
+        assert scores[-1] in (0, 1)
+
+
+LARGEST = float(np.finfo(np.float32).max)
+LAWS = {
+    "softmax": (lambda size: hm.Softmax(size), 2e-270, 1e-270),
+    "sim-ans": (lambda size: hm.SimANS(size, 1e39), 1e229, 1e231),
+    "sim-ans shifted": (lambda size: hm.SimANS(1.0, -size), 1e39, 1e40),
+    "laplace": (lambda size: hm.Laplace(size), 1e269, 1e270),
+    "rank-power": (lambda size: hm.RankPower(size), 1e305, 1e306),
+    "popularity": (lambda size: hm.Popularity([5e-324, 1e308, 1.0], size), 1e305, 1e306),
+    "unpopularity": (lambda size: hm.Popularity([5e-324, 1e308, 1.0], -size), 1e305, 1e306),
+}
+"""A law by its parameter, a value at the end of its range, and one beyond."""
+
+
+@pytest.mark.parametrize("name", LAWS)
+def test_no_parameter_leads_to_an_overflow_that_loses_a_candidate(name):
+    law, end, beyond = LAWS[name]
+    positives = hm.Positives([0, 1], [9], [-LARGEST])
+    run = hm.Candidates([0, 3], [0, 1, 2], [LARGEST, 0.5, -LARGEST])
+    for n in (1, 2, 3):
+        rule = hm.Selection(n, ceiling=hm.NoCeiling(), draw=law(end))
+        assert hm.select(run, positives, rule).ids.size == n
+    with pytest.raises(ValueError, match=r"expected at (least|most)"):
+        law(beyond)
+
+
+def test_a_candidate_of_a_lower_score_is_drawn_last_at_the_lowest_temperature():
+    positives, run = hm.Positives([0, 0], np.empty(0, np.int64)), hm.Candidates([0, 2], [1, 2], [LARGEST, -LARGEST])
+    for seed in range(50):
+        rule = hm.Selection(1, ceiling=hm.NoCeiling(), draw=hm.Softmax(2e-270), seed=seed)
+        assert hm.select(run, positives, rule).ids.tolist() == [1]

@@ -13,6 +13,7 @@ from pathlib import Path
 import pytest
 
 from hardmine.primitives.fuse import METHODS
+from tests.children import delays_of_ctrl_c
 
 ROOT = Path(__file__).resolve().parent.parent
 PATIENCE = 150
@@ -132,6 +133,43 @@ while_writing([lambda: hm.merge([one, two], k=200, num_threads=2)] * 100, [{part
     assert out.startswith("ended")
 
 
+@pytest.mark.parametrize("part", ["offsets", "ids", "label_offsets", "labels"])
+def test_anchor_scores_end_whatever_another_thread_writes(part):
+    out = child(
+        WRITER
+        + f"""
+rows, width, documents = 50, 40, 400
+offsets, ids = np.arange(rows + 1) * width, np.tile(np.arange(width), rows)
+label_offsets, labels = np.arange(rows + 1) * 2, np.tile(np.array([1, 300]), rows)
+run = hm.Candidates(offsets, ids, np.zeros(ids.size, np.float32))
+positives = hm.Positives(label_offsets, labels)
+assert np.shares_memory(run.offsets, offsets) and np.shares_memory(positives.ids, labels)
+embeddings = np.random.default_rng(0).standard_normal((documents, 16)).astype(np.float32)
+while_writing([lambda: hm.anchor_scores(run, positives, embeddings, num_threads=2)] * 1500, [{part}])
+"""
+    )
+    assert out.startswith("ended")
+
+
+@pytest.mark.parametrize("part", ["columns", "queries", "groups", "offsets", "labels"])
+def test_in_batch_mask_ends_whatever_another_thread_writes(part):
+    out = child(
+        WRITER
+        + f"""
+rows, queries_known = 2_000, 90
+rng = np.random.default_rng(0)
+scores = rng.standard_normal((rows, rows), dtype=np.float32)
+columns, queries, groups = np.arange(rows), rng.integers(0, queries_known, rows), rng.integers(0, 40, rows)
+offsets, labels = np.arange(queries_known + 1) * 2, np.tile(np.array([1, 300]), queries_known)
+known = hm.Positives(offsets, labels)
+call = lambda: hm.in_batch_mask(scores, groups=groups, ids=np.arange(rows), query_ids=queries, positives=known,
+                                positive_columns=columns, num_threads=2)
+while_writing([call] * 300, [{part}])
+"""
+    )
+    assert out.startswith("ended")
+
+
 LONG = {
     # The steps of a sampling without a set, and a walk over the excluded for every survivor, grow with the square.
     "fill": """
@@ -176,6 +214,43 @@ LONG = {
 @pytest.mark.parametrize("name", LONG)
 def test_long_lists_take_time_in_proportion(name):
     child("import numpy as np, hardmine as hm\n" + textwrap.dedent(LONG[name]))
+
+
+STRATA = """
+k = 3_000_000
+run = hm.Candidates([0, k], np.arange(k), np.linspace(1, 0, k, dtype=np.float32))
+nobody = hm.Positives([0, 0], np.empty(0, np.int64))
+rule = hm.Selection(k // 2, ceiling=hm.NoCeiling(), draw=hm.Stratified(k, {by!r}))
+"""
+
+ONE_TASK = {
+    "as many bins as candidates, by score": (STRATA.format(by="score"), "hm.select(run, nobody, rule, num_threads=1)"),
+    "as many bins as candidates, by rank": (STRATA.format(by="rank"), "hm.select(run, nobody, rule, num_threads=1)"),
+    "rows of a giant": (
+        "k = 20_000_000; run = hm.Candidates([0, k], np.arange(k), np.zeros(k, np.float32)); rows = [0] * 8",
+        "run.take(rows, num_threads=1)",
+    ),
+    "mask of a giant": (
+        "scores = np.broadcast_to(rng.standard_normal(30_000, dtype=np.float32), (30_000, 30_000))",
+        "hm.in_batch_mask(scores, num_threads=1)",
+    ),
+    "anchors of a giant": (
+        "k = 2_000_000; run = hm.Candidates([0, k], np.arange(k), np.zeros(k, np.float32));"
+        "documents = np.broadcast_to(rng.standard_normal((k, 1), dtype=np.float32), (k, 16));"
+        "positives = hm.Positives.from_lists([range(20)])",
+        "hm.anchor_scores(run, positives, documents, num_threads=1)",
+    ),
+    "fingerprint of popularities": ("law = hm.Popularity(np.ones(80_000_000))", "law.to_dict()"),
+}
+"""Calls that are one task where they do not look up now and then."""
+
+
+@pytest.mark.skipif(not sys.platform.startswith("linux"), reason="SIGINT to one process")
+@pytest.mark.parametrize("name", ONE_TASK)
+def test_ctrl_c_stops_what_is_one_task(name):
+    delays = delays_of_ctrl_c(*ONE_TASK[name])
+    assert len(delays) == 3
+    assert max(delays) < 0.3, delays
 
 
 REFUSED = {

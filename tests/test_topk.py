@@ -1,6 +1,9 @@
 """Top-k selection: exact ids and scores against a stable sort, at every level, for every shape of input."""
 
 import itertools
+import pickle
+from contextlib import nullcontext
+from functools import partial
 
 import ml_dtypes
 import numpy as np
@@ -11,6 +14,7 @@ from hypothesis import strategies as st
 from hypothesis.extra import numpy as hnp
 
 import hardmine as hm
+from tests.at_once import at_once
 from tests.oracle import topk as oracle
 
 BF16 = np.dtype(ml_dtypes.bfloat16)
@@ -500,6 +504,53 @@ def test_documents_far_apart():
     accumulator.update(np.float32([[1.0, 2.0]]), first_document=2**62)
     accumulator.update(np.float32([[2.0, 1.0]]), first_document=2**33)
     assert accumulator.finish().ids.tolist() == [2**33, 2**62 + 1, 2**33 + 1, 2**62]
+
+
+def test_threads_share_an_accumulator():
+    scores = np.random.default_rng(0).standard_normal((200, 4_000), dtype=np.float32)
+    shared = hm.TopKAccumulator(200, 9, num_threads=1)
+
+    def take(tiles):
+        for start in tiles:
+            shared.update(scores[:, start : start + 20], first_document=start)
+            assert len(pickle.loads(pickle.dumps(shared)).finish()) == len(shared.finish())
+
+    places = range(0, 4_000, 20)
+    at_once(*(partial(take, places[at::4]) for at in range(4)))
+    assert shared.finish().ids.tolist() == hm.topk(scores, 9).ids.tolist()
+
+
+def test_accumulators_that_merge_each_other_do_not_wait_for_ever():
+    """Whichever merges which, the locks are taken in one order."""
+    taken = []
+
+    class Lock(nullcontext):
+        def __enter__(self):
+            taken.append(id(self))
+
+    pair = [hm.TopKAccumulator(1, 1) for _ in range(2)]
+    for accumulator in pair:
+        accumulator._lock = Lock()
+    pair[0].merge(pair[1])
+    pair[1].merge(pair[0])
+    assert len(taken) == 4
+    assert taken[:2] == taken[2:]
+
+
+def test_ranks_beyond_int32_are_an_error_and_do_not_wrap():
+    """Behind 2**31 documents above the ceiling, which an accumulator is told that it has seen."""
+    seen = hm.TopKAccumulator(2, 2, ceiling=0.5)
+    seen.update(np.float32([[0.4, 0.3], [0.9, 0.2]]))
+    restored, arguments = seen.__reduce__()
+    for above, last in ((2**31 - 3, 2**31 - 1), (2**31 - 2, None), (2**32, None)):
+        kept = {**arguments[-1], "counts": arguments[-1]["counts"].copy()}
+        kept["counts"][2] = above  # four counts a query: excluded, NaN, above the ceiling, below the floor
+        again = restored(*arguments[:-1], kept)
+        if last is not None:
+            assert again.finish().ranks.tolist() == [last - 1, last, 2]
+            continue
+        with pytest.raises(ValueError, match=rf"ceiling: {above} documents of query 0 .* at most 2\*\*31"):
+            again.finish()
 
 
 def test_a_failed_update_ends_an_accumulator():

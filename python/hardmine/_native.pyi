@@ -1,10 +1,12 @@
 """The compiled core. Private: the typed wrappers beside it check and document every argument."""
 
-from typing import Any, Protocol, TypeAlias, TypedDict, final, type_check_only
+from collections.abc import Callable
+from typing import Any, Protocol, TypeAlias, TypedDict, TypeVar, final, type_check_only
 
 import numpy as np
 import numpy.typing as npt
 
+_T = TypeVar("_T")
 _I64: TypeAlias = npt.NDArray[np.int64]
 _U64: TypeAlias = npt.NDArray[np.uint64]
 _F32: TypeAlias = npt.NDArray[np.float32]
@@ -67,6 +69,7 @@ __version__: str
 def isa_levels() -> list[str]: ...
 def available_threads() -> int: ...
 def panic_in_worker(threads: int) -> None: ...
+def in_default_mode(function: Callable[..., _T], args: tuple[Any, ...], kwargs: dict[str, Any]) -> _T: ...
 
 # offsets, ids
 _Ragged: TypeAlias = tuple[_I64, _I64]

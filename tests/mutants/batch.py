@@ -4,6 +4,13 @@ from tests.mutants.table import Mutant
 
 MUTANTS = [
     Mutant(
+        "mask-trusts-what-was-checked",
+        "rust/core/src/batch/mask.rs",
+        "MaskRules { positive_columns: &positive_columns, queries: queries.as_deref(), ..*rules }",
+        "MaskRules { positive_columns: rules.positive_columns, queries: rules.queries, ..*rules }",
+        "tests/test_select_faults.py -k mask_ends",
+    ),
+    Mutant(
         "triplets-hard-is-strict",
         "rust/core/src/batch/triplets.rs",
         "Kind::Hard => (f64::NEG_INFINITY, distance, false)",

@@ -4,6 +4,20 @@ from tests.mutants.table import Mutant
 
 MUTANTS = [
     Mutant(
+        "draw-rest-of-a-sum-forgotten",
+        "rust/core/src/draw/largest.rs",
+        "!if sum.is_finite() { rest } else { 0.0 }.key()",
+        "!if sum.is_nan() { rest } else { 0.0 }.key()",
+        "tests/test_draw.py -k whatever_their_size",
+    ),
+    Mutant(
+        "draw-temperature-that-overflows",
+        "python/hardmine/rules/draws.py",
+        "_LEAST_TEMPERATURE = 2e-270",
+        "_LEAST_TEMPERATURE = 2e-271",
+        "tests/test_select_draws.py -k overflow",
+    ),
+    Mutant(
         "draw-sim-ans-sign-of-b",
         "rust/core/src/draw/distributions.rs",
         "let distance = f64::from(score) - positive - b;",

@@ -32,6 +32,13 @@ MUTANTS = [
         "tests/test_isa_features.py",
     ),
     Mutant(
+        "float-mode-of-the-caller-in-python",
+        "python/hardmine/plumbing/float_mode.py",
+        "return _native.in_default_mode(function, args, kwargs)",
+        "return function(*args, **kwargs)",
+        "tests/test_float_mode.py",
+    ),
+    Mutant(
         "float-mode-workers-as-they-were-born",
         "rust/core/src/pool/workers.rs",
         "Mode::DEFAULT.during(|| catch_unwind(AssertUnwindSafe(|| work(&mut turn))))",

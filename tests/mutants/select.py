@@ -20,8 +20,8 @@ MUTANTS = [
     Mutant(
         "ensemble-untaken-still-kept",
         "python/hardmine/primitives/ensemble.py",
-        "total[not_drawn] += total[kept] - taken",
-        "total[not_drawn] += 0",
+        'total["not_drawn"] + (total["kept"] - taken)',
+        'total["not_drawn"] + 0',
         "tests/test_ensemble.py",
     ),
     Mutant(
@@ -216,8 +216,8 @@ MUTANTS = [
     Mutant(
         "select-strata-odd-ones-to-the-hardest",
         "rust/core/src/select/strata.rs",
-        "(std::cmp::Reverse(bits), at)",
-        "(std::cmp::Reverse(bits * 0), at)",
+        "(Reverse(bits), at)",
+        "(Reverse(bits * 0), at)",
         "tests/test_select_draws.py",
     ),
     Mutant(
@@ -226,6 +226,48 @@ MUTANTS = [
         "let rounds = (size - level).min(left / giving);",
         "let rounds = (size - level).min(left / self.sizes.len());",
         "tests/test_select_draws.py",
+    ),
+    Mutant(
+        "select-strata-edges-as-rounded",
+        "rust/core/src/select/strata.rs",
+        "if least == most || self.reaches(score, most.min(self.bins)) {",
+        "if (least | 1) > 0 || self.reaches(score, most.min(self.bins)) {",
+        "tests/test_select_draws.py -k edges",
+    ),
+    Mutant(
+        "select-strata-deaf-in-a-row-of-bins",
+        "rust/core/src/select/weighed.rs",
+        "if number % STEP == STEP - 1 {",
+        "if number % STEP == STEP {",
+        "tests/test_select_faults.py -k as_many_bins",
+    ),
+    Mutant(
+        "take-deaf-in-a-long-row",
+        "rust/core/src/take.rs",
+        "steps::write(exec, to, &column[span.clone()], |item| item)?;",
+        "to.copy_from_slice(&column[span.clone()]);",
+        "tests/test_select_faults.py -k rows_of_a_giant",
+    ),
+    Mutant(
+        "merge-ranks-wrap",
+        "rust/core/src/merge.rs",
+        "if len == 0 || i32::try_from(last).is_ok() {",
+        "if len < usize::MAX || i32::try_from(last).is_ok() {",
+        "tests/test_merge.py",
+    ),
+    Mutant(
+        "merge-counts-wrap",
+        "python/hardmine/nouns/lists.py",
+        "if total.min(initial=0) < 0:",
+        "if total.max(initial=0) < 0:",
+        "tests/test_merge.py",
+    ),
+    Mutant(
+        "anchors-trust-what-was-checked",
+        "rust/core/src/anchor.rs",
+        "let size = size.min(rest.len());",
+        "let size = size.max(0);",
+        "tests/test_select_faults.py -k anchor_scores",
     ),
     Mutant(
         "select-pool-ignored",

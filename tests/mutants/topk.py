@@ -4,6 +4,27 @@ from tests.mutants.table import Mutant
 
 MUTANTS = [
     Mutant(
+        "topk-ranks-wrap",
+        "python/hardmine/nouns/candidates.py",
+        "if ranks.max(initial=0) > _MOST_RANKS:",
+        "if ranks.max(initial=0) < 0:",
+        "tests/test_topk.py -k int32",
+    ),
+    Mutant(
+        "topk-accumulators-wait-for-each-other",
+        "python/hardmine/primitives/topk.py",
+        "sorted((self, other), key=id)",
+        "(self, other)",
+        "tests/test_topk.py -k wait_for_ever",
+    ),
+    Mutant(
+        "topk-accumulator-of-one-thread",
+        "python/hardmine/plumbing/threads.py",
+        "        with self._lock:\n            return",
+        "        if self._lock:\n            return",
+        "tests/test_topk.py -k threads_share",
+    ),
+    Mutant(
         "topk-one-too-few",
         "rust/core/src/topk/best.rs",
         "by_id { E::ID_BITS } else { 0 }, scratch)?;\n    entries.truncate(k);",

@@ -60,6 +60,13 @@ MUTANTS = [
         "tests/test_bank.py",
     ),
     Mutant(
+        "bank-pushes-at-once",
+        "python/hardmine/plumbing/threads.py",
+        "        with self._lock:\n            return",
+        "        if self._lock:\n            return",
+        "tests/test_bank.py -k threads",
+    ),
+    Mutant(
         "bank-overwrites-the-newest",
         "python/hardmine/training/bank.py",
         "slots = np.arange(end - kept, end) % size",

@@ -79,10 +79,20 @@ def noise(seed, epoch, row_key, column_keys, domain=DRAW, arrival=0):
     return gumbel(bits(stream_key(seed, epoch, domain, arrival), row_key, column_keys))
 
 
-def largest(keys, n):
-    """Positions of the n largest, best first, ties to the lower one, -inf never."""
-    order = np.argsort(-np.asarray(keys), kind="stable")
-    return [int(i) for i in order if keys[i] > -np.inf][:n]
+def sums(weights, gumbel):
+    """Exact sums of two numbers, as the nearest float64 and what that leaves out (nothing of -inf)."""
+    with np.errstate(invalid="ignore"):
+        total = weights + gumbel
+        of_gumbel = total - weights
+        rest = (weights - (total - of_gumbel)) + (gumbel - of_gumbel)
+    return total, np.where(np.isfinite(total), rest, 0.0)
+
+
+def largest(weights, gumbel, n):
+    """Positions of the n largest sums, best first, ties to the lower one, -inf never."""
+    total, rest = sums(np.asarray(weights, np.float64), gumbel)
+    order = np.lexsort((-rest, -total))
+    return [int(i) for i in order if total[i] > -np.inf][:n]
 
 
 def draw(log_weights, n, *, seed, epoch=0, replace=False, row_keys=None, column_keys=None):
@@ -95,7 +105,7 @@ def draw(log_weights, n, *, seed, epoch=0, replace=False, row_keys=None, column_
         if replace:
             drawn = _events(weights, n, seed, epoch, key, column_keys)
         else:
-            drawn = sorted(largest(weights + noise(seed, epoch, key, column_keys), n))
+            drawn = sorted(largest(weights, noise(seed, epoch, key, column_keys), n))
         out[row, : len(drawn)] = drawn
     return out
 
@@ -106,9 +116,9 @@ def _events(weights, n, seed, epoch, row_key, column_keys):
     waited = np.zeros(len(weights))
     for arrival in range(n):
         waited = waited + -ln(unit(bits(stream_key(seed, epoch, DRAW, arrival), row_key, column_keys)))
-        times = weights - ln(waited)
-        events += [(-time, column, arrival) for column, time in enumerate(times) if time > -np.inf]
-    return [column for _, column, _ in sorted(events)[:n]]
+        keys = zip(*sums(weights, -ln(waited)), strict=True)
+        events += [(-key, -rest, column, arrival) for column, (key, rest) in enumerate(keys) if key > -np.inf]
+    return [column for _, _, column, _ in sorted(events)[:n]]
 
 
 class Words:

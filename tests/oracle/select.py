@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import math
+from fractions import Fraction
 
 import numpy as np
 
@@ -111,7 +112,7 @@ def choose(draw, survivors, n, *, p, seed, epoch, query_key, document_keys):
         log_weight(draw, score=score, p=p, rank=rank, document=document, position=position)
         for position, document, score, rank in survivors
     ]
-    return sorted(noise.largest(np.array(weights) + gumbel, n))
+    return sorted(noise.largest(np.array(weights), gumbel, n))
 
 
 def strata(draw, survivors, n, *, seed, epoch, query_key, document_keys):
@@ -145,10 +146,10 @@ def bin_of(draw, survivor, survivors):
     if draw.by == "rank":
         first, last = survivors[0][3], survivors[-1][3]
         return (survivor[3] - first) * draw.bins // (last - first + 1)
-    high, low = float(survivors[0][2]), float(survivors[-1][2])
+    high, score, low = (Fraction(float(each[2])) for each in (survivors[0], survivor, survivors[-1]))
     if high == low:
         return 0
-    return min(int((high - float(survivor[2])) / (high - low) * draw.bins), draw.bins - 1)
+    return min((high - score) * draw.bins // (high - low), draw.bins - 1)
 
 
 def fill(found, excluded, listed, documents, count, *, seed, epoch, query_key):

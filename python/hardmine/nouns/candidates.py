@@ -14,6 +14,7 @@ from hardmine.nouns.lists import REASONS, Lists, mapping, refuse_repeats, take_r
 from hardmine.nouns.positives import Positives
 from hardmine.nouns.strings import StringTable
 from hardmine.plumbing import checks, container, ragged
+from hardmine.plumbing.float_mode import in_default_mode
 
 if TYPE_CHECKING:
     import pyarrow as pa
@@ -33,7 +34,8 @@ class Candidates(Lists):
         elsewhere may break ties in its own way, and its order is kept).
     ranks : int32 [n], optional
         1-based rank in the query's ranking before ceiling and floor, known positives and exclusions of the scan left
-        out. Absent when no filter acted inside the scan: then the position is the rank.
+        out. Absent when no filter acted inside the scan: then the position is the rank. A scan with more than
+        2**31 - 1 documents of a query above the ceiling raises ValueError: its ranks do not fit.
     sources : int16 [n], optional
         Number of the teacher that gave each candidate.
     anchor_scores : float32 [n], optional
@@ -132,6 +134,7 @@ class Candidates(Lists):
             counts[name] = count
         return counts
 
+    @in_default_mode
     def _check_order(self) -> None:
         rises = self.scores[1:] > self.scores[:-1]
         starts = self.offsets[1:-1]
@@ -156,7 +159,15 @@ class Candidates(Lists):
             if above_ceiling.any():
                 # A ceiling removes the top of the ranking and nothing else, so it shifts every rank below by one count.
                 shift = np.repeat(above_ceiling - offsets[:-1], np.diff(offsets))
-                self._set("ranks", (np.arange(1, ids.size + 1, dtype=np.int64) + shift).astype(np.int32))
+                ranks = np.arange(1, ids.size + 1, dtype=np.int64) + shift
+                if ranks.max(initial=0) > _MOST_RANKS:
+                    at = int(ranks.argmax())
+                    query = int(np.searchsorted(offsets, at, side="right")) - 1
+                    raise ValueError(
+                        f"ceiling: {int(above_ceiling[query])} documents of query {query} stand above it, so that a "
+                        f"rank is {int(ranks[at])}, expected at most 2**31 - 1 (ranks are int32)"
+                    )
+                self._set("ranks", ranks.astype(np.int32))
             counts = {"excluded": excluded, "above_ceiling": above_ceiling, "below_floor": below_floor, "nan": nan}
             counts = {name: count for name, count in counts.items() if count.any()}
         self._set("reasons", counts)
@@ -304,6 +315,8 @@ class Candidates(Lists):
 
 _ALIGNED: dict[str, type[np.generic]] = {"ranks": np.int32, "sources": np.int16, "anchor_scores": np.float32}
 """Optional columns with an entry for every candidate."""
+
+_MOST_RANKS = 2**31 - 1
 
 _NESTED = {
     "query_ids": ("offsets", "data"),

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from typing import Any, NamedTuple
 
 import numpy as np
@@ -11,6 +11,7 @@ import numpy.typing as npt
 import hardmine._native as _native
 from hardmine.nouns.frozen import Frozen
 from hardmine.plumbing import checks, ragged
+from hardmine.plumbing.float_mode import in_default_mode
 from hardmine.plumbing.threads import thread_count
 
 VERSION: str = _native.__version__
@@ -38,6 +39,7 @@ class Lists(Frozen):
     ids: npt.NDArray[np.int64]
     scores: npt.NDArray[np.float32]
 
+    @in_default_mode
     def _set_column(self, name: str, value: Any, dtype: type[np.generic], length: int) -> None:
         if value is not None:
             array = np.ascontiguousarray(value)
@@ -82,6 +84,7 @@ class Lists(Frozen):
         """Row of every document, int64 [n]."""
         return ragged.rows_of(self.offsets)
 
+    @in_default_mode
     def padded(
         self, fill_id: int = -1, fill_score: float = -np.inf
     ) -> tuple[npt.NDArray[np.int64], npt.NDArray[np.float32]]:
@@ -128,6 +131,16 @@ def refuse_repeats(offsets: npt.NDArray[np.int64], ids: npt.NDArray[np.int64]) -
     found = _native.first_repeat(offsets, ids, thread_count(None))
     if found is not None:
         raise ValueError(f"ids: {found[1]} occurs twice for query {found[0]}")
+
+
+def added(name: str, counts: Sequence[npt.NDArray[np.int64]]) -> npt.NDArray[np.int64]:
+    """The sum of several counts under one reason, none of which is below 0."""
+    total = counts[0]
+    for count in counts[1:]:
+        total = total + count
+        if total.min(initial=0) < 0:  # it has wrapped
+            raise ValueError(f"reasons[{name!r}]: the sum for query {int(total.argmin())} is beyond 2**63 - 1")
+    return total
 
 
 def mapping(name: str, value: Any) -> dict[str, Any]:

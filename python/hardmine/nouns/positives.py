@@ -11,6 +11,7 @@ import numpy.typing as npt
 from hardmine.nouns.frozen import Frozen
 from hardmine.nouns.lists import refuse_repeats, row_span, take_rows
 from hardmine.plumbing import checks, ragged
+from hardmine.plumbing.float_mode import in_default_mode
 
 
 class Positives(Frozen):
@@ -62,6 +63,7 @@ class Positives(Frozen):
             self._set(name, value)
 
     @classmethod
+    @in_default_mode
     def from_lists(cls, rows: Sequence[Sequence[int]], scores: Sequence[Sequence[float]] | None = None) -> Positives:
         """Build from one sequence of document indices per query (and of their scores)."""
         offsets, ids = ragged.lists_to_csr("positives", rows)

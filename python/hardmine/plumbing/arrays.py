@@ -10,6 +10,7 @@ import numpy.typing as npt
 
 from hardmine.plumbing import checks
 from hardmine.plumbing.checks import Float32Array, Int64Array
+from hardmine.plumbing.float_mode import in_default_mode
 
 ITEM_KINDS = {"float16": "f16", "bfloat16": "bf16", "float32": "f32", "float64": "f64"}
 """What the native module calls the types of scores and embeddings."""
@@ -62,6 +63,7 @@ def _floats(name: str, value: Any) -> tuple[npt.NDArray[Any], str]:
     return array, kind_of_item
 
 
+@in_default_mode
 def widen(array: npt.NDArray[Any], kind: str) -> Float32Array:
     """The same values as float32; bfloat16 comes as bit patterns, the upper halves of float32 ones."""
     if kind == "bf16":

@@ -11,6 +11,8 @@ from typing import Any
 import numpy as np
 import numpy.typing as npt
 
+from hardmine.plumbing.float_mode import in_default_mode
+
 Int64Array = npt.NDArray[np.int64]
 Float32Array = npt.NDArray[np.float32]
 
@@ -30,6 +32,7 @@ def integer(name: str, value: Any, *, minimum: int = 0, maximum: int = 2**63 - 1
     return result
 
 
+@in_default_mode
 def real(name: str, value: Any, *, minimum: float = -math.inf, maximum: float = math.inf, finite: bool = True) -> float:
     """`value` as a float inside [minimum, maximum]; NaN, and infinities unless allowed, raise ValueError."""
     if isinstance(value, (bool, np.bool_)) or not isinstance(value, numbers.Real):
@@ -85,6 +88,11 @@ def memory(name: str, value: Any, default: int) -> int:
 
 def as_array(name: str, value: Any) -> npt.NDArray[Any]:
     """`value` as NumPy reads it; rows that differ in length are refused."""
+    return value if type(value) is np.ndarray else _read(name, value)
+
+
+@in_default_mode
+def _read(name: str, value: Any) -> npt.NDArray[Any]:
     try:
         return np.asarray(value)
     except ValueError:  # NumPy does not know what the argument is called
@@ -93,6 +101,11 @@ def as_array(name: str, value: Any) -> npt.NDArray[Any]:
 
 def _float32(array: npt.NDArray[Any]) -> Float32Array:
     """The nearest float32: beyond its range that is an infinity, which the callers judge."""
+    return np.ascontiguousarray(array) if array.dtype == np.float32 else _nearest_float32(array)
+
+
+@in_default_mode
+def _nearest_float32(array: npt.NDArray[Any]) -> Float32Array:
     with np.errstate(over="ignore"):
         return np.ascontiguousarray(array, dtype=np.float32)
 

@@ -14,6 +14,7 @@ import numpy.typing as npt
 
 import hardmine._native as _native
 from hardmine.plumbing import arrays, checks, ragged
+from hardmine.plumbing.float_mode import in_default_mode
 from hardmine.plumbing.threads import thread_count
 
 if TYPE_CHECKING:
@@ -260,6 +261,7 @@ class AliasTable:
 
     __slots__ = ("_num_items", "_table")
 
+    @in_default_mode
     def __init__(self, weights: Any) -> None:
         array = np.asarray(weights)
         if array.ndim != 1:

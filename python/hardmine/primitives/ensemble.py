@@ -4,15 +4,16 @@ from __future__ import annotations
 
 import math
 from collections.abc import Iterable
-from typing import Any
+from typing import Any, NamedTuple
 
 import numpy as np
 import numpy.typing as npt
 
 import hardmine._native as _native
-from hardmine.nouns.lists import REASONS
+from hardmine.nouns.lists import REASONS, added, take_rows
 from hardmine.nouns.negatives import Negatives
-from hardmine.plumbing import checks
+from hardmine.plumbing import checks, ragged
+from hardmine.plumbing.float_mode import in_default_mode
 from hardmine.plumbing.threads import thread_count
 from hardmine.primitives.draw import draw_as, draw_from_lists
 
@@ -107,12 +108,12 @@ def ensemble(
     if scheme == "joint" and wanted is None:
         raise ValueError("num_negatives: missing, but the scheme 'joint' draws that many")
     keys = _row_keys(given[0], query_keys)
-    pool = _Pool(given)
     about = {"scheme": scheme, "seed": seed, "epoch": epoch, "num_negatives": wanted}
     if scheme == "cross_sample":
         teachers = _teachers(len(given), keys, seed, epoch, num_threads)
-        positions = pool.of_teachers(teachers, wanted)
-        return pool.negatives(positions, about, teachers=teachers)
+        pool = _Pool(given, [np.flatnonzero(teachers == number) for number in range(len(given))], num_threads)
+        return pool.negatives(pool.in_order(wanted), about, teachers=teachers)
+    pool = _Pool(given)
     if scheme == "joint":
         assert wanted is not None  # noqa: S101
         positions = pool.drawn(wanted, float(temperature), keys, seed, epoch, num_threads)
@@ -123,23 +124,32 @@ def ensemble(
 
 
 class _Pool:
-    """The negatives of all teachers in one table: row, teacher and place in the teacher's list of each."""
+    """The negatives of all teachers in one table: row, teacher and place in the teacher's list of each.
 
-    def __init__(self, runs: list[Negatives]) -> None:
+    With `rows`, of each teacher those of its rows alone.
+    """
+
+    def __init__(
+        self, runs: list[Negatives], rows: list[npt.NDArray[np.int64]] | None = None, num_threads: int | None = None
+    ) -> None:
         self.runs = runs
-        self.rows = np.concatenate([run.row_of_each for run in runs])
-        self.teachers = np.repeat(np.arange(len(runs)), [run.ids.size for run in runs])
-        self.places = np.concatenate([np.arange(run.ids.size) - run.offsets[:-1][run.row_of_each] for run in runs])
-        self.ids = np.concatenate([run.ids for run in runs])
-        self.scores = np.concatenate([run.scores for run in runs])
-        self.ranks = np.concatenate([run.ranks for run in runs])
+        parts = [
+            _Entries(np.arange(len(run)), run.offsets, run.ids, run.scores, run.ranks)
+            if rows is None
+            else _entries(run, rows[number], num_threads)
+            for number, run in enumerate(runs)
+        ]
+        lengths = [np.diff(part.offsets) for part in parts]
+        self.rows = np.concatenate([np.repeat(part.rows, length) for part, length in zip(parts, lengths, strict=True)])
+        self.teachers = np.repeat(np.arange(len(runs)), [part.ids.size for part in parts])
+        self.places = np.concatenate([ragged.ranges(np.zeros_like(length), length) for length in lengths])
+        self.ids = np.concatenate([part.ids for part in parts])
+        self.scores = np.concatenate([part.scores for part in parts])
+        self.ranks = np.concatenate([part.ranks for part in parts])
 
-    def of_teachers(self, teachers: npt.NDArray[np.int64], wanted: int | None) -> npt.NDArray[np.int64]:
-        """Positions of what the teacher of each row gave, row by row."""
-        taken = teachers[self.rows] == self.teachers
-        if wanted is not None:
-            taken &= self.places < wanted
-        positions = np.flatnonzero(taken)
+    def in_order(self, wanted: int | None) -> npt.NDArray[np.int64]:
+        """Positions of the first `wanted` of every list, row by row, for rows that have one list each."""
+        positions = np.flatnonzero(self.places < (2**63 - 1 if wanted is None else wanted))
         return positions[np.argsort(self.rows[positions], kind="stable")]
 
     def interleaved(self, wanted: int) -> npt.NDArray[np.int64]:
@@ -159,6 +169,7 @@ class _Pool:
         rows = np.repeat(np.arange(found["offsets"].size - 1), np.diff(found["offsets"]))
         return self._find(rows, found["sources"].astype(np.int64), found["ids"])
 
+    @in_default_mode
     def drawn(
         self,
         wanted: int,
@@ -227,18 +238,16 @@ class _Pool:
         """The entries at `positions`, which come row by row, with the counts of the teachers asked."""
         first = self.runs[0]
         num_rows = len(first)
-        counts = np.stack([[run.reasons[name] for name in REASONS] for run in self.runs])  # [teacher, reason, row]
-        positive_scores = np.stack([run.positive_scores for run in self.runs])
+        counts = {name: [run.reasons[name] for run in self.runs] for name in REASONS}
         if teachers is None:
-            total = counts.sum(axis=0)
+            total = {name: added(name, of_runs) for name, of_runs in counts.items()}
             scores = np.full(num_rows, np.nan, np.float32)
         else:
-            total = counts[teachers, :, np.arange(num_rows)].T.copy()
-            scores = positive_scores[teachers, np.arange(num_rows)]
+            total = {name: _one_of(of_runs, teachers) for name, of_runs in counts.items()}
+            scores = _one_of([run.positive_scores for run in self.runs], teachers)
         taken = np.bincount(self.rows[positions], minlength=num_rows)
-        kept, not_drawn = REASONS.index("kept"), REASONS.index("not_drawn")
-        total[not_drawn] += total[kept] - taken
-        total[kept] = taken
+        total["not_drawn"] = total["not_drawn"] + (total["kept"] - taken)
+        total["kept"] = taken
         wanted = about["num_negatives"] or max(int(run.metadata["num_negatives"]) for run in self.runs)
         return Negatives(
             offsets=np.r_[0, np.cumsum(taken)],
@@ -250,7 +259,7 @@ class _Pool:
             queries=first.queries,
             positives=first.positives,
             positive_scores=scores,
-            reasons=dict(zip(REASONS, total, strict=True)),
+            reasons=total,
             dropped=first.dropped,
             metadata={
                 **about,
@@ -258,6 +267,30 @@ class _Pool:
                 "runs": [dict(run.metadata) for run in self.runs],
             },
         )
+
+
+class _Entries(NamedTuple):
+    """Rows of one teacher: entry i of row ``rows[r]`` stands at ``offsets[r] + i``."""
+
+    rows: npt.NDArray[np.int64]
+    offsets: npt.NDArray[np.int64]
+    ids: npt.NDArray[np.int64]
+    scores: npt.NDArray[np.float32]
+    ranks: npt.NDArray[np.int32]
+
+
+def _entries(run: Negatives, rows: npt.NDArray[np.int64], num_threads: int | None) -> _Entries:
+    offsets, columns = take_rows(run.offsets, [run.ids, run.scores, run.ranks], rows, num_threads)
+    return _Entries(rows, offsets, *columns)
+
+
+def _one_of(columns: list[npt.NDArray[Any]], teachers: npt.NDArray[np.int64]) -> npt.NDArray[Any]:
+    """Of every row what the column of its teacher says."""
+    chosen = np.empty(teachers.size, columns[0].dtype)
+    for number, column in enumerate(columns):
+        rows = np.flatnonzero(teachers == number)
+        chosen[rows] = column[rows]
+    return chosen
 
 
 def _teachers(

@@ -11,6 +11,7 @@ import hardmine._native as _native
 from hardmine.nouns.candidates import Candidates
 from hardmine.nouns.strings import StringTable
 from hardmine.plumbing import checks
+from hardmine.plumbing.float_mode import in_default_mode
 from hardmine.plumbing.threads import thread_count
 
 __all__ = ["METHODS", "fuse"]
@@ -120,6 +121,7 @@ def _runs(runs: Any) -> list[Candidates]:
     return given
 
 
+@in_default_mode
 def _weights(weights: Any, length: int) -> list[float]:
     if weights is None:
         return [1.0] * length

@@ -10,7 +10,7 @@ import numpy.typing as npt
 
 import hardmine._native as _native
 from hardmine.nouns.candidates import Candidates
-from hardmine.nouns.lists import REASONS
+from hardmine.nouns.lists import REASONS, added
 from hardmine.nouns.strings import StringTable
 from hardmine.plumbing import checks
 from hardmine.plumbing.threads import thread_count
@@ -64,7 +64,7 @@ def merge(
     TypeError, ValueError
         No runs; not Candidates; another number of queries or other names; a document in two shards, which the message
         names with its query; a k beyond what the shards kept; ranks that do not follow from
-        ``reasons["above_ceiling"]``.
+        ``reasons["above_ceiling"]``, or that int32 cannot hold; counts whose sum int64 cannot hold.
 
     Notes
     -----
@@ -185,7 +185,7 @@ def _reasons(runs: list[Candidates]) -> dict[str, npt.NDArray[np.int64]] | None:
     for name in REASONS:
         counts = [run.reasons[name] for run in runs if run.reasons is not None and name in run.reasons]
         if any(count.any() for count in counts):
-            total[name] = np.sum(counts, axis=0)
+            total[name] = added(name, counts)
     return total
 
 

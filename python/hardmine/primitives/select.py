@@ -10,7 +10,7 @@ import numpy.typing as npt
 
 import hardmine._native as _native
 from hardmine.nouns.candidates import Candidates
-from hardmine.nouns.lists import REASONS, VERSION
+from hardmine.nouns.lists import REASONS, VERSION, added
 from hardmine.nouns.negatives import Negatives
 from hardmine.nouns.positives import Positives
 from hardmine.plumbing import checks, ragged
@@ -375,7 +375,7 @@ def _reasons(
         before = None if scanned is None else scanned.get(name)
         if before is not None:
             before = before if list_of_row is None else before[list_of_row]
-            found = before if found is None else found + before
+            found = before if found is None else added(name, [found, before])
         reasons[name] = none if found is None else found
     return reasons
 

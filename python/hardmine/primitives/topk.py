@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import threading
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
@@ -10,7 +11,7 @@ import hardmine._native as _native
 from hardmine.nouns.candidates import Candidates
 from hardmine.plumbing import arrays, checks
 from hardmine.plumbing.arrays import DTYPE_NAMES
-from hardmine.plumbing.threads import thread_count
+from hardmine.plumbing.threads import one_at_a_time, thread_count
 from hardmine.primitives.limits import scan_limits
 
 if TYPE_CHECKING:
@@ -133,7 +134,8 @@ class TopKAccumulator:
 
     Notes
     -----
-    Pickles and copies: an accumulator can be sent to another process and go on there.
+    Pickles and copies: an accumulator can be sent to another process and go on there. Threads may share one: calls wait
+    for each other.
 
     All tiles must have one dtype: float64 tiles are ranked as float64, and a mixture would have no single order. The
     state takes about 16 bytes per kept candidate.
@@ -150,7 +152,7 @@ class TopKAccumulator:
     [1, 3]
     """
 
-    __slots__ = ("_k", "_kind", "_limits", "_num_queries", "_num_threads", "_state")
+    __slots__ = ("_k", "_kind", "_limits", "_lock", "_num_queries", "_num_threads", "_state")
     _kind: str | None
     _state: _native.TopKAccumulator | None
 
@@ -165,6 +167,7 @@ class TopKAccumulator:
         nan: str = "raise",
         num_threads: int | None = None,
     ) -> None:
+        self._lock = threading.RLock()
         self._num_queries = checks.integer("num_queries", num_queries)
         self._k = checks.integer("k", k)
         self._limits = scan_limits(self._num_queries, ceiling, floor, exclude, nan)
@@ -172,6 +175,7 @@ class TopKAccumulator:
         self._kind = None
         self._state = None
 
+    @one_at_a_time
     def update(self, scores_tile: Any, *, first_query: int = 0, first_document: int = 0) -> None:
         """Take in a tile of scores.
 
@@ -218,14 +222,18 @@ class TopKAccumulator:
         for name, ours, theirs in zip(("ceiling", "floor", "exclude", "nan"), self._limits, other._limits, strict=True):
             if not _same(ours, theirs):
                 raise ValueError(f"other: another {name} than this accumulator's")
-        if other._state is not None and other._kind is not None:
-            self._of_kind("other", other._kind).merge(other._state, self._num_threads)
+        first, second = sorted((self, other), key=id)  # a.merge(b) and b.merge(a) at once must not wait for ever
+        with first._lock, second._lock:
+            if other._state is not None and other._kind is not None:
+                self._of_kind("other", other._kind).merge(other._state, self._num_threads)
 
+    @one_at_a_time
     def finish(self) -> Candidates:
         """Return the best k of every query so far, as `topk` would; more tiles may follow."""
         state = self._state or self._new("f32")
         return Candidates._from_native(state.finish(self._num_threads), metadata={"k": self._k})
 
+    @one_at_a_time
     def __reduce__(self) -> tuple[Any, ...]:
         kept = None if self._state is None else self._state.kept(self._num_threads)
         return _restored, (self._num_queries, self._k, self._limits, self._num_threads, self._kind, kept)
@@ -251,6 +259,7 @@ def _restored(
 ) -> TopKAccumulator:
     """An accumulator that goes on from what another one, perhaps of another process, held."""
     self = TopKAccumulator.__new__(TopKAccumulator)
+    self._lock = threading.RLock()
     self._num_queries, self._k, self._limits, self._num_threads, self._kind = num_queries, k, limits, num_threads, kind
     self._state = None
     if kind is not None:

@@ -8,6 +8,7 @@ import numpy as np
 import numpy.typing as npt
 
 from hardmine.nouns.lists import REASONS
+from hardmine.plumbing.float_mode import in_default_mode
 
 if TYPE_CHECKING:
     from hardmine.nouns.candidates import Candidates
@@ -45,6 +46,7 @@ def facts(
     }
 
 
+@in_default_mode
 def _statistics(scores: npt.NDArray[np.float32]) -> dict[str, float | int] | None:
     """Mean, spread and quartiles of the known scores."""
     known = scores[~np.isnan(scores)].astype(np.float64)

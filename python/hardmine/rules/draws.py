@@ -11,6 +11,7 @@ import numpy as np
 import numpy.typing as npt
 
 from hardmine.plumbing import checks
+from hardmine.plumbing.float_mode import in_default_mode
 from hardmine.rules.values import Value, above_zero, set_field
 
 __all__ = [
@@ -19,6 +20,13 @@ __all__ = [
 ]  # fmt: skip
 
 _ALL = 2**62
+
+# A log-weight beyond float64 would be infinite, and its candidate drawn never or always. Within these no scores of
+# float32 lead there, no ranks and no counts.
+_LEAST_TEMPERATURE = 2e-270
+_MOST_A, _MOST_B = 1e229, 1e39
+_MOST_TAU = 1e269
+_MOST_ALPHA = 1e305
 
 
 class _Law(TypedDict):
@@ -91,14 +99,16 @@ class Softmax(Draw):
     Parameters
     ----------
     temperature : float
-        Above 0; small values sharpen. Raw inner products of size 100 need a temperature of that order.
+        At least 2e-270, below which log-weights overflow; small values sharpen. Raw inner products of size 100 need a
+        temperature of that order.
     """
 
     kind: ClassVar[str] = "softmax"
     temperature: float = 1.0
 
     def __post_init__(self) -> None:
-        set_field(self, "temperature", above_zero("temperature", self.temperature))
+        above_zero("temperature", self.temperature)
+        set_field(self, "temperature", checks.real("temperature", self.temperature, minimum=_LEAST_TEMPERATURE))
 
     def _native(self) -> _Law:
         return self._law(self.temperature)
@@ -115,9 +125,9 @@ class SimANS(Draw):
     Parameters
     ----------
     a : float
-        Sharpness, at least 0.
+        Sharpness, from 0 to 1e229, beyond which log-weights overflow.
     b : float
-        Shift of the peak from the positive's score.
+        Shift of the peak from the positive's score, at most 1e39 either way.
     """
 
     kind: ClassVar[str] = "sim-ans"
@@ -125,8 +135,8 @@ class SimANS(Draw):
     b: float = 0.0
 
     def __post_init__(self) -> None:
-        set_field(self, "a", checks.real("a", self.a, minimum=0.0))
-        set_field(self, "b", checks.real("b", self.b))
+        set_field(self, "a", checks.real("a", self.a, minimum=0.0, maximum=_MOST_A))
+        set_field(self, "b", checks.real("b", self.b, minimum=-_MOST_B, maximum=_MOST_B))
 
     def _native(self) -> _Law:
         return self._law(self.a, self.b)
@@ -144,14 +154,14 @@ class Laplace(Draw):
     Parameters
     ----------
     tau : float
-        Sharpness, at least 0.
+        Sharpness, from 0 to 1e269, beyond which log-weights overflow.
     """
 
     kind: ClassVar[str] = "laplace"
     tau: float = 3.0
 
     def __post_init__(self) -> None:
-        set_field(self, "tau", checks.real("tau", self.tau, minimum=0.0))
+        set_field(self, "tau", checks.real("tau", self.tau, minimum=0.0, maximum=_MOST_TAU))
 
     def _native(self) -> _Law:
         return self._law(self.tau)
@@ -169,19 +179,20 @@ class RankPower(Draw):
     Parameters
     ----------
     alpha : float
-        At least 0; 0 is uniform.
+        From 0, which is uniform, to 1e305, beyond which log-weights overflow.
     """
 
     kind: ClassVar[str] = "rank-power"
     alpha: float = 1.0
 
     def __post_init__(self) -> None:
-        set_field(self, "alpha", checks.real("alpha", self.alpha, minimum=0.0))
+        set_field(self, "alpha", checks.real("alpha", self.alpha, minimum=0.0, maximum=_MOST_ALPHA))
 
     def _native(self) -> _Law:
         return self._law(self.alpha)
 
 
+@in_default_mode
 def _frozen_floats(name: str, value: Any) -> npt.NDArray[np.float64]:
     array = np.asarray(value)
     if array.ndim != 1:
@@ -218,13 +229,14 @@ class Popularity(_WithArray):
     counts : numbers [num_documents]
         How often each document occurs; finite, at least 0.
     alpha : float
-        0.75 is word2vec's damping.
+        0.75 is word2vec's damping; at most 1e305 either way.
     """
 
     kind: ClassVar[str] = "popularity"
     counts: Any
     alpha: float = 0.75
 
+    @in_default_mode
     def __post_init__(self) -> None:
         counts = _frozen_floats("counts", self.counts)
         wrong = ~(np.isfinite(counts) & (counts >= 0))
@@ -232,7 +244,7 @@ class Popularity(_WithArray):
             at = int(wrong.argmax())
             raise ValueError(f"counts: {counts[at]:g} at position {at}, expected a finite number, at least 0")
         set_field(self, "counts", counts)
-        set_field(self, "alpha", checks.real("alpha", self.alpha))
+        set_field(self, "alpha", checks.real("alpha", self.alpha, minimum=-_MOST_ALPHA, maximum=_MOST_ALPHA))
 
     def _native(self) -> _Law:
         return self._law(self.alpha, array=self.counts)

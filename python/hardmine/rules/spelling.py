@@ -9,6 +9,7 @@ from collections.abc import Callable, Mapping
 from dataclasses import fields
 from typing import Any, TypeAlias
 
+from hardmine.plumbing.float_mode import in_default_mode
 from hardmine.rules.ceilings import Absolute, AllOf, Anchored, Ceiling, MarginPos, NoCeiling, PercPos
 from hardmine.rules.draws import Draw, Laplace, RankPower, SimANS, Softmax, Stratified, Top, Uniform
 from hardmine.rules.values import Value
@@ -152,6 +153,7 @@ def _text(name: str, text: Any) -> str:
     return text
 
 
+@in_default_mode
 def _parse(argument: str, text: str, known: Mapping[str, _Entry]) -> Any:
     """The value that ``NAME`` or ``NAME=PARAMETER[,PARAMETER]`` spells."""
     text = " ".join(text.split())

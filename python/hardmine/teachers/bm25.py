@@ -16,6 +16,7 @@ import numpy.typing as npt
 
 from hardmine.plumbing import checks
 from hardmine.plumbing.extras import need
+from hardmine.plumbing.float_mode import in_default_mode
 from hardmine.plumbing.progress import Progress
 from hardmine.teachers.protocol import strings
 
@@ -94,6 +95,7 @@ class BM25Index:
                 bar.update(len(some))
             self._weigh(rows)
 
+    @in_default_mode
     def _weigh(self, rows: list[list[int]]) -> None:
         self._weights = np.empty(0, dtype=np.float32)
         self._documents = np.empty(0, dtype=np.int64)
@@ -107,6 +109,7 @@ class BM25Index:
         self._documents = model.scores["indices"].astype(np.int64)
         self._starts = model.scores["indptr"].astype(np.int64)
 
+    @in_default_mode
     def scores(self, queries: Sequence[str]) -> npt.NDArray[np.float32]:
         """Score of every document for each query, float32 [num_queries, num_documents]."""
         words, counts = self._lookup(queries)
@@ -134,6 +137,7 @@ class BM25Index:
         )
         return found.reshape(counts.size, self.num_documents)
 
+    @in_default_mode
     def pair_scores(
         self, queries: Sequence[str], query_ids: npt.NDArray[np.int64], document_ids: npt.NDArray[np.int64]
     ) -> npt.NDArray[np.float32]:

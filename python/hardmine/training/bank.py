@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import copy
+import threading
 from collections.abc import Mapping
 from typing import Any
 
@@ -12,7 +14,7 @@ from hardmine.nouns.candidates import Candidates
 from hardmine.plumbing import arrays, checks
 from hardmine.plumbing.arrays import widen
 from hardmine.plumbing.checks import Float32Array, Int64Array
-from hardmine.plumbing.threads import thread_count
+from hardmine.plumbing.threads import one_at_a_time, thread_count
 from hardmine.primitives.search import tiles
 from hardmine.primitives.search.changing_codes import ChangingCodes
 from hardmine.primitives.search.embeddings import checked, row_norms
@@ -38,7 +40,9 @@ class MemoryBank:
     Notes
     -----
     Momentum Contrast, arXiv 1911.05722; picking the hardest of the bank instead of all of it: arXiv 2501.16360. The
-    vectors are kept as float32. The bank holds no gradients: take the vectors of the ids found into the graph of the
+    vectors are kept as float32. Threads may share a bank: calls wait for each other.
+
+    The bank holds no gradients: take the vectors of the ids found into the graph of the
     query.
 
     Examples
@@ -58,6 +62,7 @@ class MemoryBank:
 
     def __init__(self, size: int, h: int, *, similarity: str = "cosine") -> None:
         size, h = checks.integer("size", size, minimum=1), checks.integer("h", h, minimum=1)
+        self._lock = threading.RLock()
         self._similarity = checks.similarity(similarity)
         self._vectors: Float32Array = np.zeros((size, h), np.float32)
         self._keys: Int64Array = np.full(size, _NONE, np.int64)
@@ -65,6 +70,7 @@ class MemoryBank:
         self._pushed = 0
         self._coded = ChangingCodes(size, h, self._similarity)
 
+    @one_at_a_time
     def push(self, vectors: Any, keys: Any = None) -> None:
         """Add vectors, the last one being the newest.
 
@@ -95,6 +101,7 @@ class MemoryBank:
         self._pushed = end
         self._coded.changed(slots)
 
+    @one_at_a_time
     def hardest(
         self,
         queries: Any,
@@ -180,10 +187,12 @@ class MemoryBank:
         """Key of each vector, int64 [len], -1 where none was given: a view as `vectors` is."""
         return _read_only(self._keys[: len(self)])
 
+    @one_at_a_time
     def state_dict(self) -> dict[str, Any]:
         """What a checkpoint needs: copies of the vectors and keys, and how many were ever pushed."""
         return {"vectors": self.vectors.copy(), "keys": self.keys.copy(), "pushed": self._pushed}
 
+    @one_at_a_time
     def load_state_dict(self, state: Mapping[str, Any]) -> None:
         """Take up what `state_dict` of a bank of the same size gave.
 
@@ -205,6 +214,14 @@ class MemoryBank:
         self._vectors[:held], self._keys[:held], self._norms[:held] = widen(array, kind), keys, norms
         self._pushed = pushed
         self._coded = ChangingCodes(self.size, self.h, self._similarity)
+
+    @one_at_a_time
+    def __getstate__(self) -> dict[str, Any]:
+        # Copies: they are written to the pickle when the lock is free again.
+        return copy.deepcopy({name: value for name, value in vars(self).items() if name != "_lock"})
+
+    def __setstate__(self, state: dict[str, Any]) -> None:
+        vars(self).update(state, _lock=threading.RLock())
 
     def __len__(self) -> int:
         return min(self._pushed, self.size)

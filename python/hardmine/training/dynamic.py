@@ -16,6 +16,7 @@ from hardmine.nouns.negatives import Negatives
 from hardmine.nouns.positives import Positives
 from hardmine.plumbing import arrays, checks, extras, ragged
 from hardmine.plumbing.checks import Int64Array
+from hardmine.plumbing.float_mode import in_default_mode
 from hardmine.plumbing.threads import thread_count
 from hardmine.primitives.draw import sample_uniform_as
 from hardmine.primitives.limits import refuse_misfits
@@ -198,6 +199,7 @@ class DynamicMiner:
             f" {self._index.similarity}, version {self._version})"
         )
 
+    @in_default_mode
     def lists(self, query_vectors: Any, query_ids: Any) -> DynamicLists:
         """The k best documents of each query, labelled, and the positives that are not among them.
 
@@ -302,6 +304,7 @@ class DynamicMiner:
         chosen._set("dropped", rows[chosen.dropped])
         return chosen
 
+    @in_default_mode
     def dns(
         self, query_vectors: Any, query_ids: Any, *, num_samples: int, num_negatives: int = 1, epoch: int = 0
     ) -> Int64Array:

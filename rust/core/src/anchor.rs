@@ -6,7 +6,7 @@
 use std::ops::Range;
 
 use crate::csr::Csr;
-use crate::error::{check_room, try_vec, Error, Result};
+use crate::error::{check_room, try_vec, try_zeros, Error, Result};
 use crate::matrix::Matrix;
 use crate::order::Score;
 use crate::pool::{self, Execution};
@@ -35,20 +35,26 @@ pub fn anchor_scores<T: Score>(
     let block = SOME_CANDIDATES / (candidates.ids().len() / candidates.rows().max(1) + 1) + 1;
     let starts = (0..candidates.rows()).step_by(block);
     let blocks: Vec<Range<usize>> = starts.map(|start| start..(start + block).min(candidates.rows())).collect();
-    let mut anchors = crate::error::try_vec(candidates.ids().len())?;
+    let mut anchors = try_zeros(candidates.ids().len())?;
     let mut rest = anchors.as_mut_slice();
     let parts = blocks.into_iter().map(|block| {
-        let size = candidates.range(block.end - 1).end - candidates.range(block.start).start;
+        // Offsets and ids are read more than once, and may be overwritten in between: then any answer will do.
+        let size = candidates.range(block.end - 1).end.saturating_sub(candidates.range(block.start).start);
+        let size = size.min(rest.len());
         let (part, tail) = std::mem::take(&mut rest).split_at_mut(size);
         rest = tail;
         (block, part)
     });
     pool::map(exec, parts, Scratch::default, |scratch, _, (block, mut part)| {
         for query in block {
-            let (row, tail) = std::mem::take(&mut part).split_at_mut(candidates.row(query).len());
+            let size = candidates.row(query).len().min(part.len());
+            let (row, tail) = std::mem::take(&mut part).split_at_mut(size);
             part = tail;
             scratch.load_positives(documents, positives.row(query), &mean, isa);
-            for (anchor, &id) in row.iter_mut().zip(candidates.row(query)) {
+            for (number, (anchor, &id)) in row.iter_mut().zip(candidates.row(query)).enumerate() {
+                if number % SOME_CANDIDATES == SOME_CANDIDATES - 1 {
+                    exec.check()?;
+                }
                 scratch.load(documents, id as usize, &mean);
                 *anchor = scratch.best(mean.len(), isa);
             }
@@ -106,7 +112,7 @@ impl<T> Default for Scratch<T> {
 
 impl<T: Score> Scratch<T> {
     fn load(&mut self, documents: &Matrix<'_, T>, id: usize, mean: &[f64]) {
-        let values = documents.row(id, &mut self.gathered);
+        let values = documents.row(id.min(documents.rows() - 1), &mut self.gathered);
         self.document.clear();
         self.document.extend(values.iter().zip(mean).map(|(value, mean)| value.to_f64() - mean));
     }

@@ -95,9 +95,9 @@ pub fn try_vec<T: Clone + Default>(len: usize) -> Result<Vec<T>> {
 
 /// As [`try_vec`], of zeros that the operating system hands out page by page: a large one costs no time up front, during
 /// which nobody would notice Ctrl-C.
-pub fn try_zeros(len: usize) -> Result<Vec<i64>> {
-    check_room::<i64>(len)?;
-    Ok(vec![0; len])
+pub fn try_zeros<T: Clone + Default>(len: usize) -> Result<Vec<T>> {
+    check_room::<T>(len)?;
+    Ok(vec![T::default(); len])
 }
 
 /// Makes room in `vec` for `more` values, or says that the allocator refuses.
@@ -150,8 +150,8 @@ mod tests {
     fn what_cannot_be_allocated_is_an_error() {
         let refused = Error::OutOfMemory { bytes: usize::MAX };
         assert_eq!(try_vec::<u64>(usize::MAX), Err(refused.clone()));
-        assert_eq!(try_zeros(usize::MAX), Err(refused.clone()));
-        assert_eq!((try_zeros(0), try_zeros(3)), (Ok(vec![]), Ok(vec![0; 3])));
+        assert_eq!(try_zeros::<i64>(usize::MAX), Err(refused.clone()));
+        assert_eq!((try_zeros::<bool>(0), try_zeros(3)), (Ok(vec![]), Ok(vec![0; 3])));
         assert_eq!(check_room::<u64>(usize::MAX), Err(refused.clone()));
         assert_eq!(try_reserve(&mut vec![0u64], usize::MAX), Err(refused.clone()));
         assert_eq!(try_collect((0..usize::MAX).map(|_| Ok(0u64))), Err(refused));

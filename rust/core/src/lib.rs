@@ -13,6 +13,7 @@ pub mod csr;
 pub mod distinct;
 pub mod draw;
 pub mod error;
+mod exact_sum;
 mod excluded;
 pub mod exclusions;
 pub mod float_mode;

@@ -58,7 +58,7 @@ pub struct Merged {
 ///
 /// # Errors
 /// Shards of different numbers of queries or with columns of other lengths; a document in two shards; ranks that do not
-/// follow from what the ceiling removed; NaN; [`Error::OutOfMemory`]; [`Error::Interrupted`].
+/// follow from what the ceiling removed, or that int32 cannot hold; NaN; [`Error::OutOfMemory`]; [`Error::Interrupted`].
 pub fn merge(exec: &Execution<'_>, shards: &[Shard<'_>], k: usize) -> Result<Merged> {
     let rows = shards.first().map_or(0, |shard| shard.ids.rows());
     for shard in shards {
@@ -77,6 +77,9 @@ pub fn merge(exec: &Execution<'_>, shards: &[Shard<'_>], k: usize) -> Result<Mer
             worker.read(exec, shards, row)?;
             worker.refuse_repeats(exec, row)?;
             worker.merge(exec, k)?;
+            if with.ranks {
+                refuse_giant_ranks(row, worker.merged.len(), worker.above)?;
+            }
             part.push(shards, &worker.merged, worker.above, with)?;
         }
         Ok(part)
@@ -253,17 +256,30 @@ fn read_list(shard: &Shard<'_>, number: u32, range: std::ops::Range<usize>, foun
 }
 
 fn check_ranks(ranks: &[i32], above: i64, shard: u32, query: usize) -> Result<()> {
-    match (1i64..).zip(ranks).find(|(position, rank)| (position + above) as i32 != **rank) {
+    match (1i64..).zip(ranks).find(|(position, rank)| position.saturating_add(above) != i64::from(**rank)) {
         None => Ok(()),
         Some((position, rank)) => Err(Error::Value {
             argument: "runs",
             problem: format!(
                 "rank {rank} of candidate {position} of query {query} in runs[{shard}], expected {} as reasons[\"above_ceiling\"] \
                  says; the ranks of a list that anything else was removed from cannot be those of a whole",
-                position + above
+                position.saturating_add(above)
             ),
         }),
     }
+}
+
+/// Ranks are int32.
+fn refuse_giant_ranks(query: usize, len: usize, above: i64) -> Result<()> {
+    let last = above.saturating_add(len as i64);
+    if len == 0 || i32::try_from(last).is_ok() {
+        return Ok(());
+    }
+    let problem = format!(
+        "{above} documents of query {query} stand above the ceiling, so that ranks reach {last}, beyond int32; merge runs \
+         under a higher ceiling or none"
+    );
+    Err(Error::Value { argument: "runs", problem })
 }
 
 /// The lists of some queries.
@@ -285,7 +301,7 @@ impl Part {
         extend(&mut self.ids, len, merged.iter().map(|found| found.id))?;
         extend(&mut self.scores, len, merged.iter().map(|found| f32::from_bits(found.score)))?;
         if with.ranks {
-            extend(&mut self.ranks, len, (1i64..).take(len).map(|place| place.wrapping_add(above) as i32))?;
+            extend(&mut self.ranks, len, (1i64..).take(len).map(|place| (place + above) as i32))?;
         }
         if with.sources {
             extend(
@@ -363,6 +379,23 @@ mod tests {
         let wrong = Shard { ranks: Some(&[3, 5]), ..first };
         let message = run(&[wrong], 9).unwrap_err().to_string();
         assert!(message.starts_with("runs: rank 5 of candidate 2 of query 0 in runs[0], expected 4"), "{message}");
+    }
+
+    #[test]
+    fn ranks_beyond_int32_are_refused_and_do_not_wrap() {
+        let plain = shard(&[0, 1], &[0], &[0.5], 0);
+        let last = Shard { above_ceiling: Some(&[(1 << 31) - 2]), ..plain };
+        assert_eq!(run(&[last], 9).unwrap().ranks, Some(vec![i32::MAX]));
+        for above in [(1i64 << 31) - 1, 1 << 32, i64::MAX] {
+            let message = run(&[Shard { above_ceiling: Some(&[above]), ..plain }], 9).unwrap_err().to_string();
+            assert!(message.starts_with(&format!("runs: {above} documents of query 0 stand above")), "{message}");
+            let wrapped =
+                Shard { above_ceiling: Some(&[above]), ranks: Some(&[above.wrapping_add(1) as i32]), ..plain };
+            let message = run(&[wrapped], 9).unwrap_err().to_string();
+            assert!(message.starts_with("runs: rank "), "{message}");
+        }
+        // Nothing is kept, so nothing has a rank.
+        assert_eq!(run(&[Shard { above_ceiling: Some(&[i64::MAX]), ..plain }], 0).unwrap().ranks, Some(vec![]));
     }
 
     #[test]

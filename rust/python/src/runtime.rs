@@ -2,6 +2,7 @@
 
 use hardmine_core::{pool, Isa};
 use pyo3::prelude::*;
+use pyo3::types::{PyDict, PyTuple};
 
 use crate::door;
 
@@ -11,6 +12,7 @@ pub fn register(module: &Bound<'_, PyModule>) -> PyResult<()> {
     module.add_function(wrap_pyfunction!(isa_levels, module)?)?;
     module.add_function(wrap_pyfunction!(available_threads, module)?)?;
     module.add_function(wrap_pyfunction!(panic_in_worker, module)?)?;
+    module.add_function(wrap_pyfunction!(in_default_mode, module)?)?;
     Ok(())
 }
 
@@ -41,4 +43,14 @@ fn panic_in_worker(py: Python<'_>, threads: usize) -> PyResult<()> {
         )
         .map(drop)
     })
+}
+
+/// Calls a Python function in the floating-point mode of the kernels: what it makes of floats belongs to results too.
+#[pyfunction]
+fn in_default_mode<'py>(
+    function: &Bound<'py, PyAny>,
+    args: &Bound<'py, PyTuple>,
+    kwargs: &Bound<'py, PyDict>,
+) -> PyResult<Bound<'py, PyAny>> {
+    door::compute(|| function.call(args, Some(kwargs)))
 }

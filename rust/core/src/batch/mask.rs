@@ -5,7 +5,7 @@
 
 use super::labels::{Labels, NONE};
 use crate::csr::Csr;
-use crate::error::{Error, Result};
+use crate::error::{try_reserve, try_zeros, Error, Result};
 use crate::limits::{refuse_nan, NanPolicy};
 use crate::matrix::Matrix;
 use crate::pool::{self, Execution};
@@ -64,6 +64,14 @@ fn within(argument: &'static str, ids: &[i64], range: std::ops::Range<i64>) -> R
     }
 }
 
+/// A copy, which nobody overwrites between its check and its use.
+fn own(numbers: &[i64]) -> Result<Vec<i64>> {
+    let mut copy = Vec::new();
+    try_reserve(&mut copy, numbers.len())?;
+    copy.extend_from_slice(numbers);
+    Ok(copy)
+}
+
 /// Scores of the positives, as float32.
 ///
 /// # Errors
@@ -73,7 +81,8 @@ pub fn positive_scores<T: Scan>(scores: &Matrix<'_, T>, positive_columns: &[i64]
     if found != wanted {
         return Err(Error::Length { argument: "positive_columns", found, wanted });
     }
-    within("positive_columns", positive_columns, 0..scores.columns() as i64)?;
+    let positive_columns = own(positive_columns)?;
+    within("positive_columns", &positive_columns, 0..scores.columns() as i64)?;
     let score = |(row, &column): (usize, &i64)| {
         let score = scores.get(row, column as usize).to_f32();
         let problem = || format!("{score} for the positive of row {row} (column {column}), expected a finite number");
@@ -90,12 +99,14 @@ pub fn positive_scores<T: Scan>(scores: &Matrix<'_, T>, positive_columns: &[i64]
 /// positive outside the columns; [`Error::OutOfMemory`]; [`Error::Interrupted`].
 pub fn in_batch_mask<T: Scan>(exec: &Execution<'_>, scores: Matrix<'_, T>, rules: &MaskRules<'_>) -> Result<Vec<bool>> {
     let (rows, columns) = (scores.rows(), scores.columns());
+    let (positive_columns, queries) = (own(rules.positive_columns)?, rules.queries.map(own).transpose()?);
+    let rules = &MaskRules { positive_columns: &positive_columns, queries: queries.as_deref(), ..*rules };
     rules.check(rows, columns)?;
     let shared: Vec<Labels> = rules.labels.iter().map(|labels| Labels::new(labels.iter().copied().zip(0..))).collect();
     let queries = rules.queries.map(|ids| Labels::new(ids.iter().copied().zip(rules.positive_columns.iter().copied())));
     let known = rules.known.map(|(csr, ids)| (csr, Labels::new(ids.iter().copied().zip(0..))));
 
-    let mut mask = crate::error::try_vec::<bool>(rows.saturating_mul(columns))?;
+    let mut mask = try_zeros::<bool>(rows.saturating_mul(columns))?;
     if mask.is_empty() {
         return Ok(mask);
     }

@@ -1,16 +1,15 @@
-//! Draws from one row of log-weights: the n largest of log-weight + Gumbel noise.
+//! Draws from one row of log-weights: the n largest of log-weight + Gumbel noise, the sum taken exactly.
 //!
 //! Those n are distributed exactly as n sequential draws without replacement, each proportional to the weights that are
 //! left (the Plackett-Luce law; Yellott 1977; Kool, van Hoof, Welling, ICML 2019).
 
-use crate::draw::largest::{descending, smallest, Pair};
+use crate::draw::largest::{descending, rest, smallest, sort_pairs, Pair};
 use crate::draw::level::{at_level, AtLevel, Level};
 use crate::draw::noise::{gumbel, Noise};
 use crate::draw::philox::Schedule;
 use crate::draw::prefilter::{Contenders, Rough};
 use crate::error::{try_reserve, Error, Result};
 use crate::pool::Execution;
-use crate::sort;
 use crate::steps::{self, in_steps};
 
 /// Below this many candidates per draw the prefilter cannot win.
@@ -56,7 +55,7 @@ impl Picker {
 
     /// Draws `n` positions without replacement into `out`, ascending; fewer where fewer log-weights are above -inf.
     ///
-    /// `log_weights` are aligned with `document_keys` and hold no NaN. Equal keys go to the lower position.
+    /// `log_weights` are aligned with `document_keys` and hold no NaN. Equal sums go to the lower position.
     pub fn pick(
         &mut self,
         exec: &Execution<'_>,
@@ -92,7 +91,7 @@ impl Picker {
         pairs.clear();
         let positions = self.contenders.positions();
         exact(exec, self.noise, query_key, document_keys, log_weights, positions, &mut self.scratch, &mut pairs)?;
-        smallest(exec, &mut pairs, n, out)?;
+        smallest(exec, &mut pairs, n, out, rest_of(self.noise, query_key, document_keys, log_weights))?;
         self.scratch.pairs = pairs;
         Ok(())
     }
@@ -112,7 +111,20 @@ impl Picker {
         out.clear();
         exact(exec, self.noise, query_key, document_keys, log_weights, &positions, &mut self.scratch, out)?;
         self.scratch.positions = positions;
-        sort::sort_by_key(exec, out, |item| *item)
+        sort_pairs(exec, out, rest_of(self.noise, query_key, document_keys, log_weights))
+    }
+}
+
+/// What the key of a position leaves out, as [`rest`] says.
+fn rest_of<'a>(
+    noise: Noise,
+    query_key: u64,
+    document_keys: &'a [u64],
+    log_weights: &'a [f64],
+) -> impl Fn(u32) -> u64 + 'a {
+    move |position| {
+        let position = position as usize;
+        rest(log_weights[position], gumbel(noise.bits(query_key, document_keys[position])))
     }
 }
 
@@ -220,9 +232,13 @@ mod tests {
     fn plain(noise: Noise, query: u64, documents: &[u64], log_weights: &[f64], n: usize) -> Vec<u32> {
         let mut keys = vec![0.0; documents.len()];
         noise.gumbel_into(Isa::Portable, query, documents, &mut keys);
-        keys.iter_mut().zip(log_weights).for_each(|(key, weight)| *key += weight);
-        let mut order: Vec<u32> = (0..keys.len() as u32).filter(|&i| keys[i as usize] > f64::NEG_INFINITY).collect();
-        order.sort_by_key(|&i| descending(keys[i as usize], i));
+        let mut order: Vec<u32> =
+            (0..keys.len() as u32).filter(|&i| log_weights[i as usize] > f64::NEG_INFINITY).collect();
+        let sum = |i: u32| {
+            let (weight, noise) = (log_weights[i as usize], keys[i as usize]);
+            (descending(weight + noise, 0).0, rest(weight, noise), i)
+        };
+        order.sort_by_key(|&i| sum(i));
         order.truncate(n);
         order.sort_unstable();
         order
@@ -279,6 +295,36 @@ mod tests {
         let documents: Vec<u64> = (0..200u64).map(|i| i % 6).collect();
         for n in 1..70 {
             agrees(3, &documents, &vec![0.0; 200], n);
+        }
+    }
+
+    /// Beside a weight of 1e15 and more float64 has no room for the noise: it decides all the same.
+    #[test]
+    fn equal_weights_are_drawn_alike_whatever_their_size() {
+        let noise = Noise::new(2, 0, Domain::Draw);
+        let documents: Vec<u64> = (0..40).collect();
+        let mut picker = Picker::new(noise);
+        for n in [1, 3, 20] {
+            for query in 0..50 {
+                let mut of = |weights: &[f64]| {
+                    let (mut set, mut ordered) = (Vec::new(), Vec::new());
+                    picker.pick(&alone(Isa::detect()), query, &documents, weights, n, &mut set).unwrap();
+                    picker.pick_in_order(&alone(Isa::detect()), query, &documents, weights, n, &mut ordered).unwrap();
+                    (set, ordered.iter().map(|pair| pair.1).collect::<Vec<_>>())
+                };
+                let expected = of(&[0.0; 40]);
+                for size in [1e12, -1e15, 1e16, -1e17, 1e300, f64::MAX, f64::MIN] {
+                    assert_eq!(of(&[size; 40]), expected, "{n} of weight {size}");
+                }
+                // Also among those that come after all others.
+                let mut weights = [-1e18; 40];
+                weights[7] = 0.0;
+                let (set, ordered) = of(&weights);
+                assert_eq!(ordered[0], 7);
+                weights.fill(0.0);
+                weights[7] = 100.0;
+                assert_eq!((set, ordered), of(&weights));
+            }
         }
     }
 

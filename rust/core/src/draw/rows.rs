@@ -3,7 +3,7 @@
 use std::cmp::Reverse;
 use std::collections::BinaryHeap;
 
-use crate::draw::largest::{descending, Pair};
+use crate::draw::largest::{descending, rest, Pair};
 use crate::draw::logarithm::ln;
 use crate::draw::noise::{exponential, Noise};
 use crate::draw::picker::{check_width, Picker};
@@ -125,8 +125,8 @@ pub(super) fn chunks_of_rows(out: &mut [i64], rows: usize, n: usize) -> impl Ite
     })
 }
 
-/// The next event of a column: descending key and position, its place in `waited`, how many events it had before.
-type Event = (Pair, u32, u32);
+/// The next event of a column: descending key, its rest, position, place in `waited`, how many events it had before.
+type Event = (u64, u64, u32, u32, u32);
 
 struct RowScratch<T> {
     picker: Picker,
@@ -207,9 +207,10 @@ impl<T: Score> RowScratch<T> {
         events.clear();
         try_reserve(&mut events, firsts)?;
         in_steps(exec, firsts, |some| {
-            for (slot, &pair) in (some.start as u32..).zip(&self.ordered[some]) {
-                self.waited.push(exponential(self.noise.bits(row_key, column_keys[pair.1 as usize])));
-                events.push(Reverse((pair, slot, 1)));
+            for (slot, &(key, position)) in (some.start as u32..).zip(&self.ordered[some]) {
+                let waited = exponential(self.noise.bits(row_key, column_keys[position as usize]));
+                self.waited.push(waited);
+                events.push(Reverse((key, rest(self.log_weights[position as usize], -ln(waited)), position, slot, 1)));
             }
             Ok(())
         })?;
@@ -218,14 +219,15 @@ impl<T: Score> RowScratch<T> {
         in_steps(exec, out.len(), |some| {
             for out in &mut out[some] {
                 let Some(mut next) = self.heap.peek_mut() else { break };
-                let Reverse(((_, position), slot, arrival)) = *next;
+                let Reverse((.., position, slot, arrival)) = *next;
                 *out = i64::from(position);
                 let bits = arrival_noise(self.noise, &mut self.arrivals, arrival)
                     .bits(row_key, column_keys[position as usize]);
                 let waited = &mut self.waited[slot as usize];
                 *waited += exponential(bits);
-                let key = self.log_weights[position as usize] - ln(*waited);
-                *next = Reverse((descending(key, position), slot, arrival + 1));
+                let (log_weight, noise) = (self.log_weights[position as usize], -ln(*waited));
+                let (key, _) = descending(log_weight + noise, position);
+                *next = Reverse((key, rest(log_weight, noise), position, slot, arrival + 1));
             }
             Ok(())
         })?;

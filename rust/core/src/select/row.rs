@@ -195,8 +195,9 @@ impl<'a> Worker<'a> {
                 return Err(Error::Value { argument: "candidates", problem });
             }
         }
-        if u32::try_from(list.ids.len()).is_err() {
-            let problem = format!("query {query} has {} candidates, expected fewer than 2^32", list.ids.len());
+        // A rank without filters is a position.
+        if i32::try_from(list.ids.len()).is_err() {
+            let problem = format!("query {query} has {} candidates, expected at most 2^31 - 1", list.ids.len());
             return Err(Error::Value { argument: "candidates", problem });
         }
         Ok(())
@@ -322,7 +323,10 @@ impl<'a> Worker<'a> {
         };
         let drawn = self.weighed.draw(self.exec, law, self.plan.document_keys, list, source, n - top)?;
         let mut locator = source.locator();
-        for &index in drawn {
+        for (number, &index) in drawn.iter().enumerate() {
+            if number % STRETCH == STRETCH - 1 {
+                self.exec.check()?;
+            }
             let (at, removed) = locator.locate(index as usize);
             part.push(list.ids[at], list.scores[at], list.rank(at, removed));
         }

@@ -8,6 +8,7 @@ use crate::select::hits::{self, Hit};
 use crate::select::list::List;
 use crate::select::strata::{Bins, By, Strata};
 use crate::select::Law;
+use crate::steps::{self, in_steps, STEP};
 
 /// Survivors that are weighed between two questions whether to go on.
 const STRETCH: usize = 1 << 16;
@@ -133,7 +134,7 @@ impl Weighed {
         match law {
             Law::Weights(law) => {
                 self.weigh(exec, law, list, source)?;
-                let keys = keys_of(document_keys, list, source, &mut self.ids, &mut self.keys)?;
+                let keys = keys_of(exec, document_keys, list, source, &mut self.ids, &mut self.keys)?;
                 self.picker.pick(exec, list.key, keys, &self.log_weights, n, &mut self.drawn)?;
             }
             Law::Strata(strata) => self.draw_from_bins(exec, strata, document_keys, list, source, n)?,
@@ -146,7 +147,7 @@ impl Weighed {
         let scores = source.of(list.scores, &mut self.scores)?;
         let mut row = Row { scores, ranks: &[], ids: &[], positive: list.p, given: &[] };
         match law {
-            LogWeight::RankPower { .. } => row.ranks = ranks_of(list, source, &mut self.ranks)?,
+            LogWeight::RankPower { .. } => row.ranks = ranks_of(exec, list, source, &mut self.ranks)?,
             LogWeight::Weighted { log_weights } => {
                 row.given = source.of(&log_weights[list.start..][..list.ids.len()], &mut self.given)?;
             }
@@ -185,20 +186,23 @@ impl Weighed {
         source: Source<'_>,
         n: usize,
     ) -> Result<()> {
-        let keys = keys_of(document_keys, list, source, &mut self.ids, &mut self.keys)?;
+        let keys = keys_of(exec, document_keys, list, source, &mut self.ids, &mut self.keys)?;
         let bins = match strata.by {
             By::Score => {
                 let scores = source.of(list.scores, &mut self.scores)?;
                 refuse_infinite(list.query, scores)?;
-                self.bins.by_score(strata.bins, scores)?
+                self.bins.by_score(exec, strata.bins, scores)?
             }
-            By::Rank => self.bins.by_rank(strata.bins, ranks_of(list, source, &mut self.ranks)?)?,
+            By::Rank => self.bins.by_rank(exec, strata.bins, ranks_of(exec, list, source, &mut self.ranks)?)?,
         };
         resize(&mut self.log_weights, keys.len())?;
         self.log_weights.fill(0.0);
         self.drawn.clear();
         try_reserve(&mut self.drawn, n.min(keys.len()))?;
-        for bin in bins.share(&self.lots, list.key, n.min(keys.len()))? {
+        for (number, bin) in bins.share(exec, &self.lots, list.key, n.min(keys.len()))?.iter().enumerate() {
+            if number % STEP == STEP - 1 {
+                exec.check()?;
+            }
             let keys = &keys[bin.start..bin.end];
             self.picker.pick(exec, list.key, keys, &self.log_weights[..keys.len()], bin.share, &mut self.of_bin)?;
             self.drawn.extend(self.of_bin.iter().map(|at| at + bin.start as u32));
@@ -229,6 +233,7 @@ fn part(row: Row<'_>, range: std::ops::Range<usize>) -> Row<'_> {
 
 /// Noise keys of the survivors.
 fn keys_of<'c>(
+    exec: &Execution<'_>,
     document_keys: Option<&[u64]>,
     list: &List<'c>,
     source: Source<'_>,
@@ -238,20 +243,27 @@ fn keys_of<'c>(
     let ids = source.of(list.ids, ids)?;
     let Some(document_keys) = document_keys else { return Ok(as_keys(ids)) };
     keys.clear();
-    try_reserve(keys, ids.len())?;
-    keys.extend(ids.iter().map(|&id| document_keys.get(id as usize).copied().unwrap_or_default()));
+    steps::append(exec, keys, ids, |id| document_keys.get(id as usize).copied().unwrap_or_default())?;
     Ok(keys)
 }
 
 /// Ranks of the survivors.
-fn ranks_of<'c>(list: &List<'_>, source: Source<'_>, ranks: &'c mut Vec<i32>) -> Result<&'c [i32]> {
+fn ranks_of<'c>(
+    exec: &Execution<'_>,
+    list: &List<'_>,
+    source: Source<'_>,
+    ranks: &'c mut Vec<i32>,
+) -> Result<&'c [i32]> {
     ranks.clear();
     try_reserve(ranks, source.len())?;
     let mut locator = source.locator();
-    ranks.extend((0..source.len()).map(|index| {
-        let (at, removed) = locator.locate(index);
-        list.rank(at, removed)
-    }));
+    in_steps(exec, source.len(), |some| {
+        ranks.extend(some.map(|index| {
+            let (at, removed) = locator.locate(index);
+            list.rank(at, removed)
+        }));
+        Ok(())
+    })?;
     Ok(ranks)
 }
 
