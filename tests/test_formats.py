@@ -270,7 +270,7 @@ def test_a_format_is_a_line_and_a_module(tmp_path, monkeypatch, mined):
     """Nothing else needs to know of it: it is recognised, read, refused options that it has not, written."""
     made = types.ModuleType("hardmine.formats.toy")
     made.read = lambda path, *, split="all", **options: (path, split, options)
-    made.check_output = lambda *_: None
+    made.check_output = lambda *_, **__: None
     made.write = lambda *_, **parts: {"rows": len(parts["negatives"]), "scores": parts["scores"]}
     monkeypatch.setitem(sys.modules, "hardmine.formats.toy", made)
     line = registry.Format(

@@ -8,6 +8,7 @@ from pathlib import Path
 from typing import Any
 
 import hardmine as hm
+from hardmine.plumbing.files import check_target
 from hardmine.rules.ceilings import Ceiling
 from hardmine.rules.spelling import ceiling_spellings, draw_spellings, parse_ceiling, parse_draw, spell
 
@@ -76,7 +77,11 @@ def add_rule(parser: argparse.ArgumentParser, *, per_teacher: bool = False) -> N
     output.add_argument("--output", type=Path, required=True, metavar="FILE", help=".jsonl or .parquet")
     output.add_argument("--format", default=DEFAULT_FORMAT, metavar="F", help=f"({DEFAULT_FORMAT})")
     output.add_argument("--scores", action="store_true", help="write the teacher's scores as the target")
-    output.add_argument("--no-provenance", action="store_true", help="no side file of ids, scores, ranks and reasons")
+    output.add_argument(
+        "--no-provenance",
+        action="store_true",
+        help="no side file of ids, scores, ranks and reasons; that of an earlier run is removed",
+    )
     output.add_argument("--json", action="store_true", help="print the report as JSON")
 
 
@@ -137,17 +142,14 @@ def load_teacher(options: argparse.Namespace) -> Any:
 
 def check_rows(options: argparse.Namespace) -> None:
     """Refuse what writing would refuse, before the expensive work."""
-    hm.formats.check_output(options.output, options.format)
+    hm.formats.check_output(options.output, options.format, provenance=not options.no_provenance)
     if options.scores and options.on_shortage == "fill":
         raise UsageError("--scores: documents that fill a shortage have none, expected another --on-shortage")
 
 
 def check_run(path: Path) -> None:
     """Refuse a path that no run can be saved to, before the expensive work."""
-    if not path.parent.is_dir():
-        raise UsageError(f"{path}: the folder {path.parent} does not exist")
-    if path.is_dir():
-        raise UsageError(f"{path}: a folder, expected a file to write")
+    check_target(path)
 
 
 def load_run(path: Path) -> hm.Candidates:

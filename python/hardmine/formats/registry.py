@@ -5,7 +5,8 @@ that the others, and what they need, stay out of the way. A module offers, by wh
 
 ``read(path, *, ..., **options) -> Collection``
     For ``reads="collection"``. Keywords are those of `Format.takes`; `options` go to the collection.
-``check_output(path, shape)`` and ``write(path, shape, *, collection, negatives, positives, scores, provenance)``
+``check_output(path, shape, *, provenance)`` and
+``write(path, shape, *, collection, negatives, positives, scores, provenance)``
     For ``writes="rows"``. `shape` is one of `Format.shapes`, or "" where there are none.
 """
 
@@ -138,7 +139,24 @@ def read(
     progress: bool = False,
     **options: Any,
 ) -> Collection:
-    """Read a collection; see `hardmine.Collection.read`."""
+    """Read a collection; see `hardmine.Collection.read`.
+
+    Parameters
+    ----------
+    path : path-like
+    format : str, optional
+        One of `READ`; by default what the path says.
+    corpus : path-like, optional
+    split : str, optional
+    progress : bool
+        As in `hardmine.Collection.read`.
+    **options
+        Further parameters of `Collection`, such as ``ignore_identical_ids``.
+
+    Returns
+    -------
+    Collection
+    """
     target = Path(path)
     if format is None:
         if not target.exists():
@@ -158,9 +176,24 @@ def read(
     return collection
 
 
-def check_output(path: str | os.PathLike[str], format: str) -> None:  # noqa: A002
-    """Raise what `write` would raise for this path and format, before any work is done."""
-    _find(format, _writers()).load().check_output(Path(path), format.partition(":")[2])
+def check_output(path: str | os.PathLike[str], format: str, *, provenance: bool = True) -> None:  # noqa: A002
+    """Raise what `write` would raise for this path and format, before any work is done.
+
+    Parameters
+    ----------
+    path : path-like
+    format : str
+        One of `WRITE`.
+    provenance : bool
+        Whether the side file is wanted too.
+
+    Raises
+    ------
+    ValueError, OSError
+        Unknown format or suffix, no folder to write in, or a folder in the place of a file.
+    """
+    provenance = checks.boolean("provenance", provenance)
+    _find(format, _writers()).load().check_output(Path(path), format.partition(":")[2], provenance=provenance)
 
 
 def write(
@@ -173,8 +206,27 @@ def write(
     scores: bool = False,
     provenance: bool = True,
 ) -> dict[str, int]:
-    """Write training rows; see `hardmine.Mined.write`."""
-    check_output(path, format)
+    """Write training rows; see `hardmine.Mined.write`.
+
+    Parameters
+    ----------
+    path : path-like
+    format : str
+        One of `WRITE`.
+    collection : Collection
+        The texts.
+    negatives, positives : Negatives, Positives
+        What was mined in it, and the scored positives.
+    scores, provenance : bool
+        As in `hardmine.Mined.write`.
+
+    Returns
+    -------
+    dict
+        ``rows`` written, ``pairs`` mined, ``dropped_pairs`` without a row.
+    """
+    scores = checks.boolean("scores", scores)
+    check_output(path, format, provenance=provenance)
     written: dict[str, int] = (
         _find(format, _writers())
         .load()

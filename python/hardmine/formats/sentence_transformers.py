@@ -26,9 +26,9 @@ if TYPE_CHECKING:
 _Int64 = npt.NDArray[np.int64]
 
 
-def check_output(path: Path, shape: str) -> None:  # noqa: ARG001 - every shape goes into the same files
+def check_output(path: Path, shape: str, *, provenance: bool) -> None:  # noqa: ARG001 - all shapes go into one layout
     """Raise what `write` would raise for this path, before any work is done."""
-    training_rows.check_output(path)
+    training_rows.check_output(path, provenance=provenance)
 
 
 def write(

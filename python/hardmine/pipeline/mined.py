@@ -140,7 +140,7 @@ class Mined:
         scores: bool = False,
         provenance: bool = True,
     ) -> dict[str, int]:
-        """Write training rows, whole or not at all.
+        """Write training rows and their side file, both whole or neither.
 
         Parameters
         ----------
@@ -153,6 +153,7 @@ class Mined:
             Write the teacher's scores as the target (``scores``, or ``score`` in place of ``label``).
         provenance : bool
             Write a side file ``STEM.provenance.SUFFIX`` with ids, scores, ranks and reasons of every (query, positive).
+            Without it, one that an earlier write left there is removed: it is about other rows.
 
         Returns
         -------
@@ -163,8 +164,9 @@ class Mined:
         ------
         ValueError
             Unknown format or suffix, or scores asked for that are unknown.
-        FileNotFoundError
-            The folder does not exist.
+        OSError
+            The folder does not exist, a folder stands in the place of a file, or the disk is full: the message names
+            the file, and what was there before is there still.
         """
         from hardmine.formats.registry import write  # costs an import that most processes never need
 
