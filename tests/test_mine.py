@@ -221,6 +221,56 @@ def test_a_run_of_another_collection_is_refused(collection, tmp_path):
         collection.scored_positives(renamed)
 
 
+def test_a_run_of_another_collection_is_refused_with_positives_of_its_own_too(tmp_path):
+    """Ids are compared wherever they are at hand; without ids, what the numbers contradict."""
+    one = hm.Collection.from_pairs(["red", "green"], ["red apple", "green pear"], ["sky", "sea", "red car"])
+    other = hm.Collection.from_pairs(["one", "two"], ["one cat", "two dogs"], {"p": "one", "q": "two", "r": "mouse"})
+    assert (one.num_queries, one.num_documents) == (other.num_queries, other.num_documents)
+    run = hm.retrieve(one, "bm25", progress=False)
+    rule = hm.Selection(1, ceiling=hm.NoCeiling())
+    nameless = run.replace(query_ids=None, document_ids=None)
+    longer = hm.Candidates([0, 1, 2, 3], [0, 1, 2], [0.5, 0.5, 0.5])
+    cases = [
+        (run, "run: document 0 is '0', expected 'p' as in the collection"),
+        (run.replace(document_ids=None, query_ids=["x", "1"]), "run: query 0 is 'x', expected '0' as in the coll"),
+        (run.replace(query_ids=None), "run: document 0 is '0', expected 'p' as in the collection"),
+        (longer, "run: 3 queries, expected 2 as in the collection"),
+        (hm.Candidates([0, 1, 1], [5], [0.5]), "run: document 5, expected below 5 as in the collection"),
+    ]
+    positives = other.positives.with_scores([0.9, 0.9])
+    for given, message in cases:
+        for make in (hm.Mined.from_run, hm.data.NegativeDataset):
+            with pytest.raises(ValueError, match=message):
+                make(other, given, rule, positives=positives)
+    assert len(hm.Mined.from_run(other, nameless, rule, positives=positives).negatives) == 2
+    assert len(hm.data.NegativeDataset(other, nameless, rule, positives=positives)) == 2
+    assert len(hm.Mined.from_run(one, run, rule, positives=one.positives.with_scores([0.9, 0.9])).negatives) == 2
+
+
+def test_what_is_no_run_is_refused_by_its_type(collection):
+    rule = hm.Selection(1, ceiling=hm.NoCeiling())
+    run = hm.retrieve(collection, "bm25", k=3, progress=False)
+    for call in (
+        lambda: hm.Mined.from_run(collection, None, rule),
+        lambda: hm.Mined.from_runs(collection, [(None, rule)]),
+        lambda: collection.scored_positives(None),
+        lambda: hm.data.NegativeDataset(collection, None, rule),
+    ):
+        with pytest.raises(TypeError, match="(run|candidates): NoneType, expected Candidates"):
+            call()
+    for call in (lambda: hm.Mined.from_run(None, run, rule), lambda: hm.Mined.from_runs(None, [(run, rule)])):
+        with pytest.raises(TypeError, match="collection: NoneType, expected a Collection"):
+            call()
+    with pytest.raises(TypeError, match=r"runs\[0\]: Candidates, expected a pair \(Candidates, Selection\)"):
+        hm.Mined.from_runs(collection, [run])
+    with pytest.raises(TypeError, match="runs: Candidates, expected a sequence of pairs"):
+        hm.Mined.from_runs(collection, run)
+    with pytest.raises(ValueError, match="runs: none, expected at least one"):
+        hm.Mined.from_runs(collection, [])
+    with pytest.raises(TypeError, match="selection: float, expected a Selection"):
+        hm.Mined.from_runs(collection, [(run, 0.95)])
+
+
 def test_identical_ids(tmp_path):
     corpus = [("a", "", "cat dog"), ("b", "", "cat"), ("c", "", "cat cat")]
     folder = write_beir(tmp_path / "c", corpus, [("a", "cat")], train=[("a", "b", 1)])

@@ -123,6 +123,7 @@ def gather(
         which_positive = "each" if selection.positive_agg == "each" else "sample"
     checks.choice("which_positive", which_positive, WHICH)
     if is_a(collection, "hardmine.nouns.collection", "Collection"):
+        collection._refuse_foreign(candidates)
         if positives is None:
             positives = _positives_of(collection, candidates, selection)
         if document_groups is None:

@@ -17,7 +17,7 @@ import numpy.typing as npt
 from hardmine.nouns.builder import parts_of_texts
 from hardmine.nouns.strings import StringTable
 from hardmine.plumbing import ragged
-from hardmine.plumbing.extras import need
+from hardmine.plumbing.extras import is_a, need
 
 if TYPE_CHECKING:
     import pyarrow as pa
@@ -238,20 +238,13 @@ class Collection:
 
         Raises
         ------
-        ValueError
+        TypeError, ValueError
             The run has no positive scores, or was made from other queries, documents or labels.
         """
-        for name, found, wanted in (
-            ("query", run.query_ids, self.query_ids),
-            ("document", run.document_ids, self.document_ids),
-        ):
-            if found is None:
+        self._refuse_foreign(run)
+        for name in ("query", "document"):
+            if getattr(run, f"{name}_ids") is None:
                 raise ValueError(f"run: has no {name} ids, expected a run made by hardmine retrieve")
-            if len(found) != len(wanted):
-                raise ValueError(f"run: {len(found)} {name} ids, expected {len(wanted)} as in the collection")
-            at = found.first_difference(wanted)
-            if at is not None:
-                raise ValueError(f"run: {name} {at} is {found[at]!r}, expected {wanted[at]!r} as in the collection")
         scored = run.positives
         if scored is None or scored.scores is None:
             raise ValueError("run: no scores of positives, expected a run made by hardmine retrieve")
@@ -261,6 +254,27 @@ class Collection:
         if not scored.has_labels_of(self.positives):
             raise ValueError("run: its positives are other documents than the collection's (made with other labels?)")
         return scored
+
+    def _refuse_foreign(self, run: Any) -> None:
+        """Raise where a run cannot be of this collection: other ids where it has any, or other numbers."""
+        if not is_a(run, "hardmine.nouns.candidates", "Candidates"):
+            raise TypeError(f"run: {type(run).__name__}, expected Candidates")
+        for name, found, wanted in (
+            ("query", run.query_ids, self.query_ids),
+            ("document", run.document_ids, self.document_ids),
+        ):
+            if found is None or found is wanted:
+                continue
+            if len(found) != len(wanted):
+                raise ValueError(f"run: {len(found)} {name} ids, expected {len(wanted)} as in the collection")
+            at = found.first_difference(wanted)
+            if at is not None:
+                raise ValueError(f"run: {name} {at} is {found[at]!r}, expected {wanted[at]!r} as in the collection")
+        if len(run) != self.num_queries:
+            raise ValueError(f"run: {len(run)} queries, expected {self.num_queries} as in the collection")
+        highest = int(run.ids.max(initial=-1))
+        if highest >= self.num_documents:
+            raise ValueError(f"run: document {highest}, expected below {self.num_documents} as in the collection")
 
     def __getstate__(self) -> dict[str, Any]:
         # What is cached is made again where it is needed.

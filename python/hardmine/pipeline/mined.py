@@ -64,7 +64,7 @@ class Mined:
         Parameters
         ----------
         collection : Collection
-            The one that the run was made from.
+            The one that the run was made from; ids and counts that contradict it are refused.
         run : Candidates
             What `hardmine.retrieve` found, or the ``candidates`` of an earlier `mine`.
         selection : Selection
@@ -86,6 +86,8 @@ class Mined:
         >>> hm.Mined.from_run(collection, run, hm.strategies.naive_top_k(1)).negatives
         Negatives(1 rows, 1 negatives, 0 short)
         """
+        refuse_unfit(collection, selection)
+        collection._refuse_foreign(run)
         scored = collection.scored_positives(run) if positives is None else positives
         negatives = _choose(collection, run, scored, selection, epoch, num_threads)
         report = facts(collection, run, scored, negatives, selection.to_dict())
@@ -119,6 +121,9 @@ class Mined:
         TypeError, ValueError
             As in `from_run` and `hardmine.ensemble`.
         """
+        runs = _pairs(runs)
+        for _, rule in runs:
+            refuse_unfit(collection, rule)
         scored = [collection.scored_positives(run) for run, _ in runs]
         each = [
             _choose(collection, run, positives, rule, epoch, num_threads)
@@ -194,6 +199,17 @@ class Mined:
         return f"Mined({self.negatives!r})"
 
 
+def _pairs(runs: Any) -> list[tuple[Candidates, Selection]]:
+    if isinstance(runs, (str, bytes)) or not isinstance(runs, Sequence):
+        raise TypeError(f"runs: {type(runs).__name__}, expected a sequence of pairs (Candidates, Selection)")
+    for number, pair in enumerate(runs):
+        if not isinstance(pair, (tuple, list)) or len(pair) != 2:
+            raise TypeError(f"runs[{number}]: {type(pair).__name__}, expected a pair (Candidates, Selection)")
+    if not runs:
+        raise ValueError("runs: none, expected at least one")
+    return [(run, rule) for run, rule in runs]
+
+
 def _choose(
     collection: Collection,
     candidates: Candidates,
@@ -202,7 +218,6 @@ def _choose(
     epoch: int,
     num_threads: int | None,
 ) -> Negatives:
-    refuse_unfit(collection, selection)
     return select(
         candidates,
         positives,
