@@ -221,7 +221,7 @@ def test_a_run_of_another_collection_is_refused(collection, tmp_path):
         collection.scored_positives(renamed)
 
 
-def test_a_run_of_another_collection_is_refused_with_positives_of_its_own_too(tmp_path):
+def test_a_run_of_another_collection_is_refused_with_positives_of_its_own_too():
     """Ids are compared wherever they are at hand; without ids, what the numbers contradict."""
     one = hm.Collection.from_pairs(["red", "green"], ["red apple", "green pear"], ["sky", "sea", "red car"])
     other = hm.Collection.from_pairs(["one", "two"], ["one cat", "two dogs"], {"p": "one", "q": "two", "r": "mouse"})

@@ -19,6 +19,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any, Literal
 
 from hardmine.plumbing import checks
+from hardmine.plumbing.files import suffix
 
 if TYPE_CHECKING:
     from hardmine.nouns.collection import Collection
@@ -114,13 +115,10 @@ def _find(name: str, formats: list[Format]) -> Format:
 def recognise(path: Path) -> str | None:
     """The format of a path that names none, from its suffix or from what the folder holds; None for an unknown one."""
     is_folder = path.is_dir()
-    suffixes = [suffix.lower() for suffix in path.suffixes]
-    if suffixes and suffixes[-1] == ".gz":
-        suffixes.pop()
-    suffix = suffixes[-1] if suffixes else ""
+    found = suffix(path)
     for known in FORMATS:
         for sign in known.signs:
-            if (path / sign[1:]).exists() if is_folder and sign[0] == "/" else sign == suffix and not is_folder:
+            if (path / sign[1:]).exists() if is_folder and sign[0] == "/" else sign == found and not is_folder:
                 return known.name
     return None
 

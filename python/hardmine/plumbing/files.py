@@ -1,4 +1,4 @@
-"""Writing files so that they are either whole or absent, and several of them all or none."""
+"""Names of files; writing them so that they are either whole or absent, and several of them all or none."""
 
 from __future__ import annotations
 
@@ -15,6 +15,16 @@ if TYPE_CHECKING:
 
 _SHOWN = 30
 """Letters of a file's name in that of its temporary file: a name may be as long as the file system allows."""
+
+
+def is_gzipped(path: Path) -> bool:
+    """Whether a file's name says so; letter case says nothing in any suffix."""
+    return path.suffix.lower() == ".gz"
+
+
+def suffix(path: Path) -> str:
+    """The suffix that says what a file holds, in small letters: .gz may stand behind it."""
+    return (path.with_suffix("") if is_gzipped(path) else path).suffix.lower()
 
 
 def check_target(path: _Path) -> None:
