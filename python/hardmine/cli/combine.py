@@ -48,7 +48,7 @@ def _fuse(options: argparse.Namespace) -> None:
         num_threads=options.threads,
     )
     fused.save(options.output)
-    print(f"{fused!r} in {options.output}")
+    shared.say(f"{fused!r} in {options.output}")
 
 
 def _ensemble(options: argparse.Namespace) -> None:

@@ -71,7 +71,7 @@ def _retrieve(options: argparse.Namespace) -> None:
         max_memory=options.max_memory,
     )
     run.save(options.output)
-    print(f"{run!r} in {options.output}")
+    shared.say(f"{run!r} in {options.output}")
 
 
 def _select(options: argparse.Namespace) -> None:

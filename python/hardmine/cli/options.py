@@ -4,6 +4,8 @@ from __future__ import annotations
 
 import argparse
 import json
+import os
+import sys
 from pathlib import Path
 from typing import Any
 
@@ -159,15 +161,26 @@ def load_run(path: Path) -> hm.Candidates:
     return hm.Candidates.load(path)
 
 
+def say(*lines: str) -> None:
+    """Print lines for the user."""
+    try:
+        print(*lines, sep="\n", flush=True)
+    except BrokenPipeError:
+        raise
+    except OSError as error:
+        # What is left in the buffer would be tried again when the process ends, with a complaint of its own.
+        os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
+        raise OSError(error.errno, error.strerror, "standard output") from error
+
+
 def write_rows(mined: hm.Mined, options: argparse.Namespace) -> None:
     """Write the training rows and print the report."""
     written = mined.write(options.output, options.format, scores=options.scores, provenance=not options.no_provenance)
     if options.json:
-        print(json.dumps({**mined.report, "output": str(options.output), "format": options.format, "written": written}))
+        about = {"output": str(options.output), "format": options.format, "written": written}
+        say(json.dumps({**mined.report, **about}, allow_nan=False))
         return
-    print(mined.summary())
-    print()
-    print(written_line(options.output, written))
+    say(mined.summary(), "", written_line(options.output, written))
 
 
 def written_line(path: Path, written: dict[str, int]) -> str:
