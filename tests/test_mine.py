@@ -271,6 +271,60 @@ def test_what_is_no_run_is_refused_by_its_type(collection):
         hm.Mined.from_runs(collection, [(run, 0.95)])
 
 
+class Untouched:
+    """A teacher that must not be asked for anything."""
+
+    name, similarity = "untouched", "dot"
+
+    def embed_queries(self, *_, **__):
+        raise AssertionError("work before the arguments were looked at")
+
+    embed_documents = embed_queries
+
+
+@pytest.mark.parametrize(("call", "error", "message"), [
+    (lambda c, t: hm.mine(c, t, hm.Selection(), epoch=-1), ValueError, "epoch: -1, expected at least 0"),
+    (lambda c, t: hm.mine(c, t, hm.Selection(), epoch=1.0), TypeError, "epoch: float 1.0, expected an integer"),
+    (lambda c, t: hm.mine(c, t, hm.Selection(), k=0), ValueError, "k: 0, expected at least 1"),
+    (lambda c, t: hm.mine(c, t, hm.Selection(), num_threads=0), ValueError, "num_threads: 0, expected at least 1"),
+    (lambda c, t: hm.mine(c, t, hm.Selection(), max_memory="x"), ValueError, "max_memory: 'x', expected a number"),
+    (lambda c, t: hm.mine(c, t, hm.Selection(), progress="no"), TypeError, "progress: str 'no', expected True"),
+    (lambda c, t: hm.mine(c, t, hm.Selection(draw=hm.Popularity(np.ones(3)))), ValueError,
+     "counts: length 3, expected 200"),
+    (lambda c, t: hm.mine(c, t, hm.Selection(draw=hm.TopThen(1, hm.Popularity(np.ones(3))))), ValueError,
+     "counts: length 3, expected 200"),
+    (lambda c, t: hm.retrieve(c, t, max_memory=-1), ValueError, "max_memory: -1, expected at least 1"),
+    (lambda c, t: hm.retrieve(c, t, progress="no"), TypeError, "progress: str 'no', expected True or False"),
+    (lambda c, t: hm.retrieve(c, t, anchors="no"), TypeError, "anchors: str 'no', expected True or False"),
+    (lambda c, t: hm.retrieve(c, t, exclude_positives="no"), TypeError, "exclude_positives: str 'no', expected True"),
+])  # fmt: skip
+def test_arguments_are_looked_at_before_the_teacher(collection, call, error, message):
+    with pytest.raises(error, match=message):
+        call(collection, Untouched())
+
+
+def test_the_settings_of_an_ensemble_are_looked_at_before_the_selections(collection, monkeypatch):
+    run = hm.retrieve(collection, "bm25", k=3, progress=False)
+    runs = [(run, hm.Selection(1, ceiling=hm.NoCeiling()))]
+    monkeypatch.setattr("hardmine.pipeline.mined.select", lambda *_, **__: pytest.fail("work before the settings"))
+    for settings, message in (
+        ({"scheme": "mean"}, "scheme: 'mean', expected one of"),
+        ({"scheme": "joint"}, "num_negatives: missing"),
+        ({"temperature": float("nan")}, "temperature: nan, expected a finite number"),
+        ({"seed": -1}, "seed: -1, expected at least 0"),
+        ({"epoch": -1}, "epoch: -1, expected at least 0"),
+    ):
+        with pytest.raises(ValueError, match=message):
+            hm.Mined.from_runs(collection, runs, **settings)
+
+
+def test_anchors_are_refused_before_the_index_is_built(collection, monkeypatch):
+    teacher = hm.teachers.load("bm25")
+    monkeypatch.setattr(type(teacher), "index", lambda *_, **__: pytest.fail("an index was built"))
+    with pytest.raises(ValueError, match="teacher 'bm25': has no document embeddings"):
+        hm.mine(collection, teacher, hm.strategies.anchored(1), progress=False)
+
+
 def test_identical_ids(tmp_path):
     corpus = [("a", "", "cat dog"), ("b", "", "cat"), ("c", "", "cat cat")]
     folder = write_beir(tmp_path / "c", corpus, [("a", "cat")], train=[("a", "b", 1)])

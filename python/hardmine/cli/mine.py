@@ -61,6 +61,7 @@ def _mine(options: argparse.Namespace) -> None:
 
 def _retrieve(options: argparse.Namespace) -> None:
     shared.check_run(options.output)
+    shared.check_numbers(options)
     collection = shared.read_collection(options)
     run = hm.retrieve(
         collection,

@@ -10,7 +10,9 @@ from pathlib import Path
 from typing import Any
 
 import hardmine as hm
+from hardmine.plumbing import checks
 from hardmine.plumbing.files import check_target
+from hardmine.plumbing.threads import thread_count
 from hardmine.rules.ceilings import Ceiling
 from hardmine.rules.spelling import ceiling_spellings, draw_spellings, parse_ceiling, parse_draw, spell
 
@@ -100,7 +102,7 @@ def ceilings(options: argparse.Namespace) -> list[Ceiling]:
 def selection(options: argparse.Namespace, ceiling: Ceiling, num_negatives: int | None = None) -> hm.Selection:
     """The selection that the options describe, under a ceiling."""
     return hm.Selection(
-        num_negatives or options.num_negatives,
+        options.num_negatives if num_negatives is None else num_negatives,
         ceiling=ceiling,
         floor=options.floor,
         range_min=options.range_min,
@@ -142,8 +144,18 @@ def load_teacher(options: argparse.Namespace) -> Any:
     return hm.teachers.precomputed(*files, **given)
 
 
+def check_numbers(options: argparse.Namespace) -> None:
+    """Refuse what the work would stumble over at its end, before it begins."""
+    if "epoch" in options:
+        checks.integer("epoch", options.epoch)
+    if "max_memory" in options:
+        checks.memory("max_memory", options.max_memory, 1)
+    thread_count(options.threads)
+
+
 def check_rows(options: argparse.Namespace) -> None:
     """Refuse what writing would refuse, before the expensive work."""
+    check_numbers(options)
     hm.formats.check_output(options.output, options.format, provenance=not options.no_provenance)
     if options.scores and options.on_shortage == "fill":
         raise UsageError("--scores: documents that fill a shortage have none, expected another --on-shortage")

@@ -15,9 +15,11 @@ from hardmine.nouns.negatives import Negatives
 from hardmine.nouns.positives import Positives
 from hardmine.pipeline.scorers import expect_collection
 from hardmine.primitives.ensemble import ensemble
+from hardmine.primitives.ensemble import settings as ensemble_settings
 from hardmine.primitives.select import select
 from hardmine.report.facts import facts
 from hardmine.report.text import summarise
+from hardmine.rules.draws import Popularity
 from hardmine.rules.selection import Selection
 
 if TYPE_CHECKING:
@@ -99,9 +101,12 @@ class Mined:
         collection: Collection,
         runs: Sequence[tuple[Candidates, Selection]],
         *,
+        scheme: str = "cross_sample",
+        num_negatives: int | None = None,
+        temperature: float = 1.0,
+        seed: int = 0,
         epoch: int = 0,
         num_threads: int | None = None,
-        **settings: Any,
     ) -> Mined:
         """Choose from the stored runs of several teachers, each under its own rule, and combine.
 
@@ -111,10 +116,10 @@ class Mined:
             The one that all runs were made from.
         runs : sequence of (Candidates, Selection)
             One pair per teacher. Candidates, positives and the statistics of the result are the first teacher's.
+        scheme, num_negatives, temperature, seed : str, int, float, int
+            As in `hardmine.ensemble`.
         epoch, num_threads : int
             As in `mine`.
-        **settings
-            ``scheme``, ``num_negatives``, ``temperature``, ``seed``: those of `hardmine.ensemble`.
 
         Raises
         ------
@@ -122,6 +127,7 @@ class Mined:
             As in `from_run` and `hardmine.ensemble`.
         """
         runs = _pairs(runs)
+        ensemble_settings(scheme, num_negatives, temperature, seed, epoch)
         for _, rule in runs:
             refuse_unfit(collection, rule)
         scored = [collection.scored_positives(run) for run, _ in runs]
@@ -129,7 +135,15 @@ class Mined:
             _choose(collection, run, positives, rule, epoch, num_threads)
             for (run, rule), positives in zip(runs, scored, strict=True)
         ]
-        negatives = ensemble(each, epoch=epoch, num_threads=num_threads, **settings)
+        negatives = ensemble(
+            each,
+            scheme=scheme,
+            num_negatives=num_negatives,
+            temperature=temperature,
+            seed=seed,
+            epoch=epoch,
+            num_threads=num_threads,
+        )
         report = facts(collection, runs[0][0], scored[0], negatives, [rule.to_dict() for _, rule in runs])
         report["teacher"] = ", ".join(str(run.metadata.get("teacher")) for run, _ in runs)
         report["ensemble"] = {name: negatives.metadata[name] for name in ("scheme", "num_negatives", "seed", "epoch")}
@@ -235,6 +249,11 @@ def refuse_unfit(collection: Any, selection: Any) -> None:
     expect_collection(collection)
     if not isinstance(selection, Selection):
         raise TypeError(f"selection: {type(selection).__name__}, expected a Selection (or a recipe of hm.strategies)")
+    law = selection.draw._native()
+    if law["name"] == Popularity.kind and law["array"] is not None and law["array"].size != collection.num_documents:
+        raise ValueError(
+            f"counts: length {law['array'].size}, expected {collection.num_documents} (the number of documents)"
+        )
     lacking = np.diff(collection.positives.offsets) == 0
     if selection.needs_positive and lacking.any():
         query = int(lacking.argmax())
