@@ -107,7 +107,8 @@ def ensemble(
     if scheme == "joint":
         assert wanted is not None  # noqa: S101
         positions = pool.drawn(wanted, temperature, keys, seed, epoch, num_threads)
-        return pool.negatives(positions, {**about, "temperature": temperature})
+        # What is saved is JSON, which has no word for infinity.
+        return pool.negatives(positions, {**about, "temperature": None if math.isinf(temperature) else temperature})
     about["num_negatives"] = wanted = wanted or len(given)
     positions = pool.in_turn(wanted, num_threads) if scheme == "intra_sample" else pool.interleaved(wanted)
     return pool.negatives(positions, about)
