@@ -1,5 +1,9 @@
 """The pipeline: what is mined obeys the rule, equals the slow way, and every candidate is accounted for."""
 
+import copy
+import json
+import pickle
+
 import numpy as np
 import pytest
 
@@ -345,6 +349,38 @@ def test_report(collection):
     assert repr(mined).startswith("Mined(Negatives(40 rows")
     with pytest.raises(TypeError):
         mined.report["rows"] = 3
+    assert json.loads(json.dumps(mined.report, allow_nan=False)) == mined.report == dict(mined.report)
+    for copied in (pickle.loads(pickle.dumps(mined)), copy.deepcopy(mined)):
+        assert copied.report == mined.report
+        for mapping in (copied.report, copied.report["scores"], copied.negatives.metadata, copied.collection.counts):
+            json.dumps(mapping, allow_nan=False)
+            with pytest.raises(TypeError, match="frozen"):
+                mapping["rows"] = 3
+            for change, *arguments in (("clear",), ("popitem",), ("update", {"rows": 3}), ("pop", "rows")):
+                with pytest.raises(TypeError, match="frozen"):
+                    getattr(mapping, change)(*arguments)
+
+
+@pytest.mark.parametrize(("scores", "statistics"), [
+    ([1.0, 2.0, 4.0], {"mean": 7 / 3, "min": 1.0, "25%": 1.5, "median": 2.0, "75%": 3.0, "max": 4.0}),
+    ([-np.inf, 2.0, 4.0], {"mean": None, "std": None, "min": None, "25%": None, "median": 2.0, "75%": 3.0, "max": 4}),
+    ([1.0, 2.0, np.inf], {"mean": None, "std": None, "min": 1.0, "25%": 1.5, "median": 2.0, "75%": None, "max": None}),
+    ([-np.inf, np.inf], {"mean": None, "std": None, "min": None, "25%": None, "median": None, "max": None}),
+    ([np.inf], {"count": 1, "mean": None, "std": None, "min": None, "median": None, "max": None}),
+    ([3e38, -3e38], {"mean": 0.0, "min": pytest.approx(-3e38), "median": 0.0, "max": pytest.approx(3e38)}),
+])  # fmt: skip
+def test_statistics_of_infinite_scores(scores, statistics):
+    """Right where they are finite, None where not, and no warning."""
+    collection = hm.Collection.from_pairs(["q"], ["p"], [f"n{i}" for i in range(len(scores))])
+    order = np.argsort(scores)[::-1]
+    run = hm.Candidates([0, len(scores)], order, np.float32(scores)[order])
+    rule = hm.Selection(len(scores), ceiling=hm.NoCeiling())
+    mined = hm.Mined.from_run(collection, run, rule, positives=collection.positives)
+    found = mined.report["scores"]["negatives"]
+    assert {name: found[name] for name in statistics} == pytest.approx(statistics)
+    json.dumps(mined.report, allow_nan=False)
+    line = next(line for line in mined.summary().splitlines() if line.startswith("negatives"))
+    assert line.split().count("-") == list(found.values()).count(None)
 
 
 def test_bad_arguments(collection, embeddings):

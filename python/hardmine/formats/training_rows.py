@@ -212,6 +212,25 @@ def _teacher_of(metadata: Mapping[str, Any]) -> str:
     return str(metadata.get("candidates", {}).get("teacher", ""))
 
 
+def _without_infinities(table: pa.Table) -> pa.Table:
+    """The table with nulls for infinite scores, which JSON has no word for."""
+    pa = need("pyarrow", what="writing training rows", extra="mine")
+    for number, field in enumerate(table.schema):
+        column = table.column(number).combine_chunks()
+        column = column.chunk(0) if isinstance(column, pa.ChunkedArray) and column.num_chunks else column
+        values = column.values if pa.types.is_large_list(field.type) else column
+        if not pa.types.is_floating(values.type):
+            continue
+        numbers = values.to_numpy(zero_copy_only=False)
+        infinite = np.isinf(numbers)
+        if infinite.any():
+            values = pa.array(numbers, mask=infinite | np.isnan(numbers))
+            is_list = pa.types.is_large_list(field.type)
+            column = pa.LargeListArray.from_arrays(column.offsets, values) if is_list else values
+            table = table.set_column(number, field.name, column)
+    return table
+
+
 def _put(file: BinaryIO, suffix: str, tables: Iterator[pa.Table]) -> int:
     """Write tables of one schema; equal tables give equal bytes (nothing in either layout carries a time)."""
     rows = 0
@@ -219,7 +238,7 @@ def _put(file: BinaryIO, suffix: str, tables: Iterator[pa.Table]) -> int:
         encode = json.JSONEncoder(ensure_ascii=False, allow_nan=False).encode
         for table in tables:
             rows += table.num_rows
-            text = "".join(encode(row) + "\n" for row in table.to_pylist())
+            text = "".join(encode(row) + "\n" for row in _without_infinities(table).to_pylist())
             file.write(text.encode())
         return rows
     parquet = need("pyarrow.parquet", what="writing parquet", extra="mine")

@@ -5,12 +5,12 @@ from __future__ import annotations
 import os
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
-from types import MappingProxyType
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
 from hardmine.nouns.candidates import Candidates
+from hardmine.nouns.frozen import frozen
 from hardmine.nouns.negatives import Negatives
 from hardmine.nouns.positives import Positives
 from hardmine.pipeline.scorers import expect_collection
@@ -40,8 +40,9 @@ class Mined:
     candidates : Candidates
         What the negatives were chosen from.
     report : mapping
-        JSON-able: counts, score statistics of positives and negatives, how many candidates each rule removed, short
-        queries.
+        A dictionary that never changes, of JSON's types at every depth: counts, score statistics of positives and
+        negatives, how many candidates each rule removed, short queries. A statistic that is no finite number, because
+        scores are infinite, is None.
     """
 
     collection: Collection
@@ -93,7 +94,7 @@ class Mined:
         scored = collection.scored_positives(run) if positives is None else positives
         negatives = _choose(collection, run, scored, selection, epoch, num_threads)
         report = facts(collection, run, scored, negatives, selection.to_dict())
-        return cls(collection, negatives, scored, run, MappingProxyType(report))
+        return cls(collection, negatives, scored, run, frozen(report))
 
     @classmethod
     def from_runs(
@@ -149,7 +150,7 @@ class Mined:
         report["ensemble"] = {name: negatives.metadata[name] for name in ("scheme", "num_negatives", "seed", "epoch")}
         assert negatives.sources is not None  # noqa: S101
         report["sources"] = np.bincount(negatives.sources, minlength=len(runs)).tolist()
-        return cls(collection, negatives, scored[0], runs[0][0], MappingProxyType(report))
+        return cls(collection, negatives, scored[0], runs[0][0], frozen(report))
 
     def write(
         self,
@@ -169,7 +170,8 @@ class Mined:
             "sentence-transformers:triplet", ":n-tuple", ":labeled-pair" or ":labeled-list". An n-tuple needs all its
             negatives: pairs with fewer are left out and counted; the others keep short lists.
         scores : bool
-            Write the teacher's scores as the target (``scores``, or ``score`` in place of ``label``).
+            Write the teacher's scores as the target (``scores``, or ``score`` in place of ``label``). An infinite score
+            is null in jsonl, which has no word for it, and as it is in parquet; in the side file too.
         provenance : bool
             Write a side file ``STEM.provenance.SUFFIX`` with ids, scores, ranks and reasons of every (query, positive).
             Without it, one that an earlier write left there is removed: it is about other rows.
@@ -202,12 +204,6 @@ class Mined:
     def summary(self) -> str:
         """The report as readable text."""
         return summarise(self.report)
-
-    def __getstate__(self) -> dict[str, Any]:
-        return {name: getattr(self, name) for name in self.__dataclass_fields__} | {"report": dict(self.report)}
-
-    def __setstate__(self, state: dict[str, Any]) -> None:
-        self.__dict__.update(state, report=MappingProxyType(state["report"]))
 
     def __repr__(self) -> str:
         return f"Mined({self.negatives!r})"
