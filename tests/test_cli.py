@@ -194,6 +194,7 @@ def test_errors_are_one_line_and_exit_code_2(beir, tmp_path, capsys):
     (["--epoch", "-1"], "epoch: -1, expected at least 0"),
     (["--seed", "-1"], "seed: -1, expected at least 0"),
     (["--num-negatives", "0"], "num_negatives: 0, expected at least 1"),
+    (["--num-negatives", str(2**61)], f"num_negatives: {2**61}, expected at most 100000 for an n-tuple"),
     (["--range-min", "3", "--range-max", "2"], "range_max: 2, expected above range_min (3)"),
     (["--floor", "nan"], "floor: nan, expected a finite number"),
     (["--draw", "softmax=0"], "--draw softmax=0: temperature: 0, expected above 0"),

@@ -156,7 +156,8 @@ def check_numbers(options: argparse.Namespace) -> None:
 def check_rows(options: argparse.Namespace) -> None:
     """Refuse what writing would refuse, before the expensive work."""
     check_numbers(options)
-    hm.formats.check_output(options.output, options.format, provenance=not options.no_provenance)
+    provenance, wanted = not options.no_provenance, options.num_negatives
+    hm.formats.check_output(options.output, options.format, provenance=provenance, num_negatives=wanted)
     if options.scores and options.on_shortage == "fill":
         raise UsageError("--scores: documents that fill a shortage have none, expected another --on-shortage")
 

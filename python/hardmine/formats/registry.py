@@ -5,7 +5,7 @@ that the others, and what they need, stay out of the way. A module offers, by wh
 
 ``read(path, *, ..., **options) -> Collection``
     For ``reads="collection"``. Keywords are those of `Format.takes`; `options` go to the collection.
-``check_output(path, shape, *, provenance)`` and
+``check_output(path, shape, *, provenance, num_negatives)`` and
 ``write(path, shape, *, collection, negatives, positives, scores, provenance)``
     For ``writes="rows"``. `shape` is one of `Format.shapes`, or "" where there are none.
 """
@@ -174,7 +174,13 @@ def read(
     return collection
 
 
-def check_output(path: str | os.PathLike[str], format: str, *, provenance: bool = True) -> None:  # noqa: A002
+def check_output(
+    path: str | os.PathLike[str],
+    format: str,  # noqa: A002
+    *,
+    provenance: bool = True,
+    num_negatives: int | None = None,
+) -> None:
     """Raise what `write` would raise for this path and format, before any work is done.
 
     Parameters
@@ -184,14 +190,20 @@ def check_output(path: str | os.PathLike[str], format: str, *, provenance: bool 
         One of `WRITE`.
     provenance : bool
         Whether the side file is wanted too.
+    num_negatives : int, optional
+        How many negatives a row wants, where that is known.
 
     Raises
     ------
     ValueError, OSError
-        Unknown format or suffix, no folder to write in, or a folder in the place of a file.
+        Unknown format or suffix, no folder to write in, a folder in the place of a file, or more negatives than a row
+        of the format can hold.
     """
     provenance = checks.boolean("provenance", provenance)
-    _find(format, _writers()).load().check_output(Path(path), format.partition(":")[2], provenance=provenance)
+    if num_negatives is not None:
+        num_negatives = checks.integer("num_negatives", num_negatives, minimum=1)
+    module, shape = _find(format, _writers()).load(), format.partition(":")[2]
+    module.check_output(Path(path), shape, provenance=provenance, num_negatives=num_negatives)
 
 
 def write(
@@ -224,7 +236,7 @@ def write(
         ``rows`` written, ``pairs`` mined, ``dropped_pairs`` without a row.
     """
     scores = checks.boolean("scores", scores)
-    check_output(path, format, provenance=provenance)
+    check_output(path, format, provenance=provenance, num_negatives=negatives.metadata["num_negatives"])
     written: dict[str, int] = (
         _find(format, _writers())
         .load()
