@@ -190,6 +190,47 @@ def test_errors_are_one_line_and_exit_code_2(beir, tmp_path, capsys):
         assert sorted(tmp_path.iterdir()) == before, f"{name} left a file behind"
 
 
+@pytest.mark.parametrize(("options", "message"), [
+    (["--epoch", "-1"], "epoch: -1, expected at least 0"),
+    (["--seed", "-1"], "seed: -1, expected at least 0"),
+    (["--num-negatives", "0"], "num_negatives: 0, expected at least 1"),
+    (["--num-negatives", str(2**61)], f"num_negatives: {2**61}, expected at most 100000 for an n-tuple"),
+    (["--range-min", "3", "--range-max", "2"], "range_max: 2, expected above range_min (3)"),
+    (["--floor", "nan"], "floor: nan, expected a finite number"),
+    (["--draw", "softmax=0"], "--draw softmax=0: temperature: 0, expected above 0"),
+    (["--threads", "0"], "num_threads: 0, expected at least 1"),
+    (["--format", "csv"], "format: 'csv', expected one of"),
+    (["--max-memory", "lots"], "max_memory: 'lots', expected a number of bytes"),
+    (["--scheme", "mean"], "scheme: 'mean', expected one of"),
+    (["--temperature", "0", "--scheme", "joint"], "temperature: 0, expected a number above 0"),
+    (["--num-negatives", "0", "--scheme", "joint"], "num_negatives: 0, expected at least 1"),
+])  # fmt: skip
+def test_options_are_looked_at_before_any_work(tmp_path, capsys, monkeypatch, options, message):
+    def work(*_, **__):
+        raise AssertionError("work before the options were looked at")
+
+    monkeypatch.setattr(hm.Collection, "read", work)
+    for name in ("mine", "retrieve", "fuse"):
+        monkeypatch.setattr(hm, name, work)
+    monkeypatch.setattr(hm.Candidates, "load", work)
+    out = ["--output", str(tmp_path / "rows.jsonl")]
+    commands = {
+        "mine": ["mine", "c", "--teacher", "bm25"],
+        "retrieve": ["retrieve", "c", "--teacher", "bm25"],
+        "select": ["select", "c", "run"],
+        "ensemble": ["ensemble", "c", "run", "run"],
+        "fuse": ["fuse", "run", "run"],
+    }
+    tried = 0
+    for command in commands.values():
+        assert main([*command, *out, *options]) == 2
+        line = capsys.readouterr().err
+        if "unrecognized arguments" not in line:
+            assert line.startswith(f"hardmine: {message}"), line
+            tried += 1
+    assert tried
+
+
 def test_errors_of_the_process(tmp_path):
     found = run("mine", tmp_path / "gone", "--teacher", "bm25", "--output", tmp_path / "rows.jsonl", code=2)
     assert found.stderr == f"hardmine: {tmp_path / 'gone'}: no such file or folder\n"

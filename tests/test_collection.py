@@ -1,5 +1,6 @@
 """Collections: reading every layout, equal texts, and what malformed input says."""
 
+import dataclasses
 import gzip
 import json
 
@@ -318,3 +319,19 @@ def test_large_inputs_come_in_chunks(tmp_path):
     assert collection.num_documents == 70_000
     assert collection.document_texts[69_999].as_py() == "p69999"
     assert collection.query_texts[65_536].as_py() == "q65536"
+
+
+@pytest.mark.parametrize(("changes", "error", "message"), [
+    ({"positives": [[0], [1]]}, TypeError, "positives: list, expected Positives"),
+    ({"column_names": ("x", "x")}, ValueError, "column_names: 'x' twice, expected two names"),
+    ({"column_names": "ab"}, TypeError, "column_names: 'ab', expected two strings"),
+    ({"column_names": ("x",)}, TypeError, "expected two strings"),
+    ({"column_names": ("x", 1)}, TypeError, "column_names: int 1, expected two strings"),
+    ({"ignore_identical_ids": "no"}, TypeError, "ignore_identical_ids: str 'no', expected True or False"),
+    ({"counts": [1]}, TypeError, "counts: list, expected a mapping"),
+])  # fmt: skip
+def test_what_a_collection_is_made_of_is_named(changes, error, message):
+    made = hm.Collection.from_pairs(["a", "b"], ["c", "d"])
+    with pytest.raises(error, match=message):
+        dataclasses.replace(made, **changes)
+    assert dataclasses.replace(made, column_names=["q", "p"]).column_names == ("q", "p")

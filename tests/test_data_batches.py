@@ -184,6 +184,52 @@ def test_a_stream_resumes_where_it_was(batch_size):
     assert len(list(other)) == len(whole), "another epoch starts at its beginning"
 
 
+@pytest.mark.parametrize("batch_size", [None, 4])
+def test_a_state_between_epochs_resumes_with_the_whole_next_one(batch_size):
+    def fresh():
+        return hm.data.StreamingNegativeDataset(made.dataset(), batch_size=batch_size, shuffle=True)
+
+    stream, other = fresh(), fresh()
+    total = sum(1 if batch_size is None else len(part) for part in stream)
+    finished = stream.state_dict()
+    assert finished == {"epoch": 0, "done": total}
+    stream.set_epoch(1)
+    between = stream.state_dict()
+    assert between == {"epoch": 1, "done": 0}
+    whole = [rows([part] if batch_size is None else part) for part in stream]
+    for state in (between, finished):
+        other.load_state_dict(state)
+        assert other.state_dict() == state, "a state that was loaded and not used yet"
+        other.set_epoch(1)
+        assert other.state_dict() == between
+        assert [rows([part] if batch_size is None else part) for part in other] == whole
+        assert other.state_dict() == {"epoch": 1, "done": total}
+
+
+def test_a_state_outlives_the_set_epoch_of_the_loop_that_resumes():
+    stream = hm.data.StreamingNegativeDataset(made.dataset())
+    stream.load_state_dict({"epoch": 2, "done": 3})
+    stream.set_epoch(2)
+    assert stream.state_dict() == {"epoch": 2, "done": 3}
+    assert len(list(stream)) == len(stream) - 3
+    stream.set_epoch(2)
+    assert stream.state_dict() == {"epoch": 2, "done": 0}, "the same epoch once more"
+    assert len(list(stream)) == len(stream)
+
+
+def test_the_copy_of_a_worker_counts_the_new_epoch_alone():
+    """It learns of the epoch from the dataset, whose number is shared; nobody calls its set_epoch."""
+    stream = hm.data.StreamingNegativeDataset(made.dataset())
+    running = iter(stream)
+    next(running)
+    stream.dataset.set_epoch(5)
+    assert stream.state_dict() == {"epoch": 5, "done": 0}
+    next(running)
+    assert stream.state_dict() == {"epoch": 5, "done": 0}, "an item of the pass before"
+    next(iter(stream))
+    assert stream.state_dict() == {"epoch": 5, "done": 1}
+
+
 # Bad calls
 
 MAKERS = {
@@ -221,5 +267,9 @@ def test_bad_clusters_and_states_are_named():
     stream = hm.data.StreamingNegativeDataset(dataset)
     with pytest.raises(ValueError, match="state: no 'done'"):
         stream.load_state_dict({"epoch": 1})
+    with pytest.raises(TypeError, match="state: NoneType, expected the mapping that state_dict gives"):
+        stream.load_state_dict(None)
+    with pytest.raises(ValueError, match=f"done: {len(stream) + 1}, expected at most {len(stream)}"):
+        stream.load_state_dict({"epoch": 1, "done": len(stream) + 1})
     with pytest.raises(ValueError, match="epoch: -1, expected at least 0"):
         dataset.shown(-1)

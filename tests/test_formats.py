@@ -1,6 +1,7 @@
 """The registry, and training files: exact columns, every shape, side file, same bytes, whole or absent."""
 
 import ast
+import dataclasses
 import inspect
 import json
 import subprocess
@@ -108,6 +109,29 @@ def test_scores(mined, tmp_path, suffix):
     assert "labels" not in found["labeled-list"][0]
     assert "label" not in found["labeled-pair"][0]
     assert not (tmp_path / f"rows.provenance{suffix}").exists()
+
+
+@pytest.mark.parametrize("shape", SHAPES)
+@pytest.mark.parametrize("scores", [False, True])
+def test_infinite_scores(tmp_path, monkeypatch, shape, scores):
+    """JSON has no word for them: null there, as they are in parquet; in the rows and beside them."""
+    collection = hm.Collection.from_pairs(["q0", "q1"], ["p0", "p1"], ["n0", "n1"])
+    run = hm.Candidates([0, 2, 4], [0, 1, 1, 0], np.float32([np.inf, 0.5, 0.25, -np.inf]))
+    rule = hm.Selection(2, ceiling=hm.NoCeiling())
+    positives = collection.positives.with_scores([0.75, 0.5])
+    made = hm.Mined.from_run(collection, run, rule, positives=positives)
+    monkeypatch.setattr(training_rows, "_CHUNK", 1)
+    for suffix, high, low in ((".jsonl", None, None), (".parquet", np.inf, -np.inf)):
+        path = tmp_path / f"rows{suffix}"
+        made.write(path, PREFIX + shape, scores=scores)
+        side = rows(tmp_path / f"rows.provenance{suffix}")
+        assert [row["negative_scores"] for row in side] == [[high, 0.5], [0.25, low]]
+        assert [row["positive_score"] for row in side] == [0.75, 0.5]
+        found = [row.get("scores", row.get("score")) for row in rows(path)]
+        if scores:
+            flat = [x for one in found for x in (one if isinstance(one, list) else [one])]
+            assert flat.count(high) + (flat.count(low) if suffix == ".parquet" else 0) == 2
+            assert {0.75, 0.5, 0.25} <= set(flat)
 
 
 def test_column_types(mined, tmp_path):
@@ -238,6 +262,52 @@ def test_refusals(mined, tmp_path):
     assert None in rows(tmp_path / "rows.provenance.jsonl")[0]["negative_scores"]
 
 
+CLASHES = [
+    ("n-tuple", "negative_1", False), ("n-tuple", "negative_2", False), ("n-tuple", "scores", True),
+    ("triplet", "negative", False), ("triplet", "scores", True), ("labeled-pair", "label", False),
+    ("labeled-pair", "score", True), ("labeled-list", "labels", False), ("labeled-list", "scores", True),
+]  # fmt: skip
+
+
+@pytest.mark.parametrize(("shape", "name", "scores"), CLASHES)
+@pytest.mark.parametrize("place", [0, 1])
+def test_a_name_of_the_input_that_a_shape_needs_is_refused(mined, tmp_path, shape, name, scores, place):
+    names = ("other", name)[:: 1 if place else -1]
+    collection = dataclasses.replace(mined.collection, column_names=names)
+    clashing = dataclasses.replace(mined, collection=collection)
+    with pytest.raises(
+        ValueError, match=f"column_names: '{name}', expected another than that of a column of the shape"
+    ):
+        clashing.write(tmp_path / "rows.jsonl", PREFIX + shape, scores=scores)
+    assert list(tmp_path.iterdir()) == []
+    free = {"n-tuple": "negative_3", "triplet": "negative_1", "labeled-pair": "labels", "labeled-list": "label"}[shape]
+    collection = dataclasses.replace(mined.collection, column_names=(free, "other"))
+    dataclasses.replace(mined, collection=collection).write(tmp_path / "rows.jsonl", PREFIX + shape, scores=scores)
+    assert list(rows(tmp_path / "rows.jsonl")[0])[:2] == [free, "other"]
+
+
+@pytest.mark.parametrize("count", [100_001, 10**12, 2**61, 2**63 - 1])
+def test_more_negatives_than_an_n_tuple_has_columns(mined, tmp_path, count):
+    """Refused before the work by whoever knows the number; the other shapes just have short lists."""
+    wanted = f"num_negatives: {count}, expected at most 100000 for an n-tuple"
+    with pytest.raises(ValueError, match=wanted):
+        hm.formats.check_output(tmp_path / "rows.jsonl", PREFIX + "n-tuple", num_negatives=count)
+    many = hm.Mined.from_run(
+        mined.collection, mined.candidates, hm.Selection(count, ceiling=hm.NoCeiling()), positives=mined.positives
+    )
+    with pytest.raises(ValueError, match=wanted):
+        many.write(tmp_path / "rows.jsonl")
+    for shape in ("triplet", "labeled-pair", "labeled-list"):
+        hm.formats.check_output(tmp_path / "rows.jsonl", PREFIX + shape, num_negatives=count)
+        assert many.write(tmp_path / "rows.jsonl", PREFIX + shape)["rows"] > 0
+
+
+def test_booleans_are_no_strings(mined, tmp_path):
+    for option in ("scores", "provenance"):
+        with pytest.raises(TypeError, match=f"{option}: str 'no', expected True or False"):
+            mined.write(tmp_path / "rows.jsonl", **{option: "no"})
+
+
 def test_sentence_transformers_reads_them(mined, tmp_path):
     datasets = pytest.importorskip("datasets")
     for suffix, kind in ((".jsonl", "json"), (".parquet", "parquet")):
@@ -270,7 +340,7 @@ def test_a_format_is_a_line_and_a_module(tmp_path, monkeypatch, mined):
     """Nothing else needs to know of it: it is recognised, read, refused options that it has not, written."""
     made = types.ModuleType("hardmine.formats.toy")
     made.read = lambda path, *, split="all", **options: (path, split, options)
-    made.check_output = lambda *_: None
+    made.check_output = lambda *_, **__: None
     made.write = lambda *_, **parts: {"rows": len(parts["negatives"]), "scores": parts["scores"]}
     monkeypatch.setitem(sys.modules, "hardmine.formats.toy", made)
     line = registry.Format(

@@ -4,6 +4,7 @@ import inspect
 import math
 import subprocess
 import sys
+from typing import NamedTuple
 
 import pytest
 import torch
@@ -90,6 +91,64 @@ def test_bad_input(call, kind, message):
     with pytest.raises(kind) as caught:
         call()
     assert message in str(caught.value)
+
+
+class Far(NamedTuple):
+    """Scores that some temperatures make infinite: of a list, and of its positives alone."""
+
+    rows: torch.Tensor
+    first: torch.Tensor
+
+    def times(self, factor):
+        return Far(self.rows * factor, self.first * factor)
+
+
+FAR = Far(torch.tensor([[3e37, 0.0, -1.0], [0.0, 1.0, 2.0]]), torch.tensor([3e37, 0.0]))
+COLD = [
+    (lambda far: L.info_nce(far.rows, temperature=0.02), "scores"),
+    (lambda far: L.info_nce(S, far.rows, temperature=0.02), "hard_scores"),
+    (lambda far: L.debiased_contrastive(far.first, S, temperature=0.02), "positive_scores"),
+    (lambda far: L.hardness_contrastive(P, far.rows, temperature=0.02), "negative_scores"),
+    (lambda far: L.selective_calibration(far.first, S, temperature=0.02), "positive_scores"),
+    (lambda far: L.selective_calibration(P, far.rows, temperature=0.02), "negative_scores"),
+    (lambda far: L.listwise_kl(far.rows, S, temperature=0.02), "scores"),
+    (lambda far: L.listwise_kl(S, far.rows, teacher_temperature=0.02), "teacher_scores"),
+    (lambda far: L.moco_dual_view(far.first, S, S, num_hardest=1, temperature=0.02), "positive_scores"),
+    (lambda far: L.moco_dual_view(P, far.rows, S, num_hardest=1, temperature=0.02), "query_bank_scores"),
+    (lambda far: L.pg_rank(far.rows, S, temperature=0.02), "scores"),
+]
+"""Losses under a temperature that makes a finite score infinite, and the name of that score."""
+
+
+@pytest.mark.parametrize(("call", "name"), COLD, ids=lambda value: value if isinstance(value, str) else "")
+def test_scores_beyond_what_a_temperature_allows_are_named(call, name):
+    """A NaN for them, or a complaint about an infinity that nobody gave, would send people looking elsewhere."""
+    wanted = rf"^{name}: 3\.\d*e\+37 at .*, expected at most 6\.81e\+36 in size under a temperature of 0\.02$"
+    with pytest.raises(ValueError, match=wanted):
+        call(FAR)
+    assert call(FAR.times(0.01)).isfinite()
+
+
+def test_low_scores_of_positives_are_named_and_of_negatives_count_nothing():
+    low = torch.finfo(torch.float32).min
+    scores = torch.tensor([[0.5, low, 0.1], [0.2, 0.4, low]])
+    out = scores == low
+    found = L.info_nce(scores, temperature=0.02)
+    torch.testing.assert_close(found, L.info_nce(scores.masked_fill(out, 0.0), mask=out, temperature=0.02))
+    with pytest.raises(ValueError, match=r"scores: -3\.4\d*e\+38 at 0, expected at most"):
+        L.info_nce(scores.flip(1)[:, [1, 0, 2]], temperature=0.02)
+    teacher = torch.tensor([[1.0, low, 0.0], [0.0, 1.0, low]])
+    found = L.listwise_kl(scores, teacher, mask=out, temperature=0.02, teacher_temperature=0.02)
+    plain = L.listwise_kl(scores.masked_fill(out, 0), teacher, mask=out, temperature=0.02, teacher_temperature=0.02)
+    torch.testing.assert_close(found, plain)
+    with pytest.raises(ValueError, match=r"scores: -3\.4\d*e\+38 at \(0, 1\), expected at most"):
+        L.listwise_kl(scores, teacher, temperature=0.02)
+
+
+@pytest.mark.parametrize("name", ["temperature", "teacher_temperature"])
+def test_a_temperature_without_an_inverse_is_named(name):
+    with pytest.raises(ValueError, match=f"^{name}: 1e-45, expected at least 1e-37"):
+        L.ListwiseKL(**{name: 1e-45})
 
 
 def test_every_public_loss_has_bad_input():

@@ -1,5 +1,9 @@
 """The pipeline: what is mined obeys the rule, equals the slow way, and every candidate is accounted for."""
 
+import copy
+import json
+import pickle
+
 import numpy as np
 import pytest
 
@@ -221,6 +225,110 @@ def test_a_run_of_another_collection_is_refused(collection, tmp_path):
         collection.scored_positives(renamed)
 
 
+def test_a_run_of_another_collection_is_refused_with_positives_of_its_own_too():
+    """Ids are compared wherever they are at hand; without ids, what the numbers contradict."""
+    one = hm.Collection.from_pairs(["red", "green"], ["red apple", "green pear"], ["sky", "sea", "red car"])
+    other = hm.Collection.from_pairs(["one", "two"], ["one cat", "two dogs"], {"p": "one", "q": "two", "r": "mouse"})
+    assert (one.num_queries, one.num_documents) == (other.num_queries, other.num_documents)
+    run = hm.retrieve(one, "bm25", progress=False)
+    rule = hm.Selection(1, ceiling=hm.NoCeiling())
+    nameless = run.replace(query_ids=None, document_ids=None)
+    longer = hm.Candidates([0, 1, 2, 3], [0, 1, 2], [0.5, 0.5, 0.5])
+    cases = [
+        (run, "run: document 0 is '0', expected 'p' as in the collection"),
+        (run.replace(document_ids=None, query_ids=["x", "1"]), "run: query 0 is 'x', expected '0' as in the coll"),
+        (run.replace(query_ids=None), "run: document 0 is '0', expected 'p' as in the collection"),
+        (longer, "run: 3 queries, expected 2 as in the collection"),
+        (hm.Candidates([0, 1, 1], [5], [0.5]), "run: document 5, expected below 5 as in the collection"),
+    ]
+    positives = other.positives.with_scores([0.9, 0.9])
+    for given, message in cases:
+        for make in (hm.Mined.from_run, hm.data.NegativeDataset):
+            with pytest.raises(ValueError, match=message):
+                make(other, given, rule, positives=positives)
+    assert len(hm.Mined.from_run(other, nameless, rule, positives=positives).negatives) == 2
+    assert len(hm.data.NegativeDataset(other, nameless, rule, positives=positives)) == 2
+    assert len(hm.Mined.from_run(one, run, rule, positives=one.positives.with_scores([0.9, 0.9])).negatives) == 2
+
+
+def test_what_is_no_run_is_refused_by_its_type(collection):
+    rule = hm.Selection(1, ceiling=hm.NoCeiling())
+    run = hm.retrieve(collection, "bm25", k=3, progress=False)
+    for call in (
+        lambda: hm.Mined.from_run(collection, None, rule),
+        lambda: hm.Mined.from_runs(collection, [(None, rule)]),
+        lambda: collection.scored_positives(None),
+        lambda: hm.data.NegativeDataset(collection, None, rule),
+    ):
+        with pytest.raises(TypeError, match="(run|candidates): NoneType, expected Candidates"):
+            call()
+    for call in (lambda: hm.Mined.from_run(None, run, rule), lambda: hm.Mined.from_runs(None, [(run, rule)])):
+        with pytest.raises(TypeError, match="collection: NoneType, expected a Collection"):
+            call()
+    with pytest.raises(TypeError, match=r"runs\[0\]: Candidates, expected a pair \(Candidates, Selection\)"):
+        hm.Mined.from_runs(collection, [run])
+    with pytest.raises(TypeError, match="runs: Candidates, expected a sequence of pairs"):
+        hm.Mined.from_runs(collection, run)
+    with pytest.raises(ValueError, match="runs: none, expected at least one"):
+        hm.Mined.from_runs(collection, [])
+    with pytest.raises(TypeError, match="selection: float, expected a Selection"):
+        hm.Mined.from_runs(collection, [(run, 0.95)])
+
+
+class Untouched:
+    """A teacher that must not be asked for anything."""
+
+    name, similarity = "untouched", "dot"
+
+    def embed_queries(self, *_, **__):
+        raise AssertionError("work before the arguments were looked at")
+
+    embed_documents = embed_queries
+
+
+@pytest.mark.parametrize(("call", "error", "message"), [
+    (lambda c, t: hm.mine(c, t, hm.Selection(), epoch=-1), ValueError, "epoch: -1, expected at least 0"),
+    (lambda c, t: hm.mine(c, t, hm.Selection(), epoch=1.0), TypeError, "epoch: float 1.0, expected an integer"),
+    (lambda c, t: hm.mine(c, t, hm.Selection(), k=0), ValueError, "k: 0, expected at least 1"),
+    (lambda c, t: hm.mine(c, t, hm.Selection(), num_threads=0), ValueError, "num_threads: 0, expected at least 1"),
+    (lambda c, t: hm.mine(c, t, hm.Selection(), max_memory="x"), ValueError, "max_memory: 'x', expected a number"),
+    (lambda c, t: hm.mine(c, t, hm.Selection(), progress="no"), TypeError, "progress: str 'no', expected True"),
+    (lambda c, t: hm.mine(c, t, hm.Selection(draw=hm.Popularity(np.ones(3)))), ValueError,
+     "counts: length 3, expected 200"),
+    (lambda c, t: hm.mine(c, t, hm.Selection(draw=hm.TopThen(1, hm.Popularity(np.ones(3))))), ValueError,
+     "counts: length 3, expected 200"),
+    (lambda c, t: hm.retrieve(c, t, max_memory=-1), ValueError, "max_memory: -1, expected at least 1"),
+    (lambda c, t: hm.retrieve(c, t, progress="no"), TypeError, "progress: str 'no', expected True or False"),
+    (lambda c, t: hm.retrieve(c, t, anchors="no"), TypeError, "anchors: str 'no', expected True or False"),
+    (lambda c, t: hm.retrieve(c, t, exclude_positives="no"), TypeError, "exclude_positives: str 'no', expected True"),
+])  # fmt: skip
+def test_arguments_are_looked_at_before_the_teacher(collection, call, error, message):
+    with pytest.raises(error, match=message):
+        call(collection, Untouched())
+
+
+def test_the_settings_of_an_ensemble_are_looked_at_before_the_selections(collection, monkeypatch):
+    run = hm.retrieve(collection, "bm25", k=3, progress=False)
+    runs = [(run, hm.Selection(1, ceiling=hm.NoCeiling()))]
+    monkeypatch.setattr("hardmine.pipeline.mined.select", lambda *_, **__: pytest.fail("work before the settings"))
+    for settings, message in (
+        ({"scheme": "mean"}, "scheme: 'mean', expected one of"),
+        ({"scheme": "joint"}, "num_negatives: missing"),
+        ({"temperature": float("nan")}, "temperature: nan, expected a finite number"),
+        ({"seed": -1}, "seed: -1, expected at least 0"),
+        ({"epoch": -1}, "epoch: -1, expected at least 0"),
+    ):
+        with pytest.raises(ValueError, match=message):
+            hm.Mined.from_runs(collection, runs, **settings)
+
+
+def test_anchors_are_refused_before_the_index_is_built(collection, monkeypatch):
+    teacher = hm.teachers.load("bm25")
+    monkeypatch.setattr(type(teacher), "index", lambda *_, **__: pytest.fail("an index was built"))
+    with pytest.raises(ValueError, match="teacher 'bm25': has no document embeddings"):
+        hm.mine(collection, teacher, hm.strategies.anchored(1), progress=False)
+
+
 def test_identical_ids(tmp_path):
     corpus = [("a", "", "cat dog"), ("b", "", "cat"), ("c", "", "cat cat")]
     folder = write_beir(tmp_path / "c", corpus, [("a", "cat")], train=[("a", "b", 1)])
@@ -241,6 +349,38 @@ def test_report(collection):
     assert repr(mined).startswith("Mined(Negatives(40 rows")
     with pytest.raises(TypeError):
         mined.report["rows"] = 3
+    assert json.loads(json.dumps(mined.report, allow_nan=False)) == mined.report == dict(mined.report)
+    for copied in (pickle.loads(pickle.dumps(mined)), copy.deepcopy(mined)):
+        assert copied.report == mined.report
+        for mapping in (copied.report, copied.report["scores"], copied.negatives.metadata, copied.collection.counts):
+            json.dumps(mapping, allow_nan=False)
+            with pytest.raises(TypeError, match="frozen"):
+                mapping["rows"] = 3
+            for change, *arguments in (("clear",), ("popitem",), ("update", {"rows": 3}), ("pop", "rows")):
+                with pytest.raises(TypeError, match="frozen"):
+                    getattr(mapping, change)(*arguments)
+
+
+@pytest.mark.parametrize(("scores", "statistics"), [
+    ([1.0, 2.0, 4.0], {"mean": 7 / 3, "min": 1.0, "25%": 1.5, "median": 2.0, "75%": 3.0, "max": 4.0}),
+    ([-np.inf, 2.0, 4.0], {"mean": None, "std": None, "min": None, "25%": None, "median": 2.0, "75%": 3.0, "max": 4}),
+    ([1.0, 2.0, np.inf], {"mean": None, "std": None, "min": 1.0, "25%": 1.5, "median": 2.0, "75%": None, "max": None}),
+    ([-np.inf, np.inf], {"mean": None, "std": None, "min": None, "25%": None, "median": None, "max": None}),
+    ([np.inf], {"count": 1, "mean": None, "std": None, "min": None, "median": None, "max": None}),
+    ([3e38, -3e38], {"mean": 0.0, "min": pytest.approx(-3e38), "median": 0.0, "max": pytest.approx(3e38)}),
+])  # fmt: skip
+def test_statistics_of_infinite_scores(scores, statistics):
+    """Right where they are finite, None where not, and no warning."""
+    collection = hm.Collection.from_pairs(["q"], ["p"], [f"n{i}" for i in range(len(scores))])
+    order = np.argsort(scores)[::-1]
+    run = hm.Candidates([0, len(scores)], order, np.float32(scores)[order])
+    rule = hm.Selection(len(scores), ceiling=hm.NoCeiling())
+    mined = hm.Mined.from_run(collection, run, rule, positives=collection.positives)
+    found = mined.report["scores"]["negatives"]
+    assert {name: found[name] for name in statistics} == pytest.approx(statistics)
+    json.dumps(mined.report, allow_nan=False)
+    line = next(line for line in mined.summary().splitlines() if line.startswith("negatives"))
+    assert line.split().count("-") == list(found.values()).count(None)
 
 
 def test_bad_arguments(collection, embeddings):

@@ -10,6 +10,7 @@ import importlib
 import importlib.util
 from typing import TYPE_CHECKING, Any
 
+import hardmine.plumbing.interrupts  # noqa: F401 - before what takes its time to load
 from hardmine._native import __version__
 from hardmine.nouns.candidates import Candidates
 from hardmine.nouns.lists import REASONS, Ranking

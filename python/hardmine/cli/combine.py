@@ -8,7 +8,7 @@ from typing import Any
 
 import hardmine as hm
 from hardmine.cli import options as shared
-from hardmine.primitives.ensemble import SCHEMES
+from hardmine.primitives.ensemble import SCHEMES, settings
 from hardmine.primitives.fuse import METHODS
 
 
@@ -38,6 +38,7 @@ def add_commands(commands: Any) -> None:
 
 def _fuse(options: argparse.Namespace) -> None:
     shared.check_run(options.output)
+    shared.check_numbers(options)
     fused = hm.fuse(
         [shared.load_run(path) for path in options.candidates],
         method=options.method,
@@ -48,7 +49,7 @@ def _fuse(options: argparse.Namespace) -> None:
         num_threads=options.threads,
     )
     fused.save(options.output)
-    print(f"{fused!r} in {options.output}")
+    shared.say(f"{fused!r} in {options.output}")
 
 
 def _ensemble(options: argparse.Namespace) -> None:
@@ -63,13 +64,11 @@ def _ensemble(options: argparse.Namespace) -> None:
     shared.check_rows(options)
     if options.scheme == "joint" and options.pool < options.num_negatives:
         raise shared.UsageError(f"--pool {options.pool}: expected at least --num-negatives {options.num_negatives}")
+    settings(options.scheme, options.num_negatives, options.temperature, options.seed, options.epoch)
     depth = options.pool if options.scheme == "joint" else options.num_negatives
+    rules = [shared.selection(options, ceilings[number % len(ceilings)], depth) for number in range(len(runs))]
+    teachers = [(shared.load_run(path), rule) for path, rule in zip(runs, rules, strict=True)]
     collection = shared.read_collection(options)
-    teachers = []
-    for number, path in enumerate(runs):
-        run = shared.load_run(path)
-        selection = shared.selection(options, ceilings[number % len(ceilings)], depth)
-        teachers.append((run, selection))
     mined = hm.Mined.from_runs(
         collection,
         teachers,

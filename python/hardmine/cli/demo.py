@@ -26,12 +26,13 @@ def _demo(options: argparse.Namespace) -> None:
     collection = hm.Collection.read(sysconfig.get_path("stdlib"), "docstrings", progress=True)
     mined = hm.mine(collection, "bm25", hm.strategies.top_k_perc_pos(4))
     written = mined.write(output, shared.DEFAULT_FORMAT)
-    print(mined.summary())
-    print()
-    for row in _examples(mined):
-        print(row)
-    print(shared.written_line(output, written))
-    print("each row: a docstring's first line, the function it describes, and 4 functions that it does not")
+    shared.say(
+        mined.summary(),
+        "",
+        *_examples(mined),
+        shared.written_line(output, written),
+        "each row: a docstring's first line, the function it describes, and 4 functions that it does not",
+    )
 
 
 def _examples(mined: hm.Mined, count: int = 3) -> list[str]:

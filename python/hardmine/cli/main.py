@@ -9,11 +9,14 @@ import argparse
 import os
 import sys
 from collections.abc import Sequence
+from contextlib import ExitStack, redirect_stderr, redirect_stdout, suppress
+from pathlib import Path
 from typing import NoReturn
 
 import hardmine as hm
 from hardmine.cli import combine, demo, mine
 from hardmine.cli.options import UsageError
+from hardmine.plumbing import interrupts
 
 
 class _Parser(argparse.ArgumentParser):
@@ -23,23 +26,33 @@ class _Parser(argparse.ArgumentParser):
 
 def main(arguments: Sequence[str] | None = None) -> int:
     """Run the command line and return its exit code."""
+    with ExitStack() as streams:
+        # A stream that was closed before the start is None. What takes its place also takes its number, which a file
+        # that is written would get otherwise, and with it whatever a library says there.
+        for name, redirect in (("stdout", redirect_stdout), ("stderr", redirect_stderr)):
+            if getattr(sys, name) is None:
+                streams.enter_context(redirect(streams.enter_context(Path(os.devnull).open("w"))))
+        return _run(arguments)
+
+
+def _run(arguments: Sequence[str] | None) -> int:
     try:
         options = _parser().parse_args(arguments)
         options.run(options)
-        sys.stdout.flush()
     except KeyboardInterrupt:
-        return _fail("interrupted; nothing was left half-written", 130)
+        return _say(interrupts.LINE, interrupts.CODE)
     except BrokenPipeError:
         # The reader has gone (`| head`): nobody is left to tell.
         os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
         return 0
     except (UsageError, ValueError, TypeError, OSError, ImportError, MemoryError) as error:
-        return _fail(str(error) or type(error).__name__, 2)
+        return _say(f"hardmine: {' '.join(str(error).split()) or type(error).__name__}\n", 2)
     return 0
 
 
-def _fail(message: str, code: int) -> int:
-    sys.stderr.write(f"hardmine: {' '.join(message.split())}\n")
+def _say(line: str, code: int) -> int:
+    with suppress(OSError):  # the exit code says it too
+        sys.stderr.write(line)
     return code
 
 

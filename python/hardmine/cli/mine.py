@@ -61,6 +61,7 @@ def _mine(options: argparse.Namespace) -> None:
 
 def _retrieve(options: argparse.Namespace) -> None:
     shared.check_run(options.output)
+    shared.check_numbers(options)
     collection = shared.read_collection(options)
     run = hm.retrieve(
         collection,
@@ -71,7 +72,7 @@ def _retrieve(options: argparse.Namespace) -> None:
         max_memory=options.max_memory,
     )
     run.save(options.output)
-    print(f"{run!r} in {options.output}")
+    shared.say(f"{run!r} in {options.output}")
 
 
 def _select(options: argparse.Namespace) -> None:

@@ -4,10 +4,15 @@ from __future__ import annotations
 
 import argparse
 import json
+import os
+import sys
 from pathlib import Path
 from typing import Any
 
 import hardmine as hm
+from hardmine.plumbing import checks
+from hardmine.plumbing.files import check_target
+from hardmine.plumbing.threads import thread_count
 from hardmine.rules.ceilings import Ceiling
 from hardmine.rules.spelling import ceiling_spellings, draw_spellings, parse_ceiling, parse_draw, spell
 
@@ -76,7 +81,11 @@ def add_rule(parser: argparse.ArgumentParser, *, per_teacher: bool = False) -> N
     output.add_argument("--output", type=Path, required=True, metavar="FILE", help=".jsonl or .parquet")
     output.add_argument("--format", default=DEFAULT_FORMAT, metavar="F", help=f"({DEFAULT_FORMAT})")
     output.add_argument("--scores", action="store_true", help="write the teacher's scores as the target")
-    output.add_argument("--no-provenance", action="store_true", help="no side file of ids, scores, ranks and reasons")
+    output.add_argument(
+        "--no-provenance",
+        action="store_true",
+        help="no side file of ids, scores, ranks and reasons; that of an earlier run is removed",
+    )
     output.add_argument("--json", action="store_true", help="print the report as JSON")
 
 
@@ -93,7 +102,7 @@ def ceilings(options: argparse.Namespace) -> list[Ceiling]:
 def selection(options: argparse.Namespace, ceiling: Ceiling, num_negatives: int | None = None) -> hm.Selection:
     """The selection that the options describe, under a ceiling."""
     return hm.Selection(
-        num_negatives or options.num_negatives,
+        options.num_negatives if num_negatives is None else num_negatives,
         ceiling=ceiling,
         floor=options.floor,
         range_min=options.range_min,
@@ -135,19 +144,27 @@ def load_teacher(options: argparse.Namespace) -> Any:
     return hm.teachers.precomputed(*files, **given)
 
 
+def check_numbers(options: argparse.Namespace) -> None:
+    """Refuse what the work would stumble over at its end, before it begins."""
+    if "epoch" in options:
+        checks.integer("epoch", options.epoch)
+    if "max_memory" in options:
+        checks.memory("max_memory", options.max_memory, 1)
+    thread_count(options.threads)
+
+
 def check_rows(options: argparse.Namespace) -> None:
     """Refuse what writing would refuse, before the expensive work."""
-    hm.formats.check_output(options.output, options.format)
+    check_numbers(options)
+    provenance, wanted = not options.no_provenance, options.num_negatives
+    hm.formats.check_output(options.output, options.format, provenance=provenance, num_negatives=wanted)
     if options.scores and options.on_shortage == "fill":
         raise UsageError("--scores: documents that fill a shortage have none, expected another --on-shortage")
 
 
 def check_run(path: Path) -> None:
     """Refuse a path that no run can be saved to, before the expensive work."""
-    if not path.parent.is_dir():
-        raise UsageError(f"{path}: the folder {path.parent} does not exist")
-    if path.is_dir():
-        raise UsageError(f"{path}: a folder, expected a file to write")
+    check_target(path)
 
 
 def load_run(path: Path) -> hm.Candidates:
@@ -157,15 +174,26 @@ def load_run(path: Path) -> hm.Candidates:
     return hm.Candidates.load(path)
 
 
+def say(*lines: str) -> None:
+    """Print lines for the user."""
+    try:
+        print(*lines, sep="\n", flush=True)
+    except BrokenPipeError:
+        raise
+    except OSError as error:
+        # What is left in the buffer would be tried again when the process ends, with a complaint of its own.
+        os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
+        raise OSError(error.errno, error.strerror, "standard output") from error
+
+
 def write_rows(mined: hm.Mined, options: argparse.Namespace) -> None:
     """Write the training rows and print the report."""
     written = mined.write(options.output, options.format, scores=options.scores, provenance=not options.no_provenance)
     if options.json:
-        print(json.dumps({**mined.report, "output": str(options.output), "format": options.format, "written": written}))
+        about = {"output": str(options.output), "format": options.format, "written": written}
+        say(json.dumps({**mined.report, **about}, allow_nan=False))
         return
-    print(mined.summary())
-    print()
-    print(written_line(options.output, written))
+    say(mined.summary(), "", written_line(options.output, written))
 
 
 def written_line(path: Path, written: dict[str, int]) -> str:

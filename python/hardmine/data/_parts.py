@@ -10,7 +10,9 @@ from typing import Any, NamedTuple
 import numpy as np
 import numpy.typing as npt
 
+from hardmine.data.batch import COLUMNS
 from hardmine.nouns.candidates import Candidates, unflattened
+from hardmine.nouns.lists import REASONS
 from hardmine.nouns.positives import Positives
 from hardmine.nouns.strings import StringTable
 from hardmine.plumbing import checks, container, ragged
@@ -22,6 +24,12 @@ from hardmine.rules.selection import Selection
 
 KIND = "negative-dataset"
 WHICH = ("sample", "first", "each")
+_TYPES = {
+    "offsets": "int64", "ids": "int64", "scores": "float32", "ranks": "int32", "anchor_scores": "float32",
+    "data": "uint8", "groups": "int64", "items": "int64", "query_keys": "uint64", "document_keys": "uint64",
+    "log_weights": "float64", "counts": "float64", **dict.fromkeys(REASONS, "int64"),
+}  # fmt: skip
+"""Types of the arrays by the last part of their names: what is mapped again in a worker is taken as it is."""
 Stamp = tuple[int, int]
 
 
@@ -36,8 +44,8 @@ class Parts(NamedTuple):
         return {name[len(prefix) + 1 :]: array for name, array in self.arrays.items() if name.startswith(prefix + ".")}
 
     def table(self, prefix: str) -> StringTable:
-        """The string table of that name."""
-        return StringTable(self.arrays[f"{prefix}.offsets"], self.arrays[f"{prefix}.data"])
+        """The string table of that name, not checked again."""
+        return StringTable._trusted(self.columns(prefix))
 
     def save(self, path: str | os.PathLike[str]) -> None:
         """Write one memory-mappable file, whole or not at all."""
@@ -49,7 +57,7 @@ def load(path: str | os.PathLike[str]) -> Parts:
     parts = Parts(*container.load(path, KIND))
     try:
         check(parts)
-    except (KeyError, ValueError, TypeError, AttributeError, IndexError) as error:
+    except (KeyError, ValueError, TypeError, AttributeError, IndexError, OverflowError) as error:
         raise ValueError(f"{os.fspath(path)}: malformed {KIND} ({error})") from None
     return parts
 
@@ -68,28 +76,51 @@ def stamp_of(path: str) -> Stamp:
 
 
 def check(parts: Parts) -> None:
-    """Raise where arrays do not fit each other."""
+    """Raise where arrays do not fit each other, or settings are missing or of another type."""
+    settings = parts.settings
+    for name in ("columns", "which_positive", "left_out", "selection"):
+        if name not in settings:
+            raise ValueError(f"settings: no {name!r}")
+    for name, array in parts.arrays.items():
+        wanted = _TYPES.get(name.rpartition(".")[2])
+        if array.dtype.name != wanted:
+            raise ValueError(f"{name}: {array.dtype.name}, expected {wanted or 'no such array'}")
+    checks.choice("columns", settings["columns"], COLUMNS)
+    checks.choice("which_positive", settings["which_positive"], WHICH)
+    for reason, count in settings["left_out"].items():
+        checks.integer(f"left_out[{reason!r}]", count)
     run, positives = _checked_run(parts), Positives(**parts.columns("positives"))
-    queries, documents = parts.table("queries"), parts.table("documents")
+    queries, documents = (StringTable(**parts.columns(name)) for name in ("queries", "documents"))
     _counts(run, positives, len(queries), len(documents))
     excluded = parts.columns("excluded")
     if excluded:
         offsets = checks.int64_vector("exclude offsets", excluded["offsets"], length=len(run) + 1)
         ids = checks.int64_vector("exclude ids", excluded["ids"])
         ragged.check_offsets(offsets, ids.size, "exclude offsets")
-    for name, length in (("groups", len(documents)), ("document_keys", len(documents)), ("query_keys", len(run))):
+        _inside("exclude ids", ids, len(documents))
+    for name, length in (
+        ("groups", len(documents)), ("document_keys", len(documents)), ("query_keys", len(run)),
+        ("log_weights", run.ids.size), ("counts", len(documents)),
+    ):  # fmt: skip
         if name in parts.arrays and parts.arrays[name].shape != (length,):
             raise ValueError(f"{name}: shape {parts.arrays[name].shape}, expected ({length},)")
-    settings = parts.settings
-    items = parts.arrays.get("items")
-    if items is not None and items.size:
-        units = positives.ids.size if settings["which_positive"] == "each" else len(run)
-        if items.ndim != 1 or int(items.min()) < 0 or int(items.max()) >= units:
-            raise ValueError(f"items: expected numbers below {units}")
-    selection_of(parts)
+    each = settings["which_positive"] == "each"
+    units = positives.ids.size if each else len(run)
+    items = parts.arrays.get("items", np.arange(units))
+    _inside("items", checks.int64_vector("items", items), units)
+    lacking = np.zeros(units, np.bool_) if each else np.diff(positives.offsets) == 0
+    if lacking[items].any():
+        raise ValueError(f"items: query {int(items[lacking[items].argmax()])} has no positive")
+    selection = selection_of(parts)
     weights = parts.arrays.get("log_weights")
-    if weights is not None and weights.shape != run.ids.shape:
-        raise ValueError(f"log_weights: length {weights.size}, expected {run.ids.size} (the number of candidates)")
+    if weights is not None:
+        Weighted(weights)
+    _refuse_lacking(run, positives, selection)
+
+
+def _inside(name: str, numbers: npt.NDArray[np.int64], count: int) -> None:
+    if numbers.size and not 0 <= int(numbers.min()) <= int(numbers.max()) < count:
+        raise ValueError(f"{name}: expected numbers below {count}")
 
 
 def _checked_run(parts: Parts) -> Candidates:
@@ -123,6 +154,7 @@ def gather(
         which_positive = "each" if selection.positive_agg == "each" else "sample"
     checks.choice("which_positive", which_positive, WHICH)
     if is_a(collection, "hardmine.nouns.collection", "Collection"):
+        collection._refuse_foreign(candidates)
         if positives is None:
             positives = _positives_of(collection, candidates, selection)
         if document_groups is None:

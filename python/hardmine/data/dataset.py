@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import os
 from collections.abc import Mapping, Sequence
-from types import MappingProxyType
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
@@ -15,6 +14,7 @@ from hardmine.data import _parts
 from hardmine.data._parts import Parts
 from hardmine.data.batch import COLUMNS, NegativeBatch
 from hardmine.nouns.candidates import Candidates
+from hardmine.nouns.frozen import FrozenDict
 from hardmine.nouns.positives import Positives
 from hardmine.plumbing import checks
 from hardmine.plumbing.threads import thread_count
@@ -303,7 +303,7 @@ class NegativeDataset(torch.utils.data.Dataset[dict[str, Any]]):  # type: ignore
     @property
     def left_out(self) -> Mapping[str, int]:
         """How many queries (or pairs) make no item, by reason: ``without_positive``, ``short``."""
-        return MappingProxyType(self._parts.settings["left_out"])
+        return FrozenDict(self._parts.settings["left_out"])
 
     def __len__(self) -> int:
         if self._items is not None:

@@ -79,12 +79,23 @@ class StreamingNegativeDataset(torch.utils.data.IterableDataset[Any]):  # type: 
         self.seed = checks.integer("seed", seed, maximum=2**64 - 1)
         self.num_replicas = checks.integer("num_replicas", num_replicas, minimum=1)
         self.rank = checks.integer("rank", rank, maximum=self.num_replicas - 1)
-        self._done = 0
+        # An epoch and how many items of it were handed out: the copies of persistent workers learn of a new epoch by
+        # the dataset's alone.
+        self._done = self.dataset.epoch, 0
         self._resume: tuple[int, int] | None = None
 
     def set_epoch(self, epoch: int) -> None:
-        """Fresh draws and, with `shuffle`, another order; every worker sees it."""
+        """Fresh draws and, with `shuffle`, another order, from the first item on; every worker sees it.
+
+        Parameters
+        ----------
+        epoch : int
+            At least 0. The epoch of a state that was just loaded goes on where the state was taken.
+        """
         self.dataset.set_epoch(epoch)
+        if self._resume is None or self._resume[0] != self.dataset.epoch:
+            self._resume = None
+            self._done = self.dataset.epoch, 0
 
     def __iter__(self) -> Iterator[dict[str, Any]] | Iterator[NegativeBatch]:
         """Items, or batches, of this rank and worker."""
@@ -99,45 +110,59 @@ class StreamingNegativeDataset(torch.utils.data.IterableDataset[Any]):  # type: 
             order = order[worker.id :: worker.num_workers]
         resume, self._resume = self._resume, None
         start = resume[1] if resume is not None and resume[0] == epoch else 0
-        self._done = start
-        return self._items(order, start) if self.batch_size is None else self._batches(order, start)
+        self._done = epoch, start
+        return self._items(order, epoch, start) if self.batch_size is None else self._batches(order, epoch, start)
 
-    def _items(self, order: Any, start: int) -> Iterator[dict[str, Any]]:
+    def _items(self, order: Any, epoch: int, start: int) -> Iterator[dict[str, Any]]:
         for first in range(start, order.size, _BLOCK):
-            for item in self.dataset.__getitems__(order[first : first + _BLOCK]):
-                self._done += 1
+            for place, item in enumerate(self.dataset.__getitems__(order[first : first + _BLOCK]), start=first):
+                self._done = epoch, place + 1
                 yield item
 
-    def _batches(self, order: Any, start: int) -> Iterator[NegativeBatch]:
+    def _batches(self, order: Any, epoch: int, start: int) -> Iterator[NegativeBatch]:
         assert self.batch_size is not None  # noqa: S101
         for first in range(start, order.size, self.batch_size):
             batch = self.dataset.__getitems__(order[first : first + self.batch_size])
-            self._done += len(batch)
+            self._done = epoch, first + len(batch)
             yield batch
+
+    def _num_items(self) -> int:
+        return len(range(self.rank, len(self.dataset), self.num_replicas))
 
     def __len__(self) -> int:
         """Items, or without workers batches, of this rank."""
-        items = len(range(self.rank, len(self.dataset), self.num_replicas))
+        items = self._num_items()
         return items if self.batch_size is None else -(-items // self.batch_size)
 
     def state_dict(self) -> dict[str, int]:
-        """Epoch, and how many items of it this copy has handed out."""
-        return {"epoch": self.dataset.epoch, "done": self._done}
+        """Epoch, and how many items of it this copy has handed out: 0 from `set_epoch` to the first item."""
+        epoch = self.dataset.epoch
+        return {"epoch": epoch, "done": self._done[1] if self._done[0] == epoch else 0}
 
     def load_state_dict(self, state: Mapping[str, int]) -> None:
         """The next pass goes on where `state_dict` was taken, with the same number of ranks and workers.
 
+        Nothing is left of an epoch whose last item was handed out; `set_epoch` with the next one gives all of it.
+
+        Parameters
+        ----------
+        state : mapping
+            What `state_dict` gave.
+
         Raises
         ------
         TypeError, ValueError
-            Not what `state_dict` gives.
+            Not what `state_dict` gives, or of more items than there are.
         """
+        if not isinstance(state, Mapping):
+            raise TypeError(f"state: {type(state).__name__}, expected the mapping that state_dict gives")
         missing = {"epoch", "done"} - set(state)
         if missing:
             raise ValueError(f"state: no {min(missing)!r}, expected what state_dict gives")
-        epoch, done = checks.integer("epoch", state["epoch"]), checks.integer("done", state["done"])
+        epoch = checks.integer("epoch", state["epoch"])
+        done = checks.integer("done", state["done"], maximum=self._num_items())
         self.dataset.set_epoch(epoch)
-        self._resume = epoch, done
+        self._resume = self._done = epoch, done
 
     def __repr__(self) -> str:
         return f"StreamingNegativeDataset({self.dataset!r})"

@@ -13,6 +13,7 @@ from hardmine.formats.errors import FormatError
 from hardmine.formats.rows import json_rows, lines, shorten
 from hardmine.nouns.builder import Builder
 from hardmine.nouns.collection import Collection
+from hardmine.plumbing.files import is_gzipped, suffix
 
 _ID = ("_id", "id")
 _SPLITS = ("train", "dev", "test")
@@ -34,14 +35,15 @@ def read(path: Path, *, split: str | None = None, **options: Any) -> Collection:
 
     Notes
     -----
-    A judgement with score 0 or below is not a positive. A judgement that comes twice counts once. Queries without a
-    positive are left out. All three are counted in ``Collection.counts``.
+    Ids stand in the judgements as they do in the other files, to the letter and the space. A plain file goes before its
+    gzipped copy. A judgement with score 0 or below is not a positive. A judgement that comes twice counts once. Queries
+    without a positive are left out. All three are counted in ``Collection.counts``.
     """
     if not path.is_dir():
         raise FileNotFoundError(f"{path}: no such folder")
     judgements = _split(path, split)
     builder = Builder()
-    corpus = _file(path, "corpus.jsonl")
+    corpus = _file(path, "corpus")
     for row in json_rows(corpus):
         title, text = row.text(("title",), default=""), row.text(("text",))
         name = row.identifier(_ID)
@@ -50,7 +52,7 @@ def read(path: Path, *, split: str | None = None, **options: Any) -> Collection:
         builder.add_document(name, title, text)
     if not builder.document_numbers:
         raise FormatError(corpus, "no documents", "at least one")
-    queries = _file(path, "queries.jsonl")
+    queries = _file(path, "queries")
     for row in json_rows(queries):
         name, text = row.identifier(_ID), row.text(("text",))
         if name in builder.query_numbers:
@@ -64,6 +66,7 @@ def read(path: Path, *, split: str | None = None, **options: Any) -> Collection:
 
 
 def _read_judgements(path: Path, builder: Builder, corpus: Path, queries: Path) -> None:
+    is_first = True
     for number, line in lines(path):
         if not line or line.isspace():
             continue
@@ -71,13 +74,16 @@ def _read_judgements(path: Path, builder: Builder, corpus: Path, queries: Path) 
         if len(cells) != 3:
             came = f"{len(cells)} column{'s' * (len(cells) != 1)} ({shorten(line)!r})"
             raise FormatError(path, came, _WANTED, line=number)
+        query, document = cells[:2]  # as they are: white space may be part of an id, here as in the corpus
         score = _number(cells[2])
-        if number == 1:
-            if score is not None:
-                raise FormatError(path, f"no header ({shorten(line)!r})", "the line query-id, corpus-id, score", line=1)
+        if is_first:
+            is_first = False
+            if score is not None or (query in builder.query_numbers and document in builder.document_numbers):
+                raise FormatError(
+                    path, f"no header ({shorten(line)!r})", "the line query-id, corpus-id, score", line=number
+                )
             continue
-        query, document = cells[0].strip(), cells[1].strip()
-        if score is None:
+        if score is None or not math.isfinite(score):
             raise FormatError(path, repr(shorten(cells[2])), "a finite number", line=number, field="score")
         if query not in builder.query_numbers:
             raise FormatError(path, repr(query), f"an id of {queries.name}", line=number, field="query-id")
@@ -91,29 +97,36 @@ def _read_judgements(path: Path, builder: Builder, corpus: Path, queries: Path) 
 
 def _number(text: str) -> float | None:
     try:
-        value = float(text)
+        return float(text)
     except ValueError:
         return None
-    return value if math.isfinite(value) else None
 
 
-def _existing(path: Path) -> Path | None:
-    return next((p for p in (path, path.with_name(path.name + ".gz")) if p.is_file()), None)
+def _files(folder: Path, wanted: str) -> dict[str, Path]:
+    """The files of a folder with one suffix by their stems; a plain one goes before its gzipped copy.
+
+    Hidden files are none: systems leave their own notes under such names.
+    """
+    found: dict[str, Path] = {}
+    for path in sorted(folder.glob("*"), key=lambda path: (is_gzipped(path), path.name)):
+        if suffix(path) == wanted and not path.name.startswith(".") and path.is_file():
+            found.setdefault(Path(path.stem).stem if is_gzipped(path) else path.stem, path)
+    return found
 
 
 def _file(folder: Path, name: str) -> Path:
-    found = _existing(folder / name)
+    found = _files(folder, ".jsonl").get(name)
     if found is None:
-        raise FileNotFoundError(f"{folder / name}: no such file (nor with .gz), expected in a BEIR folder")
+        raise FileNotFoundError(f"{folder / name}.jsonl: no such file (nor with .gz), expected in a BEIR folder")
     return found
 
 
 def _split(folder: Path, split: str | None) -> Path:
     qrels = folder / "qrels"
-    there = {p.name.removesuffix(".gz").removesuffix(".tsv"): p for p in sorted(qrels.glob("*.tsv*")) if p.is_file()}
+    there = _files(qrels, ".tsv")
     if not there:
         raise FileNotFoundError(f"{qrels}: no judgements (*.tsv), expected in a BEIR folder")
-    names = ", ".join(there)
+    names = ", ".join(sorted(there))
     if split is None:
         split = next((name for name in _SPLITS if name in there), next(iter(there)) if len(there) == 1 else None)
         if split is None:

@@ -19,6 +19,8 @@ QUERY_ID = ("query_id", "qid", "_id", "id")
 DOCUMENT_ID = ("_id", "id", "docid", "document_id", "corpus_id")
 DOCUMENT_TEXT = ("text", "document", "passage", "contents", "content")
 LAYOUTS = ("jsonl", "parquet")
+_FIELDS_OF_PAIRS = {*QUERY, *POSITIVE_ID, *QUERY_ID}
+_FIELDS_OF_CORPUS = {*DOCUMENT_ID, "title", *DOCUMENT_TEXT}
 _NUMBERED = re.compile(r"positive_\d+")
 
 
@@ -42,7 +44,7 @@ def read(path: Path, *, format: str, corpus: Path | None = None, **options: Any)
     if corpus is not None:
         _read_corpus(pairs, corpus)
     names = None
-    for row in table_rows(path, format):
+    for row in table_rows(path, format, _is_field_of_pairs):
         field, documents = _positives(pairs, row, corpus)
         name = row.identifier(QUERY_ID) if row.find(QUERY_ID) else None
         text = row.text(QUERY)
@@ -57,11 +59,19 @@ def read(path: Path, *, format: str, corpus: Path | None = None, **options: Any)
     return Collection(**pairs.parts(path, names), **options)
 
 
+def _is_positive(name: str) -> bool:
+    return name in POSITIVE or _NUMBERED.fullmatch(name) is not None
+
+
+def _is_field_of_pairs(name: str) -> bool:
+    return name in _FIELDS_OF_PAIRS or _is_positive(name)
+
+
 def _read_corpus(pairs: PairsBuilder, path: Path) -> None:
     layout = recognise(path)
     if layout not in LAYOUTS:
         raise ValueError(f"{path}: suffix {path.suffix!r}, expected a corpus in .jsonl, .jsonl.gz or .parquet")
-    for row in table_rows(path, layout):
+    for row in table_rows(path, layout, _FIELDS_OF_CORPUS.__contains__):
         name = row.identifier(DOCUMENT_ID, default=str(row.number - 1))
         title, text = row.text(("title",), default=""), row.text(DOCUMENT_TEXT)
         if name in pairs.document_numbers:
@@ -72,7 +82,7 @@ def _read_corpus(pairs: PairsBuilder, path: Path) -> None:
 
 
 def _positives(pairs: PairsBuilder, row: Row, corpus: Path | None) -> tuple[str, list[int]]:
-    fields = [name for name in row.fields if name in POSITIVE or _NUMBERED.fullmatch(name)]
+    fields = [name for name in row.fields if _is_positive(name)]
     texts = [(field, text) for field in fields for text in _strings(row, field)]
     if texts:
         return fields[0], [pairs.positive(text) for _, text in texts]

@@ -5,7 +5,8 @@ that the others, and what they need, stay out of the way. A module offers, by wh
 
 ``read(path, *, ..., **options) -> Collection``
     For ``reads="collection"``. Keywords are those of `Format.takes`; `options` go to the collection.
-``check_output(path, shape)`` and ``write(path, shape, *, collection, negatives, positives, scores, provenance)``
+``check_output(path, shape, *, provenance, num_negatives)`` and
+``write(path, shape, *, collection, negatives, positives, scores, provenance)``
     For ``writes="rows"``. `shape` is one of `Format.shapes`, or "" where there are none.
 """
 
@@ -18,6 +19,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any, Literal
 
 from hardmine.plumbing import checks
+from hardmine.plumbing.files import suffix
 
 if TYPE_CHECKING:
     from hardmine.nouns.collection import Collection
@@ -113,13 +115,10 @@ def _find(name: str, formats: list[Format]) -> Format:
 def recognise(path: Path) -> str | None:
     """The format of a path that names none, from its suffix or from what the folder holds; None for an unknown one."""
     is_folder = path.is_dir()
-    suffixes = [suffix.lower() for suffix in path.suffixes]
-    if suffixes and suffixes[-1] == ".gz":
-        suffixes.pop()
-    suffix = suffixes[-1] if suffixes else ""
+    found = suffix(path)
     for known in FORMATS:
         for sign in known.signs:
-            if (path / sign[1:]).exists() if is_folder and sign[0] == "/" else sign == suffix and not is_folder:
+            if (path / sign[1:]).exists() if is_folder and sign[0] == "/" else sign == found and not is_folder:
                 return known.name
     return None
 
@@ -138,7 +137,24 @@ def read(
     progress: bool = False,
     **options: Any,
 ) -> Collection:
-    """Read a collection; see `hardmine.Collection.read`."""
+    """Read a collection; see `hardmine.Collection.read`.
+
+    Parameters
+    ----------
+    path : path-like
+    format : str, optional
+        One of `READ`; by default what the path says.
+    corpus : path-like, optional
+    split : str, optional
+    progress : bool
+        As in `hardmine.Collection.read`.
+    **options
+        Further parameters of `Collection`, such as ``ignore_identical_ids``.
+
+    Returns
+    -------
+    Collection
+    """
     target = Path(path)
     if format is None:
         if not target.exists():
@@ -158,9 +174,36 @@ def read(
     return collection
 
 
-def check_output(path: str | os.PathLike[str], format: str) -> None:  # noqa: A002
-    """Raise what `write` would raise for this path and format, before any work is done."""
-    _find(format, _writers()).load().check_output(Path(path), format.partition(":")[2])
+def check_output(
+    path: str | os.PathLike[str],
+    format: str,  # noqa: A002
+    *,
+    provenance: bool = True,
+    num_negatives: int | None = None,
+) -> None:
+    """Raise what `write` would raise for this path and format, before any work is done.
+
+    Parameters
+    ----------
+    path : path-like
+    format : str
+        One of `WRITE`.
+    provenance : bool
+        Whether the side file is wanted too.
+    num_negatives : int, optional
+        How many negatives a row wants, where that is known.
+
+    Raises
+    ------
+    ValueError, OSError
+        Unknown format or suffix, no folder to write in, a folder in the place of a file, or more negatives than a row
+        of the format can hold.
+    """
+    provenance = checks.boolean("provenance", provenance)
+    if num_negatives is not None:
+        num_negatives = checks.integer("num_negatives", num_negatives, minimum=1)
+    module, shape = _find(format, _writers()).load(), format.partition(":")[2]
+    module.check_output(Path(path), shape, provenance=provenance, num_negatives=num_negatives)
 
 
 def write(
@@ -173,8 +216,27 @@ def write(
     scores: bool = False,
     provenance: bool = True,
 ) -> dict[str, int]:
-    """Write training rows; see `hardmine.Mined.write`."""
-    check_output(path, format)
+    """Write training rows; see `hardmine.Mined.write`.
+
+    Parameters
+    ----------
+    path : path-like
+    format : str
+        One of `WRITE`.
+    collection : Collection
+        The texts.
+    negatives, positives : Negatives, Positives
+        What was mined in it, and the scored positives.
+    scores, provenance : bool
+        As in `hardmine.Mined.write`.
+
+    Returns
+    -------
+    dict
+        ``rows`` written, ``pairs`` mined, ``dropped_pairs`` without a row.
+    """
+    scores = checks.boolean("scores", scores)
+    check_output(path, format, provenance=provenance, num_negatives=negatives.metadata["num_negatives"])
     written: dict[str, int] = (
         _find(format, _writers())
         .load()

@@ -5,12 +5,13 @@ from __future__ import annotations
 import gzip
 import json
 import zlib
-from collections.abc import Iterator, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from pathlib import Path
 from typing import IO, Any, NamedTuple, cast
 
 from hardmine.formats.errors import FormatError
 from hardmine.plumbing.extras import need
+from hardmine.plumbing.files import is_gzipped
 
 _MAX_SHOWN = 60
 _BATCH_ROWS = 8192
@@ -98,7 +99,7 @@ def lines(path: Path) -> Iterator[tuple[int, str]]:
 
 
 def _open(path: Path) -> IO[bytes]:
-    return cast("IO[bytes]", gzip.open(path, "rb")) if path.suffix == ".gz" else path.open("rb")
+    return cast("IO[bytes]", gzip.open(path, "rb")) if is_gzipped(path) else path.open("rb")
 
 
 def json_rows(path: Path) -> Iterator[Row]:
@@ -116,23 +117,49 @@ def json_rows(path: Path) -> Iterator[Row]:
         yield Row(path, number, fields)
 
 
-def parquet_rows(path: Path) -> Iterator[Row]:
-    """Records of a parquet file, read in batches."""
-    pa = need("pyarrow", what="reading parquet", extra="mine")
+def parquet_rows(path: Path, is_read: Callable[[str], bool]) -> Iterator[Row]:
+    """Records of a parquet file, read in batches; a column that is not read is null, whatever it holds."""
+    need("pyarrow", what="reading parquet", extra="mine")
     parquet = need("pyarrow.parquet", what="reading parquet", extra="mine")
     if not path.is_file():
         raise FileNotFoundError(f"{path}: no such file")
     number = 0
     try:
-        with parquet.ParquetFile(path) as file:
-            for batch in file.iter_batches(batch_size=_BATCH_ROWS):
-                for fields in batch.to_pylist():
-                    number += 1
-                    yield Row(path, number, fields, "row")
-    except (pa.ArrowException, OSError, UnicodeDecodeError) as error:
-        raise FormatError(path, f"unreadable after row {number} ({shorten(error)})", "a parquet file") from None
+        file = parquet.ParquetFile(path)
+    except Exception as error:
+        raise _unreadable(path, 0, error) from None
+    with file:
+        found = file.schema_arrow.names
+        names = [name for name in found if is_read(name)]
+        batches = file.iter_batches(batch_size=_BATCH_ROWS, columns=names)
+        while True:
+            try:
+                batch = next(batches, None)
+            except Exception as error:
+                raise _unreadable(path, number, error) from None
+            if batch is None:
+                return
+            columns = {name: _values(path, number, name, batch) for name in names}
+            for row in range(batch.num_rows):
+                fields = dict.fromkeys(found) | {name: values[row] for name, values in columns.items()}
+                number += 1
+                yield Row(path, number, fields, "row")
 
 
-def table_rows(path: Path, format: str) -> Iterator[Row]:  # noqa: A002
-    """Records of a jsonl or parquet file."""
-    return parquet_rows(path) if format == "parquet" else json_rows(path)
+def _values(path: Path, number: int, name: str, batch: Any) -> list[Any]:
+    """A column as Python values; dates out of range, unknown time zones and bytes that are no text raise all sorts."""
+    try:
+        values: list[Any] = batch.column(name).to_pylist()
+    except Exception as error:
+        raise _unreadable(path, number, error, name) from None
+    return values
+
+
+def _unreadable(path: Path, number: int, error: Exception, field: str | None = None) -> FormatError:
+    came = f"unreadable after row {number} ({shorten(error) or type(error).__name__})"
+    return FormatError(path, came, "a parquet file" if field is None else "strings", field=field)
+
+
+def table_rows(path: Path, format: str, is_read: Callable[[str], bool]) -> Iterator[Row]:  # noqa: A002
+    """Records of a jsonl or parquet file; `is_read` says which columns of a table the caller looks at."""
+    return parquet_rows(path, is_read) if format == "parquet" else json_rows(path)

@@ -26,9 +26,17 @@ if TYPE_CHECKING:
 _Int64 = npt.NDArray[np.int64]
 
 
-def check_output(path: Path, shape: str) -> None:  # noqa: ARG001 - every shape goes into the same files
-    """Raise what `write` would raise for this path, before any work is done."""
-    training_rows.check_output(path)
+_MOST_COLUMNS = 100_000
+"""Negatives of an n-tuple, each of which is a column."""
+
+
+def check_output(path: Path, shape: str, *, provenance: bool, num_negatives: int | None) -> None:
+    """Raise what `write` would raise for this path and number of negatives, before any work is done."""
+    if shape == "n-tuple" and num_negatives is not None and num_negatives > _MOST_COLUMNS:
+        raise ValueError(
+            f"num_negatives: {num_negatives}, expected at most {_MOST_COLUMNS} for an n-tuple, with a column for each"
+        )
+    training_rows.check_output(path, provenance=provenance)
 
 
 def write(
@@ -46,6 +54,7 @@ def write(
     if scores:
         training_rows.check_scores(negatives, pairs)
     wanted = int(negatives.metadata["num_negatives"])
+    _refuse_clash(collection.column_names, shape, wanted, scores=scores)
     cut = _Cut(collection, negatives, wanted, scores=scores)
     shapes = {
         "n-tuple": cut.n_tuple,
@@ -63,6 +72,21 @@ def write(
         negatives=negatives,
         provenance=provenance,
     )
+
+
+def _refuse_clash(names: tuple[str, str], shape: str, num_negatives: int, *, scores: bool) -> None:
+    """Raise where the query or the positive is called as a column of the shape is: one would take the other's place."""
+    own = {
+        "n-tuple": ["scores"] * scores,
+        "triplet": ["scores"] * scores + ["negative"],
+        "labeled-pair": ["score" if scores else "label"],
+        "labeled-list": ["scores" if scores else "labels"],
+    }[shape]
+    if shape == "n-tuple":
+        own += [f"negative_{number + 1}" for number in range(num_negatives)]
+    taken = [name for name in names if name in own]
+    if taken:
+        raise ValueError(f"column_names: {taken[0]!r}, expected another than that of a column of the shape {shape}")
 
 
 def _labeled(pairs: Pairs) -> _Int64:

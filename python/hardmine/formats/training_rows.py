@@ -17,7 +17,7 @@ import numpy.typing as npt
 
 from hardmine.nouns.lists import REASONS
 from hardmine.plumbing.extras import need
-from hardmine.plumbing.files import atomic_write
+from hardmine.plumbing.files import atomic_writes, check_target
 from hardmine.plumbing.ragged import offsets_of, ranges
 
 if TYPE_CHECKING:
@@ -97,15 +97,13 @@ def _label_of(negatives: Negatives, positives: Positives, rows: _Int64) -> _Int6
     return found
 
 
-def check_output(path: Path) -> None:
+def check_output(path: Path, *, provenance: bool) -> None:
     """Raise what `write` would raise for this path, before any work is done."""
-    if path.suffix not in _SUFFIXES:
+    if path.suffix.lower() not in _SUFFIXES:
         raise ValueError(f"{path}: suffix {path.suffix!r}, expected {' or '.join(_SUFFIXES)}")
-    if path.is_dir():
-        raise IsADirectoryError(f"{path}: a folder, expected a file to write")
-    if not path.parent.is_dir():
-        raise FileNotFoundError(f"{path}: the folder {path.parent} does not exist")
-    if path.suffix == ".parquet":
+    for target in (path, provenance_path(path)) if provenance else (path,):
+        check_target(target)
+    if path.suffix.lower() == ".parquet":
         need("pyarrow.parquet", what="writing parquet", extra="mine")
 
 
@@ -148,21 +146,21 @@ def write(
     collection, negatives : Collection, Negatives
         For the side file.
     provenance : bool
-        Whether to write it.
+        Whether to write it. A side file of an earlier write is removed where no new one is: it is about other rows.
 
     Returns
     -------
     dict
         ``rows`` written; ``pairs`` of (query, positive) that were mined, ``dropped_pairs`` of them without a row.
     """
-    with contextlib.ExitStack() as files:
+    side_path, suffix = provenance_path(path), path.suffix.lower()
+    paths, wrong = ([path, side_path], []) if provenance else ([path], [side_path])
+    with atomic_writes(paths, removed=wrong) as files:
+        rows = _put(files[0], suffix, (cut(some) for some in pairs.take(kept).chunks()))
         if provenance:
-            side = files.enter_context(atomic_write(provenance_path(path)))
             counts = np.where(kept, rows_of_each, 0)
             first_rows = np.where(kept, np.cumsum(counts) - counts, -1)
-            _put(side, path.suffix, _provenance(collection, negatives, pairs, first_rows))
-        file = files.enter_context(atomic_write(path))
-        rows = _put(file, path.suffix, (cut(some) for some in pairs.take(kept).chunks()))
+            _put(files[1], suffix, _provenance(collection, negatives, pairs, first_rows))
     return {"rows": rows, "pairs": len(pairs), "dropped_pairs": int((~kept).sum())}
 
 
@@ -214,6 +212,25 @@ def _teacher_of(metadata: Mapping[str, Any]) -> str:
     return str(metadata.get("candidates", {}).get("teacher", ""))
 
 
+def _without_infinities(table: pa.Table) -> pa.Table:
+    """The table with nulls for infinite scores, which JSON has no word for."""
+    pa = need("pyarrow", what="writing training rows", extra="mine")
+    for number, field in enumerate(table.schema):
+        column = table.column(number).combine_chunks()
+        column = column.chunk(0) if isinstance(column, pa.ChunkedArray) and column.num_chunks else column
+        values = column.values if pa.types.is_large_list(field.type) else column
+        if not pa.types.is_floating(values.type):
+            continue
+        numbers = values.to_numpy(zero_copy_only=False)
+        infinite = np.isinf(numbers)
+        if infinite.any():
+            values = pa.array(numbers, mask=infinite | np.isnan(numbers))
+            is_list = pa.types.is_large_list(field.type)
+            column = pa.LargeListArray.from_arrays(column.offsets, values) if is_list else values
+            table = table.set_column(number, field.name, column)
+    return table
+
+
 def _put(file: BinaryIO, suffix: str, tables: Iterator[pa.Table]) -> int:
     """Write tables of one schema; equal tables give equal bytes (nothing in either layout carries a time)."""
     rows = 0
@@ -221,7 +238,7 @@ def _put(file: BinaryIO, suffix: str, tables: Iterator[pa.Table]) -> int:
         encode = json.JSONEncoder(ensure_ascii=False, allow_nan=False).encode
         for table in tables:
             rows += table.num_rows
-            text = "".join(encode(row) + "\n" for row in table.to_pylist())
+            text = "".join(encode(row) + "\n" for row in _without_infinities(table).to_pylist())
             file.write(text.encode())
         return rows
     parquet = need("pyarrow.parquet", what="writing parquet", extra="mine")

@@ -14,6 +14,7 @@ from hardmine.plumbing import checks
 
 _FLOATS = (torch.float16, torch.bfloat16, torch.float32, torch.float64)
 _INTEGERS = (torch.uint8, torch.int8, torch.int16, torch.int32, torch.int64)
+_COLDEST = 1e-37
 REDUCTIONS = ("mean", "sum", "none")
 
 
@@ -98,6 +99,26 @@ def positive(name: str, value: Any) -> float:
     if number <= 0:
         raise ValueError(f"{name}: {number:g}, expected above 0")
     return number
+
+
+def temperature_of(value: Any, name: str = "temperature") -> float:
+    """`value` as a float above 0 whose inverse float32 can hold."""
+    number = positive(name, value)
+    if number < _COLDEST:
+        raise ValueError(f"{name}: {number:g}, expected at least {_COLDEST:g}")
+    return number
+
+
+def cooled(name: str, scores: torch.Tensor, temperature: float, *, may_vanish: bool = False) -> torch.Tensor:
+    """Scores over a temperature; finite ones that it makes infinite raise.
+
+    With `may_vanish` low ones become -inf: a negative that counts nothing. Then padding may hold the lowest number.
+    """
+    bound = float(torch.finfo(scores.dtype).max) * temperature
+    if temperature < 1.0 and not torch.compiler.is_compiling():
+        bad = scores > bound if may_vanish else (scores.abs() > bound) & scores.isfinite()
+        _refuse(name, scores, bad, f"at most {bound:.3g} in size under a temperature of {temperature:g}")
+    return scores / temperature
 
 
 def reduce(per_row: torch.Tensor, reduction: str) -> torch.Tensor:

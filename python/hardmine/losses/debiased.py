@@ -6,7 +6,7 @@ import math
 
 import torch
 
-from hardmine.losses._inputs import Inputs, positive, reduce
+from hardmine.losses._inputs import Inputs, cooled, reduce, temperature_of
 from hardmine.losses._log_domain import log_difference, log_sum, one_against
 from hardmine.losses._module import Loss
 from hardmine.losses.infonce import refuse_missing
@@ -112,12 +112,17 @@ def hardness_contrastive(
     >>> round(float(hm.losses.hardness_contrastive(p, s)), 4)
     0.2136
     """
-    temperature = positive("temperature", temperature)
+    temperature = temperature_of(temperature)
     beta = checks.real("beta", beta, minimum=0.0)
     tau_plus = _share("tau_plus", tau_plus)
     inputs = Inputs()
-    positives = inputs.floats("positive_scores", positive_scores, "b") / temperature
-    negatives = inputs.floats("negative_scores", negative_scores, "b n", minus_infinity=True) / temperature
+    positives = cooled("positive_scores", inputs.floats("positive_scores", positive_scores, "b"), temperature)
+    negatives = cooled(
+        "negative_scores",
+        inputs.floats("negative_scores", negative_scores, "b n", minus_infinity=True),
+        temperature,
+        may_vanish=True,
+    )
     left_out = inputs.mask("mask", mask, "b n")
     refuse_missing("positive_scores", positives)
     if left_out is None:
@@ -167,7 +172,7 @@ class DebiasedContrastive(Loss):
     def __init__(self, tau_plus: float = 0.1, temperature: float = 0.5, *, reduction: str = "mean") -> None:
         super().__init__(
             tau_plus=_share("tau_plus", tau_plus),
-            temperature=positive("temperature", temperature),
+            temperature=temperature_of(temperature),
             reduction=reduction,
         )
 
@@ -199,7 +204,7 @@ class HardnessWeightedContrastive(Loss):
         super().__init__(
             beta=checks.real("beta", beta, minimum=0.0),
             tau_plus=_share("tau_plus", tau_plus),
-            temperature=positive("temperature", temperature),
+            temperature=temperature_of(temperature),
             reduction=reduction,
         )
 

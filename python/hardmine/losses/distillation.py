@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import torch
 
-from hardmine.losses._inputs import Inputs, mean_where, positive, reduce
+from hardmine.losses._inputs import Inputs, cooled, mean_where, reduce, temperature_of
 from hardmine.losses._log_domain import log_sum
 from hardmine.losses._module import Loss
 
@@ -102,15 +102,17 @@ def listwise_kl(
     >>> round(float(hm.losses.listwise_kl(torch.zeros(1, 3), teacher)), 4)
     0.4538
     """
-    temperature = positive("temperature", temperature)
-    teacher_temperature = positive("teacher_temperature", teacher_temperature)
+    temperature = temperature_of(temperature)
+    teacher_temperature = temperature_of(teacher_temperature, "teacher_temperature")
     inputs = Inputs()
-    student = inputs.floats("scores", scores, "b k") / temperature
+    student = inputs.floats("scores", scores, "b k")
     teacher = inputs.floats("teacher_scores", teacher_scores, "b k", minus_infinity=True).detach()
-    teacher = teacher / teacher_temperature
     left_out = inputs.mask("mask", mask, "b k")
-    if left_out is not None:
-        student, teacher = (x.masked_fill(left_out, -torch.inf) for x in (student, teacher))
+    if left_out is None:
+        left_out = torch.zeros_like(student, dtype=torch.bool)
+    student = cooled("scores", student.masked_fill(left_out, 0.0), temperature).masked_fill(left_out, -torch.inf)
+    teacher = teacher.masked_fill(left_out, -torch.inf)
+    teacher = cooled("teacher_scores", teacher, teacher_temperature, may_vanish=True)
     log_target = teacher - _total(teacher)
     target = log_target.exp()
     # A target of 0 adds nothing, whatever the student gives; 0 times -inf would be NaN.
@@ -163,8 +165,8 @@ class ListwiseKL(Loss):
 
     def __init__(self, temperature: float = 1.0, teacher_temperature: float = 1.0, *, reduction: str = "mean") -> None:
         super().__init__(
-            temperature=positive("temperature", temperature),
-            teacher_temperature=positive("teacher_temperature", teacher_temperature),
+            temperature=temperature_of(temperature),
+            teacher_temperature=temperature_of(teacher_temperature, "teacher_temperature"),
             reduction=reduction,
         )
 

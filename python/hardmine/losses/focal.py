@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import torch
 
-from hardmine.losses._inputs import Inputs, mean_where, positive
+from hardmine.losses._inputs import Inputs, cooled, mean_where, positive, temperature_of
 from hardmine.losses._log_domain import log_sum
 from hardmine.losses._module import Loss
 from hardmine.plumbing import checks
@@ -64,16 +64,17 @@ def selective_calibration(
     >>> round(float(hm.losses.selective_calibration(p, s, gamma=0.0, smoothing=0.0)), 4)
     0.1328
     """
-    temperature = positive("temperature", temperature)
+    temperature = temperature_of(temperature)
     gamma = checks.real("gamma", gamma, minimum=0.0)
     smoothing = checks.real("smoothing", smoothing, minimum=0.0, maximum=1.0)
     checks.choice("reduction", reduction, ("mean", "sum", "none"))
     inputs = Inputs()
-    positives = inputs.floats("positive_scores", positive_scores, "b")
+    positives = cooled("positive_scores", inputs.floats("positive_scores", positive_scores, "b"), temperature)
     negatives = inputs.floats("negative_scores", negative_scores, "b n", minus_infinity=True)
     left_out = inputs.mask("mask", mask, "b n")
     left_out = torch.isneginf(negatives) if left_out is None else left_out | torch.isneginf(negatives)
-    logits = torch.cat([positives[:, None], negatives.masked_fill(left_out, -torch.inf)], dim=1) / temperature
+    negatives = cooled("negative_scores", negatives.masked_fill(left_out, -torch.inf), temperature)
+    logits = torch.cat([positives[:, None], negatives], dim=1)
     kept = torch.cat([torch.ones_like(positives[:, None], dtype=torch.bool), ~left_out], dim=1)
     classes = kept.sum(1, keepdim=True).to(logits.dtype)
     first = torch.zeros_like(logits)
@@ -188,7 +189,7 @@ class SelectiveCalibration(Loss):
         super().__init__(
             gamma=checks.real("gamma", gamma, minimum=0.0),
             smoothing=checks.real("smoothing", smoothing, minimum=0.0, maximum=1.0),
-            temperature=positive("temperature", temperature),
+            temperature=temperature_of(temperature),
             reduction=reduction,
         )
 

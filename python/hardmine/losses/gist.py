@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import torch
 
-from hardmine.losses._inputs import Inputs, positive, reduce
+from hardmine.losses._inputs import Inputs, reduce, temperature_of
 from hardmine.losses._log_domain import log_sum, one_against
 from hardmine.losses._module import Loss
 from hardmine.losses.infonce import refuse_missing
@@ -114,7 +114,7 @@ def gist_embed(
     >>> round(float(hm.losses.gist_embed(x, x, guide_queries=x, guide_positives=x, temperature=1.0)), 4)
     1.1654
     """
-    temperature = positive("temperature", temperature)
+    temperature = temperature_of(temperature)
     if (negatives is None) != (guide_negatives is None):
         raise ValueError("negatives, guide_negatives: one given without the other")
     ours, theirs = Inputs(), Inputs()
@@ -178,7 +178,7 @@ class GISTEmbed(Loss):
         reduction: str = "mean",
     ) -> None:
         super().__init__(
-            temperature=positive("temperature", temperature),
+            temperature=temperature_of(temperature),
             margin=checks.real("margin", margin, minimum=0.0),
             margin_strategy=checks.choice("margin_strategy", margin_strategy, STRATEGIES),
             contrast_queries=contrast_queries,

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import torch
 
-from hardmine.losses._inputs import Inputs, positive, reduce
+from hardmine.losses._inputs import Inputs, cooled, reduce, temperature_of
 from hardmine.losses._log_domain import log_sum, log_weighted, one_against
 from hardmine.losses._module import Loss
 from hardmine.plumbing import checks
@@ -78,17 +78,24 @@ def info_nce(
     >>> round(float(hm.losses.info_nce(scores, temperature=0.1)), 4)
     0.2327
     """
-    temperature = positive("temperature", temperature)
+    temperature = temperature_of(temperature)
     inputs = Inputs()
-    logits = inputs.floats("scores", scores, "b c", minus_infinity=True) / temperature
+    logits = inputs.floats("scores", scores, "b c", minus_infinity=True)
     columns = own_columns(inputs, positive_columns)
     mask = inputs.mask("mask", mask, "b c")
-    negatives = log_weighted(logits, inputs.optional_floats("weights", weights, "b c", like=logits), mask)
     positives = logits.gather(1, columns[:, None])[:, 0]
     refuse_missing("scores", positives)
+    positives = cooled("scores", positives, temperature)
+    logits = cooled("scores", logits, temperature, may_vanish=True)
+    negatives = log_weighted(logits, inputs.optional_floats("weights", weights, "b c", like=logits), mask)
     total = log_sum(negatives.scatter(1, columns[:, None], -torch.inf))
     if hard_scores is not None:
-        hard = inputs.floats("hard_scores", hard_scores, "b n", minus_infinity=True) / temperature
+        hard = cooled(
+            "hard_scores",
+            inputs.floats("hard_scores", hard_scores, "b n", minus_infinity=True),
+            temperature,
+            may_vanish=True,
+        )
         factors = inputs.optional_floats("hard_weights", hard_weights, "b n", like=hard)
         total = join(total, log_sum(log_weighted(hard, factors, inputs.mask("hard_mask", hard_mask, "b n"))))
     elif hard_mask is not None or hard_weights is not None:
@@ -163,7 +170,7 @@ class InfoNCE(Loss):
     """
 
     def __init__(self, temperature: float = 0.05, *, reduction: str = "mean") -> None:
-        super().__init__(temperature=positive("temperature", temperature), reduction=reduction)
+        super().__init__(temperature=temperature_of(temperature), reduction=reduction)
 
     def forward(
         self,

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import torch
 
-from hardmine.losses._inputs import Inputs, positive, reduce
+from hardmine.losses._inputs import Inputs, cooled, reduce, temperature_of
 from hardmine.losses._log_domain import log_sum, one_against
 from hardmine.losses._module import Loss
 from hardmine.losses.infonce import refuse_missing
@@ -60,16 +60,21 @@ def moco_dual_view(
     >>> round(float(hm.losses.moco_dual_view(p, s, s, num_hardest=1)), 4)
     1.3863
     """
-    temperature = positive("temperature", temperature)
+    temperature = temperature_of(temperature)
     inputs = Inputs()
-    positives = inputs.floats("positive_scores", positive_scores, "b") / temperature
+    positives = cooled("positive_scores", inputs.floats("positive_scores", positive_scores, "b"), temperature)
     refuse_missing("positive_scores", positives)
     views = []
     for name, given, mask, size in (
         ("query", query_bank_scores, query_mask, "n"),
         ("key", key_bank_scores, key_mask, "m"),
     ):
-        bank = inputs.floats(f"{name}_bank_scores", given, f"b {size}", minus_infinity=True) / temperature
+        bank = cooled(
+            f"{name}_bank_scores",
+            inputs.floats(f"{name}_bank_scores", given, f"b {size}", minus_infinity=True),
+            temperature,
+            may_vanish=True,
+        )
         left_out = inputs.mask(f"{name}_mask", mask, f"b {size}")
         if left_out is not None:
             bank = bank.masked_fill(left_out, -torch.inf)
@@ -98,7 +103,7 @@ class MoCoDualView(Loss):
 
     def __init__(self, num_hardest: int | None = None, temperature: float = 0.07, *, reduction: str = "mean") -> None:
         wanted = None if num_hardest is None else checks.integer("num_hardest", num_hardest, minimum=1)
-        super().__init__(num_hardest=wanted, temperature=positive("temperature", temperature), reduction=reduction)
+        super().__init__(num_hardest=wanted, temperature=temperature_of(temperature), reduction=reduction)
 
     def forward(
         self,

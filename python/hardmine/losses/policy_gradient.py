@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import torch
 
-from hardmine.losses._inputs import Inputs, positive, reduce
+from hardmine.losses._inputs import Inputs, cooled, reduce, temperature_of
 from hardmine.losses._module import Loss
 from hardmine.plumbing import checks
 
@@ -188,11 +188,11 @@ def pg_rank(
     >>> hm.losses.pg_rank(scores, torch.tensor([[1.0, 0.0, 0.0]]))
     tensor(-1.)
     """
-    temperature = positive("temperature", temperature)
+    temperature = temperature_of(temperature)
     num_samples = checks.integer("num_samples", num_samples, minimum=2)
     cutoff = checks.integer("cutoff", cutoff, minimum=1)
     inputs = Inputs()
-    logits = inputs.floats("scores", scores, "b k", minus_infinity=True) / temperature
+    logits = cooled("scores", inputs.floats("scores", scores, "b k", minus_infinity=True), temperature, may_vanish=True)
     worth = inputs.floats("gains", gains, "b k").detach()
     left_out = inputs.mask("mask", mask, "b k")
     if left_out is not None:
@@ -227,7 +227,7 @@ class PGRank(Loss):
         super().__init__(
             num_samples=checks.integer("num_samples", num_samples, minimum=2),
             cutoff=checks.integer("cutoff", cutoff, minimum=1),
-            temperature=positive("temperature", temperature),
+            temperature=temperature_of(temperature),
             reduction=reduction,
         )
 

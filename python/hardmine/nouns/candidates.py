@@ -290,7 +290,7 @@ class Candidates(Lists):
         arrays, metadata = container.load(path, "candidates")
         try:
             return cls(**unflattened(arrays), metadata=metadata)
-        except (KeyError, ValueError, TypeError, AttributeError) as error:
+        except (KeyError, ValueError, TypeError, AttributeError, IndexError, OverflowError) as error:
             raise ValueError(f"{os.fspath(path)}: malformed candidates ({error})") from None
 
     def to_arrow(self) -> pa.Table:

@@ -5,25 +5,26 @@ from __future__ import annotations
 import hashlib
 import os
 import unicodedata
-from collections.abc import Iterable, Iterator, Mapping
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
 from functools import cached_property
-from types import MappingProxyType
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
 import numpy.typing as npt
 
 from hardmine.nouns.builder import parts_of_texts
+from hardmine.nouns.frozen import FrozenDict
+from hardmine.nouns.lists import mapping
+from hardmine.nouns.positives import Positives
 from hardmine.nouns.strings import StringTable
-from hardmine.plumbing import ragged
-from hardmine.plumbing.extras import need
+from hardmine.plumbing import checks, ragged
+from hardmine.plumbing.extras import is_a, need
 
 if TYPE_CHECKING:
     import pyarrow as pa
 
     from hardmine.nouns.candidates import Candidates
-    from hardmine.nouns.positives import Positives
 
 need("pyarrow", what="hardmine.Collection", extra="mine")
 
@@ -49,7 +50,8 @@ class Collection:
     source : str, optional
         Where the texts come from; for messages.
     column_names : (str, str), optional
-        What training files call the query and the positive: the names of the input where it has them.
+        What training files call the query and the positive: the names of the input where it has them. Two names, and
+        none that a shape of training rows gives to a column of its own.
     ignore_identical_ids : bool, optional
         Never retrieve a document for the query that has the same id (collections whose queries are documents).
     counts : mapping of str to int, optional
@@ -85,7 +87,11 @@ class Collection:
     def __post_init__(self) -> None:
         object.__setattr__(self, "queries", _strings("queries", self.queries, _QUERY_COLUMNS))
         object.__setattr__(self, "documents", _strings("documents", self.documents, _DOCUMENT_COLUMNS))
-        object.__setattr__(self, "counts", MappingProxyType(dict(self.counts)))
+        object.__setattr__(self, "counts", FrozenDict(mapping("counts", self.counts)))
+        checks.boolean("ignore_identical_ids", self.ignore_identical_ids)
+        object.__setattr__(self, "column_names", _two_names(self.column_names))
+        if not isinstance(self.positives, Positives):
+            raise TypeError(f"positives: {type(self.positives).__name__}, expected Positives")
         if len(self.positives) != self.num_queries:
             raise ValueError(f"positives: {len(self.positives)} rows, expected {self.num_queries} (one per query)")
         highest = int(self.positives.ids.max(initial=-1))
@@ -238,20 +244,13 @@ class Collection:
 
         Raises
         ------
-        ValueError
+        TypeError, ValueError
             The run has no positive scores, or was made from other queries, documents or labels.
         """
-        for name, found, wanted in (
-            ("query", run.query_ids, self.query_ids),
-            ("document", run.document_ids, self.document_ids),
-        ):
-            if found is None:
+        self._refuse_foreign(run)
+        for name in ("query", "document"):
+            if getattr(run, f"{name}_ids") is None:
                 raise ValueError(f"run: has no {name} ids, expected a run made by hardmine retrieve")
-            if len(found) != len(wanted):
-                raise ValueError(f"run: {len(found)} {name} ids, expected {len(wanted)} as in the collection")
-            at = found.first_difference(wanted)
-            if at is not None:
-                raise ValueError(f"run: {name} {at} is {found[at]!r}, expected {wanted[at]!r} as in the collection")
         scored = run.positives
         if scored is None or scored.scores is None:
             raise ValueError("run: no scores of positives, expected a run made by hardmine retrieve")
@@ -262,16 +261,45 @@ class Collection:
             raise ValueError("run: its positives are other documents than the collection's (made with other labels?)")
         return scored
 
+    def _refuse_foreign(self, run: Any) -> None:
+        """Raise where a run cannot be of this collection: other ids where it has any, or other numbers."""
+        if not is_a(run, "hardmine.nouns.candidates", "Candidates"):
+            raise TypeError(f"run: {type(run).__name__}, expected Candidates")
+        for name, found, wanted in (
+            ("query", run.query_ids, self.query_ids),
+            ("document", run.document_ids, self.document_ids),
+        ):
+            if found is None or found is wanted:
+                continue
+            if len(found) != len(wanted):
+                raise ValueError(f"run: {len(found)} {name} ids, expected {len(wanted)} as in the collection")
+            at = found.first_difference(wanted)
+            if at is not None:
+                raise ValueError(f"run: {name} {at} is {found[at]!r}, expected {wanted[at]!r} as in the collection")
+        if len(run) != self.num_queries:
+            raise ValueError(f"run: {len(run)} queries, expected {self.num_queries} as in the collection")
+        highest = int(run.ids.max(initial=-1))
+        if highest >= self.num_documents:
+            raise ValueError(f"run: document {highest}, expected below {self.num_documents} as in the collection")
+
     def __getstate__(self) -> dict[str, Any]:
         # What is cached is made again where it is needed.
-        return {name: getattr(self, name) for name in self.__dataclass_fields__} | {"counts": dict(self.counts)}
-
-    def __setstate__(self, state: dict[str, Any]) -> None:
-        self.__dict__.update(state, counts=MappingProxyType(state["counts"]))
+        return {name: getattr(self, name) for name in self.__dataclass_fields__}
 
     def __repr__(self) -> str:
         labels = self.positives.ids.size
         return f"Collection({self.num_queries} queries, {self.num_documents} documents, {labels} positives)"
+
+
+def _two_names(value: Any) -> tuple[str, str]:
+    if isinstance(value, str) or not isinstance(value, Sequence) or len(value) != 2:
+        raise TypeError(f"column_names: {value!r}, expected two strings")
+    for name in value:
+        if not isinstance(name, str):
+            raise TypeError(f"column_names: {type(name).__name__} {name!r}, expected two strings")
+    if value[0] == value[1]:
+        raise ValueError(f"column_names: {value[0]!r} twice, expected two names")
+    return value[0], value[1]
 
 
 def normalised(text: str) -> str:

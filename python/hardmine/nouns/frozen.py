@@ -3,12 +3,31 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
-from types import MappingProxyType
-from typing import Any, TypeVar
+from typing import Any, NoReturn, TypeVar
 
 import numpy as np
 
 _F = TypeVar("_F", bound="Frozen")
+
+
+class FrozenDict(dict[str, Any]):
+    """A dictionary that never changes. `json.dumps` takes it, which takes no proxy of a mapping."""
+
+    def _refuse(self, *_: Any, **__: Any) -> NoReturn:
+        raise TypeError("this mapping is frozen: make a dict() of it to change it")
+
+    __setitem__ = __delitem__ = __ior__ = _refuse
+    clear = pop = popitem = setdefault = update = _refuse
+
+    def __reduce__(self) -> tuple[Any, ...]:
+        return FrozenDict, (dict(self),)
+
+
+def frozen(value: Any) -> Any:
+    """JSON-able data that never change: mappings at every depth become `FrozenDict`, lists stay."""
+    if isinstance(value, Mapping):
+        return FrozenDict({name: frozen(part) for name, part in value.items()})
+    return value
 
 
 class Frozen:
@@ -25,7 +44,7 @@ class Frozen:
     def _set(self, name: str, value: Any) -> None:
         """Set a column while the object is made: a view that cannot be written through."""
         if isinstance(value, dict):
-            value = MappingProxyType({key: _locked(each) for key, each in value.items()})
+            value = FrozenDict({key: _locked(each) for key, each in value.items()})
         object.__setattr__(self, name, _locked(value))
 
     @classmethod
@@ -42,15 +61,11 @@ class Frozen:
 
     def __reduce__(self) -> tuple[Any, ...]:
         # With pickle protocol 5 the arrays go out of band where the caller asks for it.
-        return _again, (type(self), {name: _plain(getattr(self, name)) for name in self._columns()})
+        return _again, (type(self), {name: getattr(self, name) for name in self._columns()})
 
 
 def _again(cls: type[_F], columns: dict[str, Any]) -> _F:
     return cls._trusted(columns)
-
-
-def _plain(value: Any) -> Any:
-    return dict(value) if isinstance(value, MappingProxyType) else value
 
 
 def _locked(value: Any) -> Any:

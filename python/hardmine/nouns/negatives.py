@@ -10,7 +10,7 @@ import numpy as np
 import numpy.typing as npt
 
 from hardmine.nouns.lists import REASONS, Lists
-from hardmine.plumbing import container, ragged
+from hardmine.plumbing import checks, container, ragged
 
 if TYPE_CHECKING:
     import pyarrow as pa
@@ -99,8 +99,9 @@ class Negatives(Lists):
         try:
             counts = arrays.pop("reasons")
             _check_columns(arrays, counts)
+            _check_metadata(arrays, metadata)
             return cls(**arrays, reasons=dict(zip(REASONS, counts, strict=True)), metadata=metadata)
-        except (KeyError, ValueError, IndexError, TypeError) as error:
+        except (KeyError, ValueError, IndexError, TypeError, AttributeError, OverflowError) as error:
             raise ValueError(f"{os.fspath(path)}: malformed negatives ({error})") from None
 
     def to_arrow(self) -> pa.Table:
@@ -143,5 +144,22 @@ def _check_columns(arrays: Mapping[str, npt.NDArray[Any]], counts: npt.NDArray[A
             raise ValueError(f"{name}: length {arrays[name].size}, expected {length}")
     if counts.dtype != np.int64 or counts.shape != (len(REASONS), rows):
         raise ValueError(f"reasons: {counts.dtype} {counts.shape}, expected int64 {(len(REASONS), rows)}")
-    if ids.min(initial=0) < 0 or arrays["queries"].min(initial=0) < 0:
-        raise ValueError("ids or queries below 0")
+    for name, lowest in (("ids", 0), ("queries", 0), ("dropped", 0), ("ranks", 0), ("positives", -1), ("sources", 0)):
+        if name in known and arrays[name].min(initial=lowest) < lowest:
+            raise ValueError(f"{name}: {int(arrays[name].min())}, expected at least {lowest}")
+
+
+def _check_metadata(arrays: Mapping[str, npt.NDArray[Any]], metadata: Mapping[str, Any]) -> None:
+    """Refuse metadata that a report or a writer would stumble over."""
+    if "num_negatives" not in metadata:
+        raise ValueError("metadata: no num_negatives")
+    checks.integer("num_negatives", metadata["num_negatives"], minimum=1)
+    runs = metadata.get("runs", [])
+    if not isinstance(runs, list):
+        raise TypeError(f"runs: {type(runs).__name__}, expected a list")
+    for about in (*runs, metadata):
+        found = about.get("candidates", {})
+        if not isinstance(found, dict):
+            raise TypeError(f"candidates: {type(found).__name__}, expected an object")
+    if "sources" in arrays and arrays["sources"].max(initial=-1) >= len(runs):
+        raise ValueError(f"sources: {int(arrays['sources'].max())}, expected below {len(runs)} (the number of runs)")

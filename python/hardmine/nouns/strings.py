@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import codecs
 from collections.abc import Iterable, Iterator, Sequence
 from itertools import pairwise
 from typing import Any, overload
@@ -12,6 +13,9 @@ import numpy.typing as npt
 import hardmine._native as _native
 from hardmine.nouns.frozen import Frozen
 from hardmine.plumbing import checks, ragged
+
+_BLOCK = 1 << 24
+"""Bytes that are looked at together."""
 
 
 def _utf8(name: str, position: int, text: object) -> bytes:
@@ -36,7 +40,7 @@ class StringTable(Frozen, Sequence[str]):
     Raises
     ------
     TypeError, ValueError
-        A dtype is wrong, or the offsets do not cut `data`.
+        A dtype is wrong, the offsets do not cut `data`, or a string is no UTF-8.
 
     Examples
     --------
@@ -55,6 +59,7 @@ class StringTable(Frozen, Sequence[str]):
         if not isinstance(data, np.ndarray) or data.dtype != np.uint8 or data.ndim != 1:
             raise TypeError("data: expected a uint8 vector")
         ragged.check_offsets(offsets, data.size, of="the bytes of data")
+        _refuse_other_bytes(offsets, data)
         self._set("offsets", offsets)
         self._set("data", data)
 
@@ -80,7 +85,8 @@ class StringTable(Frozen, Sequence[str]):
         if isinstance(strings, (str, bytes)) or not isinstance(strings, Iterable):
             raise TypeError(f"{name}: {type(strings).__name__}, expected an iterable of strings")
         parts = [_utf8(name, position, text) for position, text in enumerate(strings)]
-        return cls(ragged.offsets_of([len(part) for part in parts]), np.frombuffer(b"".join(parts), dtype=np.uint8))
+        offsets, data = ragged.offsets_of([len(part) for part in parts]), b"".join(parts)
+        return cls._trusted({"offsets": offsets, "data": np.frombuffer(data, dtype=np.uint8)})
 
     def __len__(self) -> int:
         return int(self.offsets.size - 1)
@@ -155,6 +161,22 @@ class StringTable(Frozen, Sequence[str]):
         return f"StringTable([{shown}], length {len(self)})"
 
 
+def _refuse_other_bytes(offsets: npt.NDArray[np.int64], data: npt.NDArray[np.uint8]) -> None:
+    """Raise where a string is no UTF-8: all of them decoded as one, and each beginning where a character does."""
+    decoder = codecs.getincrementaldecoder("utf-8")()
+    for start in range(0, data.size, _BLOCK):
+        block = data[start : start + _BLOCK]
+        try:
+            decoder.decode(block.tobytes(), final=start + _BLOCK >= data.size)
+        except UnicodeDecodeError as error:
+            raise ValueError(f"data: no UTF-8 ({error.reason} near byte {start + error.start})") from None
+    starts = offsets[offsets < data.size]
+    inside = (data[starts] & 0xC0) == 0x80
+    if inside.any():
+        at = int(np.searchsorted(offsets, starts[inside.argmax()], side="left"))
+        raise ValueError(f"offsets: string {at} begins inside a character")
+
+
 def _of_arrow(strings: Any, name: str) -> StringTable:
     """The buffers of an Arrow array, shared where they begin at 0 and count in 64 bits."""
     wide = {"large_string": np.int64, "string": np.int32}.get(str(strings.type))
@@ -175,4 +197,5 @@ def _of_arrow(strings: Any, name: str) -> StringTable:
     starts = np.frombuffer(offsets, dtype=wide)[strings.offset : strings.offset + len(strings) + 1]
     first, end = int(starts[0]), int(starts[-1])
     held = np.frombuffer(data, dtype=np.uint8)[first:end] if end > first else np.empty(0, dtype=np.uint8)
-    return StringTable((starts - first if first else starts).astype(np.int64, copy=False), held)
+    starts = (starts - first if first else starts).astype(np.int64, copy=False)
+    return StringTable._trusted({"offsets": starts, "data": held})

@@ -81,6 +81,7 @@ def mine(
     [['red cars', 'red and green'], ['green leaves', 'red and green']]
     """
     refuse_unfit(collection, selection)
+    epoch = checks.integer("epoch", epoch)
     if k is not None:
         k = checks.integer("k", k, minimum=1)
     anchors = selection.ceiling.needs_anchor_scores

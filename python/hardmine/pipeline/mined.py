@@ -5,19 +5,21 @@ from __future__ import annotations
 import os
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
-from types import MappingProxyType
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
 from hardmine.nouns.candidates import Candidates
+from hardmine.nouns.frozen import frozen
 from hardmine.nouns.negatives import Negatives
 from hardmine.nouns.positives import Positives
 from hardmine.pipeline.scorers import expect_collection
 from hardmine.primitives.ensemble import ensemble
+from hardmine.primitives.ensemble import settings as ensemble_settings
 from hardmine.primitives.select import select
 from hardmine.report.facts import facts
 from hardmine.report.text import summarise
+from hardmine.rules.draws import Popularity
 from hardmine.rules.selection import Selection
 
 if TYPE_CHECKING:
@@ -38,8 +40,9 @@ class Mined:
     candidates : Candidates
         What the negatives were chosen from.
     report : mapping
-        JSON-able: counts, score statistics of positives and negatives, how many candidates each rule removed, short
-        queries.
+        A dictionary that never changes, of JSON's types at every depth: counts, score statistics of positives and
+        negatives, how many candidates each rule removed, short queries. A statistic that is no finite number, because
+        scores are infinite, is None.
     """
 
     collection: Collection
@@ -64,7 +67,7 @@ class Mined:
         Parameters
         ----------
         collection : Collection
-            The one that the run was made from.
+            The one that the run was made from; ids and counts that contradict it are refused.
         run : Candidates
             What `hardmine.retrieve` found, or the ``candidates`` of an earlier `mine`.
         selection : Selection
@@ -86,10 +89,12 @@ class Mined:
         >>> hm.Mined.from_run(collection, run, hm.strategies.naive_top_k(1)).negatives
         Negatives(1 rows, 1 negatives, 0 short)
         """
+        refuse_unfit(collection, selection)
+        collection._refuse_foreign(run)
         scored = collection.scored_positives(run) if positives is None else positives
         negatives = _choose(collection, run, scored, selection, epoch, num_threads)
         report = facts(collection, run, scored, negatives, selection.to_dict())
-        return cls(collection, negatives, scored, run, MappingProxyType(report))
+        return cls(collection, negatives, scored, run, frozen(report))
 
     @classmethod
     def from_runs(
@@ -97,9 +102,12 @@ class Mined:
         collection: Collection,
         runs: Sequence[tuple[Candidates, Selection]],
         *,
+        scheme: str = "cross_sample",
+        num_negatives: int | None = None,
+        temperature: float = 1.0,
+        seed: int = 0,
         epoch: int = 0,
         num_threads: int | None = None,
-        **settings: Any,
     ) -> Mined:
         """Choose from the stored runs of several teachers, each under its own rule, and combine.
 
@@ -109,28 +117,40 @@ class Mined:
             The one that all runs were made from.
         runs : sequence of (Candidates, Selection)
             One pair per teacher. Candidates, positives and the statistics of the result are the first teacher's.
+        scheme, num_negatives, temperature, seed : str, int, float, int
+            As in `hardmine.ensemble`.
         epoch, num_threads : int
             As in `mine`.
-        **settings
-            ``scheme``, ``num_negatives``, ``temperature``, ``seed``: those of `hardmine.ensemble`.
 
         Raises
         ------
         TypeError, ValueError
             As in `from_run` and `hardmine.ensemble`.
         """
+        runs = _pairs(runs)
+        ensemble_settings(scheme, num_negatives, temperature, seed, epoch)
+        for _, rule in runs:
+            refuse_unfit(collection, rule)
         scored = [collection.scored_positives(run) for run, _ in runs]
         each = [
             _choose(collection, run, positives, rule, epoch, num_threads)
             for (run, rule), positives in zip(runs, scored, strict=True)
         ]
-        negatives = ensemble(each, epoch=epoch, num_threads=num_threads, **settings)
+        negatives = ensemble(
+            each,
+            scheme=scheme,
+            num_negatives=num_negatives,
+            temperature=temperature,
+            seed=seed,
+            epoch=epoch,
+            num_threads=num_threads,
+        )
         report = facts(collection, runs[0][0], scored[0], negatives, [rule.to_dict() for _, rule in runs])
         report["teacher"] = ", ".join(str(run.metadata.get("teacher")) for run, _ in runs)
         report["ensemble"] = {name: negatives.metadata[name] for name in ("scheme", "num_negatives", "seed", "epoch")}
         assert negatives.sources is not None  # noqa: S101
         report["sources"] = np.bincount(negatives.sources, minlength=len(runs)).tolist()
-        return cls(collection, negatives, scored[0], runs[0][0], MappingProxyType(report))
+        return cls(collection, negatives, scored[0], runs[0][0], frozen(report))
 
     def write(
         self,
@@ -140,7 +160,7 @@ class Mined:
         scores: bool = False,
         provenance: bool = True,
     ) -> dict[str, int]:
-        """Write training rows, whole or not at all.
+        """Write training rows and their side file, both whole or neither.
 
         Parameters
         ----------
@@ -150,9 +170,11 @@ class Mined:
             "sentence-transformers:triplet", ":n-tuple", ":labeled-pair" or ":labeled-list". An n-tuple needs all its
             negatives: pairs with fewer are left out and counted; the others keep short lists.
         scores : bool
-            Write the teacher's scores as the target (``scores``, or ``score`` in place of ``label``).
+            Write the teacher's scores as the target (``scores``, or ``score`` in place of ``label``). An infinite score
+            is null in jsonl, which has no word for it, and as it is in parquet; in the side file too.
         provenance : bool
             Write a side file ``STEM.provenance.SUFFIX`` with ids, scores, ranks and reasons of every (query, positive).
+            Without it, one that an earlier write left there is removed: it is about other rows.
 
         Returns
         -------
@@ -163,8 +185,9 @@ class Mined:
         ------
         ValueError
             Unknown format or suffix, or scores asked for that are unknown.
-        FileNotFoundError
-            The folder does not exist.
+        OSError
+            The folder does not exist, a folder stands in the place of a file, or the disk is full: the message names
+            the file, and what was there before is there still.
         """
         from hardmine.formats.registry import write  # costs an import that most processes never need
 
@@ -182,14 +205,19 @@ class Mined:
         """The report as readable text."""
         return summarise(self.report)
 
-    def __getstate__(self) -> dict[str, Any]:
-        return {name: getattr(self, name) for name in self.__dataclass_fields__} | {"report": dict(self.report)}
-
-    def __setstate__(self, state: dict[str, Any]) -> None:
-        self.__dict__.update(state, report=MappingProxyType(state["report"]))
-
     def __repr__(self) -> str:
         return f"Mined({self.negatives!r})"
+
+
+def _pairs(runs: Any) -> list[tuple[Candidates, Selection]]:
+    if isinstance(runs, (str, bytes)) or not isinstance(runs, Sequence):
+        raise TypeError(f"runs: {type(runs).__name__}, expected a sequence of pairs (Candidates, Selection)")
+    for number, pair in enumerate(runs):
+        if not isinstance(pair, (tuple, list)) or len(pair) != 2:
+            raise TypeError(f"runs[{number}]: {type(pair).__name__}, expected a pair (Candidates, Selection)")
+    if not runs:
+        raise ValueError("runs: none, expected at least one")
+    return [(run, rule) for run, rule in runs]
 
 
 def _choose(
@@ -200,7 +228,6 @@ def _choose(
     epoch: int,
     num_threads: int | None,
 ) -> Negatives:
-    refuse_unfit(collection, selection)
     return select(
         candidates,
         positives,
@@ -218,6 +245,11 @@ def refuse_unfit(collection: Any, selection: Any) -> None:
     expect_collection(collection)
     if not isinstance(selection, Selection):
         raise TypeError(f"selection: {type(selection).__name__}, expected a Selection (or a recipe of hm.strategies)")
+    law = selection.draw._native()
+    if law["name"] == Popularity.kind and law["array"] is not None and law["array"].size != collection.num_documents:
+        raise ValueError(
+            f"counts: length {law['array'].size}, expected {collection.num_documents} (the number of documents)"
+        )
     lacking = np.diff(collection.positives.offsets) == 0
     if selection.needs_positive and lacking.any():
         query = int(lacking.argmax())

@@ -153,12 +153,18 @@ def bind(
     collection: Collection,
     teacher: Teacher | str,
     *,
+    anchors: bool,
     max_memory: int | str | None,
     num_threads: int | None,
     progress: bool,
 ) -> Scorer:
-    """Bind a teacher to a collection: embeds or indexes the texts."""
+    """Bind a teacher to a collection: embeds or indexes the texts, once all that is asked for is known to be possible.
+
+    `anchors` asks for a teacher with document embeddings.
+    """
     expect_collection(collection)
+    checks.memory("max_memory", max_memory, 1)
+    threads = thread_count(num_threads)
     from hardmine import teachers
 
     if isinstance(teacher, str):
@@ -170,7 +176,11 @@ def bind(
         kind = DenseScorer
     else:
         raise TypeError(f"teacher: {type(teacher).__name__}, expected a name or what hm.teachers.load gives")
-    threads = thread_count(num_threads)
+    if anchors and kind.document_embeddings is None:
+        raise ValueError(
+            f"teacher {teacher.name!r}: has no document embeddings, which the ceiling Anchored needs; "
+            "expected an encoder or precomputed embeddings"
+        )
     scorer: Scorer = kind(collection, teacher, max_memory=max_memory, num_threads=threads, progress=progress)
     return scorer
 
@@ -192,12 +202,11 @@ def scored_candidates(
     Positive scores are computed directly: no positive needs to be among the retrieved. `depth` says how many candidates
     are wanted once the bounds are known. The result holds names, positives, metadata and what was left out, and why.
     """
-    scorer = bind(collection, teacher, max_memory=max_memory, num_threads=num_threads, progress=progress)
-    if anchors and scorer.document_embeddings is None:
-        raise ValueError(
-            f"teacher {scorer.teacher.name!r}: has no document embeddings, which the ceiling Anchored needs; "
-            "expected an encoder or precomputed embeddings"
-        )
+    exclude_positives = checks.boolean("exclude_positives", exclude_positives)
+    anchors, progress = checks.boolean("anchors", anchors), checks.boolean("progress", progress)
+    scorer = bind(
+        collection, teacher, anchors=anchors, max_memory=max_memory, num_threads=num_threads, progress=progress
+    )
     labels = collection.positives
     positives = labels.with_scores(scorer.pair_scores(labels.query_of_each, labels.ids))
     ceiling = bounds(positives)

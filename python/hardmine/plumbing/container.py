@@ -6,6 +6,7 @@ file. https://github.com/huggingface/safetensors describes the layout.
 
 from __future__ import annotations
 
+import math
 import os
 from typing import TYPE_CHECKING, Any
 
@@ -31,9 +32,12 @@ def save(path: str | os.PathLike[str], kind: str, arrays: Mapping[str, npt.NDArr
     """Write `arrays` and JSON-able `metadata` as a file of the given kind, whole or not at all."""
     import json  # this and pathlib cost more than all that a worker imports of nouns, and workers seldom read files
 
-    header: dict[str, Any] = {
-        "__metadata__": {"hardmine": kind, "metadata": json.dumps(metadata, sort_keys=True, allow_nan=False)}
-    }
+    try:
+        about = json.dumps(metadata, sort_keys=True, allow_nan=False)
+    except (TypeError, ValueError, RecursionError) as error:
+        kind_of_error = TypeError if isinstance(error, TypeError) else ValueError
+        raise kind_of_error(f"{os.fspath(path)}: metadata: {error}, expected what JSON can hold") from None
+    header: dict[str, Any] = {"__metadata__": {"hardmine": kind, "metadata": about}}
     blocks = {}
     position = 0
     # Widest items first: every array then starts at a multiple of its item size.
@@ -54,7 +58,7 @@ def save(path: str | os.PathLike[str], kind: str, arrays: Mapping[str, npt.NDArr
             file.write(block.data)
 
 
-def load(path: str | os.PathLike[str], kind: str) -> tuple[dict[str, npt.NDArray[Any]], Any]:
+def load(path: str | os.PathLike[str], kind: str) -> tuple[dict[str, npt.NDArray[Any]], dict[str, Any]]:
     """Read what `save` wrote: read-only arrays that map the file, and the metadata.
 
     Raises
@@ -72,27 +76,41 @@ def load(path: str | os.PathLike[str], kind: str) -> tuple[dict[str, npt.NDArray
         if size < 8 or length > min(size - 8, MAX_HEADER):
             raise ValueError(f"{target}: not a hardmine file, or truncated")
         try:
-            header = json.loads(file.read(length))
+            header = json.loads(file.read(length), parse_constant=_refuse)
             about = header.pop("__metadata__")
-            found, metadata = about["hardmine"], json.loads(about["metadata"])
+            found, metadata = about["hardmine"], json.loads(about["metadata"], parse_constant=_refuse)
         except (ValueError, KeyError, TypeError, AttributeError, RecursionError) as error:
             raise ValueError(f"{target}: not a hardmine file (header: {error})") from None
     if found != kind:
         raise ValueError(f"{target}: holds {found}, expected {kind}")
+    if not isinstance(metadata, dict):
+        raise ValueError(f"{target}: metadata: {type(metadata).__name__}, expected an object")
     # An empty file cannot be mapped, and needs no mapping.
     data = np.memmap(target, mode="r", dtype=np.uint8, offset=0)[8 + length :]
     arrays = {}
     for name, entry in header.items():
         try:
-            dtype = np.dtype(_DTYPES[entry["dtype"]])
-            shape = tuple(int(n) for n in entry["shape"])
-            start, end = (int(n) for n in entry["data_offsets"])
-            items = 1
-            for n in shape:
-                items *= n
-            if min((*shape, 0)) < 0 or not 0 <= start <= end <= data.size or end - start != items * dtype.itemsize:
-                raise ValueError("shape and data do not match")
-            arrays[name] = np.ndarray(shape, dtype, buffer=data[start:end].data if items else b"")
+            arrays[name] = _array(entry, data)
         except (ValueError, KeyError, TypeError) as error:
             raise ValueError(f"{target}: array {name!r} is malformed or truncated ({error})") from None
     return arrays, metadata
+
+
+def _array(entry: Any, data: npt.NDArray[np.uint8]) -> npt.NDArray[Any]:
+    dtype = np.dtype(_DTYPES[entry["dtype"]])
+    shape = tuple(_count(n) for n in entry["shape"])
+    start, end = (_count(n) for n in entry["data_offsets"])
+    items = math.prod(shape)
+    if not start <= end <= data.size or end - start != items * dtype.itemsize:
+        raise ValueError("shape and data do not match")
+    return np.ndarray(shape, dtype, buffer=data[start:end].data if items else b"")
+
+
+def _count(value: Any) -> int:
+    if type(value) is not int or not 0 <= value < 2**63:
+        raise ValueError(f"{value!r}, expected an integer from 0 to {2**63 - 1}")
+    return value
+
+
+def _refuse(constant: str) -> None:
+    raise ValueError(f"{constant}, which is no JSON")

@@ -1,17 +1,55 @@
-"""Writing a file so that it is either whole or absent."""
+"""Names of files; writing them so that they are either whole or absent, and several of them all or none."""
 
 from __future__ import annotations
 
 import os
-from contextlib import contextmanager
+import stat
+from contextlib import contextmanager, suppress
 from typing import TYPE_CHECKING, BinaryIO
 
 if TYPE_CHECKING:
-    from collections.abc import Iterator
+    from collections.abc import Iterator, Sequence
+    from pathlib import Path
+
+    _Path = str | os.PathLike[str]
+
+_SHOWN = 30
+"""Letters of a file's name in that of its temporary file: a name may be as long as the file system allows."""
+
+
+def is_gzipped(path: Path) -> bool:
+    """Whether a file's name says so; letter case says nothing in any suffix."""
+    return path.suffix.lower() == ".gz"
+
+
+def suffix(path: Path) -> str:
+    """The suffix that says what a file holds, in small letters: .gz may stand behind it."""
+    return (path.with_suffix("") if is_gzipped(path) else path).suffix.lower()
+
+
+def check_target(path: _Path) -> None:
+    """Raise where no file can be written to `path`, before any work is done.
+
+    Raises
+    ------
+    FileNotFoundError
+        The folder does not exist.
+    OSError
+        There is a folder in its place, or its name is none that a file can have.
+    """
+    parent = os.path.dirname(path) or "."  # noqa: PTH120 - pathlib costs more than the rest of this module
+    if not os.path.isdir(parent):  # noqa: PTH112
+        raise FileNotFoundError(f"{os.fspath(path)}: the folder {parent} does not exist")
+    try:
+        mode = os.stat(path).st_mode  # noqa: PTH116 - and it says what is wrong with a name that no file can have
+    except FileNotFoundError:
+        return
+    if stat.S_ISDIR(mode):
+        raise IsADirectoryError(f"{os.fspath(path)}: a folder, expected a file to write")
 
 
 @contextmanager
-def atomic_write(path: str | os.PathLike[str]) -> Iterator[BinaryIO]:
+def atomic_write(path: _Path) -> Iterator[BinaryIO]:
     """Open a temporary file beside `path` that takes its place on success and vanishes on any failure.
 
     The data reaches the disk before the name changes, so a crash leaves the old file or the new one, never a part.
@@ -28,25 +66,113 @@ def atomic_write(path: str | os.PathLike[str]) -> Iterator[BinaryIO]:
 
     Raises
     ------
-    FileNotFoundError
-        The folder does not exist.
+    OSError
+        The folder does not exist, a folder stands in its place, or the disk is full; the message names the file.
     """
-    import tempfile  # this and pathlib cost more than the rest of this module, and most processes never write
+    with atomic_writes([path]) as (file,):
+        yield file
+
+
+@contextmanager
+def atomic_writes(paths: Sequence[_Path], *, removed: Sequence[_Path] = ()) -> Iterator[list[BinaryIO]]:
+    """Write several files, all or none of them; see `atomic_write`.
+
+    Nothing changes its name before all data are on the disk. Where a later change of names fails, those before it are
+    undone. Only a crash of the whole machine between two of them can leave some files new and some old.
+
+    Parameters
+    ----------
+    paths : sequence of path-like
+        Files to write; the first is the one that an error without a name of its own is about.
+    removed : sequence of path-like
+        Files that the new ones make wrong: they vanish together with the old ones.
+
+    Yields
+    ------
+    list of binary files
+        One for each path, in the same order.
+    """
     from pathlib import Path
 
-    target = Path(path)
-    if not target.parent.is_dir():
-        raise FileNotFoundError(f"{target}: the folder {target.parent} does not exist")
-    descriptor, name = tempfile.mkstemp(prefix=f".{target.name}.", suffix=".part", dir=target.parent)
+    targets = [Path(path) for path in paths]
+    parts: list[Path] = []
+    files: list[BinaryIO] = []
     try:
-        with os.fdopen(descriptor, "wb") as file:
-            yield file
+        for target in targets:
+            check_target(target)
+            parts.append(_temporary(target))
+            files.append(parts[-1].open("wb"))
+        yield files
+        for file in files:
             file.flush()
             os.fsync(file.fileno())
-        umask = os.umask(0)
-        os.umask(umask)
-        Path(name).chmod(0o666 & ~umask)
-        Path(name).replace(target)
+            file.close()
+        _take_places(parts, targets, [Path(path) for path in removed])
+    except OSError as error:
+        # A full disk has no name, and that of a temporary file says nothing to whoever asked for another.
+        known = {None: targets[0]} | {str(part): target for part, target in zip(parts, targets, strict=False)}
+        if error.errno is None or error.filename not in known:
+            raise
+        raise OSError(error.errno, error.strerror, str(known[error.filename])) from error
+    finally:
+        for file in files:
+            with suppress(OSError):  # what could not be written still cannot
+                file.close()
+        for part in parts:
+            part.unlink(missing_ok=True)
+
+
+def _temporary(target: Path) -> Path:
+    """An empty file beside `target` with the rights of a new one."""
+    import tempfile  # costs more than the rest of this module, and most processes never write
+    from pathlib import Path
+
+    try:
+        descriptor, name = tempfile.mkstemp(prefix=f".{target.name[:_SHOWN]}.", suffix=".part", dir=target.parent)
+    except OSError as error:
+        raise OSError(error.errno, error.strerror, str(target)) from None
+    umask = os.umask(0)
+    os.umask(umask)
+    os.close(descriptor)
+    part = Path(name)
+    part.chmod(0o666 & ~umask)
+    return part
+
+
+def _take_places(parts: list[Path], targets: list[Path], removed: list[Path]) -> None:
+    """Give every file its name: all of them, or none."""
+    if len(parts) + len(removed) == 1:
+        parts[0].replace(targets[0])
+        return
+    old = {target: parts[0].with_suffix(f".{number}.old") for number, target in enumerate((*targets, *removed))}
+    try:
+        for target, kept in old.items():
+            if target.is_file() or target.is_symlink():
+                _second_name(target, kept)
+        for part, target in zip(parts, targets, strict=True):
+            part.replace(target)
+        for target in removed:
+            if _is_there(old[target]):
+                target.unlink(missing_ok=True)
     except BaseException:
-        Path(name).unlink(missing_ok=True)
+        for part, target in zip(parts, targets, strict=True):
+            if not part.exists() and not _is_there(old[target]):  # its place had been free
+                target.unlink(missing_ok=True)
+        for target, kept in old.items():
+            if _is_there(kept):
+                kept.replace(target)
         raise
+    finally:
+        for kept in old.values():
+            kept.unlink(missing_ok=True)
+
+
+def _second_name(target: Path, kept: Path) -> None:
+    try:
+        os.link(target, kept, follow_symlinks=False)
+    except (OSError, NotImplementedError):  # a file system without hard links
+        target.replace(kept)
+
+
+def _is_there(path: Path) -> bool:
+    return os.path.lexists(path)

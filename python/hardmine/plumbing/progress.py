@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import sys
 import time
+from contextlib import suppress
 from types import TracebackType
 from typing import Any
 
@@ -28,7 +29,7 @@ class Progress:
         self._done = 0
         self._start = self._last = time.monotonic()
         self._bar: Any = None
-        if enabled and sys.stderr.isatty():
+        if enabled and _is_open(sys.stderr) and sys.stderr.isatty():
             try:
                 from tqdm import tqdm
             except ModuleNotFoundError:
@@ -57,5 +58,12 @@ class Progress:
 
     @staticmethod
     def _say(line: str) -> None:
-        sys.stderr.write(line + "\n")
-        sys.stderr.flush()
+        if _is_open(sys.stderr):
+            with suppress(OSError):  # a full disk or a reader that has gone: no reason to stop the work
+                sys.stderr.write(line + "\n")
+                sys.stderr.flush()
+
+
+def _is_open(stream: Any) -> bool:
+    """Whether there is a stream to write to: none where it was closed before the start, or has no console."""
+    return stream is not None and not getattr(stream, "closed", False)

@@ -97,16 +97,7 @@ def ensemble(
     ([7, 4], [0, 1])
     """
     given = _runs(runs)
-    scheme = checks.choice("scheme", scheme, SCHEMES)
-    wanted = None if num_negatives is None else checks.integer("num_negatives", num_negatives, minimum=1)
-    if temperature != math.inf:
-        temperature = checks.real("temperature", temperature, minimum=0.0)
-    if temperature == 0:
-        raise ValueError("temperature: 0, expected a number above 0")
-    seed = checks.integer("seed", seed, maximum=2**64 - 1)
-    epoch = checks.integer("epoch", epoch)
-    if scheme == "joint" and wanted is None:
-        raise ValueError("num_negatives: missing, but the scheme 'joint' draws that many")
+    scheme, wanted, temperature, seed, epoch = settings(scheme, num_negatives, temperature, seed, epoch)
     keys = _row_keys(given[0], query_keys)
     about = {"scheme": scheme, "seed": seed, "epoch": epoch, "num_negatives": wanted}
     if scheme == "cross_sample":
@@ -116,11 +107,28 @@ def ensemble(
     pool = _Pool(given)
     if scheme == "joint":
         assert wanted is not None  # noqa: S101
-        positions = pool.drawn(wanted, float(temperature), keys, seed, epoch, num_threads)
-        return pool.negatives(positions, {**about, "temperature": temperature})
+        positions = pool.drawn(wanted, temperature, keys, seed, epoch, num_threads)
+        # What is saved is JSON, which has no word for infinity.
+        return pool.negatives(positions, {**about, "temperature": None if math.isinf(temperature) else temperature})
     about["num_negatives"] = wanted = wanted or len(given)
     positions = pool.in_turn(wanted, num_threads) if scheme == "intra_sample" else pool.interleaved(wanted)
     return pool.negatives(positions, about)
+
+
+def settings(
+    scheme: Any, num_negatives: Any, temperature: Any, seed: Any, epoch: Any
+) -> tuple[str, int | None, float, int, int]:
+    """What `ensemble` is told, checked: also for whoever has work to do before."""
+    scheme = checks.choice("scheme", scheme, SCHEMES)
+    wanted = None if num_negatives is None else checks.integer("num_negatives", num_negatives, minimum=1)
+    temperature = checks.real("temperature", temperature, minimum=0.0, finite=False)
+    if temperature == 0:
+        raise ValueError("temperature: 0, expected a number above 0")
+    seed = checks.integer("seed", seed, maximum=2**64 - 1)
+    epoch = checks.integer("epoch", epoch)
+    if scheme == "joint" and wanted is None:
+        raise ValueError("num_negatives: missing, but the scheme 'joint' draws that many")
+    return scheme, wanted, temperature, seed, epoch
 
 
 class _Pool:

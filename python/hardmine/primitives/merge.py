@@ -114,7 +114,7 @@ def _runs(runs: Any) -> list[Candidates]:
 def _depth(runs: list[Candidates], k: Any) -> int | None:
     """Candidates to keep: no more than each shard was asked for."""
     stated = [run.metadata.get("k") for run in runs]
-    known = {number: depth for number, depth in enumerate(stated) if type(depth) is int and depth >= 0}
+    known = {number: depth for number, depth in enumerate(stated) if type(depth) is int and 0 <= depth < 2**63}
     if k is None:
         return min(known.values(), default=None)
     depth = checks.integer("k", k)

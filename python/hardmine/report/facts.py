@@ -46,17 +46,25 @@ def facts(
     }
 
 
+_BEYOND = -1e300, 7e300
+"""In place of the infinities among scores: a quartile between a score and one of them, or between the two, is beyond
+every float32."""
+
+
 @in_default_mode
-def _statistics(scores: npt.NDArray[np.float32]) -> dict[str, float | int] | None:
-    """Mean, spread and quartiles of the known scores."""
+def _statistics(scores: npt.NDArray[np.float32]) -> dict[str, float | int | None] | None:
+    """Mean, spread and quartiles of the known scores; None for what infinite scores make infinite or undefined."""
     known = scores[~np.isnan(scores)].astype(np.float64)
     if not known.size:
         return None
-    low, quarter, median, three_quarters, high = np.percentile(known, [0, 25, 50, 75, 100]).tolist()
+    finite = bool(np.isfinite(known).all())
+    found = np.percentile(np.clip(known, *_BEYOND), [0, 25, 50, 75, 100]).tolist()
+    largest = float(np.finfo(np.float32).max)
+    low, quarter, median, three_quarters, high = (value if abs(value) <= largest else None for value in found)
     return {
         "count": int(known.size),
-        "mean": float(known.mean()),
-        "std": float(known.std()),
+        "mean": float(known.mean()) if finite else None,
+        "std": float(known.std()) if finite else None,
         "min": low,
         "25%": quarter,
         "median": median,

@@ -32,7 +32,10 @@ def summarise(report: Mapping[str, Any]) -> str:
     ]
     for name, found in report["scores"].items():
         if found:
-            values = "".join(f"{found[key]:>10.4g}" for key in ("mean", "std", "min", "25%", "median", "75%", "max"))
+            values = "".join(
+                f"{'-':>10}" if found[key] is None else f"{found[key]:>10.4g}"
+                for key in ("mean", "std", "min", "25%", "median", "75%", "max")
+            )
             lines.append(f"{name:<12}{values}")
     lines += ["", "what became of the candidates seen"]
     lines += [f"  {_REASON_TEXTS[name]:<38}{count:>14,}" for name, count in report["reasons"].items() if count]
