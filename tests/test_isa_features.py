@@ -29,8 +29,8 @@ def enabled(path):
 
 def test_a_level_holds_the_one_below():
     found = levels()
-    assert set(found) == {"avx2", "avx512"}
-    assert "avx2" in found["avx2"] < found["avx512"]
+    assert set(found) == {"avx2", "avx512", "avx512vnni"}
+    assert "avx2" in found["avx2"] < found["avx512"] < found["avx512vnni"]
 
 
 @pytest.mark.parametrize("path", SOURCES, ids=lambda path: str(path.relative_to(CORE)))
@@ -41,6 +41,7 @@ def test_what_a_kernel_enables_is_in_the_list_of_its_level(path):
             continue
         assert features, attribute
         level = "avx512" if any(feature.startswith("avx512") for feature in features) else "avx2"
+        level = "avx512vnni" if "avx512vnni" in features else level
         assert features <= levels()[level], features - levels()[level]
 
 

@@ -1,4 +1,4 @@
-"""Search over codes: equality with a float64 brute force to the bit, whatever the data, frame, cut, threads and level."""
+"""Search over codes: equality with a float64 brute force to the bit, whatever data, frame, cut, threads and level."""
 
 from __future__ import annotations
 
@@ -16,7 +16,6 @@ from hardmine.plumbing import arrays, checks, ragged
 from hardmine.primitives.search import codes, tiles
 from tests.oracle import search as oracle
 from tests.test_search import KINDS, LEVELS, agree, limits_for, make
-
 
 MISSED: list[int] = []
 """How many queries were scanned a second time, scan by scan."""

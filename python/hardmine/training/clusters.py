@@ -9,6 +9,7 @@ import numpy.typing as npt
 
 from hardmine.plumbing import arrays, checks
 from hardmine.plumbing.arrays import widen
+from hardmine.plumbing.float_mode import in_default_mode
 from hardmine.plumbing.threads import thread_count
 from hardmine.primitives.draw import sample_uniform_as
 from hardmine.primitives.search.embeddings import BLOCK, checked, row_norms, unit
@@ -81,6 +82,7 @@ class Clusters:
         return f"Clusters({len(self)} of {self.assignments.size} vectors, {state} after {self.iterations} iterations)"
 
 
+@in_default_mode
 def spherical_kmeans(
     vectors: Any,
     num_clusters: int,
@@ -205,6 +207,7 @@ class OnlineClusters:
         self.seed = checks.integer("seed", seed, maximum=2**64 - 1)
         self.centroids: Float32Array | None = None
 
+    @in_default_mode
     def step(self, batch: Any, *, num_threads: int | None = None) -> Int64Array | None:
         """Assign a batch, then move the centroids.
 

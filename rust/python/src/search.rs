@@ -296,6 +296,12 @@ impl SearchScan {
         search::SearchScan::bytes_per_query(k, documents)
     }
 
+    /// Bytes of the buffers of a thread that settles queries.
+    #[staticmethod]
+    fn settling_bytes(k: usize) -> usize {
+        search::SearchScan::settling_bytes(k)
+    }
+
     fn update(
         &mut self,
         py: Python<'_>,

@@ -1,8 +1,8 @@
 """The scan over codes of one byte per number: how `search` runs on processors that multiply bytes fast.
 
 The native module keeps what the bound of the codes cannot discard and rescores it, so the result is that of the scan of
-`tiles`, to the bit. Both feed the same state: where the codes of a corpus turn out to tell its documents too badly apart, a
-scan begins anew with float32 products.
+`tiles`, to the bit. Both feed the same state: where the codes of a corpus turn out to tell its documents too badly
+apart, a scan begins anew with float32 products.
 """
 
 from __future__ import annotations
@@ -81,7 +81,12 @@ def room(rows: int, dimension: int, frame: Frame) -> Codes:
 
 
 def encode(
-    documents: tiles.Rows, frame: Frame, threads: int, first: int = 0, rows: int | None = None, space: Codes | None = None
+    documents: tiles.Rows,
+    frame: Frame,
+    threads: int,
+    first: int = 0,
+    rows: int | None = None,
+    space: Codes | None = None,
 ) -> Codes:
     """The codes of some documents, written into `space` where one is given."""
     rows = documents.shape[0] if rows is None else rows
@@ -104,7 +109,14 @@ def bytes_of(documents: tuple[int, int]) -> int:
 
 
 def plan(
-    num_queries: int, documents: tuple[int, int], k: int, max_memory: int, threads: int, tiling: tiles.Tiling, *, kept: bool
+    num_queries: int,
+    documents: tuple[int, int],
+    k: int,
+    max_memory: int,
+    threads: int,
+    tiling: tiles.Tiling,
+    *,
+    kept: bool,
 ) -> Plan | None:
     """The cut that keeps the working memory within `max_memory` bytes.
 
@@ -121,6 +133,7 @@ def plan(
     # By thread: queries as floats and codes, sums kept for a first threshold, and best ones; norms; a tile, in case that
     # the codes turn out to be of no use.
     fixed = threads * (_QUERIES_PER_TASK * (5 * dimension + 512) + 6 * (160 * 256 + 20 * k))
+    fixed += threads * _native.SearchScan.settling_bytes(k)
     fixed += 8 * (num_queries + num_documents) + 4 * tiling.document_tile * tiling.query_tile
     free = max_memory - fixed
     piece, taken = num_documents, 0

@@ -244,9 +244,7 @@ class ExactIndex:
             tiles.needs_copy(queries, self._similarity),
             tiles.needs_copy(documents, self._similarity),
         )
-        cut, tiling = decide(
-            len(queries.array), documents.shape, k, budget, threads, copied, kept=kept is not None
-        )
+        cut, tiling = decide(len(queries.array), documents.shape, k, budget, threads, copied, kept=kept is not None)
         if cut is None:
             return tiles.scan(queries, documents, k, self._similarity, limits, tiling, threads, report)
         return codes.scan(queries, documents, k, self._similarity, limits, cut, tiling, threads, report, codes=kept)
@@ -399,8 +397,8 @@ def _loaded_codes(
     data, terms, centre = (arrays.get(name) for name in ("codes", "terms", "centre"))
     if data is None or terms is None or centre is None or shape[1] > codes.MAX_DIMENSION:
         return None
-    types = data.dtype, terms.dtype, centre.dtype
-    if types != (np.uint8, np.float32, np.float32) or not isinstance(about.get("rotated"), bool):
+    types = [held.dtype.name for held in (data, terms, centre)]
+    if types != ["uint8", "float32", "float32"] or not isinstance(about.get("rotated"), bool):
         return None
     sizes = *_native.code_sizes(shape[0], shape[1]), centre.size
     if (data.size, terms.size) != sizes[:2] or centre.size not in (0, shape[1]) or not np.isfinite(centre).all():

@@ -119,7 +119,6 @@ def decide(
     *,
     kept: bool,
 ) -> tuple[codes.Plan | None, tiles.Tiling]:
-    """The one place that decides between codes and floats: how the work is cut for codes, None for floats; for floats."""
+    """The one place that decides between codes and floats: the cut for codes, or None, and the one for floats."""
     tiling = tiles.plan(num_queries, documents, k, max_memory, copied)
     return codes.plan(num_queries, documents, k, max_memory, threads, tiling, kept=kept), tiling
-

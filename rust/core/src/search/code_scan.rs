@@ -374,10 +374,10 @@ impl Part {
                 let view = codes.block(block);
                 compare::<false>(isa, &view, &packed[start * steps..end * steps], &open[..count], found);
                 kept.extend_from_slice(&found.sums[..count]);
-                for lane in 0..count {
+                for (lane, line) in open[..count].iter().enumerate() {
                     let best = &mut scratch.best[lane * size + place % best_blocks * BLOCK..][..BLOCK];
                     let allowed = scan.allowed(first + start + lane, block);
-                    lows(isa, &found.sums[lane], view.terms(), &open[lane], allowed, best);
+                    lows(isa, &found.sums[lane], view.terms(), line, allowed, best);
                 }
             }
             for at in start..end {

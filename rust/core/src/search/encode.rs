@@ -232,7 +232,9 @@ fn hadamard_body(values: &mut [f32]) {
         half *= 2;
     }
     let factor = (1.0 / (values.len() as f64).sqrt()) as f32;
-    values.iter_mut().for_each(|x| *x *= factor);
+    for x in values {
+        *x *= factor;
+    }
 }
 
 /// A word that looks random (the finaliser of `SplitMix64`).

@@ -99,6 +99,7 @@ impl Wanted {
     }
 
     /// Whether the interval reaches across the ceiling or the floor.
+    #[allow(clippy::needless_bitwise_bool)]
     fn unsure(&self, interval: &Interval) -> bool {
         // No short cuts: none of the four can be foretold, and a wrong guess costs more than all of them.
         ((interval.low <= self.ceiling) & (self.ceiling < interval.high))

@@ -48,18 +48,15 @@ fn group<const QUERIES: usize, const LIMITED: bool>(
                 }
             }
         }
-        for query in 0..QUERIES {
-            for at in 0..VECTORS {
+        for (sums, out) in sums.iter().zip(&mut found.sums) {
+            for (at, sums) in sums.iter().enumerate() {
                 // SAFETY: the place has 64 numbers; first <= 48 and at < 2.
-                unsafe {
-                    let place = found.sums[query].as_mut_ptr().add(first + 8 * at).cast();
-                    _mm256_storeu_si256(place, sums[query][at]);
-                }
+                unsafe { _mm256_storeu_si256(out.as_mut_ptr().add(first + 8 * at).cast(), *sums) };
             }
         }
     }
-    for query in 0..QUERIES {
-        let told = review::<LIMITED>(block, &found.sums[query], &lines[query]);
+    for (query, line) in lines.iter().enumerate() {
+        let told = review::<LIMITED>(block, &found.sums[query], line);
         [found.listed[query], found.above[query], found.below[query]] = told;
     }
 }
