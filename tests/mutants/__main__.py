@@ -38,13 +38,17 @@ def build(tree: Path) -> None:
 def fails(tree: Path, tests: str) -> bool:
     """Whether the tests fail on the copy."""
     command = [sys.executable, "-m", "pytest", "-x", "-q", "-p", "no:cacheprovider", *tests.split()]
-    environment = {**os.environ, "PYTHONPATH": str(tree / "python")}
+    if tests.startswith("cargo "):
+        command = tests.split()
+    environment = {**os.environ, "PYTHONPATH": str(tree / "python"), "CARGO_TARGET_DIR": str(tree / "target")}
     try:
         run = subprocess.run(command, cwd=tree, env=environment, capture_output=True, text=True, timeout=PATIENCE)
     except subprocess.TimeoutExpired:
         return True  # the fault never ends
     if run.returncode < 0 or run.returncode == 134:
         return True  # the fault brought the process down
+    if tests.startswith("cargo ") and "test result: FAILED" in run.stdout:
+        return True
     if run.returncode not in (0, 1):
         raise SystemExit(run.stdout[-3000:] + run.stderr[-3000:])
     return run.returncode == 1

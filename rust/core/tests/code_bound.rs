@@ -48,7 +48,9 @@ fn embedding(random: &mut Random, h: usize, other: &[f32]) -> Vec<f32> {
         // One huge number beside small ones.
         5 => values[random.below(h)] = 1e6,
         6 => {
-            values.iter_mut().for_each(|x| *x *= 1e-3);
+            for x in &mut values {
+                *x *= 1e-3;
+            }
             values[0] = 1.0;
         }
         7 => values.iter_mut().for_each(|x| *x *= f32::MIN_POSITIVE / 64.0),
@@ -90,7 +92,7 @@ fn check(rounds: usize, seed: u64) -> usize {
 
 fn check_level(isa: Isa, q: &[f32], d: &[f32], h: usize, frame: &Frame<'_>, random: &mut Random) -> usize {
     let exec = Execution::new(NonZeroUsize::MIN, isa, &|| false);
-    let (queries, rows) = (q.len() / h, d.len() / h);
+    let rows = d.len() / h;
     let documents = Embeddings::F32(Matrix::from_slice(d, rows, h));
     let norms = row_norms(&exec, "documents", documents).unwrap();
     let mut bytes = vec![0; codes::blocks(rows) * codes::block_bytes(h)];

@@ -120,8 +120,8 @@ def plan(
 ) -> Plan | None:
     """The cut that keeps the working memory within `max_memory` bytes.
 
-    None where codes do not pay: the processor or the arrays do not suit them, they would be made for too few queries, or
-    the memory leaves too little for them.
+    None where codes do not pay: the processor or the arrays do not suit them, they would be made for too few queries,
+    or the memory leaves too little for them.
     """
     if not can(documents) or not (kept or num_queries >= _FEWEST_QUERIES):
         return None
@@ -130,8 +130,8 @@ def plan(
     # the states of the parts too.
     parts = 2 * threads if num_queries < _QUERIES_PER_TASK else 0
     per_query = _native.SearchScan.bytes_per_query(k, num_documents) * (1 + parts) + 28 * k
-    # By thread: queries as floats and codes, sums kept for a first threshold, and best ones; norms; a tile, in case that
-    # the codes turn out to be of no use.
+    # By thread: queries as floats and codes, sums kept for a first threshold, and best ones; norms; a tile, in case
+    # that the codes turn out to be of no use.
     fixed = threads * (_QUERIES_PER_TASK * (5 * dimension + 512) + 6 * (160 * 256 + 20 * k))
     fixed += threads * _native.SearchScan.settling_bytes(k)
     fixed += 8 * (num_queries + num_documents) + 4 * tiling.document_tile * tiling.query_tile

@@ -39,9 +39,11 @@ def search(
 ) -> Candidates:
     """The k best admissible documents of every query, exactly.
 
-    Scores are those of `pair_scores`, bit for bit. They are found by float32 matrix products over tiles: a document is
-    discarded only where the rounding bound of that product proves that it is not among the k best; the others are
-    rescored. Ceiling, floor and exclusions act inside the scan, so no query runs short because its top was removed.
+    Scores are those of `pair_scores`, bit for bit. What surely is not among the k best is discarded by cheaper
+    arithmetic, under a proven bound of all its roundings, and the rest is rescored: on processors that multiply bytes
+    fast (AVX2 and better) by products of codes of one byte per number, made of both sides for the purpose; else, for
+    few queries or documents, and for a corpus whose codes tell its documents too badly apart, by float32 matrix
+    products. Ceiling, floor and exclusions act inside the scan, so no query runs short because its top was removed.
 
     Parameters
     ----------
@@ -61,11 +63,12 @@ def search(
         "cuda" (or "cuda:1", ...): tiles are computed and filtered there with PyTorch, survivors rescored on the CPU.
         Default: the device of the tensors where they lie on one, else the CPU with NumPy.
     max_memory : int or str, optional
-        Bound on working memory beyond inputs and result, in bytes or as "2GB". Default 256 MB. It sets the tile sizes,
-        never the result. On a device it bounds the state on the host.
+        Bound on working memory beyond inputs and result, in bytes or as "2GB". Default 256 MB. It sets how many
+        queries and documents are worked on at a time, never the result: `search_plan` says beforehand. On a device it
+        bounds the state on the host.
     num_threads : int, optional
-        Threads of the filter. Default: ``HARDMINE_NUM_THREADS``, else every processor. The matrix product runs on
-        NumPy's BLAS, which takes its own number from its own variable (such as ``OPENBLAS_NUM_THREADS``).
+        Default: ``HARDMINE_NUM_THREADS``, else every processor. Only float32 matrix products run on NumPy's BLAS, which
+        takes its own number from its own variable (such as ``OPENBLAS_NUM_THREADS``).
     progress : callable or bool, optional
         Called as ``progress(pairs_done, pairs_total)`` after every tile; True shows progress on
         standard error (a bar where tqdm is installed).
@@ -111,6 +114,9 @@ def search(
 
 class ExactIndex:
     """Documents checked once and searched many times, exactly.
+
+    Where codes of one byte per number pay (see `search`), the first search makes them, and the index keeps them: a
+    quarter of the size of float32 embeddings, and 12 bytes per document.
 
     Parameters
     ----------
@@ -284,6 +290,8 @@ class ExactIndex:
 
     def save(self, path: str | os.PathLike[str]) -> None:
         """Write one memory-mappable file (safetensors layout, no pickle), whole or not at all; dtypes are kept.
+
+        It holds the norms and codes too, so that a process that loads it searches at once.
 
         Parameters
         ----------

@@ -1,0 +1,111 @@
+"""Planted faults: search over codes."""
+
+from tests.mutants.table import Mutant
+
+MUTANTS = [
+    Mutant(
+        "codes-bound-halved",
+        "rust/core/src/search/code_bound.rs",
+        "residual: round_up((squares as f64).sqrt() * ENLARGED),",
+        "residual: round_up((squares as f64).sqrt() * 0.5),",
+        "cargo test -p hardmine-core --test code_bound",
+    ),
+    Mutant(
+        "codes-query-residual-dropped",
+        "rust/core/src/search/code_bound.rs",
+        "let left = f64::from(encoded.residual) + MARGIN",
+        "let left = 0.0 * f64::from(encoded.residual) + MARGIN",
+        "cargo test -p hardmine-core --test code_bound",
+    ),
+    Mutant(
+        "codes-document-residual-of-the-scale",
+        "rust/core/src/search/encode.rs",
+        "Encoded { scale, residual: norm(errors), length: norm(squares) }",
+        "Encoded { scale, residual: norm(errors) * 0.7, length: norm(squares) }",
+        "cargo test -p hardmine-core --test code_bound",
+    ),
+    Mutant(
+        "codes-scale-rounded-otherwise",
+        "rust/core/src/search/encode.rs",
+        "Encoded { scale, residual: norm(errors)",
+        "Encoded { scale: scale * 0.999, residual: norm(errors)",
+        "cargo test -p hardmine-core --test code_bound",
+    ),
+    Mutant(
+        "codes-saturating-sum",
+        "rust/core/src/search/kernels/mod.rs",
+        "group: 4, levels: 63 }",
+        "group: 4, levels: 127 }",
+        "cargo test -p hardmine-core --test code_bound",
+    ),
+    Mutant(
+        "codes-huge-numbers-believed",
+        "rust/core/src/search/encode.rs",
+        "if !(SMALLEST..=LARGEST).contains(&largest) {",
+        "if largest < SMALLEST {",
+        "cargo test -p hardmine-core --test code_bound",
+    ),
+    Mutant(
+        "codes-threshold-not-strict",
+        "rust/core/src/search/code_bound.rs",
+        "theta: self.down(theta.next_down()),",
+        "theta: self.up(theta.next_up()),",
+        "cargo test -p hardmine-core --test code_bound",
+    ),
+    Mutant(
+        "codes-unlimited-width-of-one-query",
+        "rust/core/src/search/kernels/avx512.rs",
+        "(residual, length) = (residual.max(line.residual), length.max(line.length));",
+        "(residual, length) = (residual.min(line.residual), length.min(line.length));",
+        "cargo test -p hardmine-core --test code_bound",
+    ),
+    Mutant(
+        "codes-guess-never-doubted",
+        "rust/core/src/search/query_state.rs",
+        "Ok(self.guess <= self.theta || (self.intervals.len() == wanted.k && reached()))",
+        "Ok(self.guess <= self.theta || self.intervals.len() <= wanted.k || reached())",
+        "tests/test_search_codes.py",
+    ),
+    Mutant(
+        "codes-guess-taken-for-proof",
+        "rust/core/src/search/code_scan.rs",
+        "states[at].guess(terms[at].at_least(middle));",
+        "states[at].raise_theta(terms[at].at_least(middle));",
+        "tests/test_search_codes.py",
+    ),
+    Mutant(
+        "codes-leaps-that-meet",
+        "rust/core/src/search/code_scan.rs",
+        "while step > 1 && greatest_divisor(count, step) > 1 {",
+        "while step > 1 && step % 2 > 0 {",
+        "tests/test_search_codes.py",
+    ),
+    Mutant(
+        "codes-excluded-listed",
+        "rust/core/src/search/code_scan.rs",
+        "excluded.iter().fold(self.coded.codes.present(block), |bits, id| bits & !(1 << (id - start)))",
+        "excluded.iter().fold(self.coded.codes.present(block), |bits, _| bits)",
+        "tests/test_search_codes.py",
+    ),
+    Mutant(
+        "codes-absent-documents-listed",
+        "rust/core/src/search/codes.rs",
+        "count => (1 << count) - 1,",
+        "_ => u64::MAX,",
+        "tests/test_search_codes.py",
+    ),
+    Mutant(
+        "codes-seed-one-too-high",
+        "rust/core/src/search/code_scan.rs",
+        "scratch.keys.select_nth_unstable(size - k)",
+        "scratch.keys.select_nth_unstable((size - k + 1).min(size - 1))",
+        "tests/test_search_codes.py",
+    ),
+    Mutant(
+        "codes-poured-without-tally",
+        "rust/core/src/search/query_state.rs",
+        "self.tally.above_ceiling += other.tally.above_ceiling;",
+        "",
+        "tests/test_search_codes.py",
+    ),
+]
