@@ -8,6 +8,7 @@ block is run line by line in a folder that holds a small collection called ``col
 import contextlib
 import doctest
 import importlib
+import inspect
 import io
 import json
 import os
@@ -121,3 +122,100 @@ def test_the_page_of_noise_lists_every_domain():
 
     rows = re.findall(r"^\| `(\w+)` \| (\d+) \|", (ROOT / "docs/noise.md").read_text(), flags=re.MULTILINE)
     assert [(name, str(number)) for number, name in enumerate(native.domains())] == rows
+
+
+# Parameters
+
+UNDOCUMENTED = {
+    "hardmine.Clusters.assign": {"vectors", "num_threads"},
+    "hardmine.Clusters.second_nearest": {"vectors", "num_threads"},
+    "hardmine.OnlineClusters.step": {"num_threads"},
+    "hardmine.OnlineClusters.second_nearest": {"batch", "num_threads"},
+    "hardmine.MemoryBank.load_state_dict": {"state"},
+}
+"""Parameters that no docstring explains yet."""
+
+
+def is_ours(value):
+    return str(getattr(value, "__module__", "")).startswith("hardmine")
+
+
+def public_callables():
+    """Functions, classes and methods of the library that a user can name, each under one name."""
+    seen = set()
+
+    def found(name, value):
+        if id(value) not in seen:
+            seen.add(id(value))
+            yield name, value
+
+    homes = [hardmine, *(getattr(hardmine, name) for name in sorted(hardmine._MODULES))]
+    for home in homes:
+        for name in sorted(home.__all__):
+            value = getattr(home, name)
+            if not callable(value) or not is_ours(value):
+                continue
+            yield from found(f"{home.__name__}.{name}", value)
+            for member in sorted(dir(value)) if inspect.isclass(value) else ():
+                method = inspect.getattr_static(value, member)
+                method = getattr(method, "__func__", method)
+                if not member.startswith("_") and inspect.isfunction(method) and is_ours(method):
+                    yield from found(f"{home.__name__}.{name}.{member}", method)
+
+
+CALLABLES = dict(public_callables())
+
+
+def documented(text, *sections):
+    """Names that stand in some numpydoc sections."""
+    names = set()
+    for section in sections:
+        match = re.search(rf"^{section}\n-+\n(.*?)(?=^\w[\w ]*\n-{{3,}}|\Z)", text, re.MULTILINE | re.DOTALL)
+        for line in match.group(1).splitlines() if match else ():
+            if line and not line[0].isspace():
+                names |= {name.strip(" *") for name in line.split(" : ")[0].split(",")}
+    return names
+
+
+def lacking(value):
+    """Parameters of a callable that its docstring does not explain."""
+    text = inspect.getdoc(value) or ""
+    is_class = inspect.isclass(value)
+    if is_class and getattr(value, "_is_protocol", False):
+        return set()
+    known = documented(text, "Parameters", "Attributes") if is_class else documented(text, "Parameters")
+    elsewhere = re.match(r"As `(\w+)`\.", text)
+    if elsewhere:  # the module of a loss takes what its function takes
+        function = getattr(sys.modules[value.__module__], elsewhere.group(1))
+        known |= documented(inspect.getdoc(function), "Parameters")
+    columns = documented(text, "Attributes") if is_class else set()
+    return {
+        name
+        for name, parameter in inspect.signature(value).parameters.items()
+        if name not in known | {"self", "cls"} and not (columns and parameter.kind is parameter.VAR_KEYWORD)
+    }
+
+
+def test_there_are_callables_to_look_at():
+    assert len(CALLABLES) > 150
+    for name in ("hardmine.mine", "hardmine.Candidates.save", "hardmine.rules.strategies.sim_ans"):
+        assert name in CALLABLES
+    for name in ("hardmine.losses.ADORE.forward", "hardmine.data.NegativeDataset.load", "hardmine.formats.write"):
+        assert name in CALLABLES
+
+
+@pytest.mark.parametrize("name", CALLABLES)
+def test_every_parameter_is_explained(name):
+    assert lacking(CALLABLES[name]) <= UNDOCUMENTED.get(name, set())
+
+
+def test_a_parameter_that_is_not_explained_is_noticed():
+    def call(one, two, **three):
+        """Do it.
+
+        Parameters
+        ----------
+        one : int
+        """
+
+    assert lacking(call) == {"two", "three"}

@@ -154,6 +154,21 @@ def outcome(use, path, header, body):
     return None
 
 
+@pytest.mark.parametrize(
+    "number", ["1e400", "-1e400", "2.0", "1180591620717411303424", "9223372036854775808", "-1", "true"]
+)
+@pytest.mark.parametrize("place", ['"shape":[{0},0],"data_offsets":[0,0]', '"shape":[0],"data_offsets":[{0},{0}]'])
+def test_numbers_of_a_header(tmp_path, number, place):
+    """Also where there are no data, whose length would give them away."""
+    about = '"__metadata__":{"hardmine":"candidates","metadata":"{}"}'
+    text = f'{{{about},"ids":{{"dtype":"I64",{place.format(number)}}}}}'.encode()
+    (tmp_path / "file.hm").write_bytes(len(text).to_bytes(8, "little") + text)
+    with pytest.raises(
+        ValueError, match=r"file\.hm: array 'ids' is malformed or truncated \(.*, expected an integer from 0"
+    ):
+        hm.Candidates.load(tmp_path / "file.hm")
+
+
 @pytest.mark.parametrize("kind", ["candidates", "dataset"])
 def test_string_tables(tmp_path, kind):
     """Bytes that are no UTF-8, and offsets inside a character: at load, not when the string is asked for."""

@@ -45,4 +45,18 @@ MUTANTS = [
         "self.epoch, 2]",
         "tests/test_noise.py",
     ),
+    Mutant(
+        "data-stream-counts-the-epoch-before",
+        "python/hardmine/data/streaming.py",
+        "self._done[1] if self._done[0] == epoch else 0",
+        "self._done[1]",
+        "tests/test_data_batches.py",
+    ),
+    Mutant(
+        "data-run-of-another-collection",
+        "python/hardmine/data/_parts.py",
+        "        collection._refuse_foreign(candidates)\n",
+        "",
+        "tests/test_mine.py -k another_collection",
+    ),
 ]

@@ -101,4 +101,11 @@ MUTANTS = [
         "found = self.sizes | dict(zip(letters, value.shape, strict=False))",
         "tests/test_losses_errors.py",
     ),
+    Mutant(
+        "losses-overflow-unseen",
+        "python/hardmine/losses/_inputs.py",
+        "    if temperature < 1.0 and not torch.compiler.is_compiling():",
+        "    if False:",
+        "tests/test_losses_errors.py",
+    ),
 ]

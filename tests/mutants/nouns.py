@@ -38,4 +38,18 @@ MUTANTS = [
         "np.repeat(-offsets[:-1], lengths)",
         "tests/test_ragged.py",
     ),
+    Mutant(
+        "strings-cut-inside-a-character",
+        "python/hardmine/nouns/strings.py",
+        "    if inside.any():",
+        "    if False:",
+        "tests/test_hostile_files.py",
+    ),
+    Mutant(
+        "container-numbers-that-are-none",
+        "python/hardmine/plumbing/container.py",
+        "if type(value) is not int or not 0 <= value < 2**63:",
+        "if False:",
+        "tests/test_hostile_files.py",
+    ),
 ]

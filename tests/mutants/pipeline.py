@@ -17,4 +17,18 @@ MUTANTS = [
         "        pass\n",
         "tests/test_cli.py -k retrieve_then_select",
     ),
+    Mutant(
+        "mine-run-of-another-collection",
+        "python/hardmine/pipeline/mined.py",
+        "        collection._refuse_foreign(run)\n",
+        "",
+        "tests/test_mine.py -k another_collection",
+    ),
+    Mutant(
+        "mine-epoch-noticed-at-the-end",
+        "python/hardmine/pipeline/mine.py",
+        '    epoch = checks.integer("epoch", epoch)\n',
+        "",
+        "tests/test_mine.py -k before_the_teacher",
+    ),
 ]

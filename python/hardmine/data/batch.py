@@ -126,7 +126,16 @@ class NegativeBatch(Sequence[dict[str, Any]]):
 
     @classmethod
     def from_items(cls, items: Sequence[dict[str, Any]]) -> NegativeBatch:
-        """Columns of single items that a dataset with ``columns="all"`` or ``"ids"`` gave.
+        """Columns of single items.
+
+        Parameters
+        ----------
+        items : sequence of dict
+            What a dataset with ``columns="all"`` or ``"ids"`` gave.
+
+        Returns
+        -------
+        NegativeBatch
 
         Raises
         ------

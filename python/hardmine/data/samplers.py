@@ -39,7 +39,13 @@ class _Planned(torch.utils.data.Sampler[list[int]], ABC):  # type: ignore[misc]
         self._made: tuple[int, list[_Ints]] | None = None
 
     def set_epoch(self, epoch: int) -> None:
-        """Another plan; to be called before each epoch beside `NegativeDataset.set_epoch`, with the same number."""
+        """Another plan; to be called before each epoch beside `NegativeDataset.set_epoch`, with the same number.
+
+        Parameters
+        ----------
+        epoch : int
+            At least 0.
+        """
         self.epoch = checks.integer("epoch", epoch)
 
     @abstractmethod

@@ -135,6 +135,9 @@ class MarginMSE(Loss):
     MarginMSE()
     """
 
+    def __init__(self) -> None:
+        super().__init__()
+
     def forward(
         self,
         positive_scores: torch.Tensor,

@@ -70,7 +70,12 @@ def mean_pair_cosine(embeddings: torch.Tensor) -> float:
 
 
 class Collapse(NamedTuple):
-    """What `collapse` saw."""
+    """What `collapse` saw.
+
+    Attributes
+    ----------
+    effective_rank, mean_pair_cosine, mean_deviation : float
+    """
 
     effective_rank: float
     mean_pair_cosine: float

@@ -113,7 +113,12 @@ def sar_pu_risk(
 
 
 class CoupledLosses(NamedTuple):
-    """The two losses of `coupled_estimation`; alternate between them, or minimise their sum."""
+    """The two losses of `coupled_estimation`; alternate between them, or minimise their sum.
+
+    Attributes
+    ----------
+    relevance, selection : tensor
+    """
 
     relevance: torch.Tensor
     selection: torch.Tensor

@@ -255,7 +255,22 @@ class Candidates(Lists):
         return Candidates._trusted({**columns, "document_ids": self.document_ids, "metadata": self.metadata})
 
     def replace(self, **changes: Any) -> Candidates:
-        """Copy with some columns changed: any keyword of the constructor."""
+        """Copy with some columns changed.
+
+        Parameters
+        ----------
+        **changes
+            Any keyword of the constructor.
+
+        Returns
+        -------
+        Candidates
+
+        Raises
+        ------
+        TypeError, ValueError
+            As in the constructor.
+        """
         if not changes.keys() & {"offsets", "ids", "scores"} and changes.keys() <= set(Candidates.__slots__):
             # The lists were checked when they were made.
             copy = Candidates.__new__(Candidates)
@@ -273,7 +288,20 @@ class Candidates(Lists):
         return f"Candidates({len(self)} queries, {self.ids.size} candidates, {span}{columns})"
 
     def save(self, path: str | os.PathLike[str]) -> None:
-        """Write one memory-mappable file (safetensors layout, no pickle), whole or not at all."""
+        """Write one memory-mappable file (safetensors layout, no pickle), whole or not at all.
+
+        Parameters
+        ----------
+        path : path-like
+            The file; its folder must exist.
+
+        Raises
+        ------
+        TypeError, ValueError
+            The metadata are none that JSON can hold.
+        OSError
+            The file cannot be written; what was there before is there still.
+        """
         arrays = {name: getattr(self, name) for name in ("offsets", "ids", "scores", *_ALIGNED)}
         arrays = {name: array for name, array in arrays.items() if array is not None}
         arrays |= {f"reasons.{name}": counts for name, counts in (self.reasons or {}).items()}
@@ -286,7 +314,22 @@ class Candidates(Lists):
 
     @classmethod
     def load(cls, path: str | os.PathLike[str]) -> Candidates:
-        """Map a file written by `save`; raises ValueError where it is truncated, malformed or of another kind."""
+        """Map a file written by `save`.
+
+        Parameters
+        ----------
+        path : path-like
+            The file.
+
+        Returns
+        -------
+        Candidates
+
+        Raises
+        ------
+        ValueError
+            The file is truncated, malformed or of another kind.
+        """
         arrays, metadata = container.load(path, "candidates")
         try:
             return cls(**unflattened(arrays), metadata=metadata)
@@ -305,7 +348,24 @@ class Candidates(Lists):
 
     @classmethod
     def from_arrow(cls, table: pa.Table, *, num_queries: int | None = None) -> Candidates:
-        """Read the table that `to_arrow` gives; rows must be grouped by rising ``query``."""
+        """Read the table that `to_arrow` gives.
+
+        Parameters
+        ----------
+        table : pyarrow.Table
+            Its rows are grouped by rising ``query``.
+        num_queries : int, optional
+            Default: the last query's number and one, which forgets queries at the end that found nothing.
+
+        Returns
+        -------
+        Candidates
+
+        Raises
+        ------
+        TypeError, ValueError
+            The rows are not grouped, there are more queries, or what the constructor raises.
+        """
         queries = table["query"].to_numpy()
         offsets = ragged.group("query", queries, num_queries)
         names = (("ranks", "rank"), ("sources", "source"), ("anchor_scores", "anchor_score"))

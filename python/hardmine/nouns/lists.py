@@ -25,7 +25,13 @@ REASONS = (
 
 
 class Ranking(NamedTuple):
-    """The documents of one query, best first."""
+    """The documents of one query, best first.
+
+    Attributes
+    ----------
+    ids : int64 [n]
+    scores : float32 [n]
+    """
 
     ids: npt.NDArray[np.int64]
     scores: npt.NDArray[np.float32]

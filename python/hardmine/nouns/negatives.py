@@ -85,7 +85,20 @@ class Negatives(Lists):
         return f"Negatives({len(self)} rows, {self.ids.size} negatives, {self.num_short} short{dropped})"
 
     def save(self, path: str | os.PathLike[str]) -> None:
-        """Write one memory-mappable file (safetensors layout, no pickle), whole or not at all."""
+        """Write one memory-mappable file (safetensors layout, no pickle), whole or not at all.
+
+        Parameters
+        ----------
+        path : path-like
+            The file; its folder must exist.
+
+        Raises
+        ------
+        TypeError, ValueError
+            The metadata are none that JSON can hold.
+        OSError
+            The file cannot be written; what was there before is there still.
+        """
         arrays = {name: getattr(self, name) for name in _DTYPES}
         if self.sources is not None:
             arrays["sources"] = self.sources
@@ -94,7 +107,22 @@ class Negatives(Lists):
 
     @classmethod
     def load(cls, path: str | os.PathLike[str]) -> Negatives:
-        """Map a file written by `save`; raises ValueError where it is truncated, malformed or of another kind."""
+        """Map a file written by `save`.
+
+        Parameters
+        ----------
+        path : path-like
+            The file.
+
+        Returns
+        -------
+        Negatives
+
+        Raises
+        ------
+        ValueError
+            The file is truncated, malformed or of another kind.
+        """
         arrays, metadata = container.load(path, "negatives")
         try:
             counts = arrays.pop("reasons")

@@ -65,7 +65,24 @@ class Positives(Frozen):
     @classmethod
     @in_default_mode
     def from_lists(cls, rows: Sequence[Sequence[int]], scores: Sequence[Sequence[float]] | None = None) -> Positives:
-        """Build from one sequence of document indices per query (and of their scores)."""
+        """Build from lists.
+
+        Parameters
+        ----------
+        rows : sequence of sequences of int
+            Document indices of each query.
+        scores : sequence of sequences of float, optional
+            Their scores, in the same shape.
+
+        Returns
+        -------
+        Positives
+
+        Raises
+        ------
+        TypeError, ValueError
+            The two differ in shape, or what the constructor raises.
+        """
         offsets, ids = ragged.lists_to_csr("positives", rows)
         if scores is None:
             return cls(offsets, ids)
@@ -87,7 +104,16 @@ class Positives(Frozen):
         return cls._trusted({"offsets": offsets, "ids": ids, "scores": scores})
 
     def take(self, rows: npt.ArrayLike) -> Positives:
-        """The positives of some queries, in the order asked for; a query may occur several times.
+        """The positives of some queries, in the order asked for.
+
+        Parameters
+        ----------
+        rows : integers [n]
+            Query numbers, at least 0; a query may occur several times.
+
+        Returns
+        -------
+        Positives
 
         Raises
         ------
@@ -99,7 +125,22 @@ class Positives(Frozen):
         return Positives._trusted({"offsets": offsets, **dict(zip(names, taken, strict=True))})
 
     def with_scores(self, scores: npt.ArrayLike) -> Positives:
-        """These positives with the given scores, float32 [n]."""
+        """These positives with scores.
+
+        Parameters
+        ----------
+        scores : floats [n]
+            One for each (query, positive), in their order; finite.
+
+        Returns
+        -------
+        Positives
+
+        Raises
+        ------
+        TypeError, ValueError
+            Another length or dtype, NaN or infinities.
+        """
         return Positives(self.offsets, self.ids, scores)
 
     def __len__(self) -> int:
@@ -114,7 +155,12 @@ class Positives(Frozen):
         return ragged.rows_of(self.offsets)
 
     def has_labels_of(self, other: Positives) -> bool:
-        """Whether the other has the same documents for the same queries; scores are not looked at."""
+        """Whether the other has the same documents for the same queries; scores are not looked at.
+
+        Parameters
+        ----------
+        other : Positives
+        """
         return _same(self.offsets, other.offsets) and _same(self.ids, other.ids)
 
     def __repr__(self) -> str:

@@ -107,6 +107,10 @@ class StringTable(Frozen, Sequence[str]):
     def take(self, rows: npt.NDArray[np.int64]) -> list[str]:
         """The strings of some rows, in the order asked for; far quicker than one by one.
 
+        Parameters
+        ----------
+        rows : int64 [n]
+
         Raises
         ------
         ValueError
@@ -123,6 +127,10 @@ class StringTable(Frozen, Sequence[str]):
     def rows(self, rows: npt.NDArray[np.int64]) -> StringTable:
         """The strings of some rows as a table.
 
+        Parameters
+        ----------
+        rows : int64 [n]
+
         Raises
         ------
         ValueError
@@ -132,7 +140,12 @@ class StringTable(Frozen, Sequence[str]):
         return StringTable._trusted({"offsets": offsets, "data": data})
 
     def first_difference(self, other: StringTable) -> int | None:
-        """The first position at which the two tables differ, None where they are equal."""
+        """The first position at which the two tables differ, None where they are equal.
+
+        Parameters
+        ----------
+        other : StringTable
+        """
         common = min(len(self), len(other))
         ours, theirs = np.diff(self.offsets[: common + 1]), np.diff(other.offsets[: common + 1])
         unequal = ours != theirs

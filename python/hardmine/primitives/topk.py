@@ -202,6 +202,11 @@ class TopKAccumulator:
     def merge(self, other: TopKAccumulator) -> None:
         """Take in what another accumulator found for the same queries among other documents.
 
+        Parameters
+        ----------
+        other : TopKAccumulator
+            It stays as it is.
+
         Raises
         ------
         TypeError

@@ -164,7 +164,12 @@ class Anchored(Ceiling):
 
 @dataclass(frozen=True)
 class AllOf(Ceiling):
-    """Several ceilings at once: all must hold. What ``a & b`` makes."""
+    """Several ceilings at once: all must hold. What ``a & b`` makes.
+
+    Parameters
+    ----------
+    ceilings : sequence of Ceiling
+    """
 
     kind: ClassVar[str] = "all-of"
     ceilings: tuple[Ceiling, ...] = ()

@@ -94,7 +94,22 @@ class Selection:
         return self.ceiling.needs_positive or self.draw.needs_positive
 
     def replace(self, **changes: Any) -> Selection:
-        """Copy with some parameters changed."""
+        """Copy with some parameters changed.
+
+        Parameters
+        ----------
+        **changes
+            Any parameter of the constructor.
+
+        Returns
+        -------
+        Selection
+
+        Raises
+        ------
+        TypeError, ValueError
+            As in the constructor.
+        """
         known = {f.name: getattr(self, f.name) for f in fields(self)}
         unknown = sorted(set(changes) - set(known))
         if unknown:
@@ -115,7 +130,16 @@ class Selection:
 
     @classmethod
     def from_dict(cls, data: Mapping[str, Any]) -> Selection:
-        """The selection that `to_dict` described; absent parameters take their defaults.
+        """The selection that `to_dict` described.
+
+        Parameters
+        ----------
+        data : mapping
+            Absent parameters take their defaults.
+
+        Returns
+        -------
+        Selection
 
         Raises
         ------

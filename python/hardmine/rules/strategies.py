@@ -23,6 +23,17 @@ def naive_top_k(n: int = 4, **options: Any) -> Selection:
 
     A baseline: on NQ some 39 % of what it mines are false negatives by the paper's count.
 
+    Parameters
+    ----------
+    n : int
+        Negatives per row.
+    **options
+        Further parameters of `Selection`; they win over the recipe's.
+
+    Returns
+    -------
+    Selection
+
     Examples
     --------
     >>> import hardmine as hm
@@ -37,6 +48,19 @@ def shifted_top_k(n: int = 4, shift: int = 10, **options: Any) -> Selection:
 
     Ranks count after known positives are removed.
 
+    Parameters
+    ----------
+    n : int
+        Negatives per row.
+    shift : int
+        Ranks passed over.
+    **options
+        Further parameters of `Selection`; they win over the recipe's.
+
+    Returns
+    -------
+    Selection
+
     Examples
     --------
     >>> import hardmine as hm
@@ -49,6 +73,19 @@ def shifted_top_k(n: int = 4, shift: int = 10, **options: Any) -> Selection:
 def top_k_abs(n: int = 4, t: float = 0.7, **options: Any) -> Selection:
     """The n hardest with ``s <= t``: "TopK-Abs" of NV-Retriever (arXiv 2407.15831, section 3), T = 0.7.
 
+    Parameters
+    ----------
+    n : int
+        Negatives per row.
+    t : float
+        The highest score of a negative.
+    **options
+        Further parameters of `Selection`; they win over the recipe's.
+
+    Returns
+    -------
+    Selection
+
     Examples
     --------
     >>> import hardmine as hm
@@ -60,6 +97,19 @@ def top_k_abs(n: int = 4, t: float = 0.7, **options: Any) -> Selection:
 
 def top_k_margin_pos(n: int = 4, m: float = 0.05, **options: Any) -> Selection:
     """The n hardest with ``s <= p - m``: "TopK-MarginPos" of NV-Retriever (arXiv 2407.15831, section 3), m = 0.05.
+
+    Parameters
+    ----------
+    n : int
+        Negatives per row.
+    m : float
+        Distance kept from the positive's score.
+    **options
+        Further parameters of `Selection`; they win over the recipe's.
+
+    Returns
+    -------
+    Selection
 
     Examples
     --------
@@ -75,6 +125,19 @@ def top_k_perc_pos(n: int = 4, f: float = 0.95, **options: Any) -> Selection:
 
     The paper's best rule; f = 0.95.
 
+    Parameters
+    ----------
+    n : int
+        Negatives per row.
+    f : float
+        Share of the positive's score that a negative may reach.
+    **options
+        Further parameters of `Selection`; they win over the recipe's.
+
+    Returns
+    -------
+    Selection
+
     Examples
     --------
     >>> import hardmine as hm
@@ -88,6 +151,21 @@ def sampled_top_k(n: int = 4, k: int = 10, temperature: float = 1.0, **options: 
     """Draw n of the k first survivors of PercPos 0.95, by softmax of the score: "Sampled Top-k" of NV-Retriever.
 
     arXiv 2407.15831; k = 10 is the paper's best for n = 4, the temperature is not stated there.
+
+    Parameters
+    ----------
+    n : int
+        Negatives per row.
+    k : int
+        Survivors that are drawn from.
+    temperature : float
+        Of the softmax.
+    **options
+        Further parameters of `Selection`; they win over the recipe's.
+
+    Returns
+    -------
+    Selection
 
     Examples
     --------
@@ -105,6 +183,21 @@ def top1_sampled_top_k(n: int = 4, k: int = 10, temperature: float = 1.0, **opti
 
     NV-Retriever (arXiv 2407.15831): its best variant, by a hair; the draw is a softmax of the score.
 
+    Parameters
+    ----------
+    n : int
+        Negatives per row.
+    k : int
+        Survivors, the first one included.
+    temperature : float
+        Of the softmax.
+    **options
+        Further parameters of `Selection`; they win over the recipe's.
+
+    Returns
+    -------
+    Selection
+
     Examples
     --------
     >>> import hardmine as hm
@@ -121,6 +214,21 @@ def sim_ans(n: int = 15, a: float = 0.5, b: float = 0.0, depth: int = 100, **opt
 
     a = 0.5 is meant for raw inner products; cosine scores need a far larger a (see `SimANS`).
 
+    Parameters
+    ----------
+    n : int
+        Negatives per row.
+    a, b : float
+        Those of `SimANS`.
+    depth : int
+        Candidates that are drawn from.
+    **options
+        Further parameters of `Selection`; they win over the recipe's.
+
+    Returns
+    -------
+    Selection
+
     Examples
     --------
     >>> import hardmine as hm
@@ -134,6 +242,21 @@ def laplace(n: int = 15, tau: float = 3.0, depth: int = 200, **options: Any) -> 
     """Draw n of the first 200 candidates by ``exp(-tau |s - p|)``: the weight of SimANS' MS MARCO passage code.
 
     Found in the authors' repository, not in the paper (arXiv 2210.11773).
+
+    Parameters
+    ----------
+    n : int
+        Negatives per row.
+    tau : float
+        That of `Laplace`.
+    depth : int
+        Candidates that are drawn from.
+    **options
+        Further parameters of `Selection`; they win over the recipe's.
+
+    Returns
+    -------
+    Selection
 
     Examples
     --------
@@ -150,6 +273,19 @@ def static_hard(n: int = 1, depth: int = 200, **options: Any) -> Selection:
     STAR's code takes one per step from the 200 that a warm-up model retrieves; ANCE (arXiv 2007.00808) draws likewise
     from lists that it refreshes.
 
+    Parameters
+    ----------
+    n : int
+        Negatives per row.
+    depth : int
+        Candidates that are drawn from.
+    **options
+        Further parameters of `Selection`; they win over the recipe's.
+
+    Returns
+    -------
+    Selection
+
     Examples
     --------
     >>> import hardmine as hm
@@ -164,6 +300,19 @@ def anchored(n: int = 4, f: float = 1.1, weight: float = 1.0, **options: Any) ->
     """The n hardest under hardmine's own `Anchored` ceiling, which also looks at the likeness to the positive document.
 
     Candidates need `anchor_scores`.
+
+    Parameters
+    ----------
+    n : int
+        Negatives per row.
+    f, weight : float
+        Those of `Anchored`.
+    **options
+        Further parameters of `Selection`; they win over the recipe's.
+
+    Returns
+    -------
+    Selection
 
     Examples
     --------
@@ -180,6 +329,23 @@ def f2llm(n: int = 7, stored: int = 24, skip: int = 5, depth: int = 100, **optio
     The first 5 of the ranking are passed over, since they may answer the query; a candidate must score at most 0.8 and
     at most 95 % of the positive; the first 24 of what is left are kept, and a training step takes 7 of them at random.
     Ask `retrieve` for at least `depth` candidates.
+
+    Parameters
+    ----------
+    n : int
+        Negatives per row.
+    stored : int
+        Candidates that are kept and drawn from.
+    skip : int
+        Ranks passed over.
+    depth : int
+        Candidates that are looked at.
+    **options
+        Further parameters of `Selection`; they win over the recipe's.
+
+    Returns
+    -------
+    Selection
 
     Examples
     --------

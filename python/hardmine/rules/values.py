@@ -44,6 +44,11 @@ class Value(ABC):  # noqa: B024 - its children are abstract each in their own wa
     def from_dict(cls: type[_V], data: Mapping[str, Any]) -> _V:
         """The value that `to_dict` described.
 
+        Parameters
+        ----------
+        data : mapping
+            The kind and its parameters; those that are absent take their defaults.
+
         Raises
         ------
         ValueError

@@ -25,11 +25,35 @@ class DenseTeacher(Protocol):
     similarity: str
 
     def embed_queries(self, texts: Sequence[str], *, progress: bool = False) -> npt.NDArray[Any]:
-        """Embeddings [num_texts, dimension], one row per text in the order given."""
+        """Embeddings of queries.
+
+        Parameters
+        ----------
+        texts : sequence of str
+        progress : bool
+            Show progress on standard error.
+
+        Returns
+        -------
+        floats [num_texts, dimension]
+            One row per text in the order given.
+        """
         ...
 
     def embed_documents(self, texts: Sequence[str], *, progress: bool = False) -> npt.NDArray[Any]:
-        """Embeddings [num_texts, dimension], one row per text in the order given."""
+        """Embeddings of documents.
+
+        Parameters
+        ----------
+        texts : sequence of str
+        progress : bool
+            Show progress on standard error.
+
+        Returns
+        -------
+        floats [num_texts, dimension]
+            One row per text in the order given.
+        """
         ...
 
 
@@ -37,13 +61,34 @@ class LexicalIndex(Protocol):
     """Documents that a lexical teacher has indexed."""
 
     def scores(self, queries: Sequence[str]) -> npt.NDArray[np.float32]:
-        """Score of every document for each query, [num_queries, num_documents]."""
+        """Score of every document for each query.
+
+        Parameters
+        ----------
+        queries : sequence of str
+
+        Returns
+        -------
+        float32 [num_queries, num_documents]
+        """
         ...
 
     def pair_scores(
         self, queries: Sequence[str], query_ids: npt.NDArray[np.int64], document_ids: npt.NDArray[np.int64]
     ) -> npt.NDArray[np.float32]:
-        """Score of each pair (query_ids[i], document_ids[i]): the same bits as in `scores`."""
+        """Score of each pair (query_ids[i], document_ids[i]).
+
+        Parameters
+        ----------
+        queries : sequence of str
+        query_ids, document_ids : int64 [n]
+            Places in `queries` and among the documents of the index.
+
+        Returns
+        -------
+        float32 [n]
+            The same bits as in `scores`.
+        """
         ...
 
 
@@ -67,7 +112,19 @@ class LexicalTeacher(Protocol):
     floor: float | None
 
     def index(self, documents: Sequence[str], *, progress: bool = False) -> LexicalIndex:
-        """Index the documents, row by row."""
+        """Index documents.
+
+        Parameters
+        ----------
+        documents : sequence of str
+        progress : bool
+            Show progress on standard error.
+
+        Returns
+        -------
+        LexicalIndex
+            Document i is that of row i.
+        """
         ...
 
 

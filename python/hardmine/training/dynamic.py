@@ -353,7 +353,13 @@ class DynamicMiner:
         return np.take_along_axis(drawn, order, axis=1)
 
     def due(self, step: int) -> bool:
-        """Whether the index should be refreshed at this step: at every multiple of `refresh_every` but 0."""
+        """Whether the index should be refreshed at this step: at every multiple of `refresh_every` but 0.
+
+        Parameters
+        ----------
+        step : int
+            Number of the training step, at least 0.
+        """
         step = checks.integer("step", step)
         return self._every is not None and step > 0 and step % self._every == 0
 
@@ -423,7 +429,13 @@ class DynamicMiner:
         return True
 
     def wait(self, timeout: float | None = None) -> bool:
-        """As `poll`, once the background thread has ended, or `timeout` seconds have passed."""
+        """As `poll`, once the background thread has ended.
+
+        Parameters
+        ----------
+        timeout : float, optional
+            Seconds after which waiting ends, too. Default: none.
+        """
         if timeout is not None:
             timeout = checks.real("timeout", timeout, minimum=0.0, maximum=threading.TIMEOUT_MAX)
         if self._job is not None:
