@@ -94,7 +94,9 @@ def test_a_small_budget_makes_codes_piece_by_piece(monkeypatch):
     monkeypatch.setattr(_native, "encode_rows", lambda *args: seen.append(args[1:3]) or real(*args))
     done = []
     found = hm.search(q, d, 10, max_memory=budget, progress=lambda done_, total: done.append((done_, total)))
-    assert [first for first, _ in seen] == list(range(0, 60_000, plan.documents_at_a_time))
+    firsts = list(range(0, 60_000, plan.documents_at_a_time))
+    # All pieces once, and once more where a guess failed.
+    assert [first for first, _ in seen] in (firsts, 2 * firsts)
     assert done[-1] == (18_000_000, 18_000_000)
     monkeypatch.undo()
     same(found, hm.search(q, d, 10))
