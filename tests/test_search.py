@@ -3,11 +3,9 @@
 from __future__ import annotations
 
 import os
-import signal
 import subprocess
 import sys
 import textwrap
-import time
 
 import ml_dtypes
 import numpy as np
@@ -19,6 +17,7 @@ import hardmine as hm
 import hardmine._native as _native
 from hardmine.plumbing import arrays, checks, ragged
 from hardmine.primitives.search import tiles
+from tests.children import PROMPT, run_script
 from tests.oracle import search as oracle
 
 LEVELS = _native.isa_levels()
@@ -545,28 +544,22 @@ def test_max_memory_is_obeyed(dtype):
 
 @pytest.mark.skipif(sys.platform == "win32", reason="signals")
 def test_ctrl_c_stops_a_long_search():
-    code = """
-        import numpy as np, sys, time
+    heard = run_script(
+        """
+        import numpy as np
         import hardmine as hm
         rng = np.random.default_rng(0)
         q = rng.standard_normal((4000, 256), dtype=np.float32)
         d = np.broadcast_to(rng.standard_normal((1, 256), dtype=np.float32), (2_000_000, 256))  # all equal: the slowest
-        print("ready", flush=True)
+        sent = interrupt_after(1.5)
         try:
             hm.search(q, d, 10)
         except KeyboardInterrupt:
+            print(time.monotonic() - sent[0])
             hm.search(q[:2], d[:100], 10)
-            print("stopped", flush=True)
-    """
-    with subprocess.Popen([sys.executable, "-c", textwrap.dedent(code)], stdout=subprocess.PIPE, text=True) as process:
-        assert process.stdout.readline() == "ready\n"
-        time.sleep(1.5)
-        started = time.monotonic()
-        process.send_signal(signal.SIGINT)
-        assert process.stdout.readline() == "stopped\n"
-        # Half a second is the promise; the rest is for a machine that is busy with other things.
-        assert time.monotonic() - started < 2
-    assert process.returncode == 0
+        """
+    )
+    assert float(heard) < PROMPT
 
 
 @pytest.mark.parametrize("level", LEVELS)
