@@ -134,6 +134,10 @@ def pairs(first=(0,), second=(0,), queries=S, documents=S):
     return hm.pair_scores(queries, documents, first, second)
 
 
+def search_plan(**options):
+    return hm.search_plan(**{"num_queries": 5, "num_documents": 9, "dimension": 4, "k": 2} | options)
+
+
 matrix_cases("pair_scores", "queries", lambda queries: pairs(queries=queries))
 matrix_cases("pair_scores", "documents", lambda documents: pairs(documents=documents))
 case("pair_scores", "nan", ValueError, "documents: NaN at row 1, column 2", lambda: pairs([0], [1], documents=WITH_NAN))
@@ -146,6 +150,27 @@ case("pair_scores", "shape", ValueError, "document_ids: length 1, expected 2", l
 case("pair_scores", "dtype", TypeError, "query_ids: dtype float64, expected integers", lambda: pairs([0.0], [0]))
 case("pair_scores", "parameter", ValueError, "similarity: ''", lambda: hm.pair_scores(S, S, [], [], similarity=""))
 case("pair_scores", "memory", MemoryError, "allocate", lambda: pairs(np.broadcast_to(np.int32(0), 2**50), [0]))
+
+for count in ("num_queries", "num_documents", "dimension", "k"):
+    count_cases_of("search_plan", count, lambda v, count=count: search_plan(**{count: v}))
+thread_cases("search_plan", lambda **threads: search_plan(**threads))
+case(
+    "search_plan",
+    "parameter",
+    ValueError,
+    "num_documents: 4294967296, expected fewer",
+    lambda: search_plan(num_documents=2**32),
+)
+case("search_plan", "parameter", ValueError, "similarity: 'l2'", lambda: search_plan(similarity="l2"))
+case("search_plan", "parameter", ValueError, "dtype: 'int8', expected one of", lambda: search_plan(dtype="int8"))
+case(
+    "search_plan",
+    "parameter",
+    ValueError,
+    "max_memory: 10 bytes, expected at least",
+    lambda: search_plan(max_memory=10),
+)
+case("search_plan", "kind", TypeError, "max_memory: ", lambda: search_plan(max_memory=[]))
 
 # --- the nouns ------------------------------------------------------------------------------------------------------
 

@@ -62,8 +62,8 @@ MUTANTS = [
     Mutant(
         "search-doubtful-side-forgotten",
         "rust/core/src/search/query_state.rs",
-        "} else if !(interval.high < self.theta) || wanted.unsure(&interval) {",
-        "} else if !(interval.high < self.theta) {",
+        "} else if !(interval.high < self.bar()) || wanted.unsure(&interval) {",
+        "} else if !(interval.high < self.bar()) {",
         "tests/test_search.py",
     ),
     Mutant(

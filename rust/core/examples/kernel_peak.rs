@@ -3,7 +3,8 @@
 
 use std::time::{Duration, Instant};
 
-use hardmine_core::search::codes::{block_bytes, Codes, BLOCK, STEP, TERMS};
+use hardmine_core::search::block::{block_bytes, BLOCK, STEP, TERMS};
+use hardmine_core::search::codes::Codes;
 use hardmine_core::search::kernels::{compare, shape, Found, Line};
 use hardmine_core::Isa;
 

@@ -3,8 +3,9 @@
 
 use std::num::NonZeroUsize;
 
+use hardmine_core::search::block::{block_bytes, blocks, BLOCK, STEP, TERMS};
 use hardmine_core::search::code_bound::QueryTerms;
-use hardmine_core::search::codes::{self, Codes, BLOCK, STEP, TERMS};
+use hardmine_core::search::codes::{self, Codes};
 use hardmine_core::search::encode::{Encoded, Encoder, DOCUMENT_LEVELS};
 use hardmine_core::search::kernels::{compare, shape, Found};
 use hardmine_core::search::query_state::Wanted;
@@ -95,8 +96,8 @@ fn check_level(isa: Isa, q: &[f32], d: &[f32], h: usize, frame: &Frame<'_>, rand
     let rows = d.len() / h;
     let documents = Embeddings::F32(Matrix::from_slice(d, rows, h));
     let norms = row_norms(&exec, "documents", documents).unwrap();
-    let mut bytes = vec![0; codes::blocks(rows) * codes::block_bytes(h)];
-    let mut terms = vec![0.0; codes::blocks(rows) * TERMS];
+    let mut bytes = vec![0; blocks(rows) * block_bytes(h)];
+    let mut terms = vec![0.0; blocks(rows) * TERMS];
     codes::encode(&exec, documents, &norms, (0, rows), frame, &mut bytes, &mut terms).unwrap();
     let coded = Codes::new(&bytes, &terms, rows, h).unwrap();
     let (shape, steps) = (shape(isa), h.div_ceil(STEP));
@@ -136,7 +137,7 @@ fn check_level(isa: Isa, q: &[f32], d: &[f32], h: usize, frame: &Frame<'_>, rand
             limits.push((theta, ceiling, floor));
             scores.push(row);
         }
-        for block in 0..codes::blocks(rows) {
+        for block in 0..blocks(rows) {
             let view = coded.block(block);
             let (mut plain, mut found) = (Found::default(), Found::default());
             compare::<false>(isa, &view, &packed, &lines, &mut plain);

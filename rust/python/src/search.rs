@@ -2,7 +2,7 @@
 #![allow(clippy::needless_pass_by_value)] // PyO3 hands arguments over by value.
 
 use hardmine_core::error::try_collect;
-use hardmine_core::search::{self, codes, Coded, Codes, Embeddings, Frame, Hits, Similarity, Source, Tile};
+use hardmine_core::search::{self, block, codes, Coded, Codes, Embeddings, Frame, Hits, Similarity, Source, Tile};
 use hardmine_core::Isa;
 use numpy::{
     IntoPyArray, PyArray1, PyReadonlyArray1, PyReadonlyArray2, PyReadwriteArray1, PyReadwriteArray2, PyUntypedArray,
@@ -228,7 +228,7 @@ impl CodedArrays<'_> {
 /// Lengths of the two arrays that hold the codes of so many documents.
 #[pyfunction]
 fn code_sizes(rows: usize, dimension: usize) -> (usize, usize) {
-    (codes::blocks(rows) * codes::block_bytes(dimension), codes::blocks(rows) * codes::TERMS)
+    (block::blocks(rows) * block::block_bytes(dimension), block::blocks(rows) * block::TERMS)
 }
 
 /// A centre, empty where none pays, and whether a rotation pays; see `search::frame`.

@@ -35,7 +35,7 @@ class SearchPlan:
     >>> import hardmine as hm
     >>> plan = hm.search_plan(1000, 1_000_000, 384, k=100, max_memory="1GB")
     >>> plan.result, plan.peak < 10**9 + plan.result
-    (1200008, True)
+    (1208008, True)
     """
 
     engine: str
@@ -94,6 +94,8 @@ def search_plan(
         for name, value in [("num_queries", num_queries), ("num_documents", num_documents), ("dimension", dimension)]
     ]
     k = checks.integer("k", k)
+    if shape[1] >= 2**32:
+        raise ValueError(f"num_documents: {shape[1]}, expected fewer than 2^32; search the corpus in parts")
     if dtype not in _ITEM_BYTES:
         raise ValueError(f"dtype: {dtype!r}, expected one of {', '.join(_ITEM_BYTES)}")
     copied = checks.similarity(similarity) == "cosine" or dtype != "float32"

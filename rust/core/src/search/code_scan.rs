@@ -11,8 +11,9 @@ use crate::excluded::{between, Excluded};
 use crate::order::Score;
 use crate::pool::{self, Execution};
 
+use super::block::{BlockView, BLOCK, STEP};
 use super::code_bound::QueryTerms;
-use super::codes::{BlockView, Codes, BLOCK, STEP};
+use super::codes::Codes;
 use super::embeddings::RowScratch;
 use super::encode::{Encoded, Encoder, Frame};
 use super::exact::{self, Similarity};

@@ -1,37 +1,14 @@
-//! Documents as codes of one byte per number, laid out for the kernels.
-//!
-//! 64 documents form a block. A block holds, step after step, 4 numbers of every document side by side, so that one
-//! dot-accumulate instruction takes 4 numbers of 16 documents. A code is the number over the document's scale, rounded, plus
-//! 128: unsigned, as the instruction wants one of its sides. Per block there are three lines of 64 floats: the documents'
-//! scales, what the codes leave of them (the norm of the residual) and their lengths, the last two rounded up. The last
-//! block is filled up with documents of scale, residual and length 0.
+//! Documents as codes of one byte per number: `block` has the layout.
 
 use crate::error::{Error, Result};
 use crate::pool::{self, Execution};
 
+use super::block::{block_bytes, blocks, BlockView, BLOCK, STEP, TERMS};
 use super::embeddings::{Embeddings, RowScratch};
 use super::encode::{Encoder, Frame, DOCUMENT_LEVELS};
 
-/// Documents of a block.
-pub const BLOCK: usize = 64;
-/// Numbers of a document that lie side by side.
-pub const STEP: usize = 4;
-/// Floats per block: scales, residuals, lengths.
-pub const TERMS: usize = 3 * BLOCK;
 /// Longest embeddings that have codes: their sums fit 32 bits.
 pub const MAX_DIMENSION: usize = 32_768;
-
-/// Number of blocks that `rows` documents take.
-#[must_use]
-pub fn blocks(rows: usize) -> usize {
-    rows.div_ceil(BLOCK)
-}
-
-/// Bytes of the codes of a block.
-#[must_use]
-pub fn block_bytes(dimension: usize) -> usize {
-    dimension.div_ceil(STEP) * STEP * BLOCK
-}
 
 /// Documents as codes.
 #[derive(Debug, Clone, Copy)]
@@ -40,24 +17,6 @@ pub struct Codes<'a> {
     terms: &'a [f32],
     rows: usize,
     dimension: usize,
-}
-
-/// One block.
-#[derive(Debug, Clone, Copy)]
-pub struct BlockView<'a> {
-    /// Codes, step after step.
-    pub codes: &'a [u8],
-    terms: &'a [f32],
-}
-
-impl<'a> BlockView<'a> {
-    /// Scales, residuals and lengths.
-    #[inline]
-    #[must_use]
-    pub fn terms(&self) -> [&'a [f32; BLOCK]; 3] {
-        let line = |at: usize| self.terms[at * BLOCK..(at + 1) * BLOCK].try_into().expect("a line of a block");
-        [line(0), line(1), line(2)]
-    }
 }
 
 impl<'a> Codes<'a> {
@@ -94,10 +53,8 @@ impl<'a> Codes<'a> {
     #[must_use]
     pub fn block(&self, index: usize) -> BlockView<'a> {
         let bytes = block_bytes(self.dimension);
-        BlockView {
-            codes: &self.bytes[index * bytes..(index + 1) * bytes],
-            terms: &self.terms[index * TERMS..(index + 1) * TERMS],
-        }
+        let terms = &self.terms[index * TERMS..(index + 1) * TERMS];
+        BlockView::new(&self.bytes[index * bytes..(index + 1) * bytes], terms)
     }
 
     /// One bit for every document of the block that exists.

@@ -8,7 +8,7 @@
 use crate::error::{try_reserve_exact, Error, Result};
 use crate::isa::Isa;
 
-use super::codes::STEP;
+use super::block::STEP;
 use super::exact::Similarity;
 
 /// Codes of documents lie in `-127..=127`.

@@ -1,10 +1,11 @@
 //! Exact search over embeddings.
 //!
-//! One definition of a score ([`exact`]), one bound on how far a float32 matrix product may lie from it ([`error_bound`]), a
-//! filter that discards what the bound allows ([`filter`]), and the state that turns score tiles into exact top-k lists
-//! ([`query_state`] for one query, [`scan`] for many). The tiles are computed by somebody else's matrix product; nothing here
-//! trusts more of it than the bound says.
+//! One definition of a score ([`exact`]), and two ways to discard what cannot be among the best: codes of one byte per
+//! number ([`codes`], made by [`encode`] in a [`frame`], compared by [`kernels`] under [`code_bound`], scanned by
+//! [`code_scan`]), and float32 matrix products that somebody else computes (filtered by [`filter`] under [`error_bound`],
+//! scanned by [`scan`]). Both feed one state per query ([`query_state`]); nothing trusts more of a product than its bound says.
 
+pub mod block;
 pub mod code_bound;
 pub mod code_scan;
 pub mod codes;

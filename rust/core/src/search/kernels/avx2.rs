@@ -4,8 +4,8 @@
 #[allow(clippy::wildcard_imports)] // some twenty intrinsics
 use std::arch::x86_64::*;
 
-use super::{Found, Line};
-use crate::search::codes::{BlockView, BLOCK, STEP};
+use super::told::{Found, Line};
+use crate::search::block::{BlockView, BLOCK, STEP};
 
 /// Vectors of 8 documents that are worked on at a time.
 const VECTORS: usize = 2;

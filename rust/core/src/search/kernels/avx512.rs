@@ -3,8 +3,8 @@
 #[allow(clippy::wildcard_imports)] // some twenty intrinsics
 use std::arch::x86_64::*;
 
-use super::{Found, Line};
-use crate::search::codes::{BlockView, BLOCK, STEP};
+use super::told::{Found, Line};
+use crate::search::block::{BlockView, BLOCK, STEP};
 
 /// Vectors of 16 documents in a block.
 const VECTORS: usize = BLOCK / 16;

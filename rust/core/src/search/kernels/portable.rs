@@ -1,7 +1,7 @@
 //! The kernel in plain Rust.
 
-use super::{Found, Line};
-use crate::search::codes::{BlockView, BLOCK, STEP};
+use super::told::{Found, Line};
+use crate::search::block::{BlockView, BLOCK, STEP};
 
 pub fn compare<const LIMITED: bool>(block: &BlockView<'_>, codes: &[i32], lines: &[Line], found: &mut Found) {
     for (query, line) in lines.iter().enumerate() {
