@@ -39,47 +39,25 @@ impl Similarity {
 
 const LANES: usize = 16;
 
-// Must be inlined: it is compiled anew inside each function that enables an instruction set.
-#[allow(clippy::inline_always)]
-#[inline(always)]
-fn dot_lanes(a: &[f32], b: &[f32]) -> f64 {
-    sum_lanes(a, b, |a, b, sum| sum + f64::from(a) * f64::from(b))
-}
-
-#[allow(clippy::inline_always)]
-#[inline(always)]
-fn dot_wide_lanes(a: &[f64], b: &[f32]) -> f64 {
-    sum_lanes(a, b, |a, b, sum| sum + a * f64::from(b))
-}
-
-#[cfg(target_arch = "x86_64")]
-#[allow(clippy::inline_always)]
-#[inline(always)]
-fn dot_fused(a: &[f32], b: &[f32]) -> f64 {
-    sum_lanes(a, b, |a, b, sum| f64::from(a).mul_add(f64::from(b), sum))
-}
-
-#[cfg(target_arch = "x86_64")]
-#[allow(clippy::inline_always)]
-#[inline(always)]
-fn dot_wide_fused(a: &[f64], b: &[f32]) -> f64 {
-    sum_lanes(a, b, |a, b, sum| f64::from(b).mul_add(a, sum))
-}
-
-#[allow(clippy::inline_always)]
-#[inline(always)]
-fn sum_lanes<A: Copy>(a: &[A], b: &[f32], add: impl Fn(A, f32, f64) -> f64) -> f64 {
-    debug_assert_eq!(a.len(), b.len());
+/// Sums of products by lane, of as many whole blocks of lanes as there are.
+#[inline]
+fn whole_blocks<A: Copy + Into<f64>>(a: &[A], b: &[f32]) -> [f64; LANES] {
     let mut lanes = [0.0f64; LANES];
-    let (a_blocks, b_blocks) = (a.chunks_exact(LANES), b.chunks_exact(LANES));
-    let (a_tail, b_tail) = (a_blocks.remainder(), b_blocks.remainder());
-    for (a, b) in a_blocks.zip(b_blocks) {
+    for (a, b) in a.chunks_exact(LANES).zip(b.chunks_exact(LANES)) {
         for lane in 0..LANES {
-            lanes[lane] = add(a[lane], b[lane], lanes[lane]);
+            lanes[lane] += a[lane].into() * f64::from(b[lane]);
         }
     }
-    for (lane, (&a, &b)) in a_tail.iter().zip(b_tail).enumerate() {
-        lanes[lane] = add(a, b, lanes[lane]);
+    lanes
+}
+
+/// The rest of the products, and the sum of the lanes.
+#[inline]
+fn sum<A: Copy + Into<f64>>(mut lanes: [f64; LANES], a: &[A], b: &[f32]) -> f64 {
+    debug_assert_eq!(a.len(), b.len());
+    let whole = a.len() / LANES * LANES;
+    for (lane, (&a, &b)) in a[whole..].iter().zip(&b[whole..]).enumerate() {
+        lanes[lane] += a.into() * f64::from(b);
     }
     for width in [8, 4, 2, 1] {
         for lane in 0..width {
@@ -94,18 +72,101 @@ fn sum_lanes<A: Copy>(a: &[A], b: &[f32], add: impl Fn(A, f32, f64) -> f64) -> f
 #[inline]
 #[must_use]
 pub fn dot(isa: Isa, a: &[f32], b: &[f32]) -> f64 {
-    with_features!(avx512 => compiled! { avx512 (a: &[f32], b: &[f32]) [f64] dot_fused });
-    with_features!(avx2 => compiled! { avx2 (a: &[f32], b: &[f32]) [f64] dot_fused });
-    by_isa!(isa, avx512: avx512(a, b), avx2: avx2(a, b), portable: dot_lanes(a, b))
+    assert_eq!(a.len(), b.len());
+    let lanes = by_isa!(isa, avx512: x86::dot_avx512(a, b), avx2: x86::dot_avx2(a, b), portable: whole_blocks(a, b));
+    sum(lanes, a, b)
 }
 
 /// As [`dot`], of a row that was widened once for many.
 #[inline]
 #[must_use]
 pub fn dot_wide(isa: Isa, a: &[f64], b: &[f32]) -> f64 {
-    with_features!(avx512 => compiled! { avx512 (a: &[f64], b: &[f32]) [f64] dot_wide_fused });
-    with_features!(avx2 => compiled! { avx2 (a: &[f64], b: &[f32]) [f64] dot_wide_fused });
-    by_isa!(isa, avx512: avx512(a, b), avx2: avx2(a, b), portable: dot_wide_lanes(a, b))
+    assert_eq!(a.len(), b.len());
+    let lanes =
+        by_isa!(isa, avx512: x86::dot_wide_avx512(a, b), avx2: x86::dot_wide_avx2(a, b), portable: whole_blocks(a, b));
+    sum(lanes, a, b)
+}
+
+/// [`whole_blocks`] in vectors: left to itself, the compiler shuffles more than it adds.
+#[cfg(target_arch = "x86_64")]
+mod x86 {
+    #[allow(clippy::wildcard_imports)] // a dozen intrinsics
+    use std::arch::x86_64::*;
+
+    use super::LANES;
+
+    macro_rules! dot {
+        ($name:ident, $features:literal, $a:ty, $width:literal, $zero:ident, $widen:ident, $narrow:ident, $load:expr,
+         $fused:ident, $store:ident) => {
+            #[target_feature(enable = $features)]
+            pub fn $name(a: &[$a], b: &[f32]) -> [f64; LANES] {
+                let mut sums = [$zero(); LANES / $width];
+                for (a, b) in a.chunks_exact(LANES).zip(b.chunks_exact(LANES)) {
+                    for (at, sum) in sums.iter_mut().enumerate() {
+                        // SAFETY: both have 16 numbers, and at * width + width <= 16.
+                        let (a, b) =
+                            unsafe { ($load(a.as_ptr().add(at * $width)), $narrow(b.as_ptr().add(at * $width))) };
+                        *sum = $fused(a, $widen(b), *sum);
+                    }
+                }
+                let mut lanes = [0.0; LANES];
+                for (at, sum) in sums.iter().enumerate() {
+                    // SAFETY: as above.
+                    unsafe { $store(lanes.as_mut_ptr().add(at * $width), *sum) };
+                }
+                lanes
+            }
+        };
+    }
+
+    dot!(
+        dot_avx512,
+        "avx512f,avx2",
+        f32,
+        8,
+        _mm512_setzero_pd,
+        _mm512_cvtps_pd,
+        _mm256_loadu_ps,
+        |a| _mm512_cvtps_pd(_mm256_loadu_ps(a)),
+        _mm512_fmadd_pd,
+        _mm512_storeu_pd
+    );
+    dot!(
+        dot_wide_avx512,
+        "avx512f,avx2",
+        f64,
+        8,
+        _mm512_setzero_pd,
+        _mm512_cvtps_pd,
+        _mm256_loadu_ps,
+        _mm512_loadu_pd,
+        _mm512_fmadd_pd,
+        _mm512_storeu_pd
+    );
+    dot!(
+        dot_avx2,
+        "avx2,fma",
+        f32,
+        4,
+        _mm256_setzero_pd,
+        _mm256_cvtps_pd,
+        _mm_loadu_ps,
+        |a| _mm256_cvtps_pd(_mm_loadu_ps(a)),
+        _mm256_fmadd_pd,
+        _mm256_storeu_pd
+    );
+    dot!(
+        dot_wide_avx2,
+        "avx2,fma",
+        f64,
+        4,
+        _mm256_setzero_pd,
+        _mm256_cvtps_pd,
+        _mm_loadu_ps,
+        _mm256_loadu_pd,
+        _mm256_fmadd_pd,
+        _mm256_storeu_pd
+    );
 }
 
 /// Euclidean norm in float64: the square root of the inner product with itself.
