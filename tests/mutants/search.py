@@ -90,8 +90,8 @@ MUTANTS = [
     Mutant(
         "search-tail-in-other-lanes",
         "rust/core/src/search/exact.rs",
-        "a_tail.iter().zip(b_tail).enumerate()",
-        "a_tail.iter().zip(b_tail).rev().enumerate()",
+        "a[whole..].iter().zip(&b[whole..]).enumerate()",
+        "a[whole..].iter().zip(&b[whole..]).rev().enumerate()",
         "tests/test_search.py",
     ),
     Mutant(

@@ -96,16 +96,17 @@ mod x86 {
     use super::LANES;
 
     macro_rules! dot {
-        ($name:ident, $features:literal, $a:ty, $width:literal, $zero:ident, $widen:ident, $narrow:ident, $load:expr,
+        (#[$features:meta] $name:ident, $a:ty, $width:literal, $zero:ident, $widen:ident, $narrow:ident, $load:expr,
          $fused:ident, $store:ident) => {
-            #[target_feature(enable = $features)]
+            #[$features]
             pub fn $name(a: &[$a], b: &[f32]) -> [f64; LANES] {
                 let mut sums = [$zero(); LANES / $width];
                 for (a, b) in a.chunks_exact(LANES).zip(b.chunks_exact(LANES)) {
                     for (at, sum) in sums.iter_mut().enumerate() {
                         // SAFETY: both have 16 numbers, and at * width + width <= 16.
-                        let (a, b) =
-                            unsafe { ($load(a.as_ptr().add(at * $width)), $narrow(b.as_ptr().add(at * $width))) };
+                        let a = unsafe { $load(a.as_ptr().add(at * $width)) };
+                        // SAFETY: as above.
+                        let b = unsafe { $narrow(b.as_ptr().add(at * $width)) };
                         *sum = $fused(a, $widen(b), *sum);
                     }
                 }
@@ -120,8 +121,8 @@ mod x86 {
     }
 
     dot!(
+        #[target_feature(enable = "avx512f,avx2")]
         dot_avx512,
-        "avx512f,avx2",
         f32,
         8,
         _mm512_setzero_pd,
@@ -132,8 +133,8 @@ mod x86 {
         _mm512_storeu_pd
     );
     dot!(
+        #[target_feature(enable = "avx512f,avx2")]
         dot_wide_avx512,
-        "avx512f,avx2",
         f64,
         8,
         _mm512_setzero_pd,
@@ -144,8 +145,8 @@ mod x86 {
         _mm512_storeu_pd
     );
     dot!(
+        #[target_feature(enable = "avx2,fma")]
         dot_avx2,
-        "avx2,fma",
         f32,
         4,
         _mm256_setzero_pd,
@@ -156,8 +157,8 @@ mod x86 {
         _mm256_storeu_pd
     );
     dot!(
+        #[target_feature(enable = "avx2,fma")]
         dot_wide_avx2,
-        "avx2,fma",
         f64,
         4,
         _mm256_setzero_pd,
