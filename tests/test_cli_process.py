@@ -93,9 +93,9 @@ def test_progress_without_a_stream(beir, monkeypatch, stream):
 # Ctrl-C
 
 
-def loading(folder, module, *command):
+def loading(folder, module, *command, source="raise KeyboardInterrupt"):
     """Run a command where Ctrl-C comes while a module is imported."""
-    (folder / f"{module}.py").write_text("raise KeyboardInterrupt\n")
+    (folder / f"{module}.py").write_text(f"{source}\n")
     path = os.pathsep.join([str(folder), os.environ.get("PYTHONPATH", "")])
     return subprocess.run(
         [sys.executable, *command], capture_output=True, text=True, timeout=60, env={**os.environ, "PYTHONPATH": path}
@@ -110,6 +110,14 @@ def test_ctrl_c_while_the_command_line_loads(tmp_path, module):
         found = loading(tmp_path, module, *command)
         assert (found.returncode, found.stdout) == (130, "")
         assert found.stderr == "hardmine: interrupted; nothing was left half-written\n"
+
+
+def test_ctrl_c_in_source_from_a_string(beir, tmp_path):
+    """The interpreter would end by the signal, although the command line has handled it."""
+    words = "-m", "hardmine.cli", "mine", beir, "--teacher", "bm25", "--output", tmp_path / "rows.jsonl"
+    found = loading(tmp_path, "bm25s", *words, source="exec('raise KeyboardInterrupt')")
+    assert (found.returncode, found.stdout) == (130, "")
+    assert found.stderr.splitlines()[-1] == "hardmine: interrupted; nothing was left half-written"
 
 
 def test_ctrl_c_while_another_program_loads_is_its_own_matter(tmp_path):

@@ -78,7 +78,7 @@ MUTANTS = [
         "rust/core/src/draw/alias.rs",
         "if coin < cell.threshold",
         "if coin >= cell.threshold",
-        "tests/test_draw.py::test_alias_draws_follow_the_weights",
+        "tests/test_alias.py::test_alias_draws_follow_the_weights",
     ),
     Mutant(
         "shuffle-one-short",

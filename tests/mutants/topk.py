@@ -8,14 +8,14 @@ MUTANTS = [
         "python/hardmine/nouns/candidates.py",
         "if ranks.max(initial=0) > _MOST_RANKS:",
         "if ranks.max(initial=0) < 0:",
-        "tests/test_topk.py -k int32",
+        "tests/test_accumulator.py -k int32",
     ),
     Mutant(
         "topk-accumulators-wait-for-each-other",
         "python/hardmine/primitives/topk.py",
         "sorted((self, other), key=id)",
         "(self, other)",
-        "tests/test_topk.py -k wait_for_ever",
+        "tests/test_accumulator.py -k wait_for_ever",
     ),
     Mutant(
         "topk-accumulator-of-one-thread",

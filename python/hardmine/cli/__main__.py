@@ -1,8 +1,6 @@
 """``python -m hardmine.cli``."""
 
-import sys
-
-from hardmine.cli.main import main
+from hardmine.cli.main import command
 
 if __name__ == "__main__":
-    sys.exit(main())
+    command()

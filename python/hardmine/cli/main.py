@@ -35,6 +35,19 @@ def main(arguments: Sequence[str] | None = None) -> int:
         return _run(arguments)
 
 
+def command() -> NoReturn:
+    """Run the command line and end the process with its exit code."""
+    code = main()
+    if code == interrupts.CODE:
+        # Where Ctrl-C fell into source that some library compiled from a string, the interpreter would end the process
+        # by the signal although it was handled. Whatever must be cleaned up was, on the way here.
+        for stream in (sys.stdout, sys.stderr):
+            with suppress(OSError, AttributeError):
+                stream.flush()
+        os._exit(code)
+    sys.exit(code)
+
+
 def _run(arguments: Sequence[str] | None) -> int:
     try:
         options = _parser().parse_args(arguments)

@@ -36,9 +36,12 @@ pub fn run<T: Send>(
         let outcome = catch_unwind(AssertUnwindSafe(|| Mode::DEFAULT.during(|| work(&exec))));
         (outcome, signal.into_inner().unwrap_or_else(PoisonError::into_inner))
     });
+    // Asking for signals took this one from the interpreter: it is raised here or lost, whatever else came of the work.
+    if let (Ok(_), Some(raised)) = (&outcome, signal) {
+        return Err(raised);
+    }
     match outcome {
         Ok(Ok(value)) => Ok(value),
-        Ok(Err(Error::Interrupted)) => Err(signal.unwrap_or_else(|| PyKeyboardInterrupt::new_err(()))),
         Ok(Err(error)) => Err(to_py(&error)),
         Err(panic) => {
             let text = panic.downcast_ref::<String>().map(String::as_str);

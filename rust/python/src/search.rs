@@ -296,10 +296,10 @@ impl SearchScan {
         search::SearchScan::bytes_per_query(k, documents)
     }
 
-    /// Bytes of the buffers of a thread that settles queries.
+    /// Bytes that the buffers of all threads take while so many queries are settled.
     #[staticmethod]
-    fn settling_bytes(k: usize) -> usize {
-        search::SearchScan::settling_bytes(k)
+    fn settling_bytes(k: usize, documents: usize, queries: usize, threads: usize) -> usize {
+        search::SearchScan::settling_bytes(k, documents, queries, threads)
     }
 
     fn update(

@@ -133,20 +133,21 @@ def plan(
     # By thread: queries as floats and codes, sums kept for a first threshold, and best ones; norms; a tile, in case
     # that the codes turn out to be of no use.
     fixed = threads * (_QUERIES_PER_TASK * (5 * dimension + 512) + 6 * (160 * 256 + 20 * k))
-    fixed += threads * _native.SearchScan.settling_bytes(k)
     fixed += 8 * (num_queries + num_documents) + 4 * tiling.document_tile * tiling.query_tile
     free = max_memory - fixed
     piece, taken = num_documents, 0
     if not kept:
-        share = max(free // 2, free - num_queries * per_query, 0)
+        needed = num_queries * per_query + tiles.settling(k, num_documents, num_queries, threads)
+        share = max(free // 2, free - needed, 0)
         one = bytes_of((BLOCK, dimension))
         piece = min(num_documents, share // one * BLOCK)
         taken = one * -(-piece // BLOCK)
-    panel = min((free - taken) // per_query, max(num_queries, 1))
+    panel = min(tiles.panel_of(free - taken, per_query, k, num_documents, threads), max(num_queries, 1))
     enough = min(num_documents, 16 * _FEWEST_DOCUMENTS), min(num_queries, _QUERIES_PER_TASK)
     if piece < enough[0] or panel < enough[1]:
         return None
-    return Plan(panel, piece, fixed + taken + panel * per_query)
+    working = fixed + taken + panel * per_query + tiles.settling(k, num_documents, panel, threads)
+    return Plan(panel, piece, working)
 
 
 def scan(

@@ -122,5 +122,5 @@ def decide(
     kept: bool,
 ) -> tuple[codes.Plan | None, tiles.Tiling]:
     """The one place that decides between codes and floats: the cut for codes, or None, and the one for floats."""
-    tiling = tiles.plan(num_queries, documents, k, max_memory, copied)
+    tiling = tiles.plan(num_queries, documents, k, max_memory, threads, copied)
     return codes.plan(num_queries, documents, k, max_memory, threads, tiling, kept=kept), tiling

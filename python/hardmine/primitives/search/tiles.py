@@ -91,7 +91,9 @@ def needs_copy(rows: Rows, similarity: str) -> bool:
     return not (aligned and item_stride == 4 and row_stride >= 4 * rows.shape[1] and row_stride % 4 == 0)
 
 
-def plan(num_queries: int, documents: tuple[int, int], k: int, max_memory: int, copied: tuple[bool, bool]) -> Tiling:
+def plan(
+    num_queries: int, documents: tuple[int, int], k: int, max_memory: int, threads: int, copied: tuple[bool, bool]
+) -> Tiling:
     """The tiling that keeps the working memory within `max_memory` bytes; `copied` are the sides that are widened."""
     num_documents, dimension = documents
     query_tile, document_tile = max(min(num_queries, _QUERY_TILE), 1), max(min(num_documents, _DOCUMENT_TILE), 1)
@@ -112,12 +114,22 @@ def plan(num_queries: int, documents: tuple[int, int], k: int, max_memory: int, 
         else:
             query_tile = -(-query_tile // 2)
             document_tile = -(-document_tile // 2)
-    panel = (free - tile_bytes()) // row
+    panel = panel_of(free - tile_bytes(), row, k, num_documents, threads)
     if panel < 1:
-        needed = max_memory - free + 2 * tile_bytes() + row
+        needed = max_memory - free + 2 * tile_bytes() + row + settling(k, num_documents, 1, threads)
         raise ValueError(f"max_memory: {max_memory} bytes, expected at least {needed} for these arrays")
     panel = min(panel, max(num_queries, 1))
-    return Tiling(panel, min(query_tile, panel), document_tile, working=tile_bytes() + panel * row + max_memory - free)
+    working = tile_bytes() + panel * row + settling(k, num_documents, panel, threads) + max_memory - free
+    return Tiling(panel, min(query_tile, panel), document_tile, working=working)
+
+
+settling = _native.SearchScan.settling_bytes
+
+
+def panel_of(free: int, row: int, k: int, num_documents: int, threads: int) -> int:
+    """Most queries of `row` bytes each that `free` bytes hold, with what settling them takes, which has a limit."""
+    limit = settling(k, num_documents, 2**40, threads)
+    return max(free // (row + settling(k, num_documents, 1, threads)), (free - limit) // row)
 
 
 def scan(

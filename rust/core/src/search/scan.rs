@@ -295,8 +295,8 @@ impl Query<'_> {
     }
 }
 
-/// Twice what is wanted, so that a shrink pays for itself, and never more than there are documents.
-fn capacity(k: usize, documents: usize) -> usize {
+/// So many that what the bounds of codes leave open fits and a shrink pays for itself, and never more than there are documents.
+pub(super) fn capacity(k: usize, documents: usize) -> usize {
     k.saturating_mul(6).saturating_add(128).min(documents.max(k.saturating_add(1)))
 }
 

@@ -1,15 +1,15 @@
 //! The end of a scan: the documents that are left are rescored, many queries together and in the order of the corpus, so
 //! that memory is read in long runs and what several queries want is read once.
 
-use crate::error::{try_collect, try_reserve, Result};
+use crate::error::{try_collect, try_reserve, try_reserve_exact, Result};
 use crate::pool;
 use crate::pool::Execution;
 use crate::sort;
 
 use super::embeddings::RowScratch;
-use super::exact;
-use super::query_state::{QueryState, Scratch, RESCORED_AT_ONCE};
-use super::scan::{wanted, SearchScan, Source};
+use super::exact::{self, Similarity};
+use super::query_state::{QueryState, Scratch, Wanted, RESCORED_AT_ONCE};
+use super::scan::{capacity, wanted, SearchScan, Source};
 
 /// Most queries that are settled together, and most documents that they may want, roughly.
 const MOST_QUERIES: usize = 1024;
@@ -36,10 +36,13 @@ struct Buffers {
 }
 
 impl SearchScan {
-    /// Bytes of the buffers of a thread that settles queries.
+    /// Bytes that the buffers of all threads take while so many queries are settled.
     #[must_use]
-    pub fn settling_bytes(k: usize) -> usize {
-        2 * size_of::<Pair>() * MOST_PAIRS.max(2 * k)
+    pub fn settling_bytes(k: usize, documents: usize, queries: usize, threads: usize) -> usize {
+        let list = capacity(k.min(documents), documents);
+        let pairs = queries.saturating_mul(list).min(threads.saturating_mul(MOST_PAIRS.saturating_add(list)));
+        // Pairs, and room to sort them in.
+        pairs.saturating_mul(2 * size_of::<Pair>())
     }
 
     /// Rescores all that is left, and gives the queries whose guess was not confirmed: they need another scan, with a state
@@ -52,57 +55,80 @@ impl SearchScan {
         self.check(source, 0, count)?;
         let SearchScan { k, documents, similarity, ref ceiling, ref floor, ref mut states, .. } = *self;
         let wanted = |query| wanted(k, documents, ceiling.as_deref(), floor.as_deref(), query);
+        let settling = Settling { exec, source, similarity, wanted };
         let fair = count.div_ceil(4 * exec.threads());
         let size = fair.clamp(1, (MOST_PAIRS / k.max(1)).clamp(1, MOST_QUERIES));
         let missed = pool::map(exec, states.chunks_mut(size), Buffers::default, |buffers, part, states| {
-            let first = part * size;
             buffers.query.reserve(&source.queries)?;
             buffers.scratch.document.reserve(&source.documents)?;
-            let score = |buffers: &mut Buffers, states: &mut [QueryState]| -> Result<()> {
-                let Buffers { pairs, spare, counts, query, scratch } = buffers;
-                pairs.clear();
-                try_reserve(pairs, counts.iter().sum())?;
-                for (index, (state, count)) in states.iter().zip(counts.iter()).enumerate() {
-                    let open = state.open(*count);
-                    pairs.extend(open.map(|(at, document)| Pair { document, query: index as u32, at: at as u32 }));
-                }
-                sort::sort(exec, pairs, |pair| pair.document, 0, spare)?;
-                for (index, pair) in pairs.iter().enumerate() {
-                    if index % RESCORED_AT_ONCE == 0 {
-                        exec.check()?;
-                    }
-                    if let Some(later) = pairs.get(index + PREFETCH) {
-                        source.documents.prefetch(later.document as usize);
-                    }
-                    let (number, row) = (first + pair.query as usize, pair.document as usize);
-                    let dot = exact::dot(
-                        exec.isa(),
-                        source.queries.row(number, query),
-                        source.documents.row(row, &mut scratch.document),
-                    );
-                    let score = similarity.score(dot, source.query_norms[number], source.document_norms[row]);
-                    states[pair.query as usize].know(pair.at as usize, score, &wanted(number));
-                }
-                Ok(())
-            };
-            buffers.counts.clear();
-            try_reserve(&mut buffers.counts, states.len())?;
-            for (index, state) in states.iter_mut().enumerate() {
-                buffers.counts.push(state.put_best_first(&wanted(first + index), exec)?);
-            }
-            score(buffers, states)?;
-            for (index, state) in states.iter_mut().enumerate() {
-                buffers.counts[index] = state.drop_ruled_out(&wanted(first + index), exec, &mut buffers.scratch)?;
-            }
-            score(buffers, states)?;
-            let confirmed = states.iter_mut().enumerate().map(|(index, state)| {
-                let query = first + index;
-                Ok((query as i64, state.conclude(&wanted(query), exec)?))
-            });
-            let mut confirmed = try_collect(confirmed)?;
-            confirmed.retain(|(_, confirmed)| !confirmed);
-            Ok(confirmed)
+            settling.settle(part * size, states, buffers)
         })?;
-        try_collect(missed.into_iter().flatten().map(|(query, _)| Ok(query)))
+        try_collect(missed.into_iter().flatten().map(Ok))
+    }
+}
+
+/// What all parts share.
+struct Settling<'a, W> {
+    exec: &'a Execution<'a>,
+    source: &'a Source<'a>,
+    similarity: Similarity,
+    wanted: W,
+}
+
+impl<W: Fn(usize) -> Wanted> Settling<'_, W> {
+    /// Settles the queries from `first` on; gives those whose guess was not confirmed.
+    fn settle(&self, first: usize, states: &mut [QueryState], buffers: &mut Buffers) -> Result<Vec<i64>> {
+        buffers.counts.clear();
+        try_reserve(&mut buffers.counts, states.len())?;
+        for (query, state) in (first..).zip(&mut *states) {
+            buffers.counts.push(state.put_best_first(&(self.wanted)(query), self.exec)?);
+        }
+        self.rescore(first, states, buffers)?;
+        for (index, state) in states.iter_mut().enumerate() {
+            let wanted = (self.wanted)(first + index);
+            buffers.counts[index] = state.drop_ruled_out(&wanted, self.exec, &mut buffers.scratch)?;
+        }
+        self.rescore(first, states, buffers)?;
+        let mut missed = Vec::new();
+        for (query, state) in (first..).zip(states) {
+            if !state.conclude(&(self.wanted)(query), self.exec)? {
+                try_reserve(&mut missed, 1)?;
+                missed.push(query as i64);
+            }
+        }
+        Ok(missed)
+    }
+
+    /// Rescores what is open among the first `counts` documents of each list: as many lists at a time as the buffers hold.
+    fn rescore(&self, first: usize, states: &mut [QueryState], buffers: &mut Buffers) -> Result<()> {
+        let Buffers { pairs, spare, counts, query, scratch } = buffers;
+        let mut start = 0;
+        while start < states.len() {
+            pairs.clear();
+            let mut end = start;
+            while end < states.len() && pairs.len() < MOST_PAIRS {
+                try_reserve_exact(pairs, counts[end])?;
+                let open = states[end].open(counts[end]);
+                pairs.extend(open.map(|(at, document)| Pair { document, query: end as u32, at: at as u32 }));
+                end += 1;
+            }
+            sort::sort(self.exec, pairs, |pair| pair.document, 0, spare)?;
+            for (index, pair) in pairs.iter().enumerate() {
+                if index % RESCORED_AT_ONCE == 0 {
+                    self.exec.check()?;
+                }
+                if let Some(later) = pairs.get(index + PREFETCH) {
+                    self.source.documents.prefetch(later.document as usize);
+                }
+                let (number, row) = (first + pair.query as usize, pair.document as usize);
+                let document = self.source.documents.row(row, &mut scratch.document);
+                let dot = exact::dot(self.exec.isa(), self.source.queries.row(number, query), document);
+                let norms = (self.source.query_norms[number], self.source.document_norms[row]);
+                let score = self.similarity.score(dot, norms.0, norms.1);
+                states[pair.query as usize].know(pair.at as usize, score, &(self.wanted)(number));
+            }
+            start = end;
+        }
+        Ok(())
     }
 }
