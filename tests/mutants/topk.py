@@ -22,7 +22,7 @@ MUTANTS = [
         "python/hardmine/plumbing/threads.py",
         "        with self._lock:\n            return",
         "        if self._lock:\n            return",
-        "tests/test_topk.py -k threads_share",
+        "tests/test_accumulator.py -k threads_share",
     ),
     Mutant(
         "topk-one-too-few",
