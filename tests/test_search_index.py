@@ -82,6 +82,65 @@ def test_codes_that_tell_nothing_apart_give_way(monkeypatch):
 
 
 @needs_codes
+@pytest.mark.parametrize("spread", [0.0, 1e-4])
+def test_a_query_for_what_is_repeated_among_others(spread):
+    """Its guess may fail, and its second scan meets many documents that codes do not tell apart: it goes on."""
+    for seed in range(6):
+        rng = np.random.default_rng(seed)
+        d = rng.standard_normal((12_000, 32), dtype=np.float32)
+        repeated = rng.standard_normal(32).astype(np.float32)
+        among = rng.random(len(d)) < 0.3
+        d[among] = repeated + spread * d[among]
+        q = rng.standard_normal((100, 32), dtype=np.float32)
+        q[7] = repeated + 0.3 * q[7]
+        found = hm.search(q, d, 40)
+        agree(found.take([7, 8]), oracle.search(q[7:9], d, 40))
+        same(hm.ExactIndex(d).search(q, 40), found)
+        bank = hm.MemoryBank(len(d), 32, similarity="dot")
+        bank.push(d)
+        same(bank.hardest(q, 40), found)
+
+
+@needs_codes
+def test_a_second_scan_has_a_share_of_the_memory(monkeypatch):
+    """Where every guess fails, so many queries at a time are scanned again as were planned for."""
+    q, d = make("random", 300, 3000, 16)
+    sizes = []
+    real = _native.SearchScan
+
+    class Doubtful:
+        """A scan none of whose guesses is confirmed."""
+
+        bytes_per_query, settling_bytes = real.bytes_per_query, real.settling_bytes
+
+        def __init__(self, *args):
+            self.scan, self.queries, self.is_careful = real(*args), args[1], False
+
+        def careful(self):
+            sizes.append(self.queries)
+            self.is_careful = True
+            self.scan.careful()
+
+        def settle(self, *args):
+            found = self.scan.settle(*args)
+            return found if self.is_careful else np.arange(self.queries)
+
+        def adopt(self, queries, other):
+            self.scan.adopt(queries, other.scan)
+
+        def __getattr__(self, name):
+            return getattr(self.scan, name)
+
+    wanted = hm.search(q, d, 9)
+    monkeypatch.setattr(_native, "SearchScan", Doubtful)
+    found = hm.search(q, d, 9)
+    monkeypatch.undo()
+    same(found, wanted)
+    assert sum(sizes) == 300
+    assert max(sizes) == 1 + 300 // codes._AGAIN
+
+
+@needs_codes
 def test_a_small_budget_makes_codes_piece_by_piece(monkeypatch):
     q, d = make("random", 300, 60_000, 32)
     budgets = range(10**6, 10**8, 10**5)

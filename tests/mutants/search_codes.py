@@ -69,8 +69,8 @@ MUTANTS = [
     Mutant(
         "codes-guess-taken-for-proof",
         "rust/core/src/search/code_scan.rs",
-        "states[at].guess(terms[at].at_least(middle));",
-        "states[at].raise_theta(terms[at].at_least(middle));",
+        "states[at].guess(terms[at].at_least(guess));",
+        "states[at].raise_theta(terms[at].at_least(guess));",
         "tests/test_search_codes.py",
     ),
     Mutant(
@@ -107,5 +107,12 @@ MUTANTS = [
         "self.tally.above_ceiling += other.tally.above_ceiling;",
         "",
         "tests/test_search_codes.py",
+    ),
+    Mutant(
+        "codes-second-scan-gives-up",
+        "python/hardmine/primitives/search/codes.py",
+        "lambda _: None, gives_up=False)",
+        "lambda _: None, gives_up=True)",
+        "tests/test_search_index.py -k repeated",
     ),
 ]

@@ -25,13 +25,16 @@ MAX_DIMENSION = 32768
 _FEWEST_DOCUMENTS = 1024
 _FEWEST_QUERIES = 48
 # Documents rescored during the scan, of all that it passes: from here on float32 products cost less.
-_LOOSE = 0.1
-# That is looked at while this part of the corpus is not passed.
-_EARLY = 1 / 16
+_LOOSE = 0.06
+# That is looked at after every step, while more is left than this part of the corpus, and there are so many steps.
+_EARLY = 1 / 2
+_STEPS = 8
 # Documents of the first step, and multiply-adds of a task of a step at most.
 _FIRST_STEP = 2048
 _TASK_WORK = 2 * 10**9
 _QUERIES_PER_TASK = 240
+# One of so many queries at a time may be scanned a second time; hardly one in a hundred is.
+_AGAIN = 16
 
 
 class Frame(NamedTuple):
@@ -65,6 +68,8 @@ class Plan(NamedTuple):
     """Queries whose state is held at a time."""
     piece: int
     """Documents that have codes at a time; all of them where the codes are kept."""
+    again: int
+    """Queries that are scanned a second time together."""
     working: int
     """Bytes of working memory."""
 
@@ -142,12 +147,15 @@ def plan(
         one = bytes_of((BLOCK, dimension))
         piece = min(num_documents, share // one * BLOCK)
         taken = one * -(-piece // BLOCK)
-    panel = min(tiles.panel_of(free - taken, per_query, k, num_documents, threads), max(num_queries, 1))
+    # Queries that are scanned a second time have a second state, and their rows are copied.
+    second = per_query + 4 * dimension
+    row = per_query + -(-second // _AGAIN)
+    panel = min(tiles.panel_of(free - taken - second, row, k, num_documents, threads), max(num_queries, 1))
     enough = min(num_documents, 16 * _FEWEST_DOCUMENTS), min(num_queries, _QUERIES_PER_TASK)
     if piece < enough[0] or panel < enough[1]:
         return None
-    working = fixed + taken + panel * per_query + tiles.settling(k, num_documents, panel, threads)
-    return Plan(panel, piece, working)
+    working = fixed + taken + second + panel * row + tiles.settling(k, num_documents, panel, threads)
+    return Plan(panel, piece, 1 + panel // _AGAIN, working)
 
 
 def scan(
@@ -192,39 +200,50 @@ def scan(
         source, before = tiles.Source(part, documents), done
         state = _native.SearchScan(similarity, stop - start, num_documents, k, limited)
         for piece in () if loose else pieces():
-            if loose := _feed(state, source, piece, k, threads, tick):
+            if loose := _feed(state, source, piece, k, threads, tick, gives_up=True):
                 break
         if loose:
             # What the codes found so far is spread over the corpus: the little that it cost is spent.
             done, state = before, _native.SearchScan(similarity, stop - start, num_documents, k, limited)
             tiles.feed(state, source, similarity, tiling, threads, tick)
         elif (missed := state.settle(source, threads)).size:
-            some = tiles.Rows(part.array[missed], part.kind, part.norms[missed])
-            again = _native.SearchScan(similarity, missed.size, num_documents, k, tiles.pick(limited, missed))
-            again.careful()
-            for piece in pieces():
-                _feed(again, tiles.Source(some, documents), piece, k, threads, lambda _: None)
-            state.adopt(missed, again)
+            for first in range(0, missed.size, cut.again):
+                some = missed[first : first + cut.again]
+                rows = tiles.Rows(part.array[some], part.kind, part.norms[some])
+                again = _native.SearchScan(similarity, some.size, num_documents, k, tiles.pick(limited, some))
+                again.careful()
+                for piece in pieces():
+                    _feed(again, tiles.Source(rows, documents), piece, k, threads, lambda _: None, gives_up=False)
+                again.settle(tiles.Source(rows, documents), threads)
+                state.adopt(some, again)
         return state.finish(source, threads)
 
     return tiles.join(panel, num_queries, min(k, num_documents), cut.panel)
 
 
 def _feed(
-    state: _native.SearchScan, source: tiles.Source, codes: Codes, k: int, threads: int, tick: Callable[[int], None]
+    state: _native.SearchScan,
+    source: tiles.Source,
+    codes: Codes,
+    k: int,
+    threads: int,
+    tick: Callable[[int], None],
+    *,
+    gives_up: bool,
 ) -> bool:
-    """Give the state the documents of `codes`; True where they turn out to be better given otherwise, early on."""
+    """Give the state the documents of `codes`: all of them, or True where it gives up since floats are faster."""
     num_queries, dimension = source.queries.shape
     work = max(min(num_queries, _QUERIES_PER_TASK) * dimension, 1)
     most = max(_TASK_WORK // work // BLOCK, 1)
     # Some documents per wanted one, or every one of them would be looked at.
-    place, step = 0, max(min(max(_FIRST_STEP, 64 * k) // BLOCK, most), 1)
+    place, step = 0, min(max(_FIRST_STEP, 64 * k) // BLOCK, most)
+    most = max(min(most, codes.blocks // _STEPS), 1)
     while place < codes.blocks:
         last = min(place + step, codes.blocks)
         rescored = state.update_codes(source, codes, place, last, threads)
         passed = num_queries * (min(last * BLOCK, codes.rows) - place * BLOCK)
-        early = codes.first == 0 and place <= codes.blocks * _EARLY
-        if early and rescored > _LOOSE * passed:
+        reached = codes.first + last * BLOCK
+        if gives_up and rescored > _LOOSE * passed and reached < _EARLY * source.documents.shape[0]:
             return True
         tick(passed)
         place, step = last, min(4 * step, most)

@@ -321,8 +321,13 @@ class ExactIndex:
         Raises
         ------
         ValueError
-            The file is truncated, malformed or of another kind. Embeddings that are not finite are found by the first
-            search, which reads them all.
+            The file is truncated, malformed or of another kind.
+
+        Notes
+        -----
+        Norms and codes are taken from the file as they are, and documents are read where a search needs them: a file
+        that anything but `save` wrote to may give wrong results. In a file without norms every embedding is checked by
+        the first search.
         """
         arrays, about = container.load(path, "exact-index")
         array = arrays.get("documents")
