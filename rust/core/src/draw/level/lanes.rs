@@ -7,7 +7,7 @@ pub(in crate::draw) const LANES: usize = 16;
 ///
 /// # Safety
 /// Every function needs a machine that has the level; those that take pointers need room for [`LANES`] values there.
-#[allow(clippy::missing_safety_doc)]
+#[allow(clippy::missing_safety_doc)] // one condition for all, above: every declaration below stands under it
 pub(in crate::draw) trait Level {
     /// 32-bit integers.
     type Int: Copy;
