@@ -142,14 +142,16 @@ class ExactIndex:
     [1, 2]
     """
 
-    __slots__ = ("_array", "_codes", "_keeps", "_kind", "_norms", "_num_threads", "_similarity", "_tensor")
+    __slots__ = (
+        "_array", "_codes", "_keeps", "_kind", "_norms", "_num_threads", "_on_device", "_similarity", "_tensor"
+    )  # fmt: skip
 
     def __init__(self, documents: npt.ArrayLike, *, similarity: str = "dot", num_threads: int | None = None) -> None:
         self._similarity = checks.similarity(similarity)
         self._num_threads = num_threads if num_threads is None else thread_count(num_threads)
         self._norms: npt.NDArray[np.float64] | None = None
         self._codes: codes.Codes | None = None
-        self._keeps = True
+        self._keeps, self._on_device = True, None
         self._tensor = _device_tensor("documents", documents)
         if self._tensor is None:
             self._array, self._kind = embeddings.checked("documents", documents)
@@ -160,7 +162,7 @@ class ExactIndex:
         """An index over rows whose norms are known, and who are therefore finite, and the codes of them."""
         self = cls.__new__(cls)
         self._array, self._kind, self._norms = rows
-        self._tensor, self._codes, self._keeps = None, kept, False
+        self._tensor, self._codes, self._keeps, self._on_device = None, kept, False, None
         self._similarity, self._num_threads = similarity, None
         return self
 
@@ -222,13 +224,8 @@ class ExactIndex:
         refuse_misfits(limits, len(array), len(self))
         rows = tiles.Rows(array, kind, embeddings.row_norms("queries", (array, kind), threads))
         with _reporter(progress, len(array) * len(self)) as report:
-            if device is not None and str(device) != "cpu":
-                from hardmine.primitives.search.device import scan as scan_on_device
-
-                documents = self._array if self._tensor is None else self._tensor
-                found = scan_on_device(
-                    rows, documents, k, self._similarity, limits, budget, threads, report, device=device
-                )
+            if device is not None and str(device) != "cpu" and self.dimension <= codes.MAX_DIMENSION:
+                found = self._scan_on_device(rows, k, limits, budget, threads, report, device)
             else:
                 found = self._scan(rows, k, limits, budget, threads, report)
         about = {"k": k, "similarity": self._similarity, "num_documents": len(self), "version": VERSION}
@@ -254,6 +251,27 @@ class ExactIndex:
         if cut is None:
             return tiles.scan(queries, documents, k, self._similarity, limits, tiling, threads, report)
         return codes.scan(queries, documents, k, self._similarity, limits, cut, tiling, threads, report, codes=kept)
+
+    def _scan_on_device(
+        self,
+        queries: tiles.Rows,
+        k: int,
+        limits: tiles.Limits,
+        budget: int,
+        threads: int,
+        report: tiles.Progress | None,
+        device: Any,
+    ) -> _native.Ranked:
+        """The scan with PyTorch; codes stay on the device for the next one."""
+        from hardmine.primitives.search import device as on_device
+
+        device = on_device.checked(device)
+        documents: on_device.Documents | None = self._on_device
+        if documents is None or documents.device != device:
+            rows = self._rows(threads) if self._tensor is None else self._tensor
+            documents = on_device.Documents(rows, self._similarity, device, threads, keep=self._keeps)
+            self._on_device = documents if self._keeps else None
+        return on_device.scan(queries, documents, k, limits, budget, threads, report)
 
     def _kept_codes(self, threads: int) -> codes.Codes | None:
         """The codes of all documents, made when first asked for; None where they are not kept or cannot be made."""
@@ -344,7 +362,7 @@ class ExactIndex:
         self._similarity, self._num_threads, self._norms = about["similarity"], None, norms
         if kept is not None and not mmap:
             kept = kept._replace(data=kept.data.copy(), terms=kept.terms.copy())
-        self._codes, self._keeps = kept, True
+        self._codes, self._keeps, self._on_device = kept, True, None
         return self
 
 
