@@ -3,133 +3,41 @@
 Documents become codes on the device piece by piece (`device_codes`), and are kept there where they are needed again: a
 quarter of float32 embeddings. A tile of exact integer sums is reduced to the best of each group of documents; groups
 that reach a query's threshold are looked at document by document, and what the bound cannot discard goes to a list of
-intervals on the device, from which better thresholds are drawn as it grows. What is left at the end is rescored on the
-host, the k best first, since their scores discard most of the rest; so the result is the host's to the bit.
+intervals on the device, from which better thresholds are drawn as it grows. What is left at the end is compared by
+float64 products, where the embeddings lie on the device, and rescored on the host, the k best first, since their scores
+discard most of the rest; so the result is the host's to the bit.
 
-On the device lie at a time: a tile of sums (`_TILE` of 4 bytes), a piece of embeddings while it gets its codes, the list
-(`_LIST` of 24 bytes, and several times that while it is sorted): some 2 GB for large arrays, and the kept codes.
+On the device lie at a time: a tile of sums (`_QUERY_TILE` times `PIECE` of 4 bytes), a piece of embeddings while it
+gets its codes, the list (`_LIST` of 24 bytes, and several times that while it is sorted), and the kept codes, a byte
+per number and 9 per document. The host waits for the device twice per tile.
 """
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator
+from collections.abc import Callable
 from typing import TYPE_CHECKING, Any, NamedTuple
 
 import numpy as np
 import torch
 
 import hardmine._native as _native
-from hardmine.plumbing import arrays
-from hardmine.primitives.search import codes as host_codes
 from hardmine.primitives.search import device_codes as codes
 from hardmine.primitives.search import tiles
-from hardmine.primitives.search.embeddings import row_norms
+from hardmine.primitives.search.device_documents import PIECE, Documents, to_device, vector
 
 if TYPE_CHECKING:
     import numpy.typing as npt
 
-# Sums of a tile; queries of it at most; documents that get codes together, and numbers of theirs.
-_TILE = 2**27
+# Queries of a tile of sums.
 _QUERY_TILE = 1024
-_PIECE = _TILE // _QUERY_TILE
-_PIECE_NUMBERS = 2**27
 # Groups looked at together; some ten arrays of their documents live at a time.
 _LOOKED = 2**17
-# Survivors in the list, and those handed to the host at a time, and bytes of embeddings read from the device for them.
+# Survivors in the list, and numbers of theirs that are multiplied in float64 at a time.
 _LIST = 2**22
+_NUMBERS = 2**23
+# Survivors handed to the host at a time, and bytes of embeddings read from the device for them.
 _HITS = 2**20
 _HIT_BYTES = 2**28
-# Documents that the frame is chosen from.
-_SAMPLE = 2048
-
-
-def checked(device: Any) -> torch.device:
-    """The device that is meant."""
-    try:
-        found = torch.device(device)
-    except (RuntimeError, TypeError):
-        raise ValueError(f"device: {device!r}, expected 'cpu' or 'cuda'") from None
-    if found.type not in ("cuda", "cpu"):
-        raise ValueError(f"device: {str(found)!r}, expected 'cpu' or 'cuda'")
-    return found
-
-
-class Documents:
-    """Documents as codes on a device; `rows` are a tensor on any device, or lie on the host."""
-
-    def __init__(
-        self, rows: tiles.Rows | torch.Tensor, similarity: str, device: torch.device, threads: int, *, keep: bool = False
-    ) -> None:
-        self.rows, self.similarity, self.device, self.threads = rows, similarity, device, threads
-        self.keep = keep
-        """Whether the codes are wanted again. They are made anew each time where they take half of the free memory."""
-        self._pieces: list[codes.Piece] | None = None
-        frame = host_codes.choose_frame(_sample(rows, threads), similarity, threads)
-        self.centre, self.rotated = frame.centre, frame.rotated
-
-    @property
-    def shape(self) -> tuple[int, int]:
-        """Number of documents and dimension."""
-        return int(self.rows.shape[0]), int(self.rows.shape[1])
-
-    def pieces(self, size: int = _PIECE) -> Iterator[codes.Piece]:
-        """All documents, `size` at a time."""
-        if self._pieces is not None:
-            yield from self._pieces
-            return
-        count, dimension = self.shape
-        size = max(min(size, _PIECE_NUMBERS // max(dimension, 1)) // codes.GROUP, 1) * codes.GROUP
-        made: list[codes.Piece] | None = [] if self.keep and self._fit() else None
-        for start in range(0, count, size):
-            piece = self._encode(start, min(start + size, count))
-            if made is not None:
-                made.append(piece)
-            yield piece
-        self._pieces = made
-
-    def _fit(self) -> bool:
-        if self.device.type != "cuda":
-            return True
-        return codes.bytes_of(self.shape) <= torch.cuda.mem_get_info(self.device)[0] // 2
-
-    def _encode(self, start: int, stop: int) -> codes.Piece:
-        cosine = self.similarity == "cosine"
-        if isinstance(self.rows, torch.Tensor):
-            rows = self.rows[start:stop].to(self.device)
-            norms = _norms(rows, start)
-        else:
-            part = self.rows.slice(start, stop)
-            rows, norms = _to_device(part, self.device), _vector(part.norms, self.device)
-        centre = _vector(self.centre, self.device) if self.centre.size else None
-        return codes.encode_documents(start, rows, norms if cosine else None, centre, rotated=self.rotated)
-
-    def encode_queries(self, queries: tiles.Rows) -> codes.Queries:
-        """Queries as codes that fit these."""
-        wide = np.empty(queries.shape if self.centre.size else (0, 0), np.float32)
-        offset, reach = np.zeros(queries.shape[0]), np.zeros(queries.shape[0])
-        if self.centre.size:
-            _native.widen_rows((queries.array, queries.kind), 0, None, wide, self.threads)
-            centre = self.centre.astype(np.float64)
-            offset, reach = wide @ centre, queries.norms * np.sqrt(centre @ centre)
-            if self.similarity == "cosine":
-                unit = np.where(queries.norms > 0, queries.norms, 1.0)
-                offset, reach = offset / unit, reach / unit
-        return codes.encode_queries(
-            _to_device(queries, self.device),
-            _vector(queries.norms, self.device) if self.similarity == "cosine" else None,
-            _vector(offset, self.device),
-            _vector(reach, self.device),
-            rotated=self.rotated,
-        )
-
-    def read(self, ids: torch.Tensor) -> tuple[tiles.Rows, npt.NDArray[np.int64], npt.NDArray[np.int64] | None]:
-        """Where the native module finds these documents: rows on the host, the places of `ids` there, and the document
-        of each row, where that is not its place."""
-        if not isinstance(self.rows, torch.Tensor):
-            return self.rows, ids.cpu().numpy(), None
-        seen, place = torch.unique(ids, return_inverse=True)
-        found = _rows(self.rows[seen.to(self.rows.device)], self.threads)
-        return found, place.cpu().numpy(), seen.cpu().numpy()
 
 
 def scan(
@@ -141,7 +49,7 @@ def scan(
     threads: int,
     progress: tiles.Progress | None = None,
     *,
-    piece: int = _PIECE,
+    piece: int = PIECE,
     query_tile: int = _QUERY_TILE,
 ) -> _native.Ranked:
     """Exact candidates of all queries."""
@@ -195,13 +103,12 @@ class _Survivors(NamedTuple):
 class _Panel:
     """One block of queries against all documents."""
 
-    def __init__(
-        self, queries: tiles.Rows, documents: Documents, k: int, limits: tiles.Limits, threads: int
-    ) -> None:
+    def __init__(self, queries: tiles.Rows, documents: Documents, k: int, limits: tiles.Limits, threads: int) -> None:
         self.rows, self.documents, self.k, self.threads = queries, documents, k, threads
         self.device, self.count = documents.device, queries.shape[0]
         self.state = _native.SearchScan(documents.similarity, self.count, documents.shape[0], k, limits)
-        self.queries = documents.encode_queries(queries)
+        self.embeddings = to_device(queries, self.device)
+        self.queries = documents.encode_queries(queries, self.embeddings)
         ceiling, floor, exclude, _ = limits
         self.limited = ceiling is not None or floor is not None
         self.floor = self._column(floor, -np.inf)
@@ -214,7 +121,7 @@ class _Panel:
         self.excluded = self._by_document(exclude)
 
     def _column(self, values: npt.NDArray[np.float32] | None, without: float) -> torch.Tensor:
-        return _vector(np.full(self.count, without) if values is None else values.astype(np.float64), self.device)
+        return vector(np.full(self.count, without) if values is None else values.astype(np.float64), self.device)
 
     def _by_document(self, exclude: Any) -> tuple[npt.NDArray[np.int64], npt.NDArray[np.int64]]:
         """Excluded pairs, each once, documents rising."""
@@ -251,7 +158,7 @@ class _Panel:
         mine = (row >= rows.start) & (row < rows.stop)
         if mine.any():
             places = (row[mine] - rows.start, ids[mine] - piece.first)
-            sums[tuple(_vector(place, self.device) for place in places)] = codes.GONE
+            sums[tuple(vector(place, self.device) for place in places)] = codes.GONE
         sums = sums.view(-1, group, columns)
         best = sums.amax(1)
         low, high = self.queries.ends(rows, best, piece.codes.scale, piece.residual, piece.length)
@@ -286,9 +193,7 @@ class _Panel:
             below = self.bounds.below.masked_fill((self.floor == -torch.inf)[:, None], torch.inf)
             self.bar = torch.minimum(torch.minimum(self.keep, self.bounds.within), below)
 
-    def _look(
-        self, piece: codes.Piece, first: int, sums: torch.Tensor, row: torch.Tensor, group: torch.Tensor
-    ) -> None:
+    def _look(self, piece: codes.Piece, first: int, sums: torch.Tensor, row: torch.Tensor, group: torch.Tensor) -> None:
         """The documents of some groups, one by one."""
         query, values = row + first, sums[row, :, group]
         scale, residual, length = (
@@ -315,9 +220,12 @@ class _Panel:
         self.list.append(_Survivors(query[at], document, low, high))
         self.held += len(at)
         if self.held > _LIST:
-            found = self._compact()
+            self._compact()
+            if self.held > _LIST // 2:
+                self._narrow()
             if self.held > _LIST // 2:
                 # Too many documents lie within the bound of each other: their scores must tell.
+                found = self._compact()
                 self._clear()
                 self._offer(found)
                 self._learn()
@@ -337,14 +245,29 @@ class _Panel:
         self.sorted = self.held
         return found
 
+    def _narrow(self) -> None:
+        """Take ends from float64 products where the embeddings lie on the device: what codes cannot tell, they can."""
+        found, step = self._compact(), max(_NUMBERS // max(self.documents.shape[1], 1), 1)
+        if not self.documents.are_there:
+            return
+        for start in range(0, self.held, step):
+            part = found.take(slice(start, start + step))
+            score, error = self.documents.products(self.embeddings[part.query], part.document)
+            low, high = self.queries.around(part.query, score, error)
+            sure = part.low > -torch.inf
+            torch.where(sure, torch.maximum(part.low, low), part.low, out=found.low[start : start + step])
+            torch.where(sure, torch.minimum(part.high, high), part.high, out=found.high[start : start + step])
+        self._compact()
+
     def _learn(self) -> None:
         """Take over the thresholds that exact scores gave."""
         source = tiles.Source(self.rows, _no_rows(self.documents.shape))
         self.state.settle(source, self.threads)
-        self._raise(_vector(self.state.thresholds(), self.device).double())
+        self._raise(vector(self.state.thresholds(), self.device).double())
 
     def _finish(self) -> _native.Ranked:
         source = tiles.Source(self.rows, _no_rows(self.documents.shape))
+        self._narrow()
         found = self._compact()
         counts = found.query.bincount(minlength=self.count)
         place = torch.arange(len(found.query), device=self.device) - (counts.cumsum(0) - counts)[found.query]
@@ -358,7 +281,9 @@ class _Panel:
             allowed = self.documents.shape[0] - np.bincount(self.excluded[0], minlength=self.count)
             below[floors] = (allowed - above - self.reached.cpu().numpy())[floors]
         none = np.empty(0, np.int64)
-        self.state.offer(source, tiles.Hits(0, np.zeros(self.count + 1, np.int64), none, None, above, below), self.threads)
+        self.state.offer(
+            source, tiles.Hits(0, np.zeros(self.count + 1, np.int64), none, None, above, below), self.threads
+        )
         return self.state.finish(source, self.threads)
 
     def _offer(self, found: _Survivors) -> None:
@@ -375,46 +300,6 @@ class _Panel:
             none = np.zeros(count, np.int64)
             hits = tiles.Hits(first, offsets, rows, ids, none, none)
             self.state.offer(tiles.Source(self.rows, documents), hits, self.threads)
-
-
-def _norms(rows: torch.Tensor, start: int) -> torch.Tensor:
-    """float64 norms; raises ValueError on the first embedding that is not finite."""
-    norms = torch.linalg.vector_norm(rows, dim=1, dtype=torch.float64)
-    if not bool(norms.isfinite().all()):
-        row = int((~norms.isfinite()).nonzero()[0, 0])
-        column = int((~rows[row].isfinite()).nonzero()[0, 0])
-        value = str(float(rows[row, column])).replace("nan", "NaN")
-        raise ValueError(f"documents: {value} at row {row + start}, column {column}, expected finite embeddings")
-    return norms
-
-
-def _rows(tensor: torch.Tensor, threads: int) -> tiles.Rows:
-    """Rows of a tensor, on the host, with their norms."""
-    array, kind = arrays.matrix("documents", tensor.cpu())
-    return tiles.Rows(array, kind, row_norms("documents", (array, kind), threads))
-
-
-def _sample(rows: tiles.Rows | torch.Tensor, threads: int) -> tiles.Rows:
-    """Documents to choose a frame from: any will do, so one that is not finite, which is refused later, is no matter."""
-    if not isinstance(rows, torch.Tensor):
-        return rows
-    count = min(len(rows), _SAMPLE)
-    places = torch.arange(count, device=rows.device) * len(rows) // max(count, 1)
-    return _rows(torch.nan_to_num(rows[places], nan=0.0, posinf=0.0, neginf=0.0), threads)
-
-
-def _vector(values: npt.NDArray[Any], device: torch.device) -> torch.Tensor:
-    """A copy: torch takes no read-only arrays."""
-    return torch.from_numpy(np.array(values)).to(device)
-
-
-def _to_device(rows: tiles.Rows, device: torch.device) -> torch.Tensor:
-    """A copy, whatever the strides, by way of pages that a card reads fast."""
-    dtype = {"bf16": torch.int16, "f16": torch.float16, "f32": torch.float32}[rows.kind]
-    space = torch.empty(rows.array.shape, dtype=dtype, pin_memory=device.type == "cuda")
-    np.copyto(space.numpy(), rows.array.view(np.int16) if rows.kind == "bf16" else rows.array)
-    found = space.to(device)
-    return found.view(torch.bfloat16) if rows.kind == "bf16" else found
 
 
 def _no_rows(shape: tuple[int, int]) -> tiles.Rows:

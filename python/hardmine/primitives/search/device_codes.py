@@ -11,9 +11,9 @@ A piece of documents is a matrix of `GROUP` x S of them: a group is a column, do
 device reduces over rows of a matrix at the speed of its memory, and what lies close together in a corpus (copies, parts
 of one text) falls into different groups.
 
-**Bound.** Notation and steps are those of `rust/core/src/search/code_bound.rs`: u = 2^-24; q and d = the embeddings, for
-the cosine divided by their norms; m = the centre; R = the rotation (or nothing); q' = R q, d' = R (d - m); s(q), s(d) =
-scales, here s(d) of the group; c = codes, q^ = s(q) c(q), d^ = s(d) c(d); r(q) = q' - q^, r(d) = d' - d^. Then
+**Bound.** Notation and steps are those of `rust/core/src/search/code_bound.rs`: u = 2^-24; q and d = the embeddings,
+for the cosine divided by their norms; m = the centre; R = the rotation (or nothing); q' = R q, d' = R (d - m); s(q),
+s(d) = scales, here s(d) of the group; c = codes, q^ = s(q) c(q), d^ = s(d) c(d); r(q) = q' - q^, r(d) = d' - d^. Then
 
     q d = q m + q' d',   |q' d' - q^ d^| <= |q^| |r(d)| + |r(q)| |d'|
 
@@ -21,23 +21,24 @@ by Cauchy-Schwarz. All norms are kept in units of their scale: |q^| / s(q) = |c(
 ends of a score, less q m and over s(q), are s(d) (c(q) c(d) -+ (|c(q)| |r(d)| + |r(q)| |d'|)). What is computed differs
 from these letters by roundings, all covered by `_MARGIN |q'| |d'|` with _MARGIN = 2^-17 = 128 u, which the query's
 |r(q)| carries:
-- q' and d' are rounded to float32 once, u each; the rotation costs u per level of its butterflies and 2 u for its factor,
-  twice at most: 2 (15 + 2) u of the norm. Both sides: 70 u.
-- Codes are `round(x * fl(1 / s))`, off by 2 u of x from x / s; the difference to the code is exact (Sterbenz), so what is
-  summed as |r|^2 is the residual but for 2 u |x|. Both sides: 4 u. A float32 norm of h numbers, summed in any order, is
-  off by less than (h / 2 + 2) u of itself, and by what underflows; it is enlarged by (h + 16) 2 u and 2^-20 units.
-- The sum of products of codes is an exact integer of at most 2^29 (h <= 2^15). Its conversion, the sum with the width and
-  the product with s(d): 3 u of |q^| |d^| and of the width. The width's own roundings, 3 u of it: `_ENLARGED` covers them.
+- q' and d' are rounded to float32 once, u each; the rotation costs u per level of its butterflies and 2 u for its
+  factor, twice at most: 2 (15 + 2) u of the norm. Both sides: 70 u.
+- Codes are `round(x * fl(1 / s))`, off by 2 u of x from x / s; the difference to the code is exact (Sterbenz), so what
+  is summed as |r|^2 is the residual but for 2 u |x|. Both sides: 4 u. A float32 norm of h numbers, summed in any order,
+  is off by less than (h / 2 + 2) u of itself, and by what underflows; it is enlarged by (h + 16) 2 u and 2^-20 units.
+- The sum of products of codes is an exact integer of at most 2^29 (h <= 2^15). Its conversion, the sum with the width
+  and the product with s(d): 3 u of |q^| |d^| and of the width. The width's own roundings, 3 u of it, are covered by
+  `_ENLARGED`.
 - The residual and length of a group are the largest of its documents, which only widens.
 Thresholds are computed in float64 and moved outwards by more than all that (`lower`, `keeps`, `Queries.bounds`).
 
-A score S is float32, E its float64 sum, S = E rounded once. With t' = the float32 number below t: E <= t' gives S <= t' < t,
-and E <= t gives S <= t; likewise upwards. |E - q d| <= (h + 8) 2^-53 |q| (|d'| + |m|) is covered by _MARGIN for d' and by
-`_CENTRE_MARGIN |q| |m|` for m, which also covers the float64 product q m.
+A score S is float32, E its float64 sum, S = E rounded once. With t' = the float32 number below t: E <= t' gives
+S <= t' < t, and E <= t gives S <= t; likewise upwards. |E - q d| <= (h + 8) 2^-53 |q| (|d'| + |m|) is covered by
+_MARGIN for d' and by `_CENTRE_MARGIN |q| |m|` for m, which also covers the float64 product q m.
 
-A group without codes (all zero, or beyond 2^-60 .. 2^60, where float32 might lose digits on the way) has codes 0, scale 1
-and a residual not below its length: the bound then says |q' d'| <= |q'| |d'|. Infinities and NaN say nothing, and every
-comparison is written so that they discard nothing.
+A group without codes (all zero, or beyond 2^-60 .. 2^60, where float32 might lose digits on the way) has codes 0, scale
+1 and a residual not below its length: the bound then says |q' d'| <= |q'| |d'|. Infinities and NaN say nothing, and
+every comparison is written so that they discard nothing.
 """
 
 from __future__ import annotations
@@ -132,12 +133,19 @@ class Queries(NamedTuple):
     """float64 [q]: what that may be off."""
 
     def ends(self, rows: slice | torch.Tensor, sums: torch.Tensor, *document: torch.Tensor) -> list[torch.Tensor]:
-        """Lower and upper ends of scores, less the offset and over the scale, from sums and the documents' scale,
-        residual and length."""
+        """Lower and upper ends of scores, less the offset and over the scale.
+
+        From sums of products of codes, and the documents' scale, residual and length.
+        """
         scale, residual, length = document
         width = self.norm[rows] * residual
         width.addcmul_(self.residual[rows], length)
         return [(sums - width).mul_(scale), width.add_(sums).mul_(scale)]
+
+    def around(self, rows: torch.Tensor, score: torch.Tensor, error: torch.Tensor) -> tuple[torch.Tensor, torch.Tensor]:
+        """Lower and upper ends of scores of these queries, one each, that are known up to an error, float64."""
+        middle, scale = score - self.offset[rows], self.scale[rows]
+        return _float32_below((middle - error) / scale), -_float32_below((-middle - error) / scale)
 
     def lower(self, ends: torch.Tensor) -> torch.Tensor:
         """Scores, in float64, that documents with these lower ends surely reach, but for their last rounding."""
@@ -177,15 +185,21 @@ def _float32_below(x: torch.Tensor) -> torch.Tensor:
 def encode_queries(
     rows: torch.Tensor, norms: torch.Tensor | None, offset: torch.Tensor, reach: torch.Tensor, *, rotated: bool
 ) -> Queries:
-    """Codes of queries [q, h]; `norms` are given where they are divided by them. `offset` holds their products with the
-    centre, and `reach` those of the norms, float64 [q]."""
+    """Codes of queries [q, h]; `norms` are given where they are divided by them.
+
+    `offset` holds their products with the centre, and `reach` those of the norms, float64 [q].
+    """
     count = len(rows)
     codes = encode(rows[None], None if norms is None else norms[None], None, rotated=rotated)
-    values = torch.zeros((max(-(-count // ROWS), 1) * ROWS, codes.values.shape[2]), dtype=torch.int8, device=rows.device)
+    values = torch.zeros(
+        (max(-(-count // ROWS), 1) * ROWS, codes.values.shape[2]), dtype=torch.int8, device=rows.device
+    )
     values[:count] = codes.values[0]
     norm = torch.linalg.vector_norm(values[:count].float(), dim=1, dtype=torch.float64) * _ENLARGED
     residual = (codes.residual[0] + codes.length[0] * _MARGIN) * _ENLARGED**2
-    return Queries(values, norm.float()[:, None], residual[:, None], codes.scale.double(), offset, reach * _CENTRE_MARGIN)
+    return Queries(
+        values, norm.float()[:, None], residual[:, None], codes.scale.double(), offset, reach * _CENTRE_MARGIN
+    )
 
 
 def encode_documents(
@@ -202,11 +216,11 @@ def encode_documents(
     return Piece(first, count, codes, codes.residual.amax(0), codes.length.amax(0))
 
 
-def encode(
-    rows: torch.Tensor, norms: torch.Tensor | None, centre: torch.Tensor | None, *, rotated: bool
-) -> Codes:
-    """Codes of rows [g, s, h]: divided by their norms [g, s], moved by the centre [h], turned, divided by a scale,
-    rounded; a few columns at a time."""
+def encode(rows: torch.Tensor, norms: torch.Tensor | None, centre: torch.Tensor | None, *, rotated: bool) -> Codes:
+    """Codes of rows [g, s, h], a few columns at a time.
+
+    They are divided by their norms [g, s], moved by the centre [h], turned, divided by a scale and rounded.
+    """
     (g, s, h), device = rows.shape, rows.device
     depth = max(-(-h // _DEPTH), 1) * _DEPTH
     found = Codes(
@@ -258,19 +272,26 @@ def _digits(x: torch.Tensor, found: Codes, columns: slice, *, rotated: bool) -> 
 
 
 def rotate(x: torch.Tensor) -> torch.Tensor:
-    """Turn rows [..., h] by a fixed rotation that spreads every number over all of them: signs by the place, then a
-    Hadamard transform of the first 2^p numbers and, where that is not all, one of the last 2^p."""
+    """Turn rows [..., h] by a fixed rotation that spreads every number over all of them.
+
+    Signs by the place, then a Hadamard transform of the first 2^p numbers and, where that is not all, the same for the
+    last ones; without other signs in between, the second transform would undo half of what the first one did.
+    """
     h = x.shape[-1]
     size = 1 << (h.bit_length() - 1)
-    x = x * _signs(h).to(x.device)
+    first, second = _signs(h).to(x.device)
+    x = x * first
     x = torch.cat([_hadamard(x[..., :size]), x[..., size:]], dim=-1)
-    return x if size == h else torch.cat([x[..., : h - size], _hadamard(x[..., h - size :])], dim=-1)
+    if size == h:
+        return x
+    x = x * second
+    return torch.cat([x[..., : h - size], _hadamard(x[..., h - size :])], dim=-1)
 
 
 @functools.lru_cache(maxsize=8)
 def _signs(h: int) -> torch.Tensor:
     """Signs that look random, the same for both sides and for ever: codes are never compared across processes."""
-    return torch.from_numpy(np.random.default_rng(h).choice(np.array([-1, 1], np.float32), h))
+    return torch.from_numpy(np.random.default_rng(h).choice(np.array([-1, 1], np.float32), (2, h)))
 
 
 def _hadamard(x: torch.Tensor) -> torch.Tensor:
@@ -301,7 +322,8 @@ def _multiplier(device: torch.device) -> Callable[[torch.Tensor, torch.Tensor], 
         found = _multiply_bytes(left, right).cpu()
     except (AttributeError, RuntimeError):
         return _multiply_floats
-    return _multiply_bytes if torch.equal(found.long(), codes[:ROWS].long() @ codes.long().T) else _multiply_floats
+    right_ones = torch.equal(found.long(), codes[:ROWS].long() @ codes.long().T)
+    return _multiply_bytes if right_ones else _multiply_floats
 
 
 def _multiply_bytes(left: torch.Tensor, right: torch.Tensor) -> torch.Tensor:

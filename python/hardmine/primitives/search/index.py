@@ -6,7 +6,7 @@ import contextlib
 import os
 import sys
 from collections.abc import Callable, Iterator
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 import numpy as np
 import numpy.typing as npt
@@ -21,6 +21,9 @@ from hardmine.plumbing.threads import thread_count
 from hardmine.primitives.limits import refuse_misfits, scan_limits
 from hardmine.primitives.search import codes, embeddings, tiles
 from hardmine.primitives.search.plan import decide
+
+if TYPE_CHECKING:
+    from hardmine.primitives.search.device_documents import Documents
 
 
 def search(
@@ -60,12 +63,14 @@ def search(
     exclude : (offsets, ids) or sequence of id sequences, optional
         Documents that are never admissible, per query.
     device : str or torch.device, optional
-        "cuda" (or "cuda:1", ...): tiles are computed and filtered there with PyTorch, survivors rescored on the CPU.
-        Default: the device of the tensors where they lie on one, else the CPU with NumPy.
+        "cuda" (or "cuda:1", ...): codes are made and multiplied there with PyTorch, survivors rescored on the CPU.
+        Default: the device of the tensors where they lie on one, else the CPU without PyTorch. It takes some 2 GB
+        there at most, and, where codes are needed more than once, a byte per number and 9 per document, unless that is
+        more than half of what is free. Embeddings of more than 32,768 numbers are searched on the CPU.
     max_memory : int or str, optional
         Bound on working memory beyond inputs and result, in bytes or as "2GB". Default 256 MB. It sets how many
-        queries and documents are worked on at a time, never the result: `search_plan` says beforehand. On a device it
-        bounds the state on the host.
+        queries and documents are worked on at a time, never the result: `search_plan` says beforehand. With `device`
+        it bounds the state on the host.
     num_threads : int, optional
         Default: ``HARDMINE_NUM_THREADS``, else every processor. Only float32 matrix products run on NumPy's BLAS, which
         takes its own number from its own variable (such as ``OPENBLAS_NUM_THREADS``).
@@ -116,7 +121,8 @@ class ExactIndex:
     """Documents checked once and searched many times, exactly.
 
     Where codes of one byte per number pay (see `search`), the first search makes them, and the index keeps them: a
-    quarter of the size of float32 embeddings, and 12 bytes per document.
+    quarter of the size of float32 embeddings, and 12 bytes per document. Those that a search on a GPU made stay there,
+    so that the next one reads nothing from the host but survivors.
 
     Parameters
     ----------
@@ -151,7 +157,8 @@ class ExactIndex:
         self._num_threads = num_threads if num_threads is None else thread_count(num_threads)
         self._norms: npt.NDArray[np.float64] | None = None
         self._codes: codes.Codes | None = None
-        self._keeps, self._on_device = True, None
+        self._keeps = True
+        self._on_device: Documents | None = None
         self._tensor = _device_tensor("documents", documents)
         if self._tensor is None:
             self._array, self._kind = embeddings.checked("documents", documents)
@@ -263,15 +270,16 @@ class ExactIndex:
         device: Any,
     ) -> _native.Ranked:
         """The scan with PyTorch; codes stay on the device for the next one."""
-        from hardmine.primitives.search import device as on_device
+        from hardmine.primitives.search.device import scan
+        from hardmine.primitives.search.device_documents import Documents, checked
 
-        device = on_device.checked(device)
-        documents: on_device.Documents | None = self._on_device
+        device = checked(device)
+        documents = self._on_device
         if documents is None or documents.device != device:
             rows = self._rows(threads) if self._tensor is None else self._tensor
-            documents = on_device.Documents(rows, self._similarity, device, threads, keep=self._keeps)
+            documents = Documents(rows, self._similarity, device, threads, keep=self._keeps)
             self._on_device = documents if self._keeps else None
-        return on_device.scan(queries, documents, k, limits, budget, threads, report)
+        return scan(queries, documents, k, limits, budget, threads, report)
 
     def _kept_codes(self, threads: int) -> codes.Codes | None:
         """The codes of all documents, made when first asked for; None where they are not kept or cannot be made."""
