@@ -2,6 +2,9 @@
 
 from __future__ import annotations
 
+import runpy
+from pathlib import Path
+
 import ml_dtypes
 import numpy as np
 import pytest
@@ -70,7 +73,7 @@ def frames(d):
 def test_equals_brute_force(kind, similarity):
     q, d = make(kind, 7, 300, 33)
     limits = limits_for(oracle.score_matrix(q, d, similarity))
-    for k in (0, 1, 20, 299, 301):
+    for k in (0, 1, 2, 20, 301):
         for names in ([], ["ceiling"], ["floor"], ["exclude"], ["ceiling", "floor", "exclude"]):
             some = {name: limits[name] for name in names}
             wanted = oracle.search(q, d, k, similarity, **some)
@@ -271,17 +274,24 @@ def test_devices_without_byte_products(broken, monkeypatch):
             raise broken("CUBLAS_STATUS_NOT_SUPPORTED")
         return torch._int_mm(left, right.T) + 1
 
-    q, d = make("random", 5, 200, 2100)
+    rng = np.random.default_rng(0)
+    q, d = (rng.integers(-120, 121, (n, 2100)).astype(np.float32) for n in (40, 20))
+    d = d[rng.integers(0, 20, 200)]
+    d[:, 10:20] += rng.integers(-2, 3, (200, 10))  # close to each other,
+    q[:, 0] = d[:, 0] = 127  # and the codes are the numbers themselves: the bound leaves no room
     wanted = oracle.search(q, d, 9)
     device_codes._multiplier.cache_clear()
     monkeypatch.setattr(device_codes, "_multiply_bytes", multiply)
     try:
         assert device_codes._multiplier(CPU) is device_codes._multiply_floats
-        agree(search(q, d, 9), wanted)
+        with torch.autocast("cpu"):
+            agree(search(q, d, 9), wanted)
         most = torch.full((1, 32768), 127, dtype=torch.int8)
         for precision in ("medium", "highest"):
             torch.set_float32_matmul_precision(precision)
             assert device_codes.product(most, -most).tolist() == [[-127 * 127 * 32768]]
+            left, right = (torch.randint(90, 128, (3, 32768), dtype=torch.int8) for _ in range(2))
+            assert torch.equal(device_codes.product(left, right).long(), left.long() @ right.long().T)
     finally:
         torch.set_float32_matmul_precision("highest")
         device_codes._multiplier.cache_clear()
@@ -358,3 +368,36 @@ def test_the_rotation_is_one():
         np.testing.assert_allclose((turned @ turned.T).numpy(), np.eye(h), atol=1e-6)
     for h in (96, 384):
         assert device_codes.rotate(torch.eye(h)).abs().max() < 4 / h**0.5 + 0.1  # no number stays nearly all there is
+
+
+def test_the_bench_for_a_gpu_runs(monkeypatch, capsys):
+    """It waits for a machine that has one: on small arrays, on the CPU, with all that it checks."""
+    script = Path(__file__).resolve().parent.parent / "benches" / "device_search.py"
+    small = "--device cpu --queries 9 --documents 700 --dimension 24 -k 5 --repeat 1"
+    for more in ("", "--host --dtype float32"):
+        monkeypatch.setattr("sys.argv", [str(script), *small.split(), *more.split()])
+        runpy.run_path(str(script), run_name="__main__")
+        assert "int8 products alone" in capsys.readouterr().out
+
+
+@pytest.mark.skipif(not torch.cuda.is_available(), reason="needs a CUDA device")
+@pytest.mark.parametrize("similarity", ["dot", "cosine"])
+@pytest.mark.parametrize("kind", KINDS)
+def test_equals_brute_force_on_a_gpu(kind, similarity):
+    q, d = make(kind, 40, 5000, 70)
+    limits = limits_for(oracle.score_matrix(q, d, similarity))
+    for some in ({}, limits):
+        wanted = oracle.search(q, d, 50, similarity, **some)
+        for dtype in (torch.float32, torch.bfloat16):
+            rounded = torch.from_numpy(np.array(d)).to(dtype)
+            if dtype == torch.bfloat16:
+                if not rounded.isfinite().all():
+                    continue
+                wanted = oracle.search(q, rounded.float().numpy(), 50, similarity, **some)
+            index = hm.ExactIndex(rounded.cuda(), similarity=similarity)
+            for _ in range(2):
+                agree(index.search(q, 50, **some), wanted)
+            agree(hm.search(q, rounded, 50, similarity=similarity, device="cuda", **some), wanted)
+    codes = torch.randint(-127, 128, (96, 768), dtype=torch.int8)
+    found = device_codes.product(codes[:32].cuda(), codes.cuda()).cpu()
+    assert torch.equal(found.long(), codes[:32].long() @ codes.long().T)
