@@ -231,7 +231,7 @@ def hard_pairs(kind, h, rng):
      "document residuals along the query", "query residuals along the document"],
 )  # fmt: skip
 def test_the_bound_holds(kind, similarity):
-    """Ten thousand or more pairs per frame and kind: 2 x 10 x 5 x 320,000 pairs in all."""
+    """Of every pair: 2 x 10 x 5 x 320,000 of them."""
     q, d = hard_pairs(kind, 64, np.random.default_rng(7))
     for frame in frames(d):
         if frame[0].size and not np.isfinite(frame[0].astype(np.float64) @ frame[0]):

@@ -21,6 +21,7 @@ import numpy as np
 import torch
 
 import hardmine._native as _native
+from hardmine.plumbing import ragged
 from hardmine.primitives.search import device_codes as codes
 from hardmine.primitives.search import tiles
 from hardmine.primitives.search.device_documents import PIECE, Documents, to_device, vector
@@ -127,8 +128,8 @@ class _Panel:
         """Excluded pairs, each once, documents rising."""
         if exclude is None:
             return np.empty(0, np.int64), np.empty(0, np.int64)
-        rows = np.repeat(np.arange(self.count), np.diff(exclude[0]))
-        ids, rows = np.unique(np.stack([exclude[1], rows]), axis=1)
+        # Both fit one integer: there are fewer than 2^32 documents, and fewer queries in a panel than the list holds.
+        ids, rows = np.divmod(np.unique(exclude[1] * self.count + ragged.rows_of(exclude[0])), self.count)
         return rows, ids
 
     def _clear(self) -> None:
@@ -177,7 +178,7 @@ class _Panel:
         sure = (best > codes.GONE) & ~low.isnan()
         if self.limited:
             sure &= (high <= self.bounds.within[rows]) & (low >= self.bounds.reached[rows])
-        seeds = torch.full((self.count,), -torch.inf, device=self.device)
+        seeds = torch.full((self.count,), -torch.inf, dtype=torch.float32, device=self.device)
         seeds[rows] = low.masked_fill(~sure, -torch.inf).topk(self.k, dim=1, sorted=False).values.amin(1)
         self._raise(self.queries.lower(seeds))
 
