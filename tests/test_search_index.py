@@ -55,7 +55,7 @@ def test_a_file_whose_codes_do_not_fit_is_refused(tmp_path):
         ({"centre": np.full(8, np.nan, np.float32)}, {}),
         ({"norms": whole["norms"][1:]}, {}),
         ({"norms": whole["norms"].astype(np.float32)}, {}),
-        ({}, {"rotated": "yes"}),
+        ({}, {"turned": "yes"}),
     ]
     for replaced, said in faults:
         container.save(tmp_path / "bad.hm", "exact-index", whole | replaced, about | said)

@@ -330,7 +330,7 @@ class ExactIndex:
         about: dict[str, Any] = {"similarity": self._similarity, "kind": rows.kind}
         held: dict[str, npt.NDArray[Any]] = {"documents": rows.array, "norms": rows.norms}
         if kept is not None:
-            about["rotated"] = kept.frame.rotated
+            about["turned"] = kept.frame.rotated
             held |= {"codes": kept.data, "terms": kept.terms, "centre": kept.frame.centre}
         container.save(path, "exact-index", held, about)
 
@@ -437,12 +437,12 @@ def _loaded_codes(
     if data is None or terms is None or centre is None or shape[1] > codes.MAX_DIMENSION:
         return None
     types = [held.dtype.name for held in (data, terms, centre)]
-    if types != ["uint8", "float32", "float32"] or not isinstance(about.get("rotated"), bool):
+    if types != ["uint8", "float32", "float32"] or not isinstance(about.get("turned"), bool):
         return None
     sizes = *_native.code_sizes(shape[0], shape[1]), centre.size
     if (data.size, terms.size) != sizes[:2] or centre.size not in (0, shape[1]) or not np.isfinite(centre).all():
         return None
-    frame = codes.Frame(about["similarity"], centre.ravel(), about["rotated"])
+    frame = codes.Frame(about["similarity"], centre.ravel(), about["turned"])
     return codes.Codes(data.ravel(), terms.ravel(), frame, 0, shape[0])
 
 

@@ -197,19 +197,26 @@ fn digits_body(values: &[f32], scale: f32, codes: &mut [i8]) -> Encoded {
 }
 
 /// Turns the numbers by a fixed rotation that spreads every number over all of them: signs by the place, then a Hadamard
-/// transform of the first 2^p numbers and, where that is not all, one of the last 2^p.
+/// transform of the first 2^p numbers and, where that is not all, other signs and one of the last 2^p. Without signs of
+/// their own the second would undo the first where both work.
 fn rotate(isa: Isa, values: &mut [f32]) {
     let Some(power) = values.len().checked_ilog2() else { return };
-    for (place, x) in values.iter_mut().enumerate() {
+    let (size, h) = (1 << power, values.len());
+    flip(values, 0);
+    hadamard(isa, &mut values[..size]);
+    if size < h {
+        let last = &mut values[h - size..];
+        flip(last, h);
+        hadamard(isa, last);
+    }
+}
+
+/// Gives the numbers signs that look random, those of the places from `first` on.
+fn flip(values: &mut [f32], first: usize) {
+    for (place, x) in (first..).zip(values) {
         if mix(place as u64) >> 63 == 1 {
             *x = -*x;
         }
-    }
-    let size = 1 << power;
-    hadamard(isa, &mut values[..size]);
-    if size < values.len() {
-        let first = values.len() - size;
-        hadamard(isa, &mut values[first..]);
     }
 }
 
@@ -260,4 +267,25 @@ pub fn round_up(x: f64) -> f32 {
 #[must_use]
 pub fn round_down(x: f64) -> f32 {
     -round_up(-x)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_rotation_leaves_lengths_and_spreads_every_number() {
+        for h in [1, 2, 3, 64, 96, 100, 384, 768, 1000, 1024] {
+            for place in 0..h {
+                let mut values = vec![0.0f32; h];
+                values[place] = 1.0;
+                rotate(Isa::Portable, &mut values);
+                let length = values.iter().map(|x| f64::from(*x) * f64::from(*x)).sum::<f64>();
+                assert!((length - 1.0).abs() < 1e-6, "h {h}, place {place}: {length}");
+                let largest = values.iter().fold(0.0, |largest: f32, x| largest.max(x.abs()));
+                let most = 4.0 / (h as f32).sqrt() + 0.1;
+                assert!(largest < most, "h {h}, place {place}: a number stays {largest}, most {most}");
+            }
+        }
+    }
 }
