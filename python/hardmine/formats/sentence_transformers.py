@@ -14,6 +14,7 @@ import numpy.typing as npt
 from hardmine.formats import training_rows
 from hardmine.formats.training_rows import Pairs, lists, shortest
 from hardmine.plumbing.extras import need
+from hardmine.plumbing.progress import Reporting
 from hardmine.plumbing.ragged import ranges, with_heads
 
 if TYPE_CHECKING:
@@ -48,6 +49,7 @@ def write(
     positives: Positives,
     scores: bool,
     provenance: bool,
+    progress: Reporting,
 ) -> dict[str, int]:
     """Write the rows; see `hardmine.formats.training_rows.write`."""
     pairs = Pairs(negatives, positives)
@@ -71,6 +73,7 @@ def write(
         collection=collection,
         negatives=negatives,
         provenance=provenance,
+        progress=progress,
     )
 
 

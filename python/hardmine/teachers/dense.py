@@ -14,7 +14,7 @@ import numpy.typing as npt
 
 from hardmine.plumbing import checks
 from hardmine.plumbing.extras import need
-from hardmine.plumbing.progress import Progress
+from hardmine.plumbing.progress import Progress, Reporting
 from hardmine.teachers._model_folder import POOLINGS, read_recipe
 from hardmine.teachers.protocol import strings
 
@@ -123,23 +123,23 @@ class Dense:
         limits = [self._tokenizer.model_max_length, getattr(config, "max_position_embeddings", None) or _UNLIMITED]
         return min(512 if min(limits) >= _UNLIMITED else min(limits), _UNLIMITED)
 
-    def embed_queries(self, texts: Sequence[str], *, progress: bool = False) -> npt.NDArray[np.float32]:
+    def embed_queries(self, texts: Sequence[str], *, progress: Reporting = False) -> npt.NDArray[np.float32]:
         """Embeddings of queries, float32 [num_texts, dimension], in the order given."""
         return self._embed("queries", texts, self.recipe.query_prompt, progress=progress)
 
-    def embed_documents(self, texts: Sequence[str], *, progress: bool = False) -> npt.NDArray[np.float32]:
+    def embed_documents(self, texts: Sequence[str], *, progress: Reporting = False) -> npt.NDArray[np.float32]:
         """Embeddings of documents, float32 [num_texts, dimension], in the order given."""
         return self._embed("documents", texts, self.recipe.document_prompt, progress=progress)
 
     def __repr__(self) -> str:
         return f"Dense({self.name!r}, {self.recipe.pooling}, {self.similarity}, {self.dtype} on {self.device})"
 
-    def _embed(self, what: str, texts: Sequence[str], prompt: str, *, progress: bool) -> npt.NDArray[np.float32]:
+    def _embed(self, what: str, texts: Sequence[str], prompt: str, *, progress: Reporting) -> npt.NDArray[np.float32]:
         width = int(self._model.config.hidden_size)
         result = np.empty((len(texts), width), dtype=np.float32)
         skipped = 0 if self.recipe.include_prompt or not prompt else len(self._tokenize([""], prompt)[0]) - 1
         with (
-            Progress(f"embedding {what}", len(texts), enabled=progress) as bar,
+            Progress(f"embedding {what}", len(texts), progress) as bar,
             ThreadPoolExecutor(1) as ahead,  # tokenises the next window while the model works on this one
             self._torch.inference_mode(),
         ):
