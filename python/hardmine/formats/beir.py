@@ -47,7 +47,7 @@ def read(path: Path, *, split: str | None = None, progress: Reporting = False, *
     judgements = _split(path, split)
     builder = Builder()
     corpus, queries = _file(path, "corpus"), _file(path, "queries")
-    with reading([corpus, queries, judgements], progress) as bar:
+    with reading(path.name, [corpus, queries, judgements], progress) as bar:
         _read_corpus(corpus, builder, bar)
         _read_queries(queries, builder, bar)
         _read_judgements(judgements, builder, corpus, queries, bar)

@@ -51,7 +51,7 @@ def read(
         Handed on to the collection.
     """
     pairs = PairsBuilder()
-    with reading([path] if corpus is None else [path, corpus], progress) as bar:
+    with reading(path.name, [path] if corpus is None else [path, corpus], progress) as bar:
         if corpus is not None:
             _read_corpus(pairs, corpus, bar)
         names = _read_pairs(pairs, path, format, corpus, bar)

@@ -79,10 +79,10 @@ def shorten(value: Any) -> str:
     return text if len(text) <= _MAX_SHOWN else text[: _MAX_SHOWN - 3] + "..."
 
 
-def reading(paths: Sequence[Path], progress: Reporting) -> Progress:
+def reading(name: str, paths: Sequence[Path], progress: Reporting) -> Progress:
     """The stage in which files are read, in bytes as they lie on the disk; the readers below count them."""
     size = sum(path.stat().st_size for path in paths if path.is_file())
-    return Progress(f"reading {paths[0].name}", size, progress)
+    return Progress(f"reading bytes of {name}", size, progress)
 
 
 def lines(path: Path, bar: Progress | None = None) -> Iterator[tuple[int, str]]:

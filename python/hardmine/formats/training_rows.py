@@ -161,7 +161,7 @@ def write(
     paths, wrong = ([path, side_path], []) if provenance else ([path], [side_path])
     counts = np.where(kept, rows_of_each, 0)
     total = int(counts.sum()) + len(pairs) * provenance
-    with Progress(f"writing {path.name}", total, progress) as bar, atomic_writes(paths, removed=wrong) as files:
+    with Progress(f"writing rows of {path.name}", total, progress) as bar, atomic_writes(paths, removed=wrong) as files:
         rows = _put(files[0], suffix, (cut(some) for some in pairs.take(kept).chunks()), bar)
         if provenance:
             first_rows = np.where(kept, np.cumsum(counts) - counts, -1)

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import math
+import os
 import sys
 import time
 from collections.abc import Callable
@@ -169,9 +170,12 @@ def say(line: str) -> None:
 
 
 def _bar(stage: str, total: int) -> Any:
-    """A bar on the terminal; None where there is no terminal, or nothing that draws one."""
+    """A bar on the terminal; None where there is no terminal, none that knows its width, or nothing that draws one."""
     if not _is_open(sys.stderr) or not sys.stderr.isatty():
         return None
+    with suppress(OSError, ValueError):
+        if os.get_terminal_size(sys.stderr.fileno()).columns == 0:  # a container's, for one: a bar would stay empty
+            return None
     try:
         from tqdm import tqdm
     except ModuleNotFoundError:
