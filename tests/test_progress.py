@@ -6,6 +6,8 @@ import math
 import os
 import re
 import sys
+from itertools import pairwise
+from pathlib import Path
 
 import numpy as np
 import pyarrow as pa
@@ -61,7 +63,9 @@ def stages(events):
         assert {event.kind for event in some[1:-1]} <= {"progress"}
         assert some[0].done == 0
         assert some[-1].done == some[-1].total
-        assert all(a.done <= b.done and a.elapsed <= b.elapsed for a, b in zip(some, some[1:], strict=False))
+        for before, after in pairwise(some):
+            assert before.done <= after.done
+            assert before.elapsed <= after.elapsed
         assert len({event.total for event in some}) == 1
         for event in some:
             assert event.rate is None or (math.isfinite(event.rate) and event.rate >= 0)
@@ -118,10 +122,15 @@ def test_a_listener_hears_at_most_ten_events_a_second(clock):
 
 def test_a_stage_that_fails_has_no_end(clock, capsys):
     seen = []
-    with pytest.raises(KeyboardInterrupt), Progress("work", 3, AlsoShown(seen.append)) as bar:
-        clock.now += 1
-        bar.update(1)
-        raise KeyboardInterrupt
+
+    def work():
+        with Progress("work", 3, AlsoShown(seen.append)) as bar:
+            clock.now += 1
+            bar.update(1)
+            raise KeyboardInterrupt
+
+    with pytest.raises(KeyboardInterrupt):
+        work()
     assert [event.kind for event in seen] == ["start", "progress"]
     assert capsys.readouterr().err == ""
 
@@ -198,14 +207,14 @@ def test_files_are_read_to_their_last_byte(tmp_path, suffix, monkeypatch):
 
 
 def test_what_a_listener_raises_ends_the_work(collection):
-    class Enough(Exception):
+    class EnoughError(Exception):
         pass
 
     def stop(event):
         if event.stage.startswith("retrieving"):
-            raise Enough
+            raise EnoughError
 
-    with pytest.raises(Enough):
+    with pytest.raises(EnoughError):
         hm.retrieve(collection, "bm25", progress=stop)
     assert len(hm.retrieve(collection, "bm25", progress=False)) == 6
 
@@ -219,11 +228,11 @@ def test_lines_without_a_terminal(clock, capsys):
             clock.now += 0.25
             bar.update(10)
     lines = capsys.readouterr().err.splitlines()
+    left = {600: "1:25", 1200: "1:10", 1800: "0:55", 2400: "0:40", 3000: "0:25", 3600: "0:10"}
     assert lines == [
-        *(f"embedding documents: {n:,} of 4,000, 40.0/s, {left} left"
-          for n, left in ((600, "1:25"), (1200, "1:10"), (1800, "0:55"), (2400, "0:40"), (3000, "0:25"), (3600, "0:10"))),
+        *(f"embedding documents: {done:,} of 4,000, 40.0/s, {time} left" for done, time in left.items()),
         "embedding documents: 4,000 in 100.0 s, 40.0/s",
-    ]  # fmt: skip
+    ]
 
 
 def test_a_line_of_nothing(clock, capsys):
@@ -259,7 +268,7 @@ def test_a_stream_that_breaks_stops_nothing(monkeypatch):
         def isatty(self):
             return self.terminal
 
-        def write(self, text):
+        def write(self, _):
             raise OSError(5, "Input/output error")
 
     for terminal in (False, True):
@@ -487,7 +496,7 @@ def test_a_log_has_a_line_a_second(clock, tmp_path):
     }  # fmt: skip
 
 
-@pytest.mark.skipif(not os.path.exists("/dev/full"), reason="a device of Linux")
+@pytest.mark.skipif(not Path("/dev/full").exists(), reason="a device of Linux")
 def test_a_full_log_stops_nothing(beir, tmp_path, capsys):
     out = tmp_path / "rows.jsonl"
     assert (

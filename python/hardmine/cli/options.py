@@ -15,6 +15,7 @@ import hardmine as hm
 from hardmine.plumbing import checks
 from hardmine.plumbing.files import check_target
 from hardmine.plumbing.progress import AlsoShown, Reporting
+from hardmine.plumbing.progress import say as say_progress
 from hardmine.plumbing.progress_log import ProgressLog
 from hardmine.plumbing.threads import thread_count
 from hardmine.rules.ceilings import Ceiling
@@ -165,7 +166,10 @@ def load_teacher(options: argparse.Namespace) -> Any:
     )  # fmt: skip
     given = {name: getattr(options, name) for name in names if getattr(options, name) is not None}
     if not options.teacher.startswith("precomputed:"):
-        return hm.teachers.load(options.teacher, **given)
+        teacher = hm.teachers.load(options.teacher, **given)
+        if options.dtype == "auto" and not options.quiet:
+            say_progress(f"teacher: {teacher!r}")
+        return teacher
     files = options.teacher.removeprefix("precomputed:").split(",")
     if len(files) != 2:
         raise UsageError(f"--teacher {options.teacher}: {len(files)} files, expected precomputed:QUERIES.npy,DOCS.npy")

@@ -59,7 +59,7 @@ def retrieve(
     Candidates
         Best first, equal scores by lower index, with string ids. ``reasons`` counts what the scan left out.
         ``positives`` are those of the collection with their scores under the same teacher. ``metadata`` holds
-        ``teacher``, ``k``, ``similarity`` and ``version``.
+        ``teacher``, ``k``, ``similarity`` and ``version``, and the ``dtype`` that an encoder computed in.
 
     Raises
     ------

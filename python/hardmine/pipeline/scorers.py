@@ -233,11 +233,22 @@ def scored_candidates(
         query_ids=collection.query_ids,
         document_ids=collection.document_ids,
         positives=positives,
-        metadata={"teacher": teacher.name, "k": k, "similarity": teacher.similarity, "version": VERSION},
+        metadata={
+            "teacher": teacher.name,
+            "k": k,
+            "similarity": teacher.similarity,
+            "version": VERSION,
+            **_dtype(teacher),
+        },
     )
     if not anchors:
         return found
     return anchor_scores(found, positives, scorer.document_embeddings, num_threads=scorer.num_threads)
+
+
+def _dtype(teacher: Any) -> dict[str, str]:
+    """The arithmetic of an encoder; how fast it was measured to be would make every run another one."""
+    return {"dtype": teacher.dtype} if isinstance(getattr(teacher, "dtype", None), str) else {}
 
 
 def _left_out(collection: Collection, num_threads: int, *, exclude_positives: bool) -> Exclusions:
