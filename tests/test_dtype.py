@@ -9,10 +9,11 @@ import hardmine as hm
 from hardmine.cli.main import main
 from hardmine.teachers import _dtype
 from hardmine.teachers._dtype import MeasuredDtype, measured
+from tests.models import tiny_bert
 from tests.texts import random_beir
 
 torch = pytest.importorskip("torch")
-transformers = pytest.importorskip("transformers")
+pytest.importorskip("transformers")
 
 TEXTS = ["a b c", "d", "e f g h a b c d e f", "h h", "", "a"]
 
@@ -54,7 +55,7 @@ def test_both_in_turns_for_about_a_second(monkeypatch):
     machine = Machine(monkeypatch, {"float32": 0.01, "bfloat16": 0.01})
     measured(machine.passes(), 128, 32)
     assert 1 <= machine.now < 1.5
-    timed = machine.calls[3:]
+    timed = machine.calls[4:]
     assert [name for name, _ in timed] == ["float32", "bfloat16"] * (len(timed) // 2)
     assert {rows for _, rows in timed} == {10}  # a tenth of a second
 
@@ -64,30 +65,20 @@ def test_tiny_and_huge_models(monkeypatch, seconds, rows, passes):
     """Never more than a batch; never more than three times each where one pass takes longer than all should."""
     machine = Machine(monkeypatch, {"float32": seconds, "bfloat16": seconds})
     measured(machine.passes(), 128, 32)
-    assert {count for _, count in machine.calls[3:]} == {rows}
-    assert passes is None or len(machine.calls[3:]) == passes
+    assert {count for _, count in machine.calls[4:]} == {rows}
+    assert passes is None or len(machine.calls[4:]) == passes
 
 
 def test_a_machine_that_is_busy_for_a_while_changes_nothing(monkeypatch):
-    machine = Machine(monkeypatch, {"float32": 0.005, "bfloat16": 0.002}, disturbed=range(4, 7))
+    machine = Machine(monkeypatch, {"float32": 0.005, "bfloat16": 0.002}, disturbed=range(5, 8))
     assert measured(machine.passes(), 128, 32).dtype == "bfloat16"
-    machine = Machine(monkeypatch, {"float32": 0.005, "bfloat16": 0.006}, disturbed=[3, 5, 7])
+    machine = Machine(monkeypatch, {"float32": 0.005, "bfloat16": 0.006}, disturbed=[4, 6, 8])
     assert measured(machine.passes(), 128, 32).dtype == "float32"
 
 
 @pytest.fixture(scope="module")
 def tiny(tmp_path_factory):
-    folder = tmp_path_factory.mktemp("tiny")
-    words = ["[PAD]", "[UNK]", "[CLS]", "[SEP]", "[MASK]", *"abcdefgh"]
-    (folder / "vocab.txt").write_text("\n".join(words))
-    transformers.BertTokenizerFast(vocab=dict(zip(words, range(len(words)), strict=True))).save_pretrained(folder)
-    torch.manual_seed(0)
-    config = transformers.BertConfig(
-        vocab_size=len(words), hidden_size=16, num_hidden_layers=2, num_attention_heads=2, intermediate_size=32,
-        max_position_embeddings=32,
-    )  # fmt: skip
-    transformers.BertModel(config).save_pretrained(folder)
-    return str(folder)
+    return str(tiny_bert(tmp_path_factory.mktemp("tiny")))
 
 
 @pytest.mark.parametrize("wanted", ["float32", "bfloat16"])
