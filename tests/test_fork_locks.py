@@ -106,7 +106,7 @@ threads = [threading.Thread(target=until_stop, args=(call,)) for call in (
 )]
 for thread in threads:
     thread.start()
-codes = {in_child(lambda: is_usable(c) and len(copy.deepcopy(b).finish()) == 4) for _ in range(20)}
+codes = {in_child(lambda: is_usable(c) and len(copy.deepcopy(b).finish()) == 4) for _ in range(10)}
 stop.set()
 for thread in threads:
     thread.join()
