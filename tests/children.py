@@ -33,7 +33,7 @@ The calls it is tried on would go on for minutes.
 """
 
 
-def run_script(code, *, timeout=60, sigint_ignored=False):
+def run_script(code, *, timeout=100, sigint_ignored=False):
     """Output of a Python script run in a fresh process; fails loudly on a hang or a bad exit."""
 
     def ignore():

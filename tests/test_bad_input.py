@@ -21,6 +21,7 @@ EXEMPT = {
     "Ranking": "a plain pair that the library hands out and never takes",
     "data": "a module of two classes; tests/test_data.py has their cases",
     "losses": "a module; tests/test_losses_errors.py has its table, and a meta-test of its own",
+    "ProgressEvent": "a plain record that a callable given as `progress` is handed",
     "SearchPlan": "a plain record that `search_plan` hands out",
     "DynamicLists": "a plain record that `DynamicMiner.lists` hands out",
     "Mined": "a plain record that `mine` hands out; its writer's cases stand under formats",

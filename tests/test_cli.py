@@ -253,7 +253,8 @@ def test_a_missing_extra_is_one_line(beir, tmp_path):
         ("bm25", "hardmine: teacher 'bm25' needs bm25s: pip install 'hardmine[mine]'\n"),
         ("some/model", "hardmine: dense teachers needs torch: pip install 'hardmine[torch]'\n"),
     ):
-        code = f"{blocker} sys.exit(main(['mine', {str(beir)!r}, '--teacher', {teacher!r}, '--output', 'x.jsonl']))"
+        words = ["mine", str(beir), "--teacher", teacher, "--output", "x.jsonl", "--quiet"]
+        code = f"{blocker} sys.exit(main({words!r}))"
         found = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, cwd=tmp_path, timeout=60)
         assert (found.returncode, found.stderr) == (2, message)
     code = "import sys; sys.modules['pyarrow'] = None; import hardmine as hm; hm.Collection"

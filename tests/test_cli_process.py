@@ -84,7 +84,7 @@ def test_progress_without_a_stream(beir, monkeypatch, stream):
     collection = hm.Collection.read(beir)
     with monkeypatch.context() as patched:
         patched.setattr(sys, "stderr", stream)
-        with Progress("work", 2, enabled=True) as bar:
+        with Progress("work", 2, progress=True) as bar:
             bar.update(1)
         run = hm.retrieve(collection, "bm25")
     assert len(run) == 6

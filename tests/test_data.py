@@ -482,6 +482,10 @@ def test_bad_calls_are_named(tmp_path):
         dataset.set_epoch(1.5)
     with pytest.raises(ValueError, match="columns: 'all', expected 'sentence-transformers' for a trainer"):
         dataset.to_datasets()
+    rule = made.RULE.replace(num_negatives=10**12)
+    absurd = hm.data.NegativeDataset(TEXTS, RUN, rule, positives=LABELS, columns="sentence-transformers")
+    with pytest.raises(ValueError, match="num_negatives: 1000000000000, expected at most 100000 for an n-tuple"):
+        absurd.to_datasets()
     dataset.save(tmp_path / "set.hm")
     with pytest.raises(ValueError, match="columns: 'x', expected one of"):
         hm.data.NegativeDataset.load(tmp_path / "set.hm", columns="x")

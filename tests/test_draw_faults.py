@@ -1,22 +1,13 @@
 """Draws under faults: inputs that change under their hands, Ctrl-C, refused memory. Everything that could hang or abort
 runs in a process of its own with a kill-after."""
 
-import subprocess
 import sys
-import textwrap
 
 import pytest
 
-from tests.children import delays_of_ctrl_c
+from tests.children import delays_of_ctrl_c, run_script
 
 pytestmark = pytest.mark.skipif(sys.platform != "linux", reason="limits of memory and SIGINT to one process")
-
-
-def run_script(code, *, timeout=100):
-    """Output of a Python script in a fresh process; fails loudly on a hang or a bad exit."""
-    run = subprocess.run([sys.executable, "-c", textwrap.dedent(code)], capture_output=True, text=True, timeout=timeout)
-    assert run.returncode == 0, run.stderr[-2000:]
-    return run.stdout
 
 
 RACES = {

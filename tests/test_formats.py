@@ -375,7 +375,7 @@ def test_options_of_other_formats_are_refused(tmp_path):
         hm.Collection.read(pairs, split="dev")
     with pytest.raises(ValueError, match="corpus: 'c', but only a jsonl file or a parquet file takes one"):
         hm.Collection.read(tmp_path, corpus="c")
-    with pytest.raises(TypeError, match="progress: int 1, expected True or False"):
+    with pytest.raises(TypeError, match="progress: int 1, expected True, False or a callable"):
         hm.Collection.read(pairs, progress=1)
     assert hm.Collection.read(pairs, progress=True).num_queries == 1
 

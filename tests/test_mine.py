@@ -298,7 +298,7 @@ class Untouched:
     (lambda c, t: hm.mine(c, t, hm.Selection(draw=hm.TopThen(1, hm.Popularity(np.ones(3))))), ValueError,
      "counts: length 3, expected 200"),
     (lambda c, t: hm.retrieve(c, t, max_memory=-1), ValueError, "max_memory: -1, expected at least 1"),
-    (lambda c, t: hm.retrieve(c, t, progress="no"), TypeError, "progress: str 'no', expected True or False"),
+    (lambda c, t: hm.retrieve(c, t, progress="no"), TypeError, "progress: str 'no', expected True, False or a call"),
     (lambda c, t: hm.retrieve(c, t, anchors="no"), TypeError, "anchors: str 'no', expected True or False"),
     (lambda c, t: hm.retrieve(c, t, exclude_positives="no"), TypeError, "exclude_positives: str 'no', expected True"),
 ])  # fmt: skip

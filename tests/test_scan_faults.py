@@ -6,7 +6,6 @@ the longest stretch of processor time in which a call looked for no signal: a bu
 
 from __future__ import annotations
 
-import subprocess
 import sys
 import textwrap
 from pathlib import Path
@@ -15,15 +14,14 @@ import numpy as np
 import pytest
 
 import hardmine as hm
+from tests.children import run_script
 from tests.test_topk import same
 
-ROOT = Path(__file__).resolve().parent.parent
 posix = pytest.mark.skipif(sys.platform == "win32", reason="signals to one process are a POSIX matter")
 linux = pytest.mark.skipif(not Path("/proc/self/statm").exists(), reason="reads the size of the process from /proc")
 
 
 PRELUDE = """
-import os, signal, sys, threading, time
 import numpy as np, hardmine as hm
 
 rng = np.random.default_rng(0)
@@ -34,12 +32,9 @@ def draw(*shape):
 """
 
 
-def run_script(code: str, *, timeout: int = 120) -> str:
-    """Output of a Python script run in a fresh process; fails on a hang, a bad exit and a crash."""
-    command = [sys.executable, "-c", PRELUDE + textwrap.dedent(code)]
-    run = subprocess.run(command, capture_output=True, text=True, timeout=timeout, cwd=ROOT)
-    assert run.returncode == 0, (run.returncode, run.stdout[-2000:], run.stderr[-2000:])
-    return run.stdout
+def run_scan(code: str, *, timeout: int = 110) -> str:
+    """Output of a script that may use what is above."""
+    return run_script(PRELUDE + textwrap.dedent(code), timeout=timeout)
 
 
 # Long calls, each of which was one deaf step or a few: (preparation, call).
@@ -81,7 +76,7 @@ LONG = {
 def test_no_step_is_deaf(name):
     """A timer's handler runs wherever a call looks for signals; it notes the processor time used until then."""
     prepare, call = LONG[name]
-    out = run_script(
+    out = run_scan(
         f"""
         {prepare}
         heard = []
@@ -106,7 +101,7 @@ def test_no_step_is_deaf(name):
 def test_ctrl_c_ends_every_long_step_and_the_next_call_works(name, threads):
     prepare, call = LONG[name]
     prepare, call = (text.replace("num_threads=1", f"num_threads={threads}") for text in (prepare, call))
-    out = run_script(
+    out = run_scan(
         f"""
         signal.signal(signal.SIGINT, signal.default_int_handler)
         {prepare}
@@ -126,7 +121,7 @@ def test_ctrl_c_ends_every_long_step_and_the_next_call_works(name, threads):
 
 
 def test_an_interrupted_merge_ends_an_accumulator():
-    run_script(
+    run_scan(
         """
         signal.signal(signal.SIGINT, signal.default_int_handler)
         s = draw(1, 4_000_000)
@@ -182,7 +177,7 @@ HUNGRY = {
 @pytest.mark.parametrize("name", HUNGRY)
 def test_without_memory_there_is_an_error_and_no_abort(name, threads):
     """A grid of limits, from what refuses the first large array to what holds everything, or nearly."""
-    out = run_script(
+    out = run_scan(
         f"""
         import resource
         zeros = lambda *shape, dtype=np.float32: np.broadcast_to(np.zeros((), dtype), shape) if {threads} == 1 \\
@@ -243,7 +238,7 @@ CHANGING = {
 @pytest.mark.parametrize("name", CHANGING)
 def test_an_input_that_changes_crashes_nothing_and_ends(name):
     """Any result of existing documents, or the refusal of what stood there for a moment; no hang, no panic."""
-    out = run_script(
+    out = run_scan(
         f"""
         COLUMNS = 6_000
         scores = draw(64, COLUMNS)

@@ -7,6 +7,7 @@ import numpy as np
 import pytest
 
 import hardmine as hm
+from tests.models import tiny_bert
 from tests.oracle import bm25 as oracle
 from tests.texts import random_texts
 
@@ -125,18 +126,7 @@ def test_bfloat16_is_close(minilm):
 
 @pytest.fixture(scope="module")
 def tiny(tmp_path_factory):
-    """A random two-layer BERT with a word-level vocabulary."""
-    folder = tmp_path_factory.mktemp("tiny")
-    words = ["[PAD]", "[UNK]", "[CLS]", "[SEP]", "[MASK]", *"abcdefgh", "query", "doc", ":"]
-    (folder / "vocab.txt").write_text("\n".join(words))
-    transformers.BertTokenizerFast(vocab=dict(zip(words, range(len(words)), strict=True))).save_pretrained(folder)
-    torch.manual_seed(0)
-    config = transformers.BertConfig(
-        vocab_size=len(words), hidden_size=16, num_hidden_layers=2, num_attention_heads=2, intermediate_size=32,
-        max_position_embeddings=32,
-    )  # fmt: skip
-    transformers.BertModel(config).save_pretrained(folder)
-    return folder
+    return tiny_bert(tmp_path_factory.mktemp("tiny"))
 
 
 def configure(tiny, tmp_path, *, pooling=None, normalize=False, top=None, transformer=None, path="1_Pooling", extra=()):

@@ -46,6 +46,7 @@ if TYPE_CHECKING:
     from hardmine.pipeline.mine import mine
     from hardmine.pipeline.mined import Mined
     from hardmine.pipeline.retrieve import retrieve
+    from hardmine.plumbing.progress import ProgressEvent
     from hardmine.primitives.ensemble import ensemble
     from hardmine.primitives.fuse import fuse
     from hardmine.primitives.merge import merge
@@ -58,6 +59,7 @@ _LAZY = {
     "hardmine.pipeline.mine": ("mine",),
     "hardmine.pipeline.mined": ("Mined",),
     "hardmine.pipeline.retrieve": ("retrieve",),
+    "hardmine.plumbing.progress": ("ProgressEvent",),
     "hardmine.primitives.ensemble": ("ensemble",),
     "hardmine.primitives.fuse": ("fuse",),
     "hardmine.primitives.merge": ("merge",),
@@ -102,6 +104,7 @@ __all__ = [
     "PercPos",
     "Popularity",
     "Positives",
+    "ProgressEvent",
     "RankPower",
     "Ranking",
     "SearchPlan",

@@ -33,6 +33,7 @@ def add_commands(commands: Any) -> None:
     run_ensemble.add_argument("--temperature", type=float, default=1.0, metavar="T", help="of joint; inf: uniform (1)")
     run_ensemble.add_argument("--pool", type=int, default=100, metavar="N", help="negatives per teacher, joint (100)")
     shared.add_threads(run_ensemble)
+    shared.add_progress(run_ensemble)
     run_ensemble.set_defaults(run=_ensemble)
 
 
@@ -78,5 +79,6 @@ def _ensemble(options: argparse.Namespace) -> None:
         seed=options.seed,
         epoch=options.epoch,
         num_threads=options.threads,
+        progress=options.progress,
     )
     shared.write_rows(mined, options)

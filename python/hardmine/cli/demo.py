@@ -17,15 +17,16 @@ def add_commands(commands: Any) -> None:
     """Add the commands of this file to the parser."""
     demo = commands.add_parser("demo", help="mine on a collection made from the docstrings of the installed Python")
     demo.add_argument("--output", type=Path, default=Path(), metavar="DIR", help="folder of hardmine-demo.jsonl (.)")
+    shared.add_progress(demo)
     demo.set_defaults(run=_demo)
 
 
 def _demo(options: argparse.Namespace) -> None:
     output = options.output / "hardmine-demo.jsonl"
     hm.formats.check_output(output, shared.DEFAULT_FORMAT)
-    collection = hm.Collection.read(sysconfig.get_path("stdlib"), "docstrings", progress=True)
-    mined = hm.mine(collection, "bm25", hm.strategies.top_k_perc_pos(4))
-    written = mined.write(output, shared.DEFAULT_FORMAT)
+    collection = hm.Collection.read(sysconfig.get_path("stdlib"), "docstrings", progress=options.progress)
+    mined = hm.mine(collection, "bm25", hm.strategies.top_k_perc_pos(4), progress=options.progress)
+    written = mined.write(output, shared.DEFAULT_FORMAT, progress=options.progress)
     shared.say(
         mined.summary(),
         "",

@@ -15,7 +15,7 @@ from typing import NoReturn
 
 import hardmine as hm
 from hardmine.cli import combine, demo, mine
-from hardmine.cli.options import UsageError
+from hardmine.cli.options import UsageError, reporting
 from hardmine.plumbing import interrupts
 
 
@@ -51,7 +51,8 @@ def command() -> NoReturn:
 def _run(arguments: Sequence[str] | None) -> int:
     try:
         options = _parser().parse_args(arguments)
-        options.run(options)
+        with reporting(options) as options.progress:
+            options.run(options)
     except KeyboardInterrupt:
         return _say(interrupts.LINE, interrupts.CODE)
     except BrokenPipeError:

@@ -18,6 +18,7 @@ def add_commands(commands: Any) -> None:
     shared.add_teacher(run_mine)
     shared.add_rule(run_mine)
     run_mine.add_argument("-k", type=int, metavar="K", help="candidates per query (what the rule needs)")
+    shared.add_progress(run_mine)
     run_mine.set_defaults(run=_mine)
 
     run_retrieve = commands.add_parser("retrieve", help="from a collection to a run of candidates")
@@ -26,6 +27,7 @@ def add_commands(commands: Any) -> None:
     run_retrieve.add_argument("-k", type=int, default=DEFAULT_K, help=f"candidates per query ({DEFAULT_K})")
     run_retrieve.add_argument("--anchors", action="store_true", help="add what the rule anchored needs")
     run_retrieve.add_argument("--output", type=Path, required=True, metavar="RUN")
+    shared.add_progress(run_retrieve)
     run_retrieve.set_defaults(run=_retrieve)
 
     run_select = commands.add_parser("select", help="from a run to training rows")
@@ -33,6 +35,7 @@ def add_commands(commands: Any) -> None:
     run_select.add_argument("candidates", type=Path, metavar="RUN", help="a file written by hardmine retrieve")
     shared.add_rule(run_select)
     shared.add_threads(run_select)
+    shared.add_progress(run_select)
     run_select.set_defaults(run=_select)
 
 
@@ -55,6 +58,7 @@ def _mine(options: argparse.Namespace) -> None:
         epoch=options.epoch,
         num_threads=options.threads,
         max_memory=options.max_memory,
+        progress=options.progress,
     )
     shared.write_rows(mined, options)
 
@@ -70,6 +74,7 @@ def _retrieve(options: argparse.Namespace) -> None:
         anchors=options.anchors,
         num_threads=options.threads,
         max_memory=options.max_memory,
+        progress=options.progress,
     )
     run.save(options.output)
     shared.say(f"{run!r} in {options.output}")
@@ -80,5 +85,12 @@ def _select(options: argparse.Namespace) -> None:
     shared.check_rows(options)
     run = shared.load_run(options.candidates)
     collection = shared.read_collection(options)
-    mined = hm.Mined.from_run(collection, run, selection, epoch=options.epoch, num_threads=options.threads)
+    mined = hm.Mined.from_run(
+        collection,
+        run,
+        selection,
+        epoch=options.epoch,
+        num_threads=options.threads,
+        progress=options.progress,
+    )
     shared.write_rows(mined, options)

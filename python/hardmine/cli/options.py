@@ -6,12 +6,17 @@ import argparse
 import json
 import os
 import sys
+from collections.abc import Iterator
+from contextlib import contextmanager
 from pathlib import Path
 from typing import Any
 
 import hardmine as hm
 from hardmine.plumbing import checks
 from hardmine.plumbing.files import check_target
+from hardmine.plumbing.progress import AlsoShown, Reporting
+from hardmine.plumbing.progress import say as say_progress
+from hardmine.plumbing.progress_log import ProgressLog
 from hardmine.plumbing.threads import thread_count
 from hardmine.rules.ceilings import Ceiling
 from hardmine.rules.spelling import ceiling_spellings, draw_spellings, parse_ceiling, parse_draw, spell
@@ -50,7 +55,7 @@ def add_teacher(parser: argparse.ArgumentParser) -> None:
     group.add_argument("--document-prompt", metavar="TEXT")
     group.add_argument("--max-length", type=int, metavar="TOKENS")
     group.add_argument("--device", metavar="D", help="cpu, cuda, cuda:1, mps")
-    group.add_argument("--dtype", choices=("float32", "bfloat16", "float16"))
+    group.add_argument("--dtype", choices=("float32", "bfloat16", "float16", "auto"))
     group.add_argument("--batch-tokens", type=int, metavar="TOKENS")
     add_threads(parser)
     parser.add_argument("--max-memory", metavar="SIZE", help="working memory of the search, such as 2GB")
@@ -89,6 +94,33 @@ def add_rule(parser: argparse.ArgumentParser, *, per_teacher: bool = False) -> N
     output.add_argument("--json", action="store_true", help="print the report as JSON")
 
 
+def add_progress(parser: argparse.ArgumentParser) -> None:
+    """Options of every command that shows how far it is; `main` makes ``options.progress`` of them."""
+    group = parser.add_argument_group("progress")
+    group.add_argument("--quiet", action="store_true", help="show none on standard error; errors are shown still")
+    group.add_argument(
+        "--log-json",
+        type=Path,
+        metavar="FILE",
+        help="add it to a file, one JSON object per line: time, event, stage, done, total, rate, remaining, elapsed",
+    )
+
+
+@contextmanager
+def reporting(options: argparse.Namespace) -> Iterator[Reporting]:
+    """What to give as ``progress`` while the command runs; nothing is shown of a command without `add_progress`."""
+    path: Path | None = getattr(options, "log_json", None)
+    is_shown = "quiet" in options and not options.quiet
+    if path is None:
+        yield is_shown
+        return
+    output = getattr(options, "output", None)
+    if output is not None and path.absolute() == output.absolute():
+        raise UsageError(f"--log-json {path}: the file of --output, expected another")
+    with ProgressLog(path) as log:
+        yield AlsoShown(log) if is_shown else log
+
+
 def add_threads(parser: argparse.ArgumentParser) -> None:
     """The option of every command that computes."""
     parser.add_argument("--threads", type=int, metavar="N")
@@ -123,7 +155,7 @@ def read_collection(options: argparse.Namespace) -> hm.Collection:
         corpus=options.corpus,
         split=options.split,
         ignore_identical_ids=options.ignore_identical_ids,
-        progress=True,
+        progress=options.progress,
     )
 
 
@@ -134,7 +166,10 @@ def load_teacher(options: argparse.Namespace) -> Any:
     )  # fmt: skip
     given = {name: getattr(options, name) for name in names if getattr(options, name) is not None}
     if not options.teacher.startswith("precomputed:"):
-        return hm.teachers.load(options.teacher, **given)
+        teacher = hm.teachers.load(options.teacher, **given)
+        if options.dtype == "auto" and not options.quiet:
+            say_progress(f"teacher: {teacher!r}")
+        return teacher
     files = options.teacher.removeprefix("precomputed:").split(",")
     if len(files) != 2:
         raise UsageError(f"--teacher {options.teacher}: {len(files)} files, expected precomputed:QUERIES.npy,DOCS.npy")
@@ -188,7 +223,13 @@ def say(*lines: str) -> None:
 
 def write_rows(mined: hm.Mined, options: argparse.Namespace) -> None:
     """Write the training rows and print the report."""
-    written = mined.write(options.output, options.format, scores=options.scores, provenance=not options.no_provenance)
+    written = mined.write(
+        options.output,
+        options.format,
+        scores=options.scores,
+        provenance=not options.no_provenance,
+        progress=options.progress,
+    )
     if options.json:
         about = {"output": str(options.output), "format": options.format, "written": written}
         say(json.dumps({**mined.report, **about}, allow_nan=False))

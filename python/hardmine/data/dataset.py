@@ -448,12 +448,14 @@ class NegativeDataset(torch.utils.data.Dataset[dict[str, Any]]):  # type: ignore
         Raises
         ------
         ValueError
-            The dataset was not made with ``columns="sentence-transformers"``.
+            The dataset was not made with ``columns="sentence-transformers"``, or its selection asks for more negatives
+            than a table has columns for.
         ModuleNotFoundError
             The package datasets is missing.
         """
         if self._columns != "sentence-transformers":
             raise ValueError(f"columns: {self._columns!r}, expected 'sentence-transformers' for a trainer")
+        checks.n_tuple(self._rule.num_negatives)
         from hardmine.plumbing.extras import need
 
         need("datasets", what="NegativeDataset.to_datasets", extra="torch")

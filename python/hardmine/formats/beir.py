@@ -10,17 +10,18 @@ from pathlib import Path
 from typing import Any
 
 from hardmine.formats.errors import FormatError
-from hardmine.formats.rows import json_rows, lines, shorten
+from hardmine.formats.rows import json_rows, lines, reading, shorten
 from hardmine.nouns.builder import Builder
 from hardmine.nouns.collection import Collection
 from hardmine.plumbing.files import is_gzipped, suffix
+from hardmine.plumbing.progress import Progress, Reporting
 
 _ID = ("_id", "id")
 _SPLITS = ("train", "dev", "test")
 _WANTED = "three columns separated by tabs: query-id, corpus-id, score"
 
 
-def read(path: Path, *, split: str | None = None, **options: Any) -> Collection:
+def read(path: Path, *, split: str | None = None, progress: Reporting = False, **options: Any) -> Collection:
     """Read a BEIR folder.
 
     Parameters
@@ -30,6 +31,8 @@ def read(path: Path, *, split: str | None = None, **options: Any) -> Collection:
     split : str, optional
         Which judgements, the name of a file in qrels/. Without it: train if there is one, else dev, else test, else
         the only one there is.
+    progress : bool or callable
+        As in `hardmine.Collection.read`.
     **options
         Handed on to the collection.
 
@@ -43,31 +46,39 @@ def read(path: Path, *, split: str | None = None, **options: Any) -> Collection:
         raise FileNotFoundError(f"{path}: no such folder")
     judgements = _split(path, split)
     builder = Builder()
-    corpus = _file(path, "corpus")
-    for row in json_rows(corpus):
-        title, text = row.text(("title",), default=""), row.text(("text",))
-        name = row.identifier(_ID)
-        if name in builder.document_numbers:
-            raise row.error(None, f"document id {name!r} occurs twice", "every document once")
-        builder.add_document(name, title, text)
-    if not builder.document_numbers:
-        raise FormatError(corpus, "no documents", "at least one")
-    queries = _file(path, "queries")
-    for row in json_rows(queries):
-        name, text = row.identifier(_ID), row.text(("text",))
-        if name in builder.query_numbers:
-            raise row.error(None, f"query id {name!r} occurs twice", "every query once")
-        builder.add_query(name, text)
-    _read_judgements(judgements, builder, corpus, queries)
+    corpus, queries = _file(path, "corpus"), _file(path, "queries")
+    with reading(path.name, [corpus, queries, judgements], progress) as bar:
+        _read_corpus(corpus, builder, bar)
+        _read_queries(queries, builder, bar)
+        _read_judgements(judgements, builder, corpus, queries, bar)
     collection = Collection(**builder.parts(path), **options)
     if not len(collection.positives):
         raise FormatError(judgements, "no judgement with a score above 0", "at least one")
     return collection
 
 
-def _read_judgements(path: Path, builder: Builder, corpus: Path, queries: Path) -> None:
+def _read_corpus(path: Path, builder: Builder, bar: Progress) -> None:
+    for row in json_rows(path, bar):
+        title, text = row.text(("title",), default=""), row.text(("text",))
+        name = row.identifier(_ID)
+        if name in builder.document_numbers:
+            raise row.error(None, f"document id {name!r} occurs twice", "every document once")
+        builder.add_document(name, title, text)
+    if not builder.document_numbers:
+        raise FormatError(path, "no documents", "at least one")
+
+
+def _read_queries(path: Path, builder: Builder, bar: Progress) -> None:
+    for row in json_rows(path, bar):
+        name, text = row.identifier(_ID), row.text(("text",))
+        if name in builder.query_numbers:
+            raise row.error(None, f"query id {name!r} occurs twice", "every query once")
+        builder.add_query(name, text)
+
+
+def _read_judgements(path: Path, builder: Builder, corpus: Path, queries: Path, bar: Progress) -> None:
     is_first = True
-    for number, line in lines(path):
+    for number, line in lines(path, bar):
         if not line or line.isspace():
             continue
         cells = line.split("\t")

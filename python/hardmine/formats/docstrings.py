@@ -16,7 +16,7 @@ from typing import Any, NamedTuple
 from hardmine.formats.errors import FormatError
 from hardmine.nouns.builder import Builder
 from hardmine.nouns.collection import Collection, normalised
-from hardmine.plumbing.progress import Progress
+from hardmine.plumbing.progress import Progress, Reporting
 
 _SKIPPED_FOLDERS = {
     "__pycache__", "dist-packages", "ensurepip", "idle_test", "lib2to3", "site-packages", "test", "tests", "turtledemo",
@@ -33,15 +33,15 @@ class Function(NamedTuple):
     source: str
 
 
-def read(path: Path, *, progress: bool = False, **options: Any) -> Collection:
+def read(path: Path, *, progress: Reporting = False, **options: Any) -> Collection:
     """Read the functions below a folder.
 
     Parameters
     ----------
     path : Path
         The folder. Folders of tests and of installed packages below it are left out; it may be one itself.
-    progress : bool
-        Show progress on standard error.
+    progress : bool or callable
+        As in `hardmine.Collection.read`.
     **options
         Handed on to the collection.
 
@@ -57,7 +57,7 @@ def read(path: Path, *, progress: bool = False, **options: Any) -> Collection:
     files = list(_sources(path))
     builder = Builder()
     seen: set[str] = set()
-    with Progress("reading docstrings", len(files), enabled=progress) as bar:
+    with Progress("reading docstrings", len(files), progress) as bar:
         for file in files:
             for function in _functions(file, path):
                 keys = {"q" + normalised(function.query), "d" + normalised(function.source)}

@@ -8,9 +8,10 @@ from typing import Any
 
 from hardmine.formats.errors import FormatError
 from hardmine.formats.registry import recognise
-from hardmine.formats.rows import Row, kind, shorten, table_rows
+from hardmine.formats.rows import Row, kind, reading, shorten, table_rows
 from hardmine.nouns.builder import PairsBuilder
 from hardmine.nouns.collection import Collection
+from hardmine.plumbing.progress import Progress, Reporting
 
 QUERY = ("query", "anchor", "question", "query_text")
 POSITIVE = ("positive", "positives", "pos", "answer", "document", "passage")
@@ -24,7 +25,14 @@ _FIELDS_OF_CORPUS = {*DOCUMENT_ID, "title", *DOCUMENT_TEXT}
 _NUMBERED = re.compile(r"positive_\d+")
 
 
-def read(path: Path, *, format: str, corpus: Path | None = None, **options: Any) -> Collection:  # noqa: A002
+def read(
+    path: Path,
+    *,
+    format: str,  # noqa: A002
+    corpus: Path | None = None,
+    progress: Reporting = False,
+    **options: Any,
+) -> Collection:
     """Read a file of pairs.
 
     Parameters
@@ -37,14 +45,23 @@ def read(path: Path, *, format: str, corpus: Path | None = None, **options: Any)
     corpus : Path, optional
         jsonl or parquet (by its suffix) with a text (`DOCUMENT_TEXT`), optional title and id. Positives whose text is
         not in it are added to it. Without it the corpus is the positives of all queries.
+    progress : bool or callable
+        As in `hardmine.Collection.read`.
     **options
         Handed on to the collection.
     """
     pairs = PairsBuilder()
-    if corpus is not None:
-        _read_corpus(pairs, corpus)
+    with reading(path.name, [path] if corpus is None else [path, corpus], progress) as bar:
+        if corpus is not None:
+            _read_corpus(pairs, corpus, bar)
+        names = _read_pairs(pairs, path, format, corpus, bar)
+    return Collection(**pairs.parts(path, names), **options)
+
+
+def _read_pairs(pairs: PairsBuilder, path: Path, layout: str, corpus: Path | None, bar: Progress) -> tuple[str, str]:
+    """Take in every row; the names of its query and its positive in the first."""
     names = None
-    for row in table_rows(path, format, _is_field_of_pairs):
+    for row in table_rows(path, layout, _is_field_of_pairs, bar):
         field, documents = _positives(pairs, row, corpus)
         name = row.identifier(QUERY_ID) if row.find(QUERY_ID) else None
         text = row.text(QUERY)
@@ -56,7 +73,7 @@ def read(path: Path, *, format: str, corpus: Path | None = None, **options: Any)
         names = names or (row.find(QUERY) or QUERY[0], "positive" if field in ("", *POSITIVE_ID) else field)
     if names is None:
         raise FormatError(path, "no rows", "at least one (query, positive)")
-    return Collection(**pairs.parts(path, names), **options)
+    return names
 
 
 def _is_positive(name: str) -> bool:
@@ -67,11 +84,11 @@ def _is_field_of_pairs(name: str) -> bool:
     return name in _FIELDS_OF_PAIRS or _is_positive(name)
 
 
-def _read_corpus(pairs: PairsBuilder, path: Path) -> None:
+def _read_corpus(pairs: PairsBuilder, path: Path, bar: Progress) -> None:
     layout = recognise(path)
     if layout not in LAYOUTS:
         raise ValueError(f"{path}: suffix {path.suffix!r}, expected a corpus in .jsonl, .jsonl.gz or .parquet")
-    for row in table_rows(path, layout, _FIELDS_OF_CORPUS.__contains__):
+    for row in table_rows(path, layout, _FIELDS_OF_CORPUS.__contains__, bar):
         name = row.identifier(DOCUMENT_ID, default=str(row.number - 1))
         title, text = row.text(("title",), default=""), row.text(DOCUMENT_TEXT)
         if name in pairs.document_numbers:

@@ -6,7 +6,7 @@ that the others, and what they need, stay out of the way. A module offers, by wh
 ``read(path, *, ..., **options) -> Collection``
     For ``reads="collection"``. Keywords are those of `Format.takes`; `options` go to the collection.
 ``check_output(path, shape, *, provenance, num_negatives)`` and
-``write(path, shape, *, collection, negatives, positives, scores, provenance)``
+``write(path, shape, *, collection, negatives, positives, scores, provenance, progress)``
     For ``writes="rows"``. `shape` is one of `Format.shapes`, or "" where there are none.
 """
 
@@ -20,6 +20,7 @@ from typing import TYPE_CHECKING, Any, Literal
 
 from hardmine.plumbing import checks
 from hardmine.plumbing.files import suffix
+from hardmine.plumbing.progress import Reporting, reporting
 
 if TYPE_CHECKING:
     from hardmine.nouns.collection import Collection
@@ -71,11 +72,23 @@ class Format:
 
 
 FORMATS = [
-    Format("beir", "beir", "a BEIR folder", reads="collection", signs=("/",), takes=("split",)),
+    Format("beir", "beir", "a BEIR folder", reads="collection", signs=("/",), takes=("split", "progress")),
     Format(
-        "jsonl", "pairs", "a jsonl file", reads="collection", signs=(".jsonl", ".ndjson"), takes=("format", "corpus")
+        "jsonl",
+        "pairs",
+        "a jsonl file",
+        reads="collection",
+        signs=(".jsonl", ".ndjson"),
+        takes=("format", "corpus", "progress"),
     ),
-    Format("parquet", "pairs", "a parquet file", reads="collection", signs=(".parquet",), takes=("format", "corpus")),
+    Format(
+        "parquet",
+        "pairs",
+        "a parquet file",
+        reads="collection",
+        signs=(".parquet",),
+        takes=("format", "corpus", "progress"),
+    ),
     Format("docstrings", "docstrings", "a folder of Python sources", reads="collection", takes=("progress",)),
     Format(
         "sentence-transformers",
@@ -134,7 +147,7 @@ def read(
     *,
     corpus: str | os.PathLike[str] | None = None,
     split: str | None = None,
-    progress: bool = False,
+    progress: Reporting = False,
     **options: Any,
 ) -> Collection:
     """Read a collection; see `hardmine.Collection.read`.
@@ -146,7 +159,7 @@ def read(
         One of `READ`; by default what the path says.
     corpus : path-like, optional
     split : str, optional
-    progress : bool
+    progress : bool or callable
         As in `hardmine.Collection.read`.
     **options
         Further parameters of `Collection`, such as ``ignore_identical_ids``.
@@ -169,7 +182,7 @@ def read(
         if value is not None and option not in found.takes:
             takers = " or ".join(other.what for other in _readers() if option in other.takes)
             raise ValueError(f"{option}: {str(value)!r}, but only {takers} takes one")
-    given = {"format": format, "progress": checks.boolean("progress", progress), **only}
+    given = {"format": format, "progress": reporting(progress), **only}
     collection: Collection = found.load().read(target, **{name: given[name] for name in found.takes}, **options)
     return collection
 
@@ -215,6 +228,7 @@ def write(
     positives: Positives,
     scores: bool = False,
     provenance: bool = True,
+    progress: Reporting = False,
 ) -> dict[str, int]:
     """Write training rows; see `hardmine.Mined.write`.
 
@@ -228,6 +242,7 @@ def write(
     negatives, positives : Negatives, Positives
         What was mined in it, and the scored positives.
     scores, provenance : bool
+    progress : bool or callable
         As in `hardmine.Mined.write`.
 
     Returns
@@ -248,6 +263,7 @@ def write(
             positives=positives,
             scores=scores,
             provenance=provenance,
+            progress=reporting(progress),
         )
     )
     return written

@@ -12,6 +12,7 @@ from typing import IO, Any, NamedTuple, cast
 from hardmine.formats.errors import FormatError
 from hardmine.plumbing.extras import need
 from hardmine.plumbing.files import is_gzipped
+from hardmine.plumbing.progress import Progress, Reporting
 
 _MAX_SHOWN = 60
 _BATCH_ROWS = 8192
@@ -78,14 +79,23 @@ def shorten(value: Any) -> str:
     return text if len(text) <= _MAX_SHOWN else text[: _MAX_SHOWN - 3] + "..."
 
 
-def lines(path: Path) -> Iterator[tuple[int, str]]:
+def reading(name: str, paths: Sequence[Path], progress: Reporting) -> Progress:
+    """The stage in which files are read, in bytes as they lie on the disk; the readers below count them."""
+    size = sum(path.stat().st_size for path in paths if path.is_file())
+    return Progress(f"reading bytes of {name}", size, progress)
+
+
+def lines(path: Path, bar: Progress | None = None) -> Iterator[tuple[int, str]]:
     """Numbered lines of a UTF-8 file, plain or gzipped (by its suffix), without their line ends."""
     if not path.is_file():
         raise FileNotFoundError(f"{path}: no such file")
-    number = 0
+    number = before = 0
     try:
-        with _open(path) as file:
+        with path.open("rb") as stored, _unpacked(path, stored) as file:
             for number, raw in enumerate(file, start=1):
+                if bar is not None and number % _BATCH_ROWS == 0:
+                    bar.update(stored.tell() - before)
+                    before = stored.tell()
                 try:
                     text = raw.decode("utf-8-sig" if number == 1 else "utf-8")
                 except UnicodeDecodeError as error:
@@ -94,17 +104,19 @@ def lines(path: Path) -> Iterator[tuple[int, str]]:
                         path, f"byte 0x{byte:02x} at position {error.start + 1}", "UTF-8 text", line=number
                     ) from None
                 yield number, text.rstrip("\r\n")
+            if bar is not None:
+                bar.update(stored.tell() - before)
     except (EOFError, gzip.BadGzipFile, zlib.error) as error:
         raise FormatError(path, f"broken gzip data ({error})", "a whole gzip file", line=number + 1) from None
 
 
-def _open(path: Path) -> IO[bytes]:
-    return cast("IO[bytes]", gzip.open(path, "rb")) if is_gzipped(path) else path.open("rb")
+def _unpacked(path: Path, stored: IO[bytes]) -> IO[bytes]:
+    return cast("IO[bytes]", gzip.open(stored, "rb")) if is_gzipped(path) else stored
 
 
-def json_rows(path: Path) -> Iterator[Row]:
+def json_rows(path: Path, bar: Progress | None = None) -> Iterator[Row]:
     """Records of a jsonl file; blank lines are passed over."""
-    for number, line in lines(path):
+    for number, line in lines(path, bar):
         if not line or line.isspace():
             continue
         try:
@@ -117,13 +129,14 @@ def json_rows(path: Path) -> Iterator[Row]:
         yield Row(path, number, fields)
 
 
-def parquet_rows(path: Path, is_read: Callable[[str], bool]) -> Iterator[Row]:
+def parquet_rows(path: Path, is_read: Callable[[str], bool], bar: Progress | None = None) -> Iterator[Row]:
     """Records of a parquet file, read in batches; a column that is not read is null, whatever it holds."""
     need("pyarrow", what="reading parquet", extra="mine")
     parquet = need("pyarrow.parquet", what="reading parquet", extra="mine")
     if not path.is_file():
         raise FileNotFoundError(f"{path}: no such file")
-    number = 0
+    number = before = 0
+    size = path.stat().st_size
     try:
         file = parquet.ParquetFile(path)
     except Exception as error:
@@ -138,12 +151,18 @@ def parquet_rows(path: Path, is_read: Callable[[str], bool]) -> Iterator[Row]:
             except Exception as error:
                 raise _unreadable(path, number, error) from None
             if batch is None:
+                if bar is not None:
+                    bar.update(size - before)
                 return
             columns = {name: _values(path, number, name, batch) for name in names}
             for row in range(batch.num_rows):
                 fields = dict.fromkeys(found) | {name: values[row] for name, values in columns.items()}
                 number += 1
                 yield Row(path, number, fields, "row")
+            if bar is not None:
+                read = min(size * number // max(file.metadata.num_rows, 1), size)
+                bar.update(read - before)
+                before = read
 
 
 def _values(path: Path, number: int, name: str, batch: Any) -> list[Any]:
@@ -160,6 +179,11 @@ def _unreadable(path: Path, number: int, error: Exception, field: str | None = N
     return FormatError(path, came, "a parquet file" if field is None else "strings", field=field)
 
 
-def table_rows(path: Path, format: str, is_read: Callable[[str], bool]) -> Iterator[Row]:  # noqa: A002
+def table_rows(
+    path: Path,
+    format: str,  # noqa: A002
+    is_read: Callable[[str], bool],
+    bar: Progress | None = None,
+) -> Iterator[Row]:
     """Records of a jsonl or parquet file; `is_read` says which columns of a table the caller looks at."""
-    return parquet_rows(path, is_read) if format == "parquet" else json_rows(path)
+    return parquet_rows(path, is_read, bar) if format == "parquet" else json_rows(path, bar)

@@ -13,7 +13,9 @@ import numpy.typing as npt
 
 from hardmine.formats import training_rows
 from hardmine.formats.training_rows import Pairs, lists, shortest
+from hardmine.plumbing import checks
 from hardmine.plumbing.extras import need
+from hardmine.plumbing.progress import Reporting
 from hardmine.plumbing.ragged import ranges, with_heads
 
 if TYPE_CHECKING:
@@ -26,16 +28,10 @@ if TYPE_CHECKING:
 _Int64 = npt.NDArray[np.int64]
 
 
-_MOST_COLUMNS = 100_000
-"""Negatives of an n-tuple, each of which is a column."""
-
-
 def check_output(path: Path, shape: str, *, provenance: bool, num_negatives: int | None) -> None:
     """Raise what `write` would raise for this path and number of negatives, before any work is done."""
-    if shape == "n-tuple" and num_negatives is not None and num_negatives > _MOST_COLUMNS:
-        raise ValueError(
-            f"num_negatives: {num_negatives}, expected at most {_MOST_COLUMNS} for an n-tuple, with a column for each"
-        )
+    if shape == "n-tuple" and num_negatives is not None:
+        checks.n_tuple(num_negatives)
     training_rows.check_output(path, provenance=provenance)
 
 
@@ -48,6 +44,7 @@ def write(
     positives: Positives,
     scores: bool,
     provenance: bool,
+    progress: Reporting,
 ) -> dict[str, int]:
     """Write the rows; see `hardmine.formats.training_rows.write`."""
     pairs = Pairs(negatives, positives)
@@ -71,6 +68,7 @@ def write(
         collection=collection,
         negatives=negatives,
         provenance=provenance,
+        progress=progress,
     )
 
 

@@ -18,6 +18,7 @@ import numpy.typing as npt
 from hardmine.nouns.lists import REASONS
 from hardmine.plumbing.extras import need
 from hardmine.plumbing.files import atomic_writes, check_target
+from hardmine.plumbing.progress import Progress, Reporting
 from hardmine.plumbing.ragged import offsets_of, ranges
 
 if TYPE_CHECKING:
@@ -128,6 +129,7 @@ def write(
     collection: Collection,
     negatives: Negatives,
     provenance: bool,
+    progress: Reporting,
 ) -> dict[str, int]:
     """Write training rows and the side file that says where they come from, both whole or not at all.
 
@@ -147,6 +149,8 @@ def write(
         For the side file.
     provenance : bool
         Whether to write it. A side file of an earlier write is removed where no new one is: it is about other rows.
+    progress : bool or callable
+        As in `hardmine.Mined.write`.
 
     Returns
     -------
@@ -155,12 +159,13 @@ def write(
     """
     side_path, suffix = provenance_path(path), path.suffix.lower()
     paths, wrong = ([path, side_path], []) if provenance else ([path], [side_path])
-    with atomic_writes(paths, removed=wrong) as files:
-        rows = _put(files[0], suffix, (cut(some) for some in pairs.take(kept).chunks()))
+    counts = np.where(kept, rows_of_each, 0)
+    total = int(counts.sum()) + len(pairs) * provenance
+    with Progress(f"writing rows of {path.name}", total, progress) as bar, atomic_writes(paths, removed=wrong) as files:
+        rows = _put(files[0], suffix, (cut(some) for some in pairs.take(kept).chunks()), bar)
         if provenance:
-            counts = np.where(kept, rows_of_each, 0)
             first_rows = np.where(kept, np.cumsum(counts) - counts, -1)
-            _put(files[1], suffix, _provenance(collection, negatives, pairs, first_rows))
+            _put(files[1], suffix, _provenance(collection, negatives, pairs, first_rows), bar)
     return {"rows": rows, "pairs": len(pairs), "dropped_pairs": int((~kept).sum())}
 
 
@@ -231,7 +236,7 @@ def _without_infinities(table: pa.Table) -> pa.Table:
     return table
 
 
-def _put(file: BinaryIO, suffix: str, tables: Iterator[pa.Table]) -> int:
+def _put(file: BinaryIO, suffix: str, tables: Iterator[pa.Table], bar: Progress) -> int:
     """Write tables of one schema; equal tables give equal bytes (nothing in either layout carries a time)."""
     rows = 0
     if suffix == ".jsonl":
@@ -240,6 +245,7 @@ def _put(file: BinaryIO, suffix: str, tables: Iterator[pa.Table]) -> int:
             rows += table.num_rows
             text = "".join(encode(row) + "\n" for row in _without_infinities(table).to_pylist())
             file.write(text.encode())
+            bar.update(table.num_rows)
         return rows
     parquet = need("pyarrow.parquet", what="writing parquet", extra="mine")
     with contextlib.ExitStack() as closing:  # also after an error: an open writer would write to a closed file later
@@ -248,4 +254,5 @@ def _put(file: BinaryIO, suffix: str, tables: Iterator[pa.Table]) -> int:
             rows += table.num_rows
             writer = writer or closing.enter_context(parquet.ParquetWriter(file, table.schema, compression="snappy"))
             writer.write_table(table)
+            bar.update(table.num_rows)
     return rows

@@ -20,6 +20,7 @@ from hardmine.nouns.positives import Positives
 from hardmine.nouns.strings import StringTable
 from hardmine.plumbing import checks, ragged
 from hardmine.plumbing.extras import is_a, need
+from hardmine.plumbing.progress import Reporting
 
 if TYPE_CHECKING:
     import pyarrow as pa
@@ -107,7 +108,7 @@ class Collection:
         corpus: str | os.PathLike[str] | None = None,
         split: str | None = None,
         ignore_identical_ids: bool = False,
-        progress: bool = False,
+        progress: Reporting = False,
     ) -> Collection:
         r"""Read a collection from disk.
 
@@ -129,8 +130,8 @@ class Collection:
             For a BEIR folder: which judgements. Without it train if there is one, else dev, else test.
         ignore_identical_ids : bool
             Never retrieve a document for the query that has the same id.
-        progress : bool
-            Show progress on standard error, where the format knows how far it is ("docstrings").
+        progress : bool or callable
+            As in `hardmine.retrieve`; in bytes of the files as they lie on the disk, or in files ("docstrings").
 
         Returns
         -------

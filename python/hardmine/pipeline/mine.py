@@ -11,6 +11,7 @@ from hardmine.pipeline.mined import Mined, refuse_unfit
 from hardmine.pipeline.retrieve import DEFAULT_K
 from hardmine.pipeline.scorers import scored_candidates
 from hardmine.plumbing import checks
+from hardmine.plumbing.progress import Reporting
 from hardmine.plumbing.threads import thread_count
 from hardmine.primitives.limits import score_ceilings
 from hardmine.rules.selection import Selection
@@ -30,7 +31,7 @@ def mine(
     epoch: int = 0,
     num_threads: int | None = None,
     max_memory: int | str | None = None,
-    progress: bool = True,
+    progress: Reporting = True,
 ) -> Mined:
     """Mine hard negatives: score, retrieve, select.
 
@@ -54,8 +55,8 @@ def mine(
         Threads; the result does not depend on them.
     max_memory : int or str, optional
         Working memory of the search beyond embeddings and result, in bytes or as "2GB".
-    progress : bool
-        Show progress on standard error.
+    progress : bool or callable
+        As in `retrieve`.
 
     Returns
     -------
@@ -96,7 +97,13 @@ def mine(
         progress=progress,
     )
     return Mined.from_run(
-        collection, candidates, selection, positives=candidates.positives, epoch=epoch, num_threads=num_threads
+        collection,
+        candidates,
+        selection,
+        positives=candidates.positives,
+        epoch=epoch,
+        num_threads=num_threads,
+        progress=progress,
     )
 
 

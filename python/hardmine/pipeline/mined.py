@@ -14,6 +14,7 @@ from hardmine.nouns.frozen import frozen
 from hardmine.nouns.negatives import Negatives
 from hardmine.nouns.positives import Positives
 from hardmine.pipeline.scorers import expect_collection
+from hardmine.plumbing.progress import Progress, Reporting
 from hardmine.primitives.ensemble import ensemble
 from hardmine.primitives.ensemble import settings as ensemble_settings
 from hardmine.primitives.select import select
@@ -61,6 +62,7 @@ class Mined:
         positives: Positives | None = None,
         epoch: int = 0,
         num_threads: int | None = None,
+        progress: Reporting = False,
     ) -> Mined:
         """Choose from a stored run: another rule, another seed, another epoch, and no teacher.
 
@@ -75,6 +77,8 @@ class Mined:
             The collection's positives with their scores; by default those that the run holds.
         epoch, num_threads : int
             As in `mine`.
+        progress : bool or callable
+            As in `retrieve`.
 
         Raises
         ------
@@ -92,7 +96,9 @@ class Mined:
         refuse_unfit(collection, selection)
         collection._refuse_foreign(run)
         scored = collection.scored_positives(run) if positives is None else positives
-        negatives = _choose(collection, run, scored, selection, epoch, num_threads)
+        with Progress("selecting negatives for queries", len(run), progress) as bar:
+            negatives = _choose(collection, run, scored, selection, epoch, num_threads)
+            bar.update(len(run))
         report = facts(collection, run, scored, negatives, selection.to_dict())
         return cls(collection, negatives, scored, run, frozen(report))
 
@@ -108,6 +114,7 @@ class Mined:
         seed: int = 0,
         epoch: int = 0,
         num_threads: int | None = None,
+        progress: Reporting = False,
     ) -> Mined:
         """Choose from the stored runs of several teachers, each under its own rule, and combine.
 
@@ -121,6 +128,8 @@ class Mined:
             As in `hardmine.ensemble`.
         epoch, num_threads : int
             As in `mine`.
+        progress : bool or callable
+            As in `retrieve`.
 
         Raises
         ------
@@ -132,10 +141,11 @@ class Mined:
         for _, rule in runs:
             refuse_unfit(collection, rule)
         scored = [collection.scored_positives(run) for run, _ in runs]
-        each = [
-            _choose(collection, run, positives, rule, epoch, num_threads)
-            for (run, rule), positives in zip(runs, scored, strict=True)
-        ]
+        each = []
+        with Progress("selecting negatives for queries", sum(len(run) for run, _ in runs), progress) as bar:
+            for (run, rule), positives in zip(runs, scored, strict=True):
+                each.append(_choose(collection, run, positives, rule, epoch, num_threads))
+                bar.update(len(run))
         negatives = ensemble(
             each,
             scheme=scheme,
@@ -159,6 +169,7 @@ class Mined:
         *,
         scores: bool = False,
         provenance: bool = True,
+        progress: Reporting = False,
     ) -> dict[str, int]:
         """Write training rows and their side file, both whole or neither.
 
@@ -175,6 +186,8 @@ class Mined:
         provenance : bool
             Write a side file ``STEM.provenance.SUFFIX`` with ids, scores, ranks and reasons of every (query, positive).
             Without it, one that an earlier write left there is removed: it is about other rows.
+        progress : bool or callable
+            As in `hardmine.retrieve`; rows of the file and of the side file are counted.
 
         Returns
         -------
@@ -199,6 +212,7 @@ class Mined:
             positives=self.positives,
             scores=scores,
             provenance=provenance,
+            progress=progress,
         )
 
     def summary(self) -> str:

@@ -7,6 +7,7 @@ from typing import TYPE_CHECKING
 from hardmine.nouns.candidates import Candidates
 from hardmine.pipeline.scorers import expect_collection, scored_candidates
 from hardmine.plumbing import checks
+from hardmine.plumbing.progress import Reporting
 
 if TYPE_CHECKING:
     import numpy.typing as npt
@@ -27,7 +28,7 @@ def retrieve(
     anchors: bool = False,
     max_memory: int | str | None = None,
     num_threads: int | None = None,
-    progress: bool = True,
+    progress: Reporting = True,
 ) -> Candidates:
     """Find the k best documents of every query under a teacher.
 
@@ -49,15 +50,16 @@ def retrieve(
         Working memory of the search beyond embeddings and result, in bytes or as "2GB".
     num_threads : int, optional
         Threads of the search; the result does not depend on them.
-    progress : bool
-        Show progress on standard error: bars on a terminal, plain lines otherwise.
+    progress : bool or callable
+        Whether to show progress on standard error: bars on a terminal, plain lines otherwise. Or what to call with each
+        `ProgressEvent` instead, at most ten times a second; what it raises ends the work.
 
     Returns
     -------
     Candidates
         Best first, equal scores by lower index, with string ids. ``reasons`` counts what the scan left out.
         ``positives`` are those of the collection with their scores under the same teacher. ``metadata`` holds
-        ``teacher``, ``k``, ``similarity`` and ``version``.
+        ``teacher``, ``k``, ``similarity`` and ``version``, and the ``dtype`` that an encoder computed in.
 
     Raises
     ------

@@ -12,7 +12,7 @@ from hardmine.nouns.lists import VERSION
 from hardmine.nouns.positives import Positives
 from hardmine.plumbing import checks
 from hardmine.plumbing.extras import is_a
-from hardmine.plumbing.progress import Progress
+from hardmine.plumbing.progress import Progress, Reporting, reporting
 from hardmine.plumbing.threads import thread_count
 from hardmine.primitives.anchors import anchor_scores
 from hardmine.primitives.limits import Exclusions, exclusions
@@ -61,7 +61,13 @@ class DenseScorer:
     sees_all = True
 
     def __init__(
-        self, collection: Collection, teacher: Any, *, max_memory: int | str | None, num_threads: int, progress: bool
+        self,
+        collection: Collection,
+        teacher: Any,
+        *,
+        max_memory: int | str | None,
+        num_threads: int,
+        progress: Reporting,
     ) -> None:
         self.teacher, self.num_threads = teacher, num_threads
         self._max_memory, self._progress = max_memory, progress
@@ -88,7 +94,7 @@ class DenseScorer:
         """The k best admissible documents of every query."""
         total = self.queries.shape[0] * self.documents.shape[0]
         done = 0
-        with Progress("searching (query, document) pairs", total, enabled=self._progress) as bar:
+        with Progress("searching (query, document) pairs", total, self._progress) as bar:
 
             def report(pairs_done: int, _: int) -> None:
                 nonlocal done
@@ -115,7 +121,13 @@ class LexicalScorer:
     sees_all = False
 
     def __init__(
-        self, collection: Collection, teacher: Any, *, max_memory: int | str | None, num_threads: int, progress: bool
+        self,
+        collection: Collection,
+        teacher: Any,
+        *,
+        max_memory: int | str | None,
+        num_threads: int,
+        progress: Reporting,
     ) -> None:
         self.teacher, self.num_threads = teacher, num_threads
         self._memory, self._progress = checks.memory("max_memory", max_memory, _TILE_MEMORY), progress
@@ -135,7 +147,7 @@ class LexicalScorer:
             count, k, ceiling=ceiling, floor=self.teacher.floor, exclude=exclude, num_threads=self.num_threads
         )
         rows = max(1, self._memory // (4 * max(self._num_documents, 1)))
-        with Progress("retrieving for queries", count, enabled=self._progress) as bar:
+        with Progress("retrieving for queries", count, self._progress) as bar:
             for start in range(0, count, rows):
                 tile = self._queries[start : start + rows]
                 best.update(self._index.scores(tile), first_query=start)
@@ -156,7 +168,7 @@ def bind(
     anchors: bool,
     max_memory: int | str | None,
     num_threads: int | None,
-    progress: bool,
+    progress: Reporting,
 ) -> Scorer:
     """Bind a teacher to a collection: embeds or indexes the texts, once all that is asked for is known to be possible.
 
@@ -195,7 +207,7 @@ def scored_candidates(
     anchors: bool = False,
     max_memory: int | str | None,
     num_threads: int | None,
-    progress: bool,
+    progress: Reporting,
 ) -> Candidates:
     """One pass of a teacher over a collection: positive scores, bounds made of them, one scan under the bounds.
 
@@ -203,7 +215,7 @@ def scored_candidates(
     are wanted once the bounds are known. The result holds names, positives, metadata and what was left out, and why.
     """
     exclude_positives = checks.boolean("exclude_positives", exclude_positives)
-    anchors, progress = checks.boolean("anchors", anchors), checks.boolean("progress", progress)
+    anchors, progress = checks.boolean("anchors", anchors), reporting(progress)
     scorer = bind(
         collection, teacher, anchors=anchors, max_memory=max_memory, num_threads=num_threads, progress=progress
     )
@@ -221,11 +233,22 @@ def scored_candidates(
         query_ids=collection.query_ids,
         document_ids=collection.document_ids,
         positives=positives,
-        metadata={"teacher": teacher.name, "k": k, "similarity": teacher.similarity, "version": VERSION},
+        metadata={
+            "teacher": teacher.name,
+            "k": k,
+            "similarity": teacher.similarity,
+            "version": VERSION,
+            **_dtype(teacher),
+        },
     )
     if not anchors:
         return found
     return anchor_scores(found, positives, scorer.document_embeddings, num_threads=scorer.num_threads)
+
+
+def _dtype(teacher: Any) -> dict[str, str]:
+    """The arithmetic of an encoder; how fast it was measured to be would make every run another one."""
+    return {"dtype": teacher.dtype} if isinstance(getattr(teacher, "dtype", None), str) else {}
 
 
 def _left_out(collection: Collection, num_threads: int, *, exclude_positives: bool) -> Exclusions:

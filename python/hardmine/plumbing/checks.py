@@ -70,6 +70,18 @@ def choice(name: str, value: Any, options: Sequence[str]) -> str:
     return value
 
 
+MOST_COLUMNS = 100_000
+"""Negatives of an n-tuple, each of which is a column."""
+
+
+def n_tuple(num_negatives: int) -> None:
+    """Refuse more negatives than a table has columns for."""
+    if num_negatives > MOST_COLUMNS:
+        raise ValueError(
+            f"num_negatives: {num_negatives}, expected at most {MOST_COLUMNS} for an n-tuple, with a column for each"
+        )
+
+
 _UNITS = {"": 1, "k": 10**3, "m": 10**6, "g": 10**9, "t": 10**12, "ki": 2**10, "mi": 2**20, "gi": 2**30, "ti": 2**40}
 
 

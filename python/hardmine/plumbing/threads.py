@@ -4,6 +4,8 @@ from __future__ import annotations
 
 import os
 import sys
+import threading
+import weakref
 from collections.abc import Callable
 from functools import wraps
 from typing import Any, Concatenate, ParamSpec, Protocol, TypeVar
@@ -16,19 +18,60 @@ _R = TypeVar("_R")
 
 
 class _Shared(Protocol):
-    @property
-    def _lock(self) -> Any: ...
+    _lock: Any
 
 
 _S = TypeVar("_S", bound=_Shared)
 
 
-def one_at_a_time(method: Callable[Concatenate[_S, _P], _R]) -> Callable[Concatenate[_S, _P], _R]:
-    """Decorate a method of an object that threads may share: calls wait for each other on ``self._lock``.
+_shared: dict[int, weakref.ref[Any]] = {}
+"""The living objects that threads share, by their ids: in a dictionary, whose steps no other thread interrupts."""
 
-    The lock is a `threading.RLock`: a signal handler that runs inside a call, and saves a checkpoint, must not wait for
-    the thread it interrupts.
+_held: list[Any] = []
+"""Locks that the thread that forks holds meanwhile."""
+
+
+def share(item: _Shared) -> None:
+    """Give a new object the lock that `one_at_a_time` takes.
+
+    A fork waits for the calls that other threads have begun on the object, so that the child's copy is whole and its
+    lock free. The lock is a `threading.RLock`: a signal handler that runs inside a call, and saves a checkpoint or
+    forks, must not wait for the thread it interrupts.
     """
+    item._lock = threading.RLock()
+    number = id(item)
+    _shared[number] = weakref.ref(item, lambda _: _shared.pop(number, None))
+
+
+def _living() -> list[Any]:
+    # In the order in which two accumulators are locked to merge.
+    return sorted((item for item in (ref() for ref in tuple(_shared.values())) if item is not None), key=id)
+
+
+def _before_fork() -> None:
+    for item in _living():
+        lock = item._lock
+        lock.acquire()
+        _held.append(lock)
+
+
+def _after_fork_in_parent() -> None:
+    while _held:
+        _held.pop().release()
+
+
+def _after_fork_in_child() -> None:
+    _held.clear()
+    for item in _living():
+        item._lock = threading.RLock()
+
+
+if hasattr(os, "register_at_fork"):
+    os.register_at_fork(before=_before_fork, after_in_parent=_after_fork_in_parent, after_in_child=_after_fork_in_child)
+
+
+def one_at_a_time(method: Callable[Concatenate[_S, _P], _R]) -> Callable[Concatenate[_S, _P], _R]:
+    """Decorate a method of an object that threads share (see `share`): calls wait for each other."""
 
     @wraps(method)
     def waiting(self: _S, /, *args: _P.args, **kwargs: _P.kwargs) -> _R:

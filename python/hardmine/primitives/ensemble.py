@@ -16,6 +16,7 @@ from hardmine.plumbing import checks, ragged
 from hardmine.plumbing.float_mode import in_default_mode
 from hardmine.plumbing.threads import thread_count
 from hardmine.primitives.draw import draw_as, draw_from_lists
+from hardmine.primitives.runs import MOST_SOURCES, several
 
 __all__ = ["SCHEMES", "ensemble"]
 
@@ -324,15 +325,9 @@ def _row_keys(first: Negatives, query_keys: Any) -> npt.NDArray[np.uint64]:
 
 
 def _runs(runs: Any) -> list[Negatives]:
-    if isinstance(runs, Negatives) or not isinstance(runs, Iterable):
-        raise TypeError(f"runs: {type(runs).__name__}, expected a sequence of Negatives")
-    given = list(runs)
-    if not 1 <= len(given) <= 2**15 - 1:
-        raise ValueError(f"runs: {len(given)} of them, expected 1 to {2**15 - 1}")
+    given = several(runs, Negatives, most=MOST_SOURCES)
+    first = given[0]
     for number, run in enumerate(given):
-        if not isinstance(run, Negatives):
-            raise TypeError(f"runs[{number}]: {type(run).__name__}, expected Negatives")
-        first = given[0]
         if not np.array_equal(run.queries, first.queries) or not np.array_equal(run.positives, first.positives):
             raise ValueError(
                 f"runs[{number}]: other (query, positive) rows than runs[0], expected the same "

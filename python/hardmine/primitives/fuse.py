@@ -13,6 +13,7 @@ from hardmine.nouns.strings import StringTable
 from hardmine.plumbing import checks
 from hardmine.plumbing.float_mode import in_default_mode
 from hardmine.plumbing.threads import thread_count
+from hardmine.primitives.runs import MOST_SOURCES, several_lists
 
 __all__ = ["METHODS", "fuse"]
 
@@ -80,7 +81,7 @@ def fuse(
     >>> hm.fuse([bm25, dense], method="vote", min_votes=2)[0].ids.tolist()
     [5, 7]
     """
-    given = _runs(runs)
+    given = several_lists(runs, most=MOST_SOURCES)
     method = checks.choice("method", method, METHODS)
     shares = _weights(weights, len(given))
     limit = 2**63 - 1 if k is None else checks.integer("k", k)
@@ -105,20 +106,6 @@ def fuse(
         document_ids=_shared_names(given, "document_ids"),
         metadata={"fused": method, "weights": shares, "runs": [dict(run.metadata) for run in given]},
     )
-
-
-def _runs(runs: Any) -> list[Candidates]:
-    if isinstance(runs, Candidates) or not isinstance(runs, Iterable):
-        raise TypeError(f"runs: {type(runs).__name__}, expected a sequence of Candidates")
-    given = list(runs)
-    if not 1 <= len(given) <= 2**15 - 1:
-        raise ValueError(f"runs: {len(given)} of them, expected 1 to {2**15 - 1}")
-    for number, run in enumerate(given):
-        if not isinstance(run, Candidates):
-            raise TypeError(f"runs[{number}]: {type(run).__name__}, expected Candidates")
-        if len(run) != len(given[0]):
-            raise ValueError(f"runs[{number}]: {len(run)} queries, expected {len(given[0])} as in the first")
-    return given
 
 
 @in_default_mode

@@ -14,6 +14,7 @@ from hardmine.nouns.lists import REASONS, added
 from hardmine.nouns.strings import StringTable
 from hardmine.plumbing import checks
 from hardmine.plumbing.threads import thread_count
+from hardmine.primitives.runs import several_lists
 
 __all__ = ["merge"]
 
@@ -80,7 +81,7 @@ def merge(
     >>> hm.merge([left, right], k=3, document_offsets=[0, 2])[0].ids.tolist()
     [0, 3, 2]
     """
-    given = _runs(runs)
+    given = several_lists(runs)
     depth = _depth(given, k)
     starts = _starts(document_offsets, len(given))
     shards: list[_native.MergeShard] = [_shard(run, start) for run, start in zip(given, starts, strict=True)]
@@ -95,20 +96,6 @@ def merge(
     }
     _refuse_unnamed(found["ids"], document_ids)
     return Candidates._trusted(columns)
-
-
-def _runs(runs: Any) -> list[Candidates]:
-    if isinstance(runs, Candidates) or not isinstance(runs, Iterable):
-        raise TypeError(f"runs: {type(runs).__name__}, expected a sequence of Candidates")
-    given = list(runs)
-    if not given:
-        raise ValueError("runs: none, expected at least one")
-    for number, run in enumerate(given):
-        if not isinstance(run, Candidates):
-            raise TypeError(f"runs[{number}]: {type(run).__name__}, expected Candidates")
-        if len(run) != len(given[0]):
-            raise ValueError(f"runs[{number}]: {len(run)} queries, expected {len(given[0])} as in the first")
-    return given
 
 
 def _depth(runs: list[Candidates], k: Any) -> int | None:

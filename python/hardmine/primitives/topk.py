@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import threading
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
@@ -11,7 +10,7 @@ import hardmine._native as _native
 from hardmine.nouns.candidates import Candidates
 from hardmine.plumbing import arrays, checks
 from hardmine.plumbing.arrays import DTYPE_NAMES
-from hardmine.plumbing.threads import one_at_a_time, thread_count
+from hardmine.plumbing.threads import one_at_a_time, share, thread_count
 from hardmine.primitives.limits import scan_limits
 
 if TYPE_CHECKING:
@@ -152,7 +151,8 @@ class TopKAccumulator:
     [1, 3]
     """
 
-    __slots__ = ("_k", "_kind", "_limits", "_lock", "_num_queries", "_num_threads", "_state")
+    __slots__ = ("__weakref__", "_k", "_kind", "_limits", "_lock", "_num_queries", "_num_threads", "_state")
+    _lock: Any
     _kind: str | None
     _state: _native.TopKAccumulator | None
 
@@ -167,7 +167,7 @@ class TopKAccumulator:
         nan: str = "raise",
         num_threads: int | None = None,
     ) -> None:
-        self._lock = threading.RLock()
+        share(self)
         self._num_queries = checks.integer("num_queries", num_queries)
         self._k = checks.integer("k", k)
         self._limits = scan_limits(self._num_queries, ceiling, floor, exclude, nan)
@@ -264,7 +264,7 @@ def _restored(
 ) -> TopKAccumulator:
     """An accumulator that goes on from what another one, perhaps of another process, held."""
     self = TopKAccumulator.__new__(TopKAccumulator)
-    self._lock = threading.RLock()
+    share(self)
     self._num_queries, self._k, self._limits, self._num_threads, self._kind = num_queries, k, limits, num_threads, kind
     self._state = None
     if kind is not None:

@@ -17,7 +17,7 @@ import numpy.typing as npt
 from hardmine.plumbing import checks
 from hardmine.plumbing.extras import need
 from hardmine.plumbing.float_mode import in_default_mode
-from hardmine.plumbing.progress import Progress
+from hardmine.plumbing.progress import Progress, Reporting
 from hardmine.teachers.protocol import strings
 
 WORD = r"[^\W_]+"
@@ -71,7 +71,7 @@ class BM25:
         words = self._pattern.findall(text.lower())
         return [word for word in words if word not in self.stopwords] if self.stopwords else words
 
-    def index(self, documents: Sequence[str], *, progress: bool = False) -> BM25Index:
+    def index(self, documents: Sequence[str], *, progress: Reporting = False) -> BM25Index:
         """Index the documents, row by row."""
         return BM25Index(self, documents, progress=progress)
 
@@ -82,18 +82,20 @@ class BM25:
 class BM25Index:
     """Weights of every (word, document), by word: what `BM25.index` gives."""
 
-    def __init__(self, teacher: BM25, documents: Sequence[str], *, progress: bool) -> None:
+    def __init__(self, teacher: BM25, documents: Sequence[str], *, progress: Reporting) -> None:
         self._teacher = teacher
         self.num_documents = len(documents)
         self._vocabulary: dict[str, int] = {}
         rows: list[list[int]] = []
-        with Progress("indexing documents", len(documents), enabled=progress) as bar:
+        with Progress("indexing documents", len(documents), progress) as bar:
             for start in range(0, len(documents), _CHUNK):
                 some = [teacher.words(text) for text in strings(documents[start : start + _CHUNK])]
                 vocabulary = self._vocabulary
                 rows += [[vocabulary.setdefault(word, len(vocabulary)) for word in words] for words in some]
                 bar.update(len(some))
+        with Progress("weighing words", len(self._vocabulary), progress) as bar:
             self._weigh(rows)
+            bar.update(len(self._vocabulary))
 
     @in_default_mode
     def _weigh(self, rows: list[list[int]]) -> None:

@@ -5,7 +5,9 @@ from __future__ import annotations
 from collections.abc import Iterator, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from contextlib import contextmanager
+from copy import deepcopy
 from dataclasses import replace
+from functools import partial
 from pathlib import Path
 from typing import Any
 
@@ -14,16 +16,18 @@ import numpy.typing as npt
 
 from hardmine.plumbing import checks
 from hardmine.plumbing.extras import need
-from hardmine.plumbing.progress import Progress
+from hardmine.plumbing.progress import Progress, Reporting
+from hardmine.teachers._dtype import MeasuredDtype, measured
 from hardmine.teachers._model_folder import POOLINGS, read_recipe
 from hardmine.teachers.protocol import strings
 
-DTYPES = ("float32", "bfloat16", "float16")
+DTYPES = ("float32", "bfloat16", "float16", "auto")
 """Arithmetic of the model; embeddings leave as float32."""
 
 _SIMILARITIES = ("cosine", "dot")
 _WINDOW = 16_384
-_BATCH_TOKENS = {"cpu": 4_096, "mps": 16_384, "cuda": 65_536}
+_BATCH_TOKENS = {"cpu": 2_048, "mps": 16_384, "cuda": 65_536}
+_MEASURED_TOKENS = 128  # of a text; which dtype is faster hardly depends on it
 _UNLIMITED = 100_000  # tokenizers without a limit report numbers above this
 
 
@@ -44,16 +48,26 @@ class Dense:
         Default: what the model's configuration says, else "cosine".
     normalize : bool, optional
         Scale embeddings to length 1. Default: what the model's configuration says.
-    dtype : {"float32", "bfloat16", "float16"}, optional
+    dtype : {"float32", "bfloat16", "float16", "auto"}, optional
         Default: bfloat16 on CUDA, float32 elsewhere (the same embeddings on every run and close to the same on every
-        machine). On processors with bfloat16 matrix units (AMX) bfloat16 is some three times as fast; with the vector
-        instructions alone it may be slower than float32.
+        machine). "auto" is bfloat16 on CUDA; elsewhere it takes about a second to measure both here and now, and
+        bfloat16 where it is at least 1.2 times as fast: three times with matrix units (AMX), while with the vector
+        instructions alone it may be slower than float32. It is no default because a choice that depends on a
+        measurement is not the same on every run: name the dtype it found (the attribute ``dtype``) for work that is
+        to be resumed or repeated. While it measures, the model is held in both.
     device : str, optional
         Default: CUDA, else MPS, else CPU.
     batch_tokens : int, optional
         Tokens of a batch, padding included.
     name : str, optional
         What training files and runs call it; the model's name by default.
+
+    Attributes
+    ----------
+    dtype : str
+        The arithmetic that is used, never "auto".
+    dtype_choice : MeasuredDtype or None
+        What "auto" has measured, and what it chose.
 
     Raises
     ------
@@ -97,7 +111,7 @@ class Dense:
         self.device = self._torch.device(device or self._best_device())
         if dtype is None:
             dtype = "bfloat16" if self.device.type == "cuda" else "float32"
-        self.dtype = checks.choice("dtype", dtype, DTYPES)
+        checks.choice("dtype", dtype, DTYPES)
         default = _BATCH_TOKENS.get(self.device.type, _BATCH_TOKENS["cpu"])
         self.batch_tokens = checks.integer("batch_tokens", default if batch_tokens is None else batch_tokens, minimum=1)
         with _loading(transformers, model):
@@ -106,13 +120,34 @@ class Dense:
             # Of an encoder-decoder only the encoder embeds.
             family = transformers.AutoModelForTextEncoding if config.is_encoder_decoder else transformers.AutoModel
             loaded = family.from_pretrained(model, subfolder=recipe.subfolder, config=config)
-        self._model = loaded.to(device=self.device, dtype=getattr(self._torch, self.dtype)).eval()
-        self._model.config.use_cache = False
+        loaded.config.use_cache = False
         if self._tokenizer.pad_token is None:
             self._tokenizer.pad_token = self._tokenizer.eos_token
-        self.recipe = replace(
-            recipe, pooling=recipe.pooling or "mean", max_length=recipe.max_length or self._longest(config)
-        )
+        longest = recipe.max_length or self._longest(config)
+        self.recipe = replace(recipe, pooling=recipe.pooling or "mean", max_length=longest)
+        self.dtype_choice = self._measured(loaded, min(_MEASURED_TOKENS, longest)) if dtype == "auto" else None
+        self.dtype = dtype if self.dtype_choice is None else self.dtype_choice.dtype
+        self._model = self._placed(loaded, self.dtype)
+
+    def _placed(self, model: Any, dtype: str) -> Any:
+        return model.to(device=self.device, dtype=getattr(self._torch, dtype)).eval()
+
+    def _measured(self, loaded: Any, width: int) -> MeasuredDtype:
+        """Which of the two arithmetics is the faster one for this model on this device."""
+        if self.device.type == "cuda":
+            return MeasuredDtype("bfloat16")
+        half = self._placed(deepcopy(loaded), "bfloat16")
+        models = {"float32": self._placed(loaded, "float32"), "bfloat16": half}
+        token = self._tokenizer.unk_token_id or self._tokenizer.pad_token_id or 0
+        longest, others = [token] * width, [token] * max(1, width - 1)  # as most batches are: with some padding
+
+        def embed(model: Any, rows: int) -> None:
+            self._model = model
+            with self._torch.inference_mode():
+                self._forward([longest, *[others] * (rows - 1)], 0).float().cpu()
+
+        passes = {dtype: partial(embed, model) for dtype, model in models.items()}
+        return measured(passes, width, max(1, self.batch_tokens // width))
 
     def _best_device(self) -> str:
         if self._torch.cuda.is_available():
@@ -123,23 +158,24 @@ class Dense:
         limits = [self._tokenizer.model_max_length, getattr(config, "max_position_embeddings", None) or _UNLIMITED]
         return min(512 if min(limits) >= _UNLIMITED else min(limits), _UNLIMITED)
 
-    def embed_queries(self, texts: Sequence[str], *, progress: bool = False) -> npt.NDArray[np.float32]:
+    def embed_queries(self, texts: Sequence[str], *, progress: Reporting = False) -> npt.NDArray[np.float32]:
         """Embeddings of queries, float32 [num_texts, dimension], in the order given."""
         return self._embed("queries", texts, self.recipe.query_prompt, progress=progress)
 
-    def embed_documents(self, texts: Sequence[str], *, progress: bool = False) -> npt.NDArray[np.float32]:
+    def embed_documents(self, texts: Sequence[str], *, progress: Reporting = False) -> npt.NDArray[np.float32]:
         """Embeddings of documents, float32 [num_texts, dimension], in the order given."""
         return self._embed("documents", texts, self.recipe.document_prompt, progress=progress)
 
     def __repr__(self) -> str:
-        return f"Dense({self.name!r}, {self.recipe.pooling}, {self.similarity}, {self.dtype} on {self.device})"
+        dtype = self.dtype if self.dtype_choice is None else f"{self.dtype} ({self.dtype_choice})"
+        return f"Dense({self.name!r}, {self.recipe.pooling}, {self.similarity}, {dtype} on {self.device})"
 
-    def _embed(self, what: str, texts: Sequence[str], prompt: str, *, progress: bool) -> npt.NDArray[np.float32]:
+    def _embed(self, what: str, texts: Sequence[str], prompt: str, *, progress: Reporting) -> npt.NDArray[np.float32]:
         width = int(self._model.config.hidden_size)
         result = np.empty((len(texts), width), dtype=np.float32)
         skipped = 0 if self.recipe.include_prompt or not prompt else len(self._tokenize([""], prompt)[0]) - 1
         with (
-            Progress(f"embedding {what}", len(texts), enabled=progress) as bar,
+            Progress(f"embedding {what}", len(texts), progress) as bar,
             ThreadPoolExecutor(1) as ahead,  # tokenises the next window while the model works on this one
             self._torch.inference_mode(),
         ):

@@ -11,6 +11,7 @@ import numpy as np
 import numpy.typing as npt
 
 from hardmine.plumbing import arrays, checks
+from hardmine.plumbing.progress import Reporting
 
 
 class Precomputed:
@@ -24,11 +25,11 @@ class Precomputed:
         if widths[0] != widths[1]:
             raise ValueError(f"documents: {widths[1]} dimensions, expected {widths[0]} (as the queries)")
 
-    def embed_queries(self, texts: Sequence[str], *, progress: bool = False) -> npt.NDArray[Any]:  # noqa: ARG002
+    def embed_queries(self, texts: Sequence[str], *, progress: Reporting = False) -> npt.NDArray[Any]:  # noqa: ARG002
         """The query embeddings, after a check of their number."""
         return _counted("query embeddings", self._queries, len(texts), "queries")
 
-    def embed_documents(self, texts: Sequence[str], *, progress: bool = False) -> npt.NDArray[Any]:  # noqa: ARG002
+    def embed_documents(self, texts: Sequence[str], *, progress: Reporting = False) -> npt.NDArray[Any]:  # noqa: ARG002
         """The document embeddings, after a check of their number."""
         return _counted("document embeddings", self._documents, len(texts), "documents")
 

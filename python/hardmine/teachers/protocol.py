@@ -8,6 +8,8 @@ from typing import Any, Protocol, TypeAlias, runtime_checkable
 import numpy as np
 import numpy.typing as npt
 
+from hardmine.plumbing.progress import Reporting
+
 
 @runtime_checkable
 class DenseTeacher(Protocol):
@@ -24,14 +26,14 @@ class DenseTeacher(Protocol):
     name: str
     similarity: str
 
-    def embed_queries(self, texts: Sequence[str], *, progress: bool = False) -> npt.NDArray[Any]:
+    def embed_queries(self, texts: Sequence[str], *, progress: Reporting = False) -> npt.NDArray[Any]:
         """Embeddings of queries.
 
         Parameters
         ----------
         texts : sequence of str
-        progress : bool
-            Show progress on standard error.
+        progress : bool or callable
+            Whether to show progress on standard error, or what to call with each `hardmine.ProgressEvent`.
 
         Returns
         -------
@@ -40,14 +42,14 @@ class DenseTeacher(Protocol):
         """
         ...
 
-    def embed_documents(self, texts: Sequence[str], *, progress: bool = False) -> npt.NDArray[Any]:
+    def embed_documents(self, texts: Sequence[str], *, progress: Reporting = False) -> npt.NDArray[Any]:
         """Embeddings of documents.
 
         Parameters
         ----------
         texts : sequence of str
-        progress : bool
-            Show progress on standard error.
+        progress : bool or callable
+            Whether to show progress on standard error, or what to call with each `hardmine.ProgressEvent`.
 
         Returns
         -------
@@ -111,14 +113,14 @@ class LexicalTeacher(Protocol):
     similarity: str
     floor: float | None
 
-    def index(self, documents: Sequence[str], *, progress: bool = False) -> LexicalIndex:
+    def index(self, documents: Sequence[str], *, progress: Reporting = False) -> LexicalIndex:
         """Index documents.
 
         Parameters
         ----------
         documents : sequence of str
-        progress : bool
-            Show progress on standard error.
+        progress : bool or callable
+            Whether to show progress on standard error, or what to call with each `hardmine.ProgressEvent`.
 
         Returns
         -------

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import copy
-import threading
 from collections.abc import Mapping
 from typing import Any
 
@@ -14,7 +13,7 @@ from hardmine.nouns.candidates import Candidates
 from hardmine.plumbing import arrays, checks
 from hardmine.plumbing.arrays import widen
 from hardmine.plumbing.checks import Float32Array, Int64Array
-from hardmine.plumbing.threads import one_at_a_time, thread_count
+from hardmine.plumbing.threads import one_at_a_time, share, thread_count
 from hardmine.primitives.search import tiles
 from hardmine.primitives.search.changing_codes import ChangingCodes
 from hardmine.primitives.search.embeddings import checked, row_norms
@@ -60,9 +59,11 @@ class MemoryBank:
     [[0.5, 0.5], [1.0, 0.5]]
     """
 
+    _lock: Any
+
     def __init__(self, size: int, h: int, *, similarity: str = "cosine") -> None:
         size, h = checks.integer("size", size, minimum=1), checks.integer("h", h, minimum=1)
-        self._lock = threading.RLock()
+        share(self)
         self._similarity = checks.similarity(similarity)
         self._vectors: Float32Array = np.zeros((size, h), np.float32)
         self._keys: Int64Array = np.full(size, _NONE, np.int64)
@@ -196,6 +197,11 @@ class MemoryBank:
     def load_state_dict(self, state: Mapping[str, Any]) -> None:
         """Take up what `state_dict` of a bank of the same size gave.
 
+        Parameters
+        ----------
+        state : mapping
+            ``vectors``, ``keys`` and ``pushed``; copied.
+
         Raises
         ------
         TypeError, ValueError
@@ -221,7 +227,8 @@ class MemoryBank:
         return copy.deepcopy({name: value for name, value in vars(self).items() if name != "_lock"})
 
     def __setstate__(self, state: dict[str, Any]) -> None:
-        vars(self).update(state, _lock=threading.RLock())
+        vars(self).update(state)
+        share(self)
 
     def __len__(self) -> int:
         return min(self._pushed, self.size)

@@ -54,11 +54,32 @@ class Clusters:
         self.converged = checks.boolean("converged", converged)
 
     def assign(self, vectors: Any, *, num_threads: int | None = None) -> Int64Array:
-        """The cluster of each vector, int64 [n]: the most similar centroid by cosine, the lower one among equals."""
+        """The cluster of each vector: the most similar centroid by cosine, the lower one among equals.
+
+        Parameters
+        ----------
+        vectors : float16 | bfloat16 | float32 [n, dimension]
+            As in `search`; they need not be those that were clustered.
+        num_threads : int, optional
+            The result does not depend on it.
+
+        Returns
+        -------
+        int64 [n]
+        """
         return nearest(vectors, self.centroids, 1, num_threads)[:, 0]
 
     def second_nearest(self, vectors: Any, *, num_threads: int | None = None) -> Int64Array:
-        """The second most similar centroid of each vector, int64 [n]: ClusterNS's hard negative.
+        """The second most similar centroid of each vector: ClusterNS's hard negative.
+
+        Parameters
+        ----------
+        vectors, num_threads : float16 | bfloat16 | float32 [n, dimension], int
+            As in `assign`.
+
+        Returns
+        -------
+        int64 [n]
 
         Raises
         ------
@@ -215,6 +236,8 @@ class OnlineClusters:
         ----------
         batch : float16 | bfloat16 | float32 [n, dimension]
             Embeddings, as in `search`.
+        num_threads : int, optional
+            The result does not depend on it.
 
         Returns
         -------
@@ -247,7 +270,16 @@ class OnlineClusters:
         return found
 
     def second_nearest(self, batch: Any, *, num_threads: int | None = None) -> Int64Array:
-        """The second most similar centroid of each sample, int64 [n]: its hard negative.
+        """The second most similar centroid of each sample: its hard negative.
+
+        Parameters
+        ----------
+        batch, num_threads : float16 | bfloat16 | float32 [n, dimension], int
+            As in `step`; the centroids stay where they are.
+
+        Returns
+        -------
+        int64 [n]
 
         Raises
         ------

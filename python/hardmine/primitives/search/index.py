@@ -467,15 +467,8 @@ def _reporter(progress: Any, pairs: int) -> Iterator[Callable[[int, int], object
     elif progress is True:
         from hardmine.plumbing.progress import Progress
 
-        with Progress("search", pairs, enabled=True) as bar:
-            before = 0
-
-            def report(done: int, _total: int) -> None:
-                nonlocal before
-                bar.update(done - before)
-                before = done
-
-            yield report
+        with Progress("search", pairs, progress=True) as bar:
+            yield lambda done, _total: bar.reach(done)
     elif callable(progress):
         yield progress
     else:
