@@ -15,6 +15,7 @@ import numpy.typing as npt
 from hardmine.plumbing import checks
 from hardmine.plumbing.extras import need
 from hardmine.plumbing.progress import Progress
+from hardmine.teachers._model_digest import model_digests
 from hardmine.teachers._model_folder import POOLINGS, read_recipe
 from hardmine.teachers.protocol import strings
 
@@ -130,6 +131,26 @@ class Dense:
     def embed_documents(self, texts: Sequence[str], *, progress: bool = False) -> npt.NDArray[np.float32]:
         """Embeddings of documents, float32 [num_texts, dimension], in the order given."""
         return self._embed("documents", texts, self.recipe.document_prompt, progress=progress)
+
+    def fingerprint(self, what: str) -> dict[str, Any]:
+        """All that embeddings of ``"queries"`` or ``"documents"`` depend on besides the texts; see `DenseTeacher`.
+
+        Weights are known by their numbers, not by a name: those in memory are hashed each time, a second per GB or so.
+        """
+        recipe = self.recipe
+        return {
+            "teacher": "dense",
+            **model_digests(self._model, self._tokenizer),
+            "pooling": recipe.pooling,
+            "normalize": recipe.normalize,
+            "max_length": recipe.max_length,
+            "lower_case": recipe.lower_case,
+            "prompt": recipe.query_prompt if what == "queries" else recipe.document_prompt,
+            "include_prompt": recipe.include_prompt,
+            "dtype": self.dtype,
+            "device": self.device.type,
+            "batch_tokens": self.batch_tokens,
+        }
 
     def __repr__(self) -> str:
         return f"Dense({self.name!r}, {self.recipe.pooling}, {self.similarity}, {self.dtype} on {self.device})"
