@@ -45,6 +45,7 @@ from hardmine.rules.selection import Selection
 if TYPE_CHECKING:
     from hardmine.pipeline.mine import mine
     from hardmine.pipeline.mined import Mined
+    from hardmine.pipeline.plan import Plan, plan
     from hardmine.pipeline.retrieve import retrieve
     from hardmine.primitives.ensemble import ensemble
     from hardmine.primitives.fuse import fuse
@@ -57,6 +58,7 @@ _LAZY = {
     "hardmine.nouns.collection": ("Collection",),
     "hardmine.pipeline.mine": ("mine",),
     "hardmine.pipeline.mined": ("Mined",),
+    "hardmine.pipeline.plan": ("Plan", "plan"),
     "hardmine.pipeline.retrieve": ("retrieve",),
     "hardmine.primitives.ensemble": ("ensemble",),
     "hardmine.primitives.fuse": ("fuse",),
@@ -100,6 +102,7 @@ __all__ = [
     "NoCeiling",
     "OnlineClusters",
     "PercPos",
+    "Plan",
     "Popularity",
     "Positives",
     "RankPower",
@@ -128,6 +131,7 @@ __all__ = [
     "mine",
     "mine_scores",
     "pair_scores",
+    "plan",
     "retrieve",
     "sample_uniform",
     "search",

@@ -12,9 +12,9 @@ import os
 import sys
 import time
 from collections.abc import Callable, Iterator, Mapping
-from contextlib import AbstractContextManager, nullcontext, suppress
+from contextlib import contextmanager, suppress
 from pathlib import Path
-from typing import TYPE_CHECKING, Any, Protocol
+from typing import TYPE_CHECKING, Any, NamedTuple, Protocol, TypeAlias
 
 import numpy as np
 import numpy.typing as npt
@@ -24,12 +24,13 @@ from hardmine.nouns.lists import VERSION, take_rows
 from hardmine.plumbing import arrays, checks
 from hardmine.plumbing.progress import Progress
 from hardmine.store import fingerprint
-from hardmine.store.manifest import Store, opened
+from hardmine.store.manifest import Store, looked_at, opened
 from hardmine.store.matrix import Matrix, assembled
 from hardmine.store.rows import POLICIES, Rows
+from hardmine.teachers.protocol import DenseTeacher
 
 if TYPE_CHECKING:
-    from hardmine.store.fingerprint import Keys
+    from hardmine.nouns.collection import Collection
 
 GROUP_TEXTS = 4_096
 GROUP_BYTES = 2**20
@@ -43,13 +44,16 @@ _COUNTED = ("above_ceiling", "below_floor", "nan", "excluded")
 
 _Float32 = npt.NDArray[np.float32]
 _Csr = tuple[npt.NDArray[np.int64], npt.NDArray[np.int64]]
+Facts: TypeAlias = dict[str, Any]
+SearchKeys: TypeAlias = tuple[dict[str, Any], npt.NDArray[Any]]
+"""What candidates depend on besides limits and k: facts of all queries, and a column with an entry for each."""
 
 
 class Scanner(Protocol):
     """What can find the candidates of some queries."""
 
-    def search_keys(self) -> tuple[dict[str, Any], Any]:
-        """What candidates depend on besides the rest: facts of all queries, and a column with an entry for each."""
+    def search_keys(self, kept: Kept) -> SearchKeys:
+        """What `scan` depends on besides its arguments."""
         ...
 
     def scan(
@@ -59,14 +63,16 @@ class Scanner(Protocol):
         ...
 
 
+class Kept(NamedTuple):
+    """A store, and what it knows the rows of a teacher by; None for embeddings that are looked up."""
+
+    store: Store
+    facts: Facts
+
+
 def checked_policy(policy: Any) -> str:
     """`policy` if it is one of a cache."""
     return checks.choice("cache_policy", policy, POLICIES)
-
-
-def store_of(cache: Path | None, policy: str) -> AbstractContextManager[Store | None]:
-    """The store that ``cache=`` names, to be held while it is used."""
-    return nullcontext(None) if cache is None else opened(cache, policy, _say)
 
 
 def checked_cache(cache: Any) -> Path | None:
@@ -78,55 +84,75 @@ def checked_cache(cache: Any) -> Path | None:
     return Path(cache)
 
 
-def refuse_unknown(teacher: Any) -> None:
-    """Raise where a store could not know the teacher again, before any work is done."""
-    for what in ("queries", "documents"):
-        if facts_of(teacher, what) is None and not hasattr(teacher, "embed_documents"):
-            raise TypeError(f"teacher {teacher.name!r}: fingerprint None, expected that of its scores")
+@contextmanager
+def keeping(folder: Path | None, policy: str, teacher: Any) -> Iterator[Kept | None]:
+    """The store that ``cache=`` names, held while it is used; what cannot be kept is refused before it is opened."""
+    if folder is None:
+        yield None
+        return
+    facts = facts_of(teacher)
+    with opened(folder, policy, _say) as store:
+        yield Kept(store, facts)
 
 
-def facts_of(teacher: Any, what: str) -> dict[str, Any] | None:
-    """What a store knows a teacher's rows by; None for one that looks them up.
+def looking_at(folder: Path | None, teacher: Any) -> Kept | None:
+    """The store in a folder, to count in; None where there is none. What cannot be kept is refused."""
+    if folder is None:
+        return None
+    facts, store = facts_of(teacher), looked_at(folder)
+    return None if store is None else Kept(store, facts)
+
+
+def looks_up(teacher: Any) -> bool:
+    """Whether embeddings are looked up by row: there is nothing to keep."""
+    found = getattr(teacher, "fingerprint", "")
+    return callable(found) and found("documents") is None
+
+
+def facts_of(teacher: Any) -> Facts:
+    """What a store knows a teacher's rows by.
 
     Raises
     ------
     TypeError, ValueError
         The teacher does not say, or says what JSON cannot hold.
     """
-    found = getattr(teacher, "fingerprint", None)
-    found, has_one = (found(what), True) if callable(found) else (found, found is not None)
-    if found is None and has_one:
-        return None
-    if not isinstance(found, (str, Mapping)) or not found:
-        raise TypeError(
-            f"teacher {teacher.name!r}: fingerprint {found!r}, which a cache knows it by; expected an attribute or a "
-            "method fingerprint that gives a string, or facts for JSON, that change whenever its scores do"
-        )
-    facts = {"fingerprint": found} if isinstance(found, str) else dict(found)
-    try:
-        fingerprint.spelt(facts)
-    except (TypeError, ValueError) as error:
-        raise type(error)(f"teacher {teacher.name!r}: {error}") from None
-    return facts
+    given = getattr(teacher, "fingerprint", None)
+    found: Facts = {what: given(what) if callable(given) else given for what in ("queries", "documents")}
+    if callable(given) and isinstance(teacher, DenseTeacher) and not any(value is not None for value in found.values()):
+        return found
+    for what, value in found.items():
+        if not isinstance(value, (str, Mapping)) or not value:
+            raise TypeError(
+                f"teacher {teacher.name!r}: fingerprint {value!r}, by which a cache would know it; expected an "
+                "attribute or a method that gives a string, or facts for JSON, that change whenever its scores do"
+            )
+        facts: Facts = {"fingerprint": value} if isinstance(value, str) else dict(value)
+        found[what] = facts
+        try:
+            fingerprint.spelt(facts)
+        except (TypeError, ValueError) as error:
+            raise type(error)(f"teacher {teacher.name!r}: fingerprint: {error}") from None
+    return found
 
 
 # Embeddings
 
 
-def embedding_rows(store: Store, teacher: Any, what: str, texts: Any) -> Rows | None:
+def embedding_rows(kept: Kept, what: str, texts: Any) -> Rows | None:
     """The embeddings of texts that a store holds and lacks; None for a teacher that looks them up."""
-    facts = facts_of(teacher, what)
+    facts = kept.facts[what]
     if facts is None:
         return None
     facts = {**facts, "texts": what, "group": [GROUP_TEXTS, GROUP_BYTES]}
-    return store.rows(f"embeddings of {what}", "embeddings", facts, fingerprint.of_texts(texts))
+    return kept.store.rows(f"embeddings of {what}", "embeddings", facts, fingerprint.of_texts(texts))
 
 
-def embed(store: Store | None, teacher: Any, what: str, texts: Any, *, progress: bool) -> Matrix:
+def embed(kept: Kept | None, teacher: Any, what: str, texts: Any, *, progress: bool) -> Matrix:
     """Embeddings of ``"queries"`` or ``"documents"``, mapped from the store where there is one."""
-    rows = embedding_rows(store, teacher, what, texts) if store is not None and len(texts) else None
+    rows = embedding_rows(kept, what, texts) if kept is not None and len(texts) else None
     call = getattr(teacher, f"embed_{what}")
-    if rows is None or store is None:
+    if rows is None or kept is None:
         return Matrix(call(texts, progress=progress))
     _say_reused(rows, f"embeddings of {what}", progress=progress)
     missing = rows.missing
@@ -134,7 +160,7 @@ def embed(store: Store | None, teacher: Any, what: str, texts: Any, *, progress:
         with Progress(f"embedding {what}", missing.size, enabled=progress) as bar:
             lacking = texts if missing.size == len(texts) else texts.take(missing)
             _embed_missing(rows, teacher, call, lacking, missing, bar)
-    return assembled(rows, "embedding", store.folder)
+    return assembled(rows, "embedding", kept.store.folder)
 
 
 def _embed_missing(
@@ -180,24 +206,36 @@ def _embeddings(teacher: Any, found: Any, count: int) -> npt.NDArray[Any]:
 # Candidates
 
 
-def candidate_rows(store: Store, scanner: Scanner, k: int, ceiling: _Float32 | None, exclude: _Csr) -> Rows:
+def embedding_keys(teacher: Any, queries: Matrix, documents: Matrix) -> SearchKeys:
+    """Candidates of embeddings are known by the numbers alone, whatever these were made of."""
+    about = {"similarity": teacher.similarity, "queries": queries.numbers.dtype.str, "documents": documents.digest}
+    return {"scores": "embeddings", **about}, queries.numbers
+
+
+def text_keys(kept: Kept, teacher: Any, collection: Collection) -> SearchKeys:
+    """Candidates of a lexical teacher are known by its fingerprint and the texts."""
+    documents = fingerprint.of_matrix(fingerprint.of_texts(collection.document_texts))
+    about = {"scores": kept.facts["documents"], "floor": teacher.floor, "documents": documents}
+    return about, fingerprint.of_texts(collection.query_texts)
+
+
+def candidate_rows(store: Store, known: SearchKeys, k: int, ceiling: _Float32 | None, exclude: _Csr) -> Rows:
     """The candidates of all queries that a store holds and lacks."""
-    facts, column = scanner.search_keys()
+    facts, column = known
     facts = {**facts, "k": k, "hardmine": VERSION}
     count = exclude[0].size - 1
     bounds = np.full(count, np.inf, np.float32) if ceiling is None else ceiling
-    keys: Keys = fingerprint.of_rows(count, column, bounds, exclude)
-    return store.rows("candidates", "candidates", facts, keys)
+    return store.rows("candidates", "candidates", facts, fingerprint.of_rows(count, column, bounds, exclude))
 
 
 def scan(
-    store: Store | None, scanner: Scanner, k: int, *, ceiling: _Float32 | None, exclude: _Csr, progress: bool
+    kept: Kept | None, scanner: Scanner, k: int, *, ceiling: _Float32 | None, exclude: _Csr, progress: bool
 ) -> Candidates:
     """The k best admissible documents of every query, those of the store among them."""
     count = exclude[0].size - 1
-    if store is None or not count:
+    if kept is None or not count:
         return scanner.scan(k, ceiling=ceiling, exclude=exclude)
-    rows = candidate_rows(store, scanner, k, ceiling, exclude)
+    rows = candidate_rows(kept.store, scanner.search_keys(kept), k, ceiling, exclude)
     _say_reused(rows, "candidates", progress=progress)
     missing = rows.missing
     if missing.size:
@@ -227,8 +265,8 @@ def _columns(found: Candidates) -> dict[str, npt.NDArray[Any]]:
 
 def _candidates(rows: Rows) -> Candidates:
     offsets, lists = rows.lists({"id": np.int64, "score": np.float32})
-    counts = [rows.column(name) for name in _COUNTED]
-    return Candidates._from_native((offsets, lists["id"], lists["score"], *counts))
+    above_ceiling, below_floor, nan, excluded = (rows.column(name) for name in _COUNTED)
+    return Candidates._from_native((offsets, lists["id"], lists["score"], above_ceiling, below_floor, nan, excluded))
 
 
 # What a user is told
@@ -237,7 +275,8 @@ def _candidates(rows: Rows) -> Candidates:
 def _say_reused(rows: Rows, what: str, *, progress: bool) -> None:
     counts = rows.counts
     if progress and counts.shards_reused:
-        _say(f"{what}: {counts.rows_reused:,} in {counts.shards_reused:,} shards reused, {rows.missing.size:,} to do")
+        reused = f"{counts.rows_reused:,} reused (shards: {counts.shards_reused:,})"
+        _say(f"{what}: {reused}, {rows.missing.size:,} to do")
 
 
 def _say(line: str) -> None:

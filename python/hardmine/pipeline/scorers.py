@@ -20,16 +20,15 @@ from hardmine.primitives.anchors import anchor_scores
 from hardmine.primitives.limits import Exclusions, exclusions
 from hardmine.primitives.search.index import pair_scores, search
 from hardmine.primitives.topk import TopKAccumulator
-from hardmine.store import fingerprint
 
 if TYPE_CHECKING:
     from collections.abc import Callable
 
     from hardmine.nouns.collection import Collection
-    from hardmine.store.manifest import Store
     from hardmine.teachers import Teacher
 
-_TILE_MEMORY = 64 * 2**20
+TILE_MEMORY = 64 * 2**20
+"""Working memory of a lexical scan without ``max_memory``, in bytes."""
 _Float32 = npt.NDArray[np.float32]
 _Csr = tuple[npt.NDArray[np.int64], npt.NDArray[np.int64]]
 _Places = npt.NDArray[np.int64]
@@ -49,8 +48,8 @@ class Scorer(Protocol):
         """The k best admissible documents of every query, or of these queries, which the limits are then of."""
         ...
 
-    def search_keys(self) -> tuple[dict[str, Any], npt.NDArray[Any]]:
-        """What `scan` depends on besides its arguments: facts of all queries, and a column with an entry for each."""
+    def search_keys(self, kept: cached.Kept) -> cached.SearchKeys:
+        """What `scan` depends on besides its arguments."""
         ...
 
     @property
@@ -77,12 +76,12 @@ class DenseScorer:
         max_memory: int | str | None,
         num_threads: int,
         progress: bool,
-        store: Store | None,
+        kept: cached.Kept | None,
     ) -> None:
         self.teacher, self.num_threads = teacher, num_threads
         self._max_memory, self._progress = max_memory, progress
-        self._queries = cached.embed(store, teacher, "queries", collection.query_texts, progress=progress)
-        self._documents = cached.embed(store, teacher, "documents", collection.document_texts, progress=progress)
+        self._queries = cached.embed(kept, teacher, "queries", collection.query_texts, progress=progress)
+        self._documents = cached.embed(kept, teacher, "documents", collection.document_texts, progress=progress)
         self.queries, self.documents = self._queries.array, self._documents.array
         for name in ("queries", "documents"):
             rows, wanted = getattr(self, name).shape[0], getattr(collection, f"num_{name}")
@@ -101,11 +100,9 @@ class DenseScorer:
             self.queries, self.documents, query_ids, document_ids, similarity=similarity, num_threads=self.num_threads
         )
 
-    def search_keys(self) -> tuple[dict[str, Any], npt.NDArray[Any]]:
-        """The numbers of all documents, and those of each query: whatever they were made of."""
-        numbers = self._queries.numbers
-        about = {"similarity": self.teacher.similarity, "documents": self._documents.digest}
-        return {"scores": "embeddings", "queries": numbers.dtype.str, **about}, numbers
+    def search_keys(self, kept: cached.Kept) -> cached.SearchKeys:  # noqa: ARG002 - the numbers say all
+        """See `cached.embedding_keys`."""
+        return cached.embedding_keys(self.teacher, self._queries, self._documents)
 
     def scan(self, k: int, *, ceiling: _Float32 | None, exclude: _Csr, queries: _Places | None = None) -> Candidates:
         """The k best admissible documents of every query, or of these queries."""
@@ -147,10 +144,10 @@ class LexicalScorer:
         max_memory: int | str | None,
         num_threads: int,
         progress: bool,
-        store: Store | None,  # noqa: ARG002 - an index is made faster than it is read
+        kept: cached.Kept | None,  # noqa: ARG002 - an index is made faster than it is read
     ) -> None:
         self.teacher, self.num_threads = teacher, num_threads
-        self._memory, self._progress = checks.memory("max_memory", max_memory, _TILE_MEMORY), progress
+        self._memory, self._progress = checks.memory("max_memory", max_memory, TILE_MEMORY), progress
         self._collection = collection
         self._queries = collection.query_texts.to_pylist()
         self._num_documents = collection.num_documents
@@ -161,11 +158,9 @@ class LexicalScorer:
         found: _Float32 = self._index.pair_scores(self._queries, query_ids, document_ids)
         return found
 
-    def search_keys(self) -> tuple[dict[str, Any], npt.NDArray[Any]]:
-        """The teacher's fingerprint and the texts of all documents, and the text of each query."""
-        documents = fingerprint.of_matrix(fingerprint.of_texts(self._collection.document_texts))
-        facts = {"scores": cached.facts_of(self.teacher, "documents"), "floor": self.teacher.floor}
-        return {**facts, "documents": documents}, fingerprint.of_texts(self._collection.query_texts)
+    def search_keys(self, kept: cached.Kept) -> cached.SearchKeys:
+        """See `cached.text_keys`."""
+        return cached.text_keys(kept, self.teacher, self._collection)
 
     def scan(self, k: int, *, ceiling: _Float32 | None, exclude: _Csr, queries: _Places | None = None) -> Candidates:
         """The k best admissible documents of every query, or of these queries."""
@@ -235,20 +230,18 @@ def scored_candidates(
     checks.memory("max_memory", max_memory, 1)
     threads = thread_count(num_threads)
     folder, policy = cached.checked_cache(cache), cached.checked_policy(cache_policy)
-    teacher, kind = chosen(teacher, anchors=anchors)
-    if folder is not None:
-        cached.refuse_unknown(teacher)
-    with cached.store_of(folder, policy) as store:
+    known, kind = chosen(teacher, anchors=anchors)
+    with cached.keeping(folder, policy, known) as kept:
         scorer: Scorer = kind(
-            collection, teacher, max_memory=max_memory, num_threads=threads, progress=progress, store=store
+            collection, known, max_memory=max_memory, num_threads=threads, progress=progress, kept=kept
         )
         labels = collection.positives
         positives = labels.with_scores(scorer.pair_scores(labels.query_of_each, labels.ids))
         ceiling = bounds(positives)
         k = depth(ceiling)
-        left_out = _left_out(collection, threads, exclude_positives=exclude_positives)
+        left_out = left_out_of(collection, threads, exclude_positives=exclude_positives)
         exclude = left_out.offsets, left_out.ids
-        found = cached.scan(store, scorer, k, ceiling=ceiling, exclude=exclude, progress=progress)
+        found = cached.scan(kept, scorer, k, ceiling=ceiling, exclude=exclude, progress=progress)
     unseen = {"excluded"} if scorer.sees_all else {"excluded", "below_floor"}
     reasons = {name: count for name, count in (found.reasons or {}).items() if name not in unseen}
     found = found.replace(
@@ -256,14 +249,14 @@ def scored_candidates(
         query_ids=collection.query_ids,
         document_ids=collection.document_ids,
         positives=positives,
-        metadata={"teacher": teacher.name, "k": k, "similarity": teacher.similarity, "version": VERSION},
+        metadata={"teacher": known.name, "k": k, "similarity": known.similarity, "version": VERSION},
     )
     if not anchors:
         return found
     return anchor_scores(found, positives, scorer.document_embeddings, num_threads=threads)
 
 
-def _left_out(collection: Collection, num_threads: int, *, exclude_positives: bool) -> Exclusions:
+def left_out_of(collection: Collection, num_threads: int, *, exclude_positives: bool) -> Exclusions:
     """All that a scan leaves out, and how many documents of each query fall under each reason."""
     identical = collection.identical_ids() if collection.ignore_identical_ids else None
     labels = collection.positives

@@ -68,7 +68,7 @@ def assembled(rows: Rows, name: str, folder: Path) -> Matrix:
         array.flags.writeable = False
         return Matrix(array, state.digest())
     try:
-        with tempfile.TemporaryFile(dir=folder) as file:
+        with tempfile.TemporaryFile(dir=folder, prefix=".matrix.", suffix=".part") as file:
             # Written, not mapped and filled: a full disk is an error then, and no signal that ends the process.
             for block in rows.blocks(name, step):
                 file.write(block.data)
