@@ -1,4 +1,4 @@
-"""Jobs that are killed: a toy teacher whose embeddings depend on their batch, small shards, and where a kill may fall."""
+"""Jobs that are killed: a toy teacher whose embeddings depend on their batch, small shards, moments for a kill."""
 
 import hashlib
 import json
@@ -27,10 +27,10 @@ class Toy:
     def fingerprint(self, what):
         return {"toy": self.weights, "prompt": self.prompt if what == "queries" else ""}
 
-    def embed_queries(self, texts, *, progress=False):
+    def embed_queries(self, texts, *, progress=False):  # noqa: ARG002
         return self._embed("queries", texts, self.prompt)
 
-    def embed_documents(self, texts, *, progress=False):
+    def embed_documents(self, texts, *, progress=False):  # noqa: ARG002
         return self._embed("documents", texts, "")
 
     def _embed(self, what, texts, prompt):
@@ -99,7 +99,7 @@ def killing_at(step):
     os.fsync, Path.replace, Path.chmod = counted(os.fsync), counted(Path.replace), counted(Path.chmod)
 
 
-def forked(run, kill_when=None, patience=60):
+def forked(run, kill_when=None, patience=200):
     """Run in a child of this process, killed once `kill_when()` holds where it is given; its exit status or signal."""
     child = os.fork()
     if child == 0:
@@ -146,8 +146,8 @@ def shards_in(cache):
 
 
 def bytes_in(folder):
-    """All files of a folder."""
-    return {path.name: path.read_bytes() for path in sorted(Path(folder).iterdir())}
+    """The files of a folder, without what a kill left of files that were being written."""
+    return {path.name: path.read_bytes() for path in sorted(Path(folder).iterdir()) if path.name[0] != "."}
 
 
 def killed_until_done(run, cache, rng, *, kills, spread):

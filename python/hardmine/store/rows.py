@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Iterator, Mapping
+from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 from typing import Any, NamedTuple
 
@@ -12,6 +13,7 @@ import numpy.typing as npt
 from hardmine.nouns.lists import take_rows
 from hardmine.plumbing import ragged
 from hardmine.plumbing.files import sync_folder
+from hardmine.plumbing.threads import thread_count
 from hardmine.store import fingerprint, shards
 from hardmine.store.fingerprint import Keys
 
@@ -73,8 +75,10 @@ class Rows:
         self._shard_of = np.full(distinct.size, -1, np.int32)
         self._row_of = np.zeros(distinct.size, np.int64)
         self._latest: tuple[int, dict[str, npt.NDArray[Any]]] | None = None
-        for path in sorted(folder.glob(f"*{shards.SUFFIX}")) if folder.is_dir() else ():
-            self._open(path)
+        paths = sorted(folder.glob(f"*{shards.SUFFIX}")) if folder.is_dir() else []
+        with ThreadPoolExecutor(thread_count(None)) as pool:  # hashing lets other threads run
+            for path, found in zip(paths, pool.map(self._read, paths), strict=True):
+                self._take(path, found)
         self._reused = len(self._shards)
         self._rows_reused = int((self._shard_of >= 0).sum())
 
@@ -157,21 +161,23 @@ class Rows:
                 values[name][into] = part
         return offsets, values
 
-    def _open(self, path: Path) -> None:
-        """Take what is wanted of a shard, or refuse it, or throw it away."""
+    def _read(self, path: Path) -> npt.NDArray[np.bytes_] | shards.ShardError:
+        """The keys of a shard, once its bytes are verified, or why it is refused; it does not stay open."""
         try:
-            columns = shards.read(path, self._kind, self._facts, verify=self._verify)
+            return _comparable(shards.read(path, self._kind, self._facts, verify=self._verify)["keys"]).copy()
         except shards.ShardError as error:
+            return error
+
+    def _take(self, path: Path, found: npt.NDArray[np.bytes_] | shards.ShardError) -> None:
+        """Take what is wanted of a shard, or refuse it, or throw it away."""
+        if isinstance(found, shards.ShardError):
             if self._policy == "refuse":
-                raise shards.ShardError(
-                    f"{error}; remove it, or compute its rows again by cache_policy='reuse'"
-                ) from None
-            if not self._verify:
-                return
-            path.unlink()
-            self._say(f"thrown away: {error}")
+                raise shards.ShardError(f"{found}; remove it, or compute its rows again by cache_policy='reuse'")
+            if self._verify:
+                path.unlink()
+                self._say(f"thrown away: {found}")
             return
-        keys = _comparable(columns["keys"])
+        keys = found
         number = np.searchsorted(self._distinct, keys)
         number[number == self._distinct.size] = 0
         wanted = self._distinct[number] == keys if self._distinct.size else np.zeros(keys.size, bool)
