@@ -295,6 +295,27 @@ def test_a_lost_shard_comes_back_as_it_was(tmp_path):
     assert {path: path.read_bytes() for path in (cache / "embeddings").rglob("*.shard")} == shards
 
 
+def test_groups_end_by_bytes_too(tmp_path):
+    class Slow(Toy):
+        group_bytes = 100
+
+        def embed_documents(self, texts, *, progress=False):  # noqa: ARG002
+            called.append([len(text) for text in texts.to_pylist()])
+            return super().embed_documents(texts)
+
+    called = []
+    retrieve(collect(), Slow(), tmp_path / "c")
+    assert len(called) > 10
+    assert all(sum(group[:-1]) < 100 for group in called)
+    assert all(sum(group) >= 100 or len(group) == 16 for group in called[:-1])
+    teacher = Toy()
+    retrieve(collect(), teacher, tmp_path / "c")
+    assert len(teacher.seen["documents"]) == 100, "other groups, other bits"
+    Slow.group_bytes = 0
+    with pytest.raises(ValueError, match="teacher 'toy': group_bytes: 0, expected at least 1"):
+        retrieve(collect(), Slow(), tmp_path / "c")
+
+
 # Teachers
 
 
@@ -425,6 +446,13 @@ def model():
 @pytest.fixture(scope="module")
 def minilm(model):
     return hm.teachers.load(model)
+
+
+def test_the_size_of_a_group_follows_that_of_the_model(model, minilm):
+    tokens = 10 * 2 * 10**11 // (2 * 22_713_216)
+    assert minilm.group_bytes == 4 * tokens < 2**20
+    assert hm.teachers.load(model, batch_tokens=2 * tokens).group_bytes == 8 * tokens, "a batch at least"
+    assert hm.teachers.load(model, batch_tokens=10**7).group_bytes == 2**20
 
 
 def test_a_model_is_known_by_its_numbers(model, minilm, tmp_path):

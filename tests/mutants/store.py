@@ -187,8 +187,8 @@ MUTANTS = [
     Mutant(
         "store-queries-and-documents-share-rows",
         CACHED,
-        '    facts = {**facts, "texts": what, "group": [GROUP_TEXTS, GROUP_BYTES]}\n',
-        '    facts = {**facts, "group": [GROUP_TEXTS, GROUP_BYTES]}\n',
+        '    facts = {**facts, "texts": what, "group": [GROUP_TEXTS, kept.group_bytes]}\n',
+        '    facts = {**facts, "group": [GROUP_TEXTS, kept.group_bytes]}\n',
         f"{RUNS} -k other_queries",
     ),
     Mutant(

@@ -34,7 +34,8 @@ if TYPE_CHECKING:
 
 GROUP_TEXTS = 4_096
 GROUP_BYTES = 2**20
-"""A group ends with the text that brings it to so many texts, or bytes of them. Both are among the facts of a row."""
+"""A group ends with the text that brings it to so many texts, or bytes of them where the teacher does not say how many.
+Both are among the facts of a row."""
 SHARD_SECONDS = 20.0
 SHARD_BYTES = 2**26
 """A shard is written once it holds so much work, or so much."""
@@ -64,10 +65,13 @@ class Scanner(Protocol):
 
 
 class Kept(NamedTuple):
-    """A store, and what it knows the rows of a teacher by; None for embeddings that are looked up."""
+    """A store, and what it knows the rows of a teacher by."""
 
     store: Store
     facts: Facts
+    """By "queries" and "documents"; None for embeddings that are looked up."""
+    group_bytes: int
+    """A group ends with the text that brings it to so many bytes."""
 
 
 def checked_policy(policy: Any) -> str:
@@ -90,17 +94,22 @@ def keeping(folder: Path | None, policy: str, teacher: Any) -> Iterator[Kept | N
     if folder is None:
         yield None
         return
-    facts = facts_of(teacher)
+    facts, size = facts_of(teacher), _group_bytes(teacher)
     with opened(folder, policy, _say) as store:
-        yield Kept(store, facts)
+        yield Kept(store, facts, size)
 
 
 def looking_at(folder: Path | None, teacher: Any) -> Kept | None:
     """The store in a folder, to count in; None where there is none. What cannot be kept is refused."""
     if folder is None:
         return None
-    facts, store = facts_of(teacher), looked_at(folder)
-    return None if store is None else Kept(store, facts)
+    facts, size, store = facts_of(teacher), _group_bytes(teacher), looked_at(folder)
+    return None if store is None else Kept(store, facts, size)
+
+
+def _group_bytes(teacher: Any) -> int:
+    size = getattr(teacher, "group_bytes", GROUP_BYTES)
+    return checks.integer(f"teacher {teacher.name!r}: group_bytes", size, minimum=1)
 
 
 def looks_up(teacher: Any) -> bool:
@@ -144,8 +153,14 @@ def embedding_rows(kept: Kept, what: str, texts: Any) -> Rows | None:
     facts = kept.facts[what]
     if facts is None:
         return None
-    facts = {**facts, "texts": what, "group": [GROUP_TEXTS, GROUP_BYTES]}
+    facts = {**facts, "texts": what, "group": [GROUP_TEXTS, kept.group_bytes]}
     return kept.store.rows(f"embeddings of {what}", "embeddings", facts, fingerprint.of_texts(texts))
+
+
+def lacking(texts: Any, rows: Rows) -> Any:
+    """The texts whose embeddings are missing; not copied where that is all of them."""
+    missing = rows.missing
+    return texts if missing.size == len(texts) else texts.take(missing)
 
 
 def embed(kept: Kept | None, teacher: Any, what: str, texts: Any, *, progress: bool) -> Matrix:
@@ -158,17 +173,19 @@ def embed(kept: Kept | None, teacher: Any, what: str, texts: Any, *, progress: b
     missing = rows.missing
     if missing.size:
         with Progress(f"embedding {what}", missing.size, enabled=progress) as bar:
-            lacking = texts if missing.size == len(texts) else texts.take(missing)
-            _embed_missing(rows, teacher, call, lacking, missing, bar)
+            wanted = lacking(texts, rows)
+            cuts = groups(fingerprint.lengths_of(wanted), kept.group_bytes)
+            _embed_missing(rows, teacher, call, wanted, cuts, bar)
     return assembled(rows, "embedding", kept.store.folder)
 
 
 def _embed_missing(
-    rows: Rows, teacher: Any, call: Callable[..., Any], texts: Any, missing: npt.NDArray[np.int64], bar: Progress
+    rows: Rows, teacher: Any, call: Callable[..., Any], texts: Any, cuts: Iterator[tuple[int, int]], bar: Progress
 ) -> None:
+    missing = rows.missing
     done: list[npt.NDArray[Any]] = []
     first, begun = 0, time.monotonic()
-    for start, stop in groups(fingerprint.lengths_of(texts)):
+    for start, stop in cuts:
         done.append(_embeddings(teacher, call(texts.slice(start, stop - start), progress=False), stop - start))
         bar.update(stop - start)
         is_full = time.monotonic() - begun >= SHARD_SECONDS or sum(part.nbytes for part in done) >= SHARD_BYTES
@@ -177,13 +194,13 @@ def _embed_missing(
             first, begun, done = stop, time.monotonic(), []
 
 
-def groups(lengths: npt.NDArray[np.int64]) -> Iterator[tuple[int, int]]:
+def groups(lengths: npt.NDArray[np.int64], size: int) -> Iterator[tuple[int, int]]:
     """First and last text of every group. A cut depends on what is before it alone, back to the cut before."""
     ends = np.cumsum(lengths)
     start = 0
     while start < ends.size:
         before = int(ends[start - 1]) if start else 0
-        full = int(np.searchsorted(ends, before + GROUP_BYTES, side="left")) + 1
+        full = int(np.searchsorted(ends, before + size, side="left")) + 1
         stop = min(full, start + GROUP_TEXTS, ends.size)
         yield start, stop
         start = stop

@@ -26,7 +26,9 @@ def dense(
     texts = {"queries": collection.query_texts, "documents": collection.document_texts}
     kept, looks_up = cached.looking_at(folder, teacher), cached.looks_up(teacher)
     rows = {what: cached.embedding_rows(kept, what, texts[what]) for what in texts} if kept is not None else {}
-    lacking = {what: texts[what] if found is None else texts[what].take(found.missing) for what, found in rows.items()}
+    lacking = {
+        what: texts[what] if found is None else cached.lacking(texts[what], found) for what, found in rows.items()
+    }
     lacking = {what: texts[what][:0] for what in texts} if looks_up else {**texts, **lacking}
     if looks_up:
         sample, rate = teacher.embed_documents(texts["documents"]), None

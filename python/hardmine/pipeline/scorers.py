@@ -109,7 +109,7 @@ class DenseScorer:
         wanted = self.queries if queries is None else self.queries[queries]
         total = wanted.shape[0] * self.documents.shape[0]
         done = 0
-        shown = self._progress and queries is None
+        shown = self._progress if queries is None else False
         with Progress("searching (query, document) pairs", total, enabled=shown) as bar:
 
             def report(pairs_done: int, _: int) -> None:
@@ -170,7 +170,7 @@ class LexicalScorer:
             count, k, ceiling=ceiling, floor=self.teacher.floor, exclude=exclude, num_threads=self.num_threads
         )
         rows = max(1, self._memory // (4 * max(self._num_documents, 1)))
-        with Progress("retrieving for queries", count, enabled=self._progress and queries is None) as bar:
+        with Progress("retrieving for queries", count, enabled=self._progress if queries is None else False) as bar:
             for start in range(0, count, rows):
                 tile = wanted[start : start + rows]
                 best.update(self._index.scores(tile), first_query=start)

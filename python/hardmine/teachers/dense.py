@@ -25,6 +25,8 @@ DTYPES = ("float32", "bfloat16", "float16")
 _SIMILARITIES = ("cosine", "dot")
 _WINDOW = 16_384
 _BATCH_TOKENS = {"cpu": 4_096, "mps": 16_384, "cuda": 65_536}
+_OPERATIONS = {"cpu": 2 * 10**11, "mps": 2 * 10**12, "cuda": 5 * 10**13}  # a second, roughly
+_BYTES_PER_TOKEN = 4
 _UNLIMITED = 100_000  # tokenizers without a limit report numbers above this
 
 
@@ -151,6 +153,17 @@ class Dense:
             "device": self.device.type,
             "batch_tokens": self.batch_tokens,
         }
+
+    @property
+    def group_bytes(self) -> int:
+        """Bytes of texts that take about ten seconds, by the size of the model; see `DenseTeacher`.
+
+        By no measurement: the same texts must make the same groups whenever a run goes on.
+        """
+        numbers: int = sum(weight.numel() for weight in self._model.parameters())
+        operations = _OPERATIONS.get(self.device.type, _OPERATIONS["cuda"])
+        tokens = max(10 * operations // (2 * numbers), self.batch_tokens)
+        return min(_BYTES_PER_TOKEN * tokens, 2**20)
 
     def __repr__(self) -> str:
         return f"Dense({self.name!r}, {self.recipe.pooling}, {self.similarity}, {self.dtype} on {self.device})"
