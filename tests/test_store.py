@@ -19,7 +19,7 @@ import pytest
 from hardmine.store import fingerprint, lock, manifest, shards
 from hardmine.store.matrix import assembled
 from hardmine.store.rows import Rows
-from tests.children import ROOT
+from tests.children import ROOT, run_script
 
 pytest.importorskip("pyarrow")
 posix = pytest.mark.skipif(sys.platform == "win32", reason="locks, limits and mounts of POSIX")
@@ -63,16 +63,23 @@ def test_digests_of_a_matrix_do_not_see_how_it_lies(monkeypatch, tmp_path):
 
 
 def test_rows_with_lists_do_not_run_into_each_other():
-    def rows(*lists):
+    def ragged(lists):
         offsets = np.cumsum([0, *map(len, lists)]).astype(np.int64)
-        values = np.array([value for each in lists for value in each], np.int64)
-        fixed = np.arange(2 * len(lists), dtype=np.float32).reshape(-1, 2) * 0
-        return [bytes(key) for key in fingerprint.of_rows(len(lists), fixed, (offsets, values), (offsets, values))]
+        return offsets, np.array([value for each in lists for value in each], np.int64)
 
-    keys = rows([], [1], [2], [1, 2], [2, 1], [1], [0, 0])
-    assert len(set(keys)) == 6
-    assert keys[1] == keys[5]
-    assert rows([1])[0] == keys[1]
+    pairs = [
+        ([], []), ([1], []), ([], [1]), ([1], [2, 3]), ([1, 2], [3]), ([2, 1], [3]), ([1], [2, 3]), ([0], [0]),
+        ([0, 0], []),
+    ]  # fmt: skip
+    firsts, seconds = zip(*pairs, strict=True)
+    fixed = np.zeros((len(pairs), 2), np.float32)
+    keys = [bytes(key) for key in fingerprint.of_rows(len(pairs), fixed, ragged(firsts), ragged(seconds))]
+    assert len(set(keys)) == len(pairs) - 1
+    assert keys[3] == keys[6]
+    fixed[6, 1] = 1
+    assert bytes(fingerprint.of_rows(len(pairs), fixed, ragged(firsts), ragged(seconds))[6]) not in keys
+    alone = fingerprint.of_rows(1, fixed[:1], ragged([[1]]), ragged([[2, 3]]))
+    assert bytes(alone[0]) == keys[3], "a row's digest is its own"
 
 
 @pytest.mark.parametrize("facts", [{"a": np.inf}, {"a": "x" * 70_000}])
@@ -180,6 +187,16 @@ def test_a_folder_and_nonsense_are_no_shards(tmp_path):
     for name in "abc":
         with pytest.raises(shards.ShardError, match=rf"{name}\.shard"):
             shards.read(tmp_path / f"{name}.shard", "embeddings", FACTS)
+
+
+@pytest.mark.parametrize("depth", [50, 900, 3_000, 100_000])
+def test_facts_nested_as_deep_as_they_may(tmp_path, depth):
+    about = '{"layout":1,"facts":{"a":' + "[" * depth + "]" * depth + "}}"
+    header = json.dumps({"__metadata__": {"hardmine": "shard of k", "metadata": about}}).encode()
+    path = tmp_path / "x.shard"
+    path.write_bytes(len(header).to_bytes(8, "little") + header)
+    with pytest.raises(shards.ShardError, match=r"x\.shard: (made with a \[\[|not a hardmine file)"):
+        shards.read(path, "k", {"a": 1})
 
 
 # Rows of several shards
@@ -506,21 +523,52 @@ def test_a_small_disk(small_disk):
     assert not list(path.rglob(".*"))
 
 
-def test_a_folder_that_cannot_be_written(tmp_path, monkeypatch):
-    real = os.open
+@posix
+def test_folders_that_may_not_be_written():
+    """A new cache in a folder of somebody else, a cache of somebody else, and a shard that may not be read."""
+    out = run_script(
+        """
+        import shutil, tempfile
+        from pathlib import Path
+        import numpy as np
+        from hardmine.store import fingerprint, manifest
+        keys = fingerprint.of_texts(["a"])
+        folder = Path(tempfile.mkdtemp())
 
-    def refuse(path, flags, *rest, **more):
-        if Path(path).name == "lock":
-            raise PermissionError(errno.EACCES, "Permission denied", os.fspath(path))
-        return real(path, flags, *rest, **more)
+        def use(path):
+            with manifest.opened(path, "refuse", print) as store:
+                rows = store.rows("s", "k", {"a": 1}, keys)
+                if rows.missing.size:
+                    rows.add(rows.missing, {"row.v": np.zeros((1, 1))})
 
-    monkeypatch.setattr(os, "open", refuse)
-    with pytest.raises(PermissionError, match=r"Permission denied: '.*c/lock'"), held(tmp_path / "c"):
-        pass
-
-
-@pytest.mark.skipif(not hasattr(os, "geteuid") or os.geteuid() == 0, reason="root may write anywhere")
-def test_a_folder_of_somebody_else(tmp_path):
-    (tmp_path / "c").mkdir(mode=0o500)
-    with pytest.raises(PermissionError, match="Permission denied"), held(tmp_path / "c"):
-        pass
+        use(folder / "c")
+        shard = next(folder.rglob("*.shard"))
+        (folder / "c" / "lock").chmod(0o444)
+        (folder / "d").mkdir()
+        for path in (folder, folder / "c"):
+            path.chmod(0o555)
+        root = os.geteuid() == 0
+        try:
+            for path in ("new", "c", "d"):
+                if path == "d":
+                    (folder / "c").chmod(0o777)
+                    (folder / "c" / "lock").chmod(0o666)
+                    shard.chmod(0)
+                if root:
+                    os.seteuid(65534)
+                try:
+                    use(folder / ("c" if path == "d" else path))
+                except PermissionError as error:
+                    print(error)
+                finally:
+                    if root:
+                        os.seteuid(0)
+        finally:
+            folder.chmod(0o755)
+            shutil.rmtree(folder)
+        """
+    )
+    lines = out.splitlines()
+    assert len(lines) == 3, out
+    assert all(line.startswith("[Errno 13] Permission denied: '/") for line in lines), out
+    assert [Path(line[:-1]).suffix or Path(line[:-1]).name for line in lines] == ["new", "lock", ".shard"]

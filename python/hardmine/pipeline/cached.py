@@ -298,7 +298,7 @@ def _say_reused(rows: Rows, what: str, *, progress: bool) -> None:
 
 def _say(line: str) -> None:
     """A line on standard error: who waits should know for what, whether or not they see progress."""
-    if sys.stderr is not None and not sys.stderr.closed:
+    if sys.stderr is not None and not getattr(sys.stderr, "closed", False):
         with suppress(OSError):
             sys.stderr.write(line + "\n")
             sys.stderr.flush()
