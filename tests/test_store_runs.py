@@ -353,6 +353,24 @@ def test_a_string_is_a_fingerprint(tmp_path):
     assert again.seen["documents"] == []
 
 
+def test_queries_and_documents_never_share_rows(tmp_path):
+    """One fingerprint for both sides says nothing of the texts that stand on both."""
+
+    class TwoSided(Toy):
+        fingerprint = "two towers"
+
+        def embed_queries(self, texts, *, progress=False):  # noqa: ARG002
+            return -super().embed_queries(texts)
+
+    both = hm.Collection.from_pairs(TEXTS[:10], TEXTS[10:20], TEXTS[:20])
+    found = retrieve(both, TwoSided(), tmp_path / "c", k=20)
+    teacher = TwoSided()
+    queries, documents = teacher.embed_queries(both.query_texts), teacher.embed_documents(both.document_texts)
+    np.testing.assert_allclose(
+        found.scores, hm.pair_scores(queries, documents, found.row_of_each, found.ids, similarity="cosine"), atol=1e-4
+    )
+
+
 def test_a_lexical_teacher_cannot_look_up(tmp_path):
     teacher = hm.teachers.load("bm25")
     teacher.fingerprint = lambda _: None

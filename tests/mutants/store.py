@@ -189,7 +189,7 @@ MUTANTS = [
         CACHED,
         '    facts = {**facts, "texts": what, "group": [GROUP_TEXTS, kept.group_bytes]}\n',
         '    facts = {**facts, "group": [GROUP_TEXTS, kept.group_bytes]}\n',
-        f"{RUNS} -k other_queries",
+        f"{RUNS} -k never_share",
     ),
     Mutant(
         "store-groups-by-place",
