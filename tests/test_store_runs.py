@@ -233,6 +233,32 @@ def test_equal_texts_are_embedded_once(tmp_path):
     assert np.array_equal(np.sort(table[0][:, ::2] % 100, axis=1), np.sort(table[0][:, 1::2] % 100, axis=1))
 
 
+def test_texts_may_be_any_sequence(tmp_path):
+    """Ids in place of texts come as a table of strings."""
+    expected = retrieve(collect(), Toy(), tmp_path / "c")
+    table = hm.StringTable.from_strings([*TEXTS, "one", "two"])
+
+    class Listed(Toy):
+        def _embed(self, what, texts, prompt):
+            return super()._embed(what, pa.array(list(texts)), prompt)
+
+    import pyarrow as pa
+
+    teacher = Listed()
+    with cached.keeping(tmp_path / "c", "refuse", teacher) as kept:
+        found = cached.embed(kept, teacher, "documents", table, progress=False).array
+        assert np.array_equal(cached.embed(kept, teacher, "documents", table, progress=False).array, found)
+    assert teacher.seen["documents"] == ["one", "two"]
+    assert np.array_equal(found[:100], cached_documents(tmp_path / "c"))
+    assert expected.ids.size == 200
+
+
+def cached_documents(cache):
+    """The embeddings that a cache gives for the documents of `collect`."""
+    with cached.keeping(cache, "refuse", Toy()) as kept:
+        return cached.embed(kept, Toy(), "documents", collect().document_texts, progress=False).array
+
+
 def test_large_matrices_are_mapped(tmp_path, monkeypatch):
     expected = retrieve(collect(), Toy(), tmp_path / "c")
     monkeypatch.setattr(matrix, "IN_MEMORY", 0)

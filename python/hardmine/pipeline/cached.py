@@ -186,7 +186,7 @@ def _embed_missing(
     done: list[npt.NDArray[Any]] = []
     first, begun = 0, time.monotonic()
     for start, stop in cuts:
-        done.append(_embeddings(teacher, call(texts.slice(start, stop - start), progress=False), stop - start))
+        done.append(_embeddings(teacher, call(texts[start:stop], progress=False), stop - start))
         bar.update(stop - start)
         is_full = time.monotonic() - begun >= SHARD_SECONDS or sum(part.nbytes for part in done) >= SHARD_BYTES
         if is_full or stop == missing.size:
