@@ -17,7 +17,7 @@ settings.register_profile(
 )
 settings.load_profile(os.environ.get("HYPOTHESIS_PROFILE", "dev"))
 
-ALL_LEVELS = ("portable", "avx2", "avx512", "avx512vnni")
+ALL_LEVELS = ("portable", "avx2", "avxvnni", "avx512", "avx512vnni")
 
 
 @pytest.fixture(params=_native.isa_levels())

@@ -91,7 +91,10 @@ UPWARD = {("nouns/collection.py", "formats")}
 NATIVE_PLUMBING = {"plumbing/threads.py", "plumbing/float_mode.py"}
 
 TORCH = {"teachers", "data", "losses"}
-TORCH_FILES = {"primitives/search/device.py", "primitives/batch/mask_on_device.py"}
+TORCH_FILES = {
+    "primitives/batch/mask_on_device.py", "primitives/search/device.py", "primitives/search/device_codes.py",
+    "primitives/search/device_documents.py",
+}  # fmt: skip
 EXTRAS = {"pyarrow", "bm25s", "tqdm"}
 BASE = {"plumbing", "nouns", "rules", "primitives", "training", "pipeline", "report"}
 """Rooms of the base install, which needs NumPy alone: what an extra brings they import where it is used."""

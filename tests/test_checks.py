@@ -157,7 +157,7 @@ def test_unknown_level_is_refused():
         timeout=60,
         check=True,
     )
-    assert "HARDMINE_ISA=mmx: unknown level, expected one of portable, avx2, avx512, avx512vnni" in run.stdout
+    assert "HARDMINE_ISA=mmx: unknown level, expected one of portable, avx2, avxvnni, avx512, avx512vnni" in run.stdout
 
 
 def test_a_panic_is_one_exception_and_the_pool_lives_on():

@@ -29,8 +29,9 @@ def enabled(path):
 
 def test_a_level_holds_the_one_below():
     found = levels()
-    assert set(found) == {"avx2", "avx512", "avx512vnni"}
+    assert set(found) == {"avx2", "avxvnni", "avx512", "avx512vnni"}
     assert "avx2" in found["avx2"] < found["avx512"] < found["avx512vnni"]
+    assert found["avxvnni"] == found["avx2"] | {"avxvnni"}
 
 
 @pytest.mark.parametrize("path", SOURCES, ids=lambda path: str(path.relative_to(CORE)))
@@ -41,7 +42,7 @@ def test_what_a_kernel_enables_is_in_the_list_of_its_level(path):
             continue
         assert features, attribute
         level = "avx512" if any(feature.startswith("avx512") for feature in features) else "avx2"
-        level = "avx512vnni" if "avx512vnni" in features else level
+        level = next((name for name in ("avx512vnni", "avxvnni") if name in features), level)
         assert features <= levels()[level], features - levels()[level]
 
 

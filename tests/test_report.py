@@ -66,7 +66,8 @@ def test_no_process_runs_with_what_slows_the_peers(report, monkeypatch):
     assert found["PATH"]
 
 
-def test_every_process_of_the_report_takes_its_environment(report, monkeypatch):
+@pytest.mark.parametrize(("given", "found"), [([], None), (["--coretype", "SkylakeX"], "SkylakeX")])
+def test_every_process_of_the_report_takes_its_environment(report, monkeypatch, given, found):
     monkeypatch.setenv("OPENBLAS_CORETYPE", "Prescott")
     seen = []
 
@@ -80,25 +81,27 @@ def test_every_process_of_the_report_takes_its_environment(report, monkeypatch):
 
     replaced = SimpleNamespace(run=run, PIPE=subprocess.PIPE, STDOUT=subprocess.STDOUT)
     monkeypatch.setattr(report, "subprocess", replaced)
-    monkeypatch.setattr(sys, "argv", ["report.py", "--passes", "2", "--levels", "portable"])
+    monkeypatch.setattr(sys, "argv", ["report.py", "--passes", "2", "--levels", "portable", *given])
     assert report.main() == 0
     assert len(seen) == 3
-    assert not any("OPENBLAS_CORETYPE" in env for env in seen)
+    assert [env.get("OPENBLAS_CORETYPE") for env in seen] == [found] * 3
 
 
 def test_the_page_names_the_kernels_of_blas(report):
     numpy = {"package": "numpy", "internal_api": "openblas", "version": "0.3.31", "architecture": "SkylakeX"}
     faiss = {"package": "faiss", "internal_api": "openblas", "version": "0.3.15", "architecture": "Prescott"}
-    assert report.kernels([numpy, faiss]) == (
+    assert report.kernels([numpy, faiss], {}) == (
         "BLAS: numpy openblas 0.3.31 with SkylakeX kernels; "
         "faiss openblas 0.3.15 with Prescott kernels (without AVX2: its times are no measure)."
     )
-    assert "mkl 1 with ? kernels" in report.kernels([{"package": "numpy", "internal_api": "mkl", "version": "1"}])
-    assert report.kernels([]) == "BLAS: unknown."
+    assert "mkl 1 with ? kernels" in report.kernels([{"package": "numpy", "internal_api": "mkl", "version": "1"}], {})
+    assert report.kernels([], {}) == "BLAS: unknown."
+    said = report.kernels([], {"OPENBLAS_CORETYPE": "SkylakeX"})
+    assert said == "BLAS: unknown. OPENBLAS_CORETYPE=SkylakeX was set: an old build takes slower ones."
 
 
 def test_the_kernels_are_asked_of_a_process_of_the_benchmarks(report, monkeypatch):
     pytest.importorskip("threadpoolctl")
     monkeypatch.setenv("OPENBLAS_CORETYPE", "Prescott")
-    found = {info["package"]: info for info in report.blas()}
+    found = {info["package"]: info for info in report.blas({})}
     assert found.get("numpy", {}).get("architecture") != "Prescott"

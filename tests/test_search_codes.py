@@ -203,3 +203,21 @@ def test_the_same_bytes_as_over_floats(monkeypatch):
                     assert left.keys() == right.keys()
                     assert all(np.array_equal(left[name], right[name]) for name in left)
     assert len(used) == (16 if _native.isa_levels() != ["portable"] else 0)
+
+
+@pytest.mark.parametrize("queries", [3, 70])
+def test_counts_say_what_survived_once(queries):
+    # Equal documents: none can be discarded, whatever the thresholds; few queries are scanned in parts that are poured
+    # together, which must not count a document twice.
+    d, q = np.ones((640, 16), np.float32), np.ones((queries, 16), np.float32)
+    state = _native.SearchScan("dot", queries, len(d), 5, (None, None, None, False))
+    source = tiles.Source(rows_of(q), rows_of(d))
+    coded = codes.encode(source.documents, codes.choose_frame(source.documents, "dot", 2), 2, 0, len(d))
+    assert state.counts() == [0, 0]
+    state.update_codes(source, coded, 0, coded.blocks, 2)
+    survivors, rescored = state.counts()
+    assert survivors == queries * len(d)
+    state.settle(source, 2)
+    assert state.counts()[0] == survivors
+    assert rescored <= state.counts()[1] <= survivors
+    assert state.counts()[1] >= 5 * queries

@@ -116,13 +116,6 @@ MUTANTS = [
         "tests/test_search.py",
     ),
     Mutant(
-        "search-device-drops-ties",
-        "python/hardmine/primitives/search/device.py",
-        "listed = ~(high < theta) | unsure",
-        "listed = (low > theta) | unsure",
-        "tests/test_search.py",
-    ),
-    Mutant(
         "search-room-not-checked",
         "rust/core/src/search/query_state.rs",
         "try_reserve_exact(&mut self.intervals, wanted.capacity)?;",

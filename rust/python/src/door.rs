@@ -73,11 +73,13 @@ pub fn to_py(error: &Error) -> PyErr {
 
 /// The level named by `HARDMINE_ISA`, or the highest of the machine.
 pub fn forced_isa() -> PyResult<Isa> {
-    let best = Isa::detect();
-    let Ok(name) = std::env::var("HARDMINE_ISA") else { return Ok(best) };
+    let Ok(name) = std::env::var("HARDMINE_ISA") else { return Ok(Isa::detect()) };
     match Isa::from_name(&name) {
-        Some(level) if level.is_within(best) => Ok(level),
-        Some(_) => Err(PyValueError::new_err(format!("HARDMINE_ISA={name}: this machine goes up to {}", best.name()))),
+        Some(level) if level.is_supported() => Ok(level),
+        Some(_) => {
+            let have = Isa::available().map(Isa::name).collect::<Vec<_>>().join(", ");
+            Err(PyValueError::new_err(format!("HARDMINE_ISA={name}: this machine has {have}")))
+        }
         None => {
             let known = Isa::ALL.map(Isa::name).join(", ");
             Err(PyValueError::new_err(format!("HARDMINE_ISA={name}: unknown level, expected one of {known}")))

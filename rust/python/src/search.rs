@@ -344,6 +344,11 @@ impl SearchScan {
         Ok(door::run(py, threads, |exec| self.0.settle(exec, &source))?.into_pyarray(py))
     }
 
+    /// What the scan cost so far: documents that cheap arithmetic could not discard, documents rescored.
+    fn counts(&self) -> [u64; 2] {
+        self.0.counts()
+    }
+
     /// Makes no guesses from now on.
     fn careful(&mut self) {
         self.0.careful();

@@ -6,7 +6,7 @@ import contextlib
 import os
 import sys
 from collections.abc import Callable, Iterator
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 import numpy as np
 import numpy.typing as npt
@@ -21,6 +21,9 @@ from hardmine.plumbing.threads import thread_count
 from hardmine.primitives.limits import refuse_misfits, scan_limits
 from hardmine.primitives.search import codes, embeddings, tiles
 from hardmine.primitives.search.plan import decide
+
+if TYPE_CHECKING:
+    from hardmine.primitives.search.device_documents import Documents
 
 
 def search(
@@ -60,12 +63,14 @@ def search(
     exclude : (offsets, ids) or sequence of id sequences, optional
         Documents that are never admissible, per query.
     device : str or torch.device, optional
-        "cuda" (or "cuda:1", ...): tiles are computed and filtered there with PyTorch, survivors rescored on the CPU.
-        Default: the device of the tensors where they lie on one, else the CPU with NumPy.
+        "cuda" (or "cuda:1", ...): codes are made and multiplied there with PyTorch, survivors rescored on the CPU.
+        Default: the device of the tensors where they lie on one, else the CPU without PyTorch. It takes some 2 GB
+        there at most, and, where codes are needed more than once, a byte per number and 9 per document, unless that is
+        more than half of what is free. Embeddings of more than 32,768 numbers are searched on the CPU.
     max_memory : int or str, optional
         Bound on working memory beyond inputs and result, in bytes or as "2GB". Default 256 MB. It sets how many
-        queries and documents are worked on at a time, never the result: `search_plan` says beforehand. On a device it
-        bounds the state on the host.
+        queries and documents are worked on at a time, never the result: `search_plan` says beforehand. With `device`
+        it bounds the state on the host.
     num_threads : int, optional
         Default: ``HARDMINE_NUM_THREADS``, else every processor. Only float32 matrix products run on NumPy's BLAS, which
         takes its own number from its own variable (such as ``OPENBLAS_NUM_THREADS``).
@@ -116,7 +121,8 @@ class ExactIndex:
     """Documents checked once and searched many times, exactly.
 
     Where codes of one byte per number pay (see `search`), the first search makes them, and the index keeps them: a
-    quarter of the size of float32 embeddings, and 12 bytes per document.
+    quarter of the size of float32 embeddings, and 12 bytes per document. Those that a search on a GPU made stay there,
+    so that the next one reads nothing from the host but survivors.
 
     Parameters
     ----------
@@ -142,7 +148,9 @@ class ExactIndex:
     [1, 2]
     """
 
-    __slots__ = ("_array", "_codes", "_keeps", "_kind", "_norms", "_num_threads", "_similarity", "_tensor")
+    __slots__ = (
+        "_array", "_codes", "_keeps", "_kind", "_norms", "_num_threads", "_on_device", "_similarity", "_tensor"
+    )  # fmt: skip
 
     def __init__(self, documents: npt.ArrayLike, *, similarity: str = "dot", num_threads: int | None = None) -> None:
         self._similarity = checks.similarity(similarity)
@@ -150,6 +158,7 @@ class ExactIndex:
         self._norms: npt.NDArray[np.float64] | None = None
         self._codes: codes.Codes | None = None
         self._keeps = True
+        self._on_device: Documents | None = None
         self._tensor = _device_tensor("documents", documents)
         if self._tensor is None:
             self._array, self._kind = embeddings.checked("documents", documents)
@@ -160,7 +169,7 @@ class ExactIndex:
         """An index over rows whose norms are known, and who are therefore finite, and the codes of them."""
         self = cls.__new__(cls)
         self._array, self._kind, self._norms = rows
-        self._tensor, self._codes, self._keeps = None, kept, False
+        self._tensor, self._codes, self._keeps, self._on_device = None, kept, False, None
         self._similarity, self._num_threads = similarity, None
         return self
 
@@ -222,13 +231,8 @@ class ExactIndex:
         refuse_misfits(limits, len(array), len(self))
         rows = tiles.Rows(array, kind, embeddings.row_norms("queries", (array, kind), threads))
         with _reporter(progress, len(array) * len(self)) as report:
-            if device is not None and str(device) != "cpu":
-                from hardmine.primitives.search.device import scan as scan_on_device
-
-                documents = self._array if self._tensor is None else self._tensor
-                found = scan_on_device(
-                    rows, documents, k, self._similarity, limits, budget, threads, report, device=device
-                )
+            if device is not None and str(device) != "cpu" and self.dimension <= codes.MAX_DIMENSION:
+                found = self._scan_on_device(rows, k, limits, budget, threads, report, device)
             else:
                 found = self._scan(rows, k, limits, budget, threads, report)
         about = {"k": k, "similarity": self._similarity, "num_documents": len(self), "version": VERSION}
@@ -254,6 +258,28 @@ class ExactIndex:
         if cut is None:
             return tiles.scan(queries, documents, k, self._similarity, limits, tiling, threads, report)
         return codes.scan(queries, documents, k, self._similarity, limits, cut, tiling, threads, report, codes=kept)
+
+    def _scan_on_device(
+        self,
+        queries: tiles.Rows,
+        k: int,
+        limits: tiles.Limits,
+        budget: int,
+        threads: int,
+        report: tiles.Progress | None,
+        device: Any,
+    ) -> _native.Ranked:
+        """The scan with PyTorch; codes stay on the device for the next one."""
+        from hardmine.primitives.search.device import scan
+        from hardmine.primitives.search.device_documents import Documents, checked
+
+        device = checked(device)
+        documents = self._on_device
+        if documents is None or documents.device != device:
+            rows = self._rows(threads) if self._tensor is None else self._tensor
+            documents = Documents(rows, self._similarity, device, threads, keep=self._keeps)
+            self._on_device = documents if self._keeps else None
+        return scan(queries, documents, k, limits, budget, threads, report)
 
     def _kept_codes(self, threads: int) -> codes.Codes | None:
         """The codes of all documents, made when first asked for; None where they are not kept or cannot be made."""
@@ -344,7 +370,7 @@ class ExactIndex:
         self._similarity, self._num_threads, self._norms = about["similarity"], None, norms
         if kept is not None and not mmap:
             kept = kept._replace(data=kept.data.copy(), terms=kept.terms.copy())
-        self._codes, self._keeps = kept, True
+        self._codes, self._keeps, self._on_device = kept, True, None
         return self
 
 

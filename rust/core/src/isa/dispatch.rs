@@ -4,19 +4,25 @@
 /// nothing is said of a level, it takes the one below.
 macro_rules! by_isa {
     ($isa:expr, avx512: $wide:expr, avx2: $narrow:expr, portable: $plain:expr $(,)?) => {
-        by_isa!($isa, avx512vnni: $wide, avx512: $wide, avx2: $narrow, portable: $plain)
+        by_isa!($isa, avx512vnni: $wide, avx512: $wide, avxvnni: $narrow, avx2: $narrow, portable: $plain)
     };
-    ($isa:expr, avx512vnni: $dots:expr, avx512: $wide:expr, avx2: $narrow:expr, portable: $plain:expr $(,)?) => {{
+    (
+        $isa:expr, avx512vnni: $wide_dots:expr, avx512: $wide:expr, avxvnni: $dots:expr, avx2: $narrow:expr,
+        portable: $plain:expr $(,)?
+    ) => {{
         let isa: $crate::isa::Isa = $isa;
-        debug_assert!(isa.is_within($crate::isa::Isa::detect()));
+        debug_assert!(isa.is_supported());
         match isa {
-            // SAFETY: the level of a call is never above that of the machine (`Execution::new` sees to it), and the machine
-            // has every feature of its level (`Isa::detect`).
+            // SAFETY: the level of a call is one that the machine has, with every feature of it (`Execution::new` sees to
+            // it).
             #[cfg(target_arch = "x86_64")]
-            $crate::isa::Isa::Avx512Vnni => unsafe { $dots },
+            $crate::isa::Isa::Avx512Vnni => unsafe { $wide_dots },
             // SAFETY: as above.
             #[cfg(target_arch = "x86_64")]
             $crate::isa::Isa::Avx512 => unsafe { $wide },
+            // SAFETY: as above.
+            #[cfg(target_arch = "x86_64")]
+            $crate::isa::Isa::AvxVnni => unsafe { $dots },
             // SAFETY: as above.
             #[cfg(target_arch = "x86_64")]
             $crate::isa::Isa::Avx2 => unsafe { $narrow },

@@ -1,10 +1,14 @@
 //! Which processor features belong to a level: the one list that detection asks for and that compiled code may use.
 
 /// Puts the features of a level, as string literals in brackets, before the input of another macro. A level holds all of
-/// the level below it; no function of the crate enables a feature that its level does not list here.
+/// the levels below it but AVX-VNNI, which processors with AVX-512 may lack; no function of the crate enables a feature
+/// that its level does not list here.
 macro_rules! with_features {
     (avx2 => $then:ident! { $($input:tt)* }) => {
         $then! { ["avx2" "fma" "f16c" "bmi1" "bmi2" "popcnt"] $($input)* }
+    };
+    (avxvnni => $then:ident! { $($input:tt)* }) => {
+        $then! { ["avxvnni" "avx2" "fma" "f16c" "bmi1" "bmi2" "popcnt"] $($input)* }
     };
     (avx512 => $then:ident! { $($input:tt)* }) => {
         $then! {
@@ -28,6 +32,12 @@ macro_rules! all_detected {
 #[cfg(target_arch = "x86_64")]
 pub(super) fn has_avx2() -> bool {
     with_features!(avx2 => all_detected! {})
+}
+
+/// As [`has_avx2`].
+#[cfg(target_arch = "x86_64")]
+pub(super) fn has_avxvnni() -> bool {
+    with_features!(avxvnni => all_detected! {})
 }
 
 /// As [`has_avx2`].

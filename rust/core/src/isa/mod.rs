@@ -12,6 +12,8 @@ pub enum Isa {
     Portable,
     /// AVX2 and what came with it: `features.rs` has the list.
     Avx2,
+    /// AVX2 with dot products of bytes on 256-bit vectors (AVX-VNNI): processors without AVX-512, and some with it.
+    AvxVnni,
     /// AVX-512 F, BW, DQ and VL, and all of AVX2.
     Avx512,
     /// AVX-512 with dot products of bytes (VNNI).
@@ -20,42 +22,38 @@ pub enum Isa {
 
 impl Isa {
     /// Every level, lowest first.
-    pub const ALL: [Isa; 4] = [Isa::Portable, Isa::Avx2, Isa::Avx512, Isa::Avx512Vnni];
+    pub const ALL: [Isa; 5] = [Isa::Portable, Isa::Avx2, Isa::AvxVnni, Isa::Avx512, Isa::Avx512Vnni];
 
     /// Highest level that this machine runs.
     #[must_use]
     pub fn detect() -> Self {
-        #[cfg(target_arch = "x86_64")]
-        {
-            if features::has_avx512vnni() {
-                return Isa::Avx512Vnni;
-            }
-            if features::has_avx512() {
-                return Isa::Avx512;
-            }
-            if features::has_avx2() {
-                return Isa::Avx2;
-            }
-        }
-        Isa::Portable
+        Self::ALL.into_iter().rev().find(|level| level.is_supported()).unwrap_or(Isa::Portable)
     }
 
     /// Levels that this machine runs, lowest first.
     pub fn available() -> impl Iterator<Item = Isa> {
-        let top = Self::detect();
-        Self::ALL.into_iter().filter(move |level| level.is_within(top))
+        Self::ALL.into_iter().filter(|level| level.is_supported())
     }
 
-    /// Whether a machine whose highest level is `top` runs this level.
+    /// Whether this machine runs this level. Levels are no chain: a machine may lack one below its highest.
     #[must_use]
-    pub fn is_within(self, top: Isa) -> bool {
-        self as u8 <= top as u8
+    pub fn is_supported(self) -> bool {
+        #[cfg(target_arch = "x86_64")]
+        match self {
+            Isa::Portable => true,
+            Isa::Avx2 => features::has_avx2(),
+            Isa::AvxVnni => features::has_avxvnni(),
+            Isa::Avx512 => features::has_avx512(),
+            Isa::Avx512Vnni => features::has_avx512vnni(),
+        }
+        #[cfg(not(target_arch = "x86_64"))]
+        return self == Isa::Portable;
     }
 
     /// Whether one instruction takes products of bytes and sums them in 32 bits.
     #[must_use]
     pub fn has_byte_products(self) -> bool {
-        self == Isa::Avx512Vnni
+        matches!(self, Isa::AvxVnni | Isa::Avx512Vnni)
     }
 
     /// Name used by the environment variable `HARDMINE_ISA` and in reports.
@@ -64,6 +62,7 @@ impl Isa {
         match self {
             Isa::Portable => "portable",
             Isa::Avx2 => "avx2",
+            Isa::AvxVnni => "avxvnni",
             Isa::Avx512 => "avx512",
             Isa::Avx512Vnni => "avx512vnni",
         }

@@ -30,7 +30,7 @@ impl<'a> Execution<'a> {
     /// If the machine does not have the level: everything below relies on it.
     #[must_use]
     pub fn new(threads: NonZeroUsize, isa: Isa, poll: &'a (dyn Fn() -> bool + Sync)) -> Self {
-        assert!(isa.is_within(Isa::detect()), "this machine has no {}", isa.name());
+        assert!(isa.is_supported(), "this machine has no {}", isa.name());
         Execution {
             threads,
             isa,

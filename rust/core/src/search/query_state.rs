@@ -130,6 +130,8 @@ pub struct QueryState {
     intervals: Vec<Interval>,
     /// What was surely removed so far.
     pub tally: Tally,
+    /// Documents listed so far: those that cheap arithmetic could not discard.
+    pub survivors: u64,
     /// Documents rescored so far.
     pub rescored: u64,
 }
@@ -139,7 +141,14 @@ impl QueryState {
     #[must_use]
     pub fn new(wanted: &Wanted) -> Self {
         let theta = if wanted.k == 0 { f32::INFINITY } else { wanted.floor };
-        QueryState { theta, guess: f32::NEG_INFINITY, intervals: Vec::new(), tally: Tally::default(), rescored: 0 }
+        QueryState {
+            theta,
+            guess: f32::NEG_INFINITY,
+            intervals: Vec::new(),
+            tally: Tally::default(),
+            survivors: 0,
+            rescored: 0,
+        }
     }
 
     /// A proven lower bound of the final k-th best admissible score.
@@ -205,6 +214,7 @@ impl QueryState {
                 try_reserve_exact(&mut self.intervals, wanted.capacity)?;
             }
             self.intervals.push(interval);
+            self.survivors += 1;
             return Ok(self.intervals.len() >= wanted.capacity);
         }
         Ok(false)
@@ -226,7 +236,10 @@ impl QueryState {
         self.rescored += other.rescored;
         self.raise_theta(other.theta);
         self.guess(other.guess);
-        other.intervals.into_iter().try_for_each(|interval| self.push(interval, wanted, scorer, scratch))
+        let survivors = self.survivors + other.survivors;
+        other.intervals.into_iter().try_for_each(|interval| self.push(interval, wanted, scorer, scratch))?;
+        self.survivors = survivors; // not once more those that were taken over
+        Ok(())
     }
 
     /// Makes room in the list.

@@ -192,6 +192,13 @@ impl SearchScan {
         self.careful = true;
     }
 
+    /// What the scan cost so far, over all queries: documents that cheap arithmetic could not discard, and documents that
+    /// were rescored.
+    #[must_use]
+    pub fn counts(&self) -> [u64; 2] {
+        self.states.iter().fold([0, 0], |sum, state| [sum[0] + state.survivors, sum[1] + state.rescored])
+    }
+
     /// Takes over the states of `other`, one for each of `queries`, which they replace.
     ///
     /// # Errors

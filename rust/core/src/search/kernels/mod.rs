@@ -49,6 +49,7 @@ pub fn compare<const LIMITED: bool>(isa: Isa, block: &BlockView<'_>, codes: &[i3
         isa,
         avx512vnni: avx512::compare::<LIMITED>(block, codes, lines, found),
         avx512: avx2::compare::<LIMITED>(block, codes, lines, found),
+        avxvnni: avx2::compare_dots::<LIMITED>(block, codes, lines, found),
         avx2: avx2::compare::<LIMITED>(block, codes, lines, found),
         portable: portable::compare::<LIMITED>(block, codes, lines, found),
     );
@@ -62,6 +63,7 @@ pub fn review<const LIMITED: bool>(isa: Isa, block: &BlockView<'_>, sums: &[i32;
         isa,
         avx512vnni: avx512::review::<LIMITED>(block, sums, line),
         avx512: avx2::review::<LIMITED>(block, sums, line),
+        avxvnni: avx2::review::<LIMITED>(block, sums, line),
         avx2: avx2::review::<LIMITED>(block, sums, line),
         portable: portable::review::<LIMITED>(block, sums, line),
     )

@@ -1,0 +1,193 @@
+"""Planted faults: search on a device."""
+
+from tests.mutants.table import Mutant
+
+SCAN = "python/hardmine/primitives/search/device.py"
+CODES = "python/hardmine/primitives/search/device_codes.py"
+DOCUMENTS = "python/hardmine/primitives/search/device_documents.py"
+TESTS = "tests/test_search_device.py -k "
+
+MUTANTS = [
+    Mutant(
+        "device-bound-halved",
+        CODES,
+        "        width.addcmul_(self.residual[rows], length)\n",
+        "        width.addcmul_(self.residual[rows], length).mul_(0.5)\n",
+        TESTS + "bound_holds",
+    ),
+    Mutant(
+        "device-document-residual-dropped",
+        CODES,
+        "        width = self.norm[rows] * residual\n",
+        "        width = self.norm[rows] * residual * 0\n",
+        TESTS + "bound_holds",
+    ),
+    Mutant(
+        "device-query-residual-dropped",
+        CODES,
+        "residual = (codes.residual[0] + codes.length[0] * _MARGIN)",
+        "residual = (codes.length[0] * _MARGIN)",
+        TESTS + "bound_holds",
+    ),
+    Mutant(
+        "device-group-residual-of-one-document",
+        CODES,
+        "codes.residual.amax(0), codes.length.amax(0))",
+        "codes.residual[0], codes.length[0])",
+        TESTS + "bound_holds",
+    ),
+    Mutant(
+        "device-no-codes-no-bound",
+        CODES,
+        "beyond = largest.clamp(min=_SMALLEST) * (math.sqrt(h) * _ENLARGED**2)",
+        "beyond = largest.clamp(min=_SMALLEST)",
+        TESTS + "bound_holds",
+    ),
+    Mutant(
+        "device-rotation-of-one-side",
+        CODES,
+        "        x = rotate(x)\n",
+        "        x = rotate(x) if len(found.values) > 1 else x\n",
+        TESTS + "bound_holds",
+    ),
+    Mutant(
+        "device-last-rounding-forgotten",
+        CODES,
+        "score - (score.abs() * _RELATIVE + 2.0**-146))",
+        "score)",
+        TESTS + "rounding_takes_away",
+    ),
+    Mutant(
+        "device-ceiling-rounding-forgotten",
+        CODES,
+        "-self._up(-ceiling, before=True)",
+        "-self._up(-ceiling)",
+        TESTS + "rounding_takes_away",
+    ),
+    Mutant(
+        "device-offset-forgotten",
+        CODES,
+        "        return self.offset - self.slack + self.scale * ends.double()",
+        "        return self.scale * ends.double()",
+        TESTS + "frames",
+    ),
+    Mutant(
+        "device-drops-ties",
+        SCAN,
+        "listed = ~(high < self.keep[query]) & there",
+        "listed = (low > self.keep[query]) & there",
+        TESTS + "brute_force",
+    ),
+    Mutant(
+        "device-unsure-dropped",
+        SCAN,
+        "listed = (listed | (unsure & there)) & ~is_above & ~is_below",
+        "listed = listed & ~is_above & ~is_below",
+        TESTS + "brute_force",
+    ),
+    Mutant(
+        "device-excluded-counts",
+        SCAN,
+        "allowed = self.documents.shape[0] - np.bincount",
+        "allowed = self.documents.shape[0] - 0 * np.bincount",
+        TESTS + "brute_force",
+    ),
+    Mutant(
+        "device-exclusion-skipped",
+        SCAN,
+        "        if mine.any():\n",
+        "        if not mine.any():\n",
+        TESTS + "brute_force",
+    ),
+    Mutant(
+        "device-padding-is-a-document",
+        SCAN,
+        "        sums[:, piece.rows :] = codes.GONE\n",
+        "",
+        TESTS + "brute_force",
+    ),
+    Mutant(
+        "device-seed-off-by-one",
+        SCAN,
+        ".topk(self.k, dim=1, sorted=False)",
+        ".topk(max(self.k - 1, 1), dim=1, sorted=False)",
+        TESTS + "brute_force",
+    ),
+    Mutant(
+        "device-seed-above-the-ceiling",
+        SCAN,
+        "            sure &= (high <= self.bounds.within[rows]) & (low >= self.bounds.reached[rows])\n",
+        "            sure &= low >= self.bounds.reached[rows]\n",
+        TESTS + "brute_force",
+    ),
+    Mutant(
+        "device-groups-dropped-below-theta-alone",
+        SCAN,
+        "            self.bar = torch.minimum(torch.minimum(self.keep, self.bounds.within), below)",
+        "            self.bar = torch.minimum(self.keep, self.bounds.within)",
+        TESTS + "brute_force",
+    ),
+    Mutant(
+        "device-list-threshold-of-a-neighbour",
+        SCAN,
+        "(counts.cumsum(0) - counts + self.k - 1)",
+        "(counts.cumsum(0) - counts + self.k - 2).clamp_(min=0)",
+        TESTS + "brute_force",
+    ),
+    Mutant(
+        "device-second-step-dropped",
+        SCAN,
+        "        self._offer(found.take((place >= self.k) & found.reaching(self.keep)))\n",
+        "",
+        TESTS + "brute_force",
+    ),
+    Mutant(
+        "device-flush-forgotten",
+        SCAN,
+        "                self._clear()\n                self._offer(found)\n",
+        "                self._clear()\n",
+        TESTS + "small_buffers",
+    ),
+    Mutant(
+        "device-portion-cut-short",
+        SCAN,
+        "        for start in range(0, len(found.query), size):\n",
+        "        for start in range(0, len(found.query) - size, size):\n",
+        TESTS + "small_buffers",
+    ),
+    Mutant(
+        "device-wide-error-of-nothing",
+        DOCUMENTS,
+        "error = (self.shape[1] + 16) * 2.0**-51",
+        "error = -(2.0**-20)",
+        TESTS + "brute_force",
+    ),
+    Mutant(
+        "device-codes-made-again",
+        DOCUMENTS,
+        "        self._pieces = made\n",
+        "        self._pieces = None\n",
+        TESTS + "index_keeps",
+    ),
+    Mutant(
+        "device-wrong-products-trusted",
+        CODES,
+        "return _multiply_bytes if right_ones else _multiply_floats",
+        "return _multiply_bytes",
+        TESTS + "byte_products",
+    ),
+    Mutant(
+        "device-float-sums-too-deep",
+        CODES,
+        "_EXACT_DEPTH = 1024",
+        "_EXACT_DEPTH = 4096",
+        TESTS + "byte_products",
+    ),
+    Mutant(
+        "device-autocast-left-on",
+        SCAN,
+        "torch.autocast(documents.device.type, enabled=False)",
+        "torch.autocast(documents.device.type)",
+        TESTS + "byte_products",
+    ),
+]
