@@ -16,6 +16,10 @@ with atheris.instrument_imports(include=["hardmine"]):
     import hardmine as hm
     from hardmine.formats import read
     from hardmine.rules.spelling import parse_ceiling, parse_draw, spell
+    from hardmine.store import shards
+    from hardmine.store.lock import holder
+    from hardmine.store.manifest import MANIFEST, looked_at
+    from hardmine.store.rows import Rows
 
 import numpy as np
 
@@ -83,6 +87,26 @@ def saved(data):
             _one_line(error)
 
 
+def shard(data):
+    """A shard of a cache, and what stands in its lock and its manifest."""
+    path = FOLDER / "cache" / "x.shard"
+    path.parent.mkdir(exist_ok=True)
+    path.write_bytes(data)
+    try:
+        columns = shards.read(path, "k", {"a": 1}, verify=False)
+        Rows(path.parent, "k", {"a": 1}, columns["keys"], verify=False)
+    except REFUSALS as error:
+        _one_line(error)
+    path.rename(FOLDER / "cache" / MANIFEST)
+    try:
+        looked_at(FOLDER / "cache")
+    except REFUSALS as error:
+        _one_line(error)
+    with (FOLDER / "cache" / MANIFEST).open("rb") as file:
+        assert holder(file.fileno()).startswith(("process ", "another process"))
+    (FOLDER / "cache" / MANIFEST).unlink()
+
+
 def pairs(data):
     """A jsonl file of pairs."""
     path = FOLDER / "pairs.jsonl"
@@ -135,6 +159,11 @@ def _container_seed():
     return path.read_bytes()
 
 
+def _shard_seed():
+    columns = {"keys": np.zeros((2, 16), np.uint8), "offsets": np.array([0, 1, 3]), "list.id": np.arange(3)}
+    return shards.write(FOLDER, "k", {"a": 1}, columns).read_bytes()
+
+
 def _parquet_seed():
     import pyarrow as pa
     from pyarrow import parquet
@@ -155,6 +184,7 @@ TARGETS = {
     "shapes": (shapes, lambda: bytes(range(64))),
     "parameters": (parameters, lambda: bytes(range(200))),
     "saved": (saved, _container_seed),
+    "shard": (shard, _shard_seed),
     "pairs": (pairs, lambda: ROW + b"\n"),
     "parquet": (parquet, _parquet_seed),
     "beir": (beir, lambda: BEIR),

@@ -45,6 +45,7 @@ from hardmine.rules.selection import Selection
 if TYPE_CHECKING:
     from hardmine.pipeline.mine import mine
     from hardmine.pipeline.mined import Mined
+    from hardmine.pipeline.plan import Plan, plan
     from hardmine.pipeline.retrieve import retrieve
     from hardmine.plumbing.progress import ProgressEvent
     from hardmine.primitives.ensemble import ensemble
@@ -58,6 +59,7 @@ _LAZY = {
     "hardmine.nouns.collection": ("Collection",),
     "hardmine.pipeline.mine": ("mine",),
     "hardmine.pipeline.mined": ("Mined",),
+    "hardmine.pipeline.plan": ("Plan", "plan"),
     "hardmine.pipeline.retrieve": ("retrieve",),
     "hardmine.plumbing.progress": ("ProgressEvent",),
     "hardmine.primitives.ensemble": ("ensemble",),
@@ -102,6 +104,7 @@ __all__ = [
     "NoCeiling",
     "OnlineClusters",
     "PercPos",
+    "Plan",
     "Popularity",
     "Positives",
     "ProgressEvent",
@@ -131,6 +134,7 @@ __all__ = [
     "mine",
     "mine_scores",
     "pair_scores",
+    "plan",
     "retrieve",
     "sample_uniform",
     "search",

@@ -16,6 +16,7 @@ def add_commands(commands: Any) -> None:
     run_mine = commands.add_parser("mine", help="from a collection to training rows")
     shared.add_collection(run_mine)
     shared.add_teacher(run_mine)
+    shared.add_cache(run_mine)
     shared.add_rule(run_mine)
     run_mine.add_argument("-k", type=int, metavar="K", help="candidates per query (what the rule needs)")
     shared.add_progress(run_mine)
@@ -24,6 +25,7 @@ def add_commands(commands: Any) -> None:
     run_retrieve = commands.add_parser("retrieve", help="from a collection to a run of candidates")
     shared.add_collection(run_retrieve)
     shared.add_teacher(run_retrieve)
+    shared.add_cache(run_retrieve)
     run_retrieve.add_argument("-k", type=int, default=DEFAULT_K, help=f"candidates per query ({DEFAULT_K})")
     run_retrieve.add_argument("--anchors", action="store_true", help="add what the rule anchored needs")
     run_retrieve.add_argument("--output", type=Path, required=True, metavar="RUN")
@@ -56,6 +58,8 @@ def _mine(options: argparse.Namespace) -> None:
         selection,
         k=options.k,
         epoch=options.epoch,
+        cache=options.cache,
+        cache_policy=options.cache_policy,
         num_threads=options.threads,
         max_memory=options.max_memory,
         progress=options.progress,
@@ -72,6 +76,8 @@ def _retrieve(options: argparse.Namespace) -> None:
         shared.load_teacher(options),
         options.k,
         anchors=options.anchors,
+        cache=options.cache,
+        cache_policy=options.cache_policy,
         num_threads=options.threads,
         max_memory=options.max_memory,
         progress=options.progress,

@@ -20,6 +20,7 @@ from hardmine.plumbing.progress_log import ProgressLog
 from hardmine.plumbing.threads import thread_count
 from hardmine.rules.ceilings import Ceiling
 from hardmine.rules.spelling import ceiling_spellings, draw_spellings, parse_ceiling, parse_draw, spell
+from hardmine.store.rows import POLICIES
 
 DEFAULT_FORMAT = "sentence-transformers:n-tuple"
 _DEFAULT = hm.Selection()
@@ -59,6 +60,18 @@ def add_teacher(parser: argparse.ArgumentParser) -> None:
     group.add_argument("--batch-tokens", type=int, metavar="TOKENS")
     add_threads(parser)
     parser.add_argument("--max-memory", metavar="SIZE", help="working memory of the search, such as 2GB")
+
+
+def add_cache(parser: argparse.ArgumentParser) -> None:
+    """Options that say where embeddings and candidates are kept."""
+    group = parser.add_argument_group("cache")
+    group.add_argument("--cache", type=Path, metavar="DIR", help="keep embeddings and candidates: a killed run goes on")
+    group.add_argument(
+        "--cache-policy",
+        choices=POLICIES,
+        default=POLICIES[0],
+        help="damaged shards: refuse (default) stops at them, reuse computes their rows again, overwrite all rows",
+    )
 
 
 def add_rule(parser: argparse.ArgumentParser, *, per_teacher: bool = False) -> None:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 from typing import TYPE_CHECKING
 
 import numpy as np
@@ -29,6 +30,8 @@ def mine(
     *,
     k: int | None = None,
     epoch: int = 0,
+    cache: str | os.PathLike[str] | None = None,
+    cache_policy: str = "refuse",
     num_threads: int | None = None,
     max_memory: int | str | None = None,
     progress: Reporting = True,
@@ -51,6 +54,11 @@ def mine(
         ``range_max``, else 200.
     epoch : int
         Another epoch gives other draws under the same seed.
+    cache : path-like, optional
+        Folder that keeps embeddings and candidates, so that a run that was killed goes on from its last finished shard;
+        as in `hardmine.retrieve`.
+    cache_policy : {"refuse", "reuse", "overwrite"}
+        What becomes of shards that are there, as in `hardmine.retrieve`: damaged ones stop the run by default.
     num_threads : int, optional
         Threads; the result does not depend on them.
     max_memory : int or str, optional
@@ -67,7 +75,9 @@ def mine(
     ------
     TypeError, ValueError
         An argument is wrong, a query has no positive under a rule that needs one, or a row is short under
-        ``on_shortage="error"``.
+        ``on_shortage="error"``; or the cache holds a shard that is refused.
+    OSError
+        The cache cannot be written, or its disk is full.
 
     Examples
     --------
@@ -92,6 +102,8 @@ def mine(
         lambda bounds: k or _depth(selection, in_scan=bounds is not None and not anchors),
         bounds=lambda positives: _scan_ceiling(positives, selection),
         anchors=anchors,
+        cache=cache,
+        cache_policy=cache_policy,
         max_memory=max_memory,
         num_threads=num_threads,
         progress=progress,

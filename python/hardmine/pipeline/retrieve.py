@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 from typing import TYPE_CHECKING
 
 from hardmine.nouns.candidates import Candidates
@@ -26,6 +27,8 @@ def retrieve(
     ceiling: float | npt.ArrayLike | None = None,
     exclude_positives: bool = True,
     anchors: bool = False,
+    cache: str | os.PathLike[str] | None = None,
+    cache_policy: str = "refuse",
     max_memory: int | str | None = None,
     num_threads: int | None = None,
     progress: Reporting = True,
@@ -46,6 +49,16 @@ def retrieve(
         `Collection.document_groups`), inside the scan: a query gets k others.
     anchors : bool
         Add the column that the ceiling `Anchored` needs; for teachers with embeddings.
+    cache : path-like, optional
+        Folder that keeps embeddings and candidates, made where it is not there: a run that was killed goes on from its
+        last finished shard and gives the same bytes; other queries, rules and k share the embeddings, and more
+        documents cost only their own. See ``docs/cache.md``. The teacher needs a ``fingerprint`` (see `DenseTeacher`),
+        as those of `hardmine.teachers` have.
+    cache_policy : {"refuse", "reuse", "overwrite"}
+        What becomes of shards that are there. "refuse", the default, reuses what fits, and stops at a shard that is
+        damaged or not of this place, by name: what wrote there, or the disk, may have done worse, and hours of work are
+        not thrown away unasked. "reuse" throws such a shard away and computes its rows again. "overwrite" computes all
+        rows of this run again.
     max_memory : int or str, optional
         Working memory of the search beyond embeddings and result, in bytes or as "2GB".
     num_threads : int, optional
@@ -64,7 +77,10 @@ def retrieve(
     Raises
     ------
     TypeError, ValueError
-        An argument is wrong, or embeddings do not fit the collection or hold NaN or infinities.
+        An argument is wrong, or embeddings do not fit the collection or hold NaN or infinities; or the cache holds
+        other files, or a shard that is refused.
+    OSError
+        The cache cannot be written, or its disk is full: what it held before is there still.
 
     Notes
     -----
@@ -91,6 +107,8 @@ def retrieve(
         bounds=lambda _: bounds,
         exclude_positives=exclude_positives,
         anchors=anchors,
+        cache=cache,
+        cache_policy=cache_policy,
         max_memory=max_memory,
         num_threads=num_threads,
         progress=progress,

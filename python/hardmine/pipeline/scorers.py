@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 from typing import TYPE_CHECKING, Any, Protocol
 
 import numpy as np
@@ -10,6 +11,7 @@ import numpy.typing as npt
 from hardmine.nouns.candidates import Candidates
 from hardmine.nouns.lists import VERSION
 from hardmine.nouns.positives import Positives
+from hardmine.pipeline import cached
 from hardmine.plumbing import checks
 from hardmine.plumbing.extras import is_a
 from hardmine.plumbing.progress import Progress, Reporting, reporting
@@ -25,9 +27,11 @@ if TYPE_CHECKING:
     from hardmine.nouns.collection import Collection
     from hardmine.teachers import Teacher
 
-_TILE_MEMORY = 64 * 2**20
+TILE_MEMORY = 64 * 2**20
+"""Working memory of a lexical scan without ``max_memory``, in bytes."""
 _Float32 = npt.NDArray[np.float32]
 _Csr = tuple[npt.NDArray[np.int64], npt.NDArray[np.int64]]
+_Places = npt.NDArray[np.int64]
 
 
 class Scorer(Protocol):
@@ -40,8 +44,12 @@ class Scorer(Protocol):
         """Score of each pair, float32 [n], the same bits as in `scan`."""
         ...
 
-    def scan(self, k: int, *, ceiling: _Float32 | None, exclude: _Csr) -> Candidates:
-        """The k best admissible documents of every query."""
+    def scan(self, k: int, *, ceiling: _Float32 | None, exclude: _Csr, queries: _Places | None = None) -> Candidates:
+        """The k best admissible documents of every query, or of these queries, which the limits are then of."""
+        ...
+
+    def search_keys(self, kept: cached.Kept) -> cached.SearchKeys:
+        """What `scan` depends on besides its arguments."""
         ...
 
     @property
@@ -68,11 +76,13 @@ class DenseScorer:
         max_memory: int | str | None,
         num_threads: int,
         progress: Reporting,
+        kept: cached.Kept | None,
     ) -> None:
         self.teacher, self.num_threads = teacher, num_threads
         self._max_memory, self._progress = max_memory, progress
-        self.queries = teacher.embed_queries(collection.query_texts, progress=progress)
-        self.documents = teacher.embed_documents(collection.document_texts, progress=progress)
+        self._queries = cached.embed(kept, teacher, "queries", collection.query_texts, progress=progress)
+        self._documents = cached.embed(kept, teacher, "documents", collection.document_texts, progress=progress)
+        self.queries, self.documents = self._queries.array, self._documents.array
         for name in ("queries", "documents"):
             rows, wanted = getattr(self, name).shape[0], getattr(collection, f"num_{name}")
             if rows != wanted:
@@ -90,11 +100,17 @@ class DenseScorer:
             self.queries, self.documents, query_ids, document_ids, similarity=similarity, num_threads=self.num_threads
         )
 
-    def scan(self, k: int, *, ceiling: _Float32 | None, exclude: _Csr) -> Candidates:
-        """The k best admissible documents of every query."""
-        total = self.queries.shape[0] * self.documents.shape[0]
+    def search_keys(self, kept: cached.Kept) -> cached.SearchKeys:  # noqa: ARG002 - the numbers say all
+        """See `cached.embedding_keys`."""
+        return cached.embedding_keys(self.teacher, self._queries, self._documents)
+
+    def scan(self, k: int, *, ceiling: _Float32 | None, exclude: _Csr, queries: _Places | None = None) -> Candidates:
+        """The k best admissible documents of every query, or of these queries."""
+        wanted = self.queries if queries is None else self.queries[queries]
+        total = wanted.shape[0] * self.documents.shape[0]
         done = 0
-        with Progress("searching (query, document) pairs", total, self._progress) as bar:
+        shown = self._progress if queries is None else False
+        with Progress("searching (query, document) pairs", total, shown) as bar:
 
             def report(pairs_done: int, _: int) -> None:
                 nonlocal done
@@ -102,7 +118,7 @@ class DenseScorer:
                 done = pairs_done
 
             return search(
-                self.queries,
+                wanted,
                 self.documents,
                 k,
                 similarity=self.teacher.similarity,
@@ -128,9 +144,11 @@ class LexicalScorer:
         max_memory: int | str | None,
         num_threads: int,
         progress: Reporting,
+        kept: cached.Kept | None,  # noqa: ARG002 - an index is made faster than it is read
     ) -> None:
         self.teacher, self.num_threads = teacher, num_threads
-        self._memory, self._progress = checks.memory("max_memory", max_memory, _TILE_MEMORY), progress
+        self._memory, self._progress = checks.memory("max_memory", max_memory, TILE_MEMORY), progress
+        self._collection = collection
         self._queries = collection.query_texts.to_pylist()
         self._num_documents = collection.num_documents
         self._index = teacher.index(collection.document_texts, progress=progress)
@@ -140,16 +158,22 @@ class LexicalScorer:
         found: _Float32 = self._index.pair_scores(self._queries, query_ids, document_ids)
         return found
 
-    def scan(self, k: int, *, ceiling: _Float32 | None, exclude: _Csr) -> Candidates:
-        """The k best admissible documents of every query."""
-        count = len(self._queries)
+    def search_keys(self, kept: cached.Kept) -> cached.SearchKeys:
+        """See `cached.text_keys`."""
+        return cached.text_keys(kept, self.teacher, self._collection)
+
+    def scan(self, k: int, *, ceiling: _Float32 | None, exclude: _Csr, queries: _Places | None = None) -> Candidates:
+        """The k best admissible documents of every query, or of these queries."""
+        wanted = self._queries if queries is None else [self._queries[place] for place in queries.tolist()]
+        count = len(wanted)
         best = TopKAccumulator(
             count, k, ceiling=ceiling, floor=self.teacher.floor, exclude=exclude, num_threads=self.num_threads
         )
         rows = max(1, self._memory // (4 * max(self._num_documents, 1)))
-        with Progress("retrieving for queries", count, self._progress) as bar:
+        shown = self._progress if queries is None else False
+        with Progress("retrieving for queries", count, shown) as bar:
             for start in range(0, count, rows):
-                tile = self._queries[start : start + rows]
+                tile = wanted[start : start + rows]
                 best.update(self._index.scores(tile), first_query=start)
                 bar.update(len(tile))
         return best.finish()
@@ -161,22 +185,8 @@ def expect_collection(value: Any) -> None:
         raise TypeError(f"collection: {type(value).__name__}, expected a Collection")
 
 
-def bind(
-    collection: Collection,
-    teacher: Teacher | str,
-    *,
-    anchors: bool,
-    max_memory: int | str | None,
-    num_threads: int | None,
-    progress: Reporting,
-) -> Scorer:
-    """Bind a teacher to a collection: embeds or indexes the texts, once all that is asked for is known to be possible.
-
-    `anchors` asks for a teacher with document embeddings.
-    """
-    expect_collection(collection)
-    checks.memory("max_memory", max_memory, 1)
-    threads = thread_count(num_threads)
+def chosen(teacher: Teacher | str, *, anchors: bool) -> tuple[Any, Any]:
+    """The teacher, loaded where it is a name, and what binds it; `anchors` asks for one with document embeddings."""
     from hardmine import teachers
 
     if isinstance(teacher, str):
@@ -193,8 +203,7 @@ def bind(
             f"teacher {teacher.name!r}: has no document embeddings, which the ceiling Anchored needs; "
             "expected an encoder or precomputed embeddings"
         )
-    scorer: Scorer = kind(collection, teacher, max_memory=max_memory, num_threads=threads, progress=progress)
-    return scorer
+    return teacher, kind
 
 
 def scored_candidates(
@@ -205,6 +214,8 @@ def scored_candidates(
     bounds: Callable[[Positives], _Float32 | None],
     exclude_positives: bool = True,
     anchors: bool = False,
+    cache: str | os.PathLike[str] | None,
+    cache_policy: str,
     max_memory: int | str | None,
     num_threads: int | None,
     progress: Reporting,
@@ -216,34 +227,40 @@ def scored_candidates(
     """
     exclude_positives = checks.boolean("exclude_positives", exclude_positives)
     anchors, progress = checks.boolean("anchors", anchors), reporting(progress)
-    scorer = bind(
-        collection, teacher, anchors=anchors, max_memory=max_memory, num_threads=num_threads, progress=progress
-    )
-    labels = collection.positives
-    positives = labels.with_scores(scorer.pair_scores(labels.query_of_each, labels.ids))
-    ceiling = bounds(positives)
-    k = depth(ceiling)
-    left_out = _left_out(collection, scorer.num_threads, exclude_positives=exclude_positives)
-    found = scorer.scan(k, ceiling=ceiling, exclude=(left_out.offsets, left_out.ids))
+    expect_collection(collection)
+    checks.memory("max_memory", max_memory, 1)
+    threads = thread_count(num_threads)
+    folder, policy = cached.checked_cache(cache), cached.checked_policy(cache_policy)
+    known, kind = chosen(teacher, anchors=anchors)
+    with cached.keeping(folder, policy, known) as kept:
+        scorer: Scorer = kind(
+            collection, known, max_memory=max_memory, num_threads=threads, progress=progress, kept=kept
+        )
+        labels = collection.positives
+        positives = labels.with_scores(scorer.pair_scores(labels.query_of_each, labels.ids))
+        ceiling = bounds(positives)
+        k = depth(ceiling)
+        left_out = left_out_of(collection, threads, exclude_positives=exclude_positives)
+        exclude = left_out.offsets, left_out.ids
+        found = cached.scan(kept, scorer, k, ceiling=ceiling, exclude=exclude, progress=progress)
     unseen = {"excluded"} if scorer.sees_all else {"excluded", "below_floor"}
     reasons = {name: count for name, count in (found.reasons or {}).items() if name not in unseen}
-    teacher = scorer.teacher
     found = found.replace(
         reasons=reasons | {name: count for name, count in left_out.counts.items() if count.any()},
         query_ids=collection.query_ids,
         document_ids=collection.document_ids,
         positives=positives,
         metadata={
-            "teacher": teacher.name,
+            "teacher": known.name,
             "k": k,
-            "similarity": teacher.similarity,
+            "similarity": known.similarity,
             "version": VERSION,
-            **_dtype(teacher),
+            **_dtype(known),
         },
     )
     if not anchors:
         return found
-    return anchor_scores(found, positives, scorer.document_embeddings, num_threads=scorer.num_threads)
+    return anchor_scores(found, positives, scorer.document_embeddings, num_threads=threads)
 
 
 def _dtype(teacher: Any) -> dict[str, str]:
@@ -251,7 +268,7 @@ def _dtype(teacher: Any) -> dict[str, str]:
     return {"dtype": teacher.dtype} if isinstance(getattr(teacher, "dtype", None), str) else {}
 
 
-def _left_out(collection: Collection, num_threads: int, *, exclude_positives: bool) -> Exclusions:
+def left_out_of(collection: Collection, num_threads: int, *, exclude_positives: bool) -> Exclusions:
     """All that a scan leaves out, and how many documents of each query fall under each reason."""
     identical = collection.identical_ids() if collection.ignore_identical_ids else None
     labels = collection.positives

@@ -122,6 +122,24 @@ def atomic_writes(paths: Sequence[_Path], *, removed: Sequence[_Path] = ()) -> I
             part.unlink(missing_ok=True)
 
 
+def sync_folder(path: _Path) -> None:
+    """Make the names in a folder survive a loss of power, where the platform can."""
+    if os.name == "nt":  # folders cannot be opened there
+        return
+    descriptor = os.open(path, os.O_RDONLY)
+    try:
+        os.fsync(descriptor)
+    except OSError:  # a file system that knows no such thing
+        pass
+    finally:
+        os.close(descriptor)
+
+
+def leftovers(folder: Path) -> Iterator[Path]:
+    """Temporary files that processes which were killed while they wrote have left in a folder."""
+    return folder.glob(".*.part")
+
+
 def _temporary(target: Path) -> Path:
     """An empty file beside `target` with the rights of a new one."""
     import tempfile  # costs more than the rest of this module, and most processes never write

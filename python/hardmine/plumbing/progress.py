@@ -89,6 +89,11 @@ def reporting(value: Any) -> Reporting:
     raise TypeError(f"progress: {type(value).__name__} {value!r}, expected True, False or a callable")
 
 
+def is_shown(progress: Reporting) -> bool:
+    """Whether standard error shows the work."""
+    return progress is True or isinstance(progress, AlsoShown)
+
+
 class Progress:
     """Counts the work of one stage; use it as a context manager.
 
@@ -107,7 +112,7 @@ class Progress:
         self._stage, self._total, self._done = stage, total, 0
         progress = reporting(progress)
         self._listener = None if isinstance(progress, bool) else progress
-        self._is_shown = progress is True or isinstance(progress, AlsoShown)
+        self._is_shown = is_shown(progress)
         self._bar: Any = None
         self._start = self._last_line = self._last_event = 0.0
 

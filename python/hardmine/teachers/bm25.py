@@ -75,6 +75,17 @@ class BM25:
         """Index the documents, row by row."""
         return BM25Index(self, documents, progress=progress)
 
+    def fingerprint(self, _what: str) -> dict[str, Any]:
+        """All that scores depend on besides the texts; see `LexicalTeacher`."""
+        return {
+            "teacher": self.name,
+            "k1": self.k1,
+            "b": self.b,
+            "stopwords": sorted(self.stopwords),
+            "token_pattern": self._pattern.pattern,
+            "bm25s": need("bm25s", what="teacher 'bm25'", extra="mine").__version__,
+        }
+
     def __repr__(self) -> str:
         return f"BM25(k1={self.k1:g}, b={self.b:g})"
 

@@ -18,6 +18,7 @@ from hardmine.plumbing import checks
 from hardmine.plumbing.extras import need
 from hardmine.plumbing.progress import Progress, Reporting
 from hardmine.teachers._dtype import MeasuredDtype, measured
+from hardmine.teachers._model_digest import model_digests
 from hardmine.teachers._model_folder import POOLINGS, read_recipe
 from hardmine.teachers.protocol import strings
 
@@ -28,6 +29,8 @@ _SIMILARITIES = ("cosine", "dot")
 _WINDOW = 16_384
 _BATCH_TOKENS = {"cpu": 2_048, "mps": 16_384, "cuda": 65_536}
 _MEASURED_TOKENS = 128  # of a text; which dtype is faster hardly depends on it
+_OPERATIONS = {"cpu": 2 * 10**11, "mps": 2 * 10**12, "cuda": 5 * 10**13}  # a second, roughly
+_BYTES_PER_TOKEN = 4
 _UNLIMITED = 100_000  # tokenizers without a limit report numbers above this
 
 
@@ -165,6 +168,37 @@ class Dense:
     def embed_documents(self, texts: Sequence[str], *, progress: Reporting = False) -> npt.NDArray[np.float32]:
         """Embeddings of documents, float32 [num_texts, dimension], in the order given."""
         return self._embed("documents", texts, self.recipe.document_prompt, progress=progress)
+
+    def fingerprint(self, what: str) -> dict[str, Any]:
+        """All that embeddings of ``"queries"`` or ``"documents"`` depend on besides the texts; see `DenseTeacher`.
+
+        Weights are known by their numbers, not by a name: those in memory are hashed each time, a second per GB or so.
+        """
+        recipe = self.recipe
+        return {
+            "teacher": "dense",
+            **model_digests(self._model, self._tokenizer),
+            "pooling": recipe.pooling,
+            "normalize": recipe.normalize,
+            "max_length": recipe.max_length,
+            "lower_case": recipe.lower_case,
+            "prompt": recipe.query_prompt if what == "queries" else recipe.document_prompt,
+            "include_prompt": recipe.include_prompt,
+            "dtype": self.dtype,
+            "device": self.device.type,
+            "batch_tokens": self.batch_tokens,
+        }
+
+    @property
+    def group_bytes(self) -> int:
+        """Bytes of texts that take about ten seconds, by the size of the model; see `DenseTeacher`.
+
+        By no measurement: the same texts must make the same groups whenever a run goes on.
+        """
+        numbers: int = sum(weight.numel() for weight in self._model.parameters())
+        operations = _OPERATIONS.get(self.device.type, _OPERATIONS["cuda"])
+        tokens = max(10 * operations // (2 * numbers), self.batch_tokens)
+        return min(_BYTES_PER_TOKEN * tokens, 2**20)
 
     def __repr__(self) -> str:
         dtype = self.dtype if self.dtype_choice is None else f"{self.dtype} ({self.dtype_choice})"

@@ -33,6 +33,9 @@ class Precomputed:
         """The document embeddings, after a check of their number."""
         return _counted("document embeddings", self._documents, len(texts), "documents")
 
+    def fingerprint(self, _what: str) -> None:
+        """None: rows are looked up, and a cache keeps none of them; runs are known by the numbers themselves."""
+
     def __repr__(self) -> str:
         return f"Precomputed(queries {self._queries.shape}, documents {self._documents.shape}, {self.similarity})"
 

@@ -21,6 +21,14 @@ class DenseTeacher(Protocol):
         What training files and runs call it.
     similarity : {"cosine", "dot"}
         How two embeddings are compared.
+    fingerprint : str, mapping, or method, optional
+        What a cache knows the embeddings by: a string, or JSON-able facts, that change whenever embeddings of a text
+        do. Or a method that is called with "queries" or "documents" and returns one, since prompts may differ; where it
+        returns None, embeddings are looked up by row and none of them is kept. Only ``cache=`` asks for it.
+    group_bytes : int, optional
+        Bytes of texts that are embedded in one call where a cache keeps the result, so that it can be saved in between:
+        what takes some seconds; 2**20 by default. The texts of a call may share batches, so this is a part of the
+        fingerprint.
     """
 
     name: str
@@ -107,6 +115,8 @@ class LexicalTeacher(Protocol):
     floor : float or None
         Scores below it mean "not retrieved": for BM25 the smallest positive number, because a document that shares no
         term with the query is no candidate.
+    fingerprint : str, mapping, or method, optional
+        What a cache knows the scores by; as that of `DenseTeacher`, and called with "documents".
     """
 
     name: str

@@ -1,0 +1,295 @@
+"""Embeddings and candidates through a store: what it holds is taken, the rest is computed in shards and kept.
+
+What a row is depends on nothing but what its key and its facts say, and, for embeddings, on the texts of its group: the
+last bits of an embedding change with the texts that share its batch. So texts that the store lacks are cut into groups
+by their number and length alone, and a shard holds whole groups: a run that was killed goes on with the groups that an
+undisturbed one would have made.
+"""
+
+from __future__ import annotations
+
+import os
+import time
+from collections.abc import Callable, Iterator, Mapping
+from contextlib import contextmanager
+from pathlib import Path
+from typing import TYPE_CHECKING, Any, NamedTuple, Protocol, TypeAlias
+
+import numpy as np
+import numpy.typing as npt
+
+from hardmine.nouns.candidates import Candidates
+from hardmine.nouns.lists import VERSION, take_rows
+from hardmine.plumbing import arrays, checks
+from hardmine.plumbing.progress import Progress, Reporting, is_shown, say
+from hardmine.store import fingerprint
+from hardmine.store.manifest import Store, looked_at, opened
+from hardmine.store.matrix import Matrix, assembled
+from hardmine.store.rows import POLICIES, Rows
+from hardmine.teachers.protocol import DenseTeacher
+
+if TYPE_CHECKING:
+    from hardmine.nouns.collection import Collection
+
+GROUP_TEXTS = 4_096
+GROUP_BYTES = 2**20
+"""A group ends with the text that brings it to so many texts, or bytes of them where the teacher does not say how many.
+Both are among the facts of a row."""
+SHARD_SECONDS = 20.0
+SHARD_BYTES = 2**26
+"""A shard is written once it holds so much work, or so much."""
+FIRST_QUERIES, FEWEST_QUERIES = 1_024, 256
+"""Queries searched for the first shard, whose time says how many the others take, and the fewest of a shard."""
+_COUNTED = ("above_ceiling", "below_floor", "nan", "excluded")
+
+_Float32 = npt.NDArray[np.float32]
+_Csr = tuple[npt.NDArray[np.int64], npt.NDArray[np.int64]]
+Facts: TypeAlias = dict[str, Any]
+SearchKeys: TypeAlias = tuple[dict[str, Any], npt.NDArray[Any]]
+"""What candidates depend on besides limits and k: facts of all queries, and a column with an entry for each."""
+
+
+class Scanner(Protocol):
+    """What can find the candidates of some queries."""
+
+    def search_keys(self, kept: Kept) -> SearchKeys:
+        """What `scan` depends on besides its arguments."""
+        ...
+
+    def scan(
+        self, k: int, *, ceiling: _Float32 | None, exclude: _Csr, queries: npt.NDArray[np.int64] | None = None
+    ) -> Candidates:
+        """The k best admissible documents of these queries."""
+        ...
+
+
+class Kept(NamedTuple):
+    """A store, and what it knows the rows of a teacher by."""
+
+    store: Store
+    facts: Facts
+    """By "queries" and "documents"; None for embeddings that are looked up."""
+    group_bytes: int
+    """A group ends with the text that brings it to so many bytes."""
+
+
+def checked_policy(policy: Any) -> str:
+    """`policy` if it is one of a cache."""
+    return checks.choice("cache_policy", policy, POLICIES)
+
+
+def checked_cache(cache: Any) -> Path | None:
+    """The folder that ``cache=`` names, None where there is to be none."""
+    if cache is None:
+        return None
+    if not isinstance(cache, (str, os.PathLike)) or not os.fspath(cache):
+        raise TypeError(f"cache: {type(cache).__name__} {cache!r}, expected the path of a folder")
+    return Path(cache)
+
+
+@contextmanager
+def keeping(folder: Path | None, policy: str, teacher: Any) -> Iterator[Kept | None]:
+    """The store that ``cache=`` names, held while it is used; what cannot be kept is refused before it is opened."""
+    if folder is None:
+        yield None
+        return
+    facts, size = facts_of(teacher), _group_bytes(teacher)
+    with opened(folder, policy, say) as store:
+        yield Kept(store, facts, size)
+
+
+def looking_at(folder: Path | None, teacher: Any) -> Kept | None:
+    """The store in a folder, to count in; None where there is none. What cannot be kept is refused."""
+    if folder is None:
+        return None
+    facts, size, store = facts_of(teacher), _group_bytes(teacher), looked_at(folder)
+    return None if store is None else Kept(store, facts, size)
+
+
+def _group_bytes(teacher: Any) -> int:
+    size = getattr(teacher, "group_bytes", GROUP_BYTES)
+    return checks.integer(f"teacher {teacher.name!r}: group_bytes", size, minimum=1)
+
+
+def looks_up(teacher: Any) -> bool:
+    """Whether embeddings are looked up by row: there is nothing to keep."""
+    found = getattr(teacher, "fingerprint", "")
+    return callable(found) and found("documents") is None
+
+
+def facts_of(teacher: Any) -> Facts:
+    """What a store knows a teacher's rows by.
+
+    Raises
+    ------
+    TypeError, ValueError
+        The teacher does not say, or says what JSON cannot hold.
+    """
+    given = getattr(teacher, "fingerprint", None)
+    found: Facts = {what: given(what) if callable(given) else given for what in ("queries", "documents")}
+    if callable(given) and isinstance(teacher, DenseTeacher) and not any(value is not None for value in found.values()):
+        return found
+    for what, value in found.items():
+        if not isinstance(value, (str, Mapping)) or not value:
+            raise TypeError(
+                f"teacher {teacher.name!r}: fingerprint {value!r}, by which a cache would know it; expected an "
+                "attribute or a method that gives a string, or facts for JSON, that change whenever its scores do"
+            )
+        facts: Facts = {"fingerprint": value} if isinstance(value, str) else dict(value)
+        found[what] = facts
+        try:
+            fingerprint.spelt(facts)
+        except (TypeError, ValueError) as error:
+            raise type(error)(f"teacher {teacher.name!r}: fingerprint: {error}") from None
+    return found
+
+
+# Embeddings
+
+
+def embedding_rows(kept: Kept, what: str, texts: Any) -> Rows | None:
+    """The embeddings of texts that a store holds and lacks; None for a teacher that looks them up."""
+    facts = kept.facts[what]
+    if facts is None:
+        return None
+    facts = {**facts, "texts": what, "group": [GROUP_TEXTS, kept.group_bytes]}
+    return kept.store.rows(f"embeddings of {what}", "embeddings", facts, fingerprint.of_texts(texts))
+
+
+def lacking(texts: Any, rows: Rows) -> Any:
+    """The texts whose embeddings are missing; not copied where that is all of them."""
+    missing = rows.missing
+    return texts if missing.size == len(texts) else texts.take(missing)
+
+
+def embed(kept: Kept | None, teacher: Any, what: str, texts: Any, *, progress: Reporting) -> Matrix:
+    """Embeddings of ``"queries"`` or ``"documents"``, mapped from the store where there is one."""
+    rows = embedding_rows(kept, what, texts) if kept is not None and len(texts) else None
+    call = getattr(teacher, f"embed_{what}")
+    if rows is None or kept is None:
+        return Matrix(call(texts, progress=progress))
+    _say_reused(rows, f"embeddings of {what}", progress=progress)
+    missing = rows.missing
+    if missing.size:
+        with Progress(f"embedding {what}", missing.size, progress) as bar:
+            wanted = lacking(texts, rows)
+            cuts = groups(fingerprint.lengths_of(wanted), kept.group_bytes)
+            _embed_missing(rows, teacher, call, wanted, cuts, bar)
+    return assembled(rows, "embedding", kept.store.folder)
+
+
+def _embed_missing(
+    rows: Rows, teacher: Any, call: Callable[..., Any], texts: Any, cuts: Iterator[tuple[int, int]], bar: Progress
+) -> None:
+    missing = rows.missing
+    done: list[npt.NDArray[Any]] = []
+    first, begun = 0, time.monotonic()
+    for start, stop in cuts:
+        done.append(_embeddings(teacher, call(texts[start:stop], progress=False), stop - start))
+        bar.update(stop - start)
+        is_full = time.monotonic() - begun >= SHARD_SECONDS or sum(part.nbytes for part in done) >= SHARD_BYTES
+        if is_full or stop == missing.size:
+            rows.add(missing[first:stop], {"row.embedding": np.concatenate(done)})
+            first, begun, done = stop, time.monotonic(), []
+
+
+def groups(lengths: npt.NDArray[np.int64], size: int) -> Iterator[tuple[int, int]]:
+    """First and last text of every group. A cut depends on what is before it alone, back to the cut before."""
+    ends = np.cumsum(lengths)
+    start = 0
+    while start < ends.size:
+        before = int(ends[start - 1]) if start else 0
+        full = int(np.searchsorted(ends, before + size, side="left")) + 1
+        stop = min(full, start + GROUP_TEXTS, ends.size)
+        yield start, stop
+        start = stop
+
+
+def _embeddings(teacher: Any, found: Any, count: int) -> npt.NDArray[Any]:
+    """What a teacher gave for a group, checked: nothing wrong may be kept."""
+    name = f"teacher {teacher.name!r}"
+    array, kind = arrays.matrix(name, found)
+    if kind == "f64":
+        raise TypeError(f"{name}: embeddings of dtype float64, expected float32, float16 or bfloat16")
+    if len(array) != count:
+        raise ValueError(f"{name}: {len(array)} embeddings, expected {count}")
+    array = arrays.widen(array, kind) if kind == "bf16" else array
+    if not np.isfinite(array).all():
+        raise ValueError(f"{name}: an embedding holds NaN or infinity, expected finite numbers")
+    return array
+
+
+# Candidates
+
+
+def embedding_keys(teacher: Any, queries: Matrix, documents: Matrix) -> SearchKeys:
+    """Candidates of embeddings are known by the numbers alone, whatever these were made of."""
+    about = {"similarity": teacher.similarity, "queries": queries.numbers.dtype.str, "documents": documents.digest}
+    return {"scores": "embeddings", **about}, queries.numbers
+
+
+def text_keys(kept: Kept, teacher: Any, collection: Collection) -> SearchKeys:
+    """Candidates of a lexical teacher are known by its fingerprint and the texts."""
+    documents = fingerprint.of_matrix(fingerprint.of_texts(collection.document_texts))
+    about = {"scores": kept.facts["documents"], "floor": teacher.floor, "documents": documents}
+    return about, fingerprint.of_texts(collection.query_texts)
+
+
+def candidate_rows(store: Store, known: SearchKeys, k: int, ceiling: _Float32 | None, exclude: _Csr) -> Rows:
+    """The candidates of all queries that a store holds and lacks."""
+    facts, column = known
+    facts = {**facts, "k": k, "hardmine": VERSION}
+    count = exclude[0].size - 1
+    bounds = np.full(count, np.inf, np.float32) if ceiling is None else ceiling
+    return store.rows("candidates", "candidates", facts, fingerprint.of_rows(count, column, bounds, exclude))
+
+
+def scan(
+    kept: Kept | None, scanner: Scanner, k: int, *, ceiling: _Float32 | None, exclude: _Csr, progress: Reporting
+) -> Candidates:
+    """The k best admissible documents of every query, those of the store among them."""
+    count = exclude[0].size - 1
+    if kept is None or not count:
+        return scanner.scan(k, ceiling=ceiling, exclude=exclude)
+    rows = candidate_rows(kept.store, scanner.search_keys(kept), k, ceiling, exclude)
+    _say_reused(rows, "candidates", progress=progress)
+    missing = rows.missing
+    if missing.size:
+        with Progress("searching for queries", missing.size, progress) as bar:
+            start, step = 0, FIRST_QUERIES
+            while start < missing.size:
+                some, begun = missing[start : start + step], time.monotonic()
+                offsets, (ids,) = take_rows(exclude[0], [exclude[1]], some)
+                bounds = None if ceiling is None else ceiling[some]
+                rows.add(some, _columns(scanner.scan(k, ceiling=bounds, exclude=(offsets, ids), queries=some)))
+                bar.update(some.size)
+                start, step = start + some.size, _next_step(some.size, k, time.monotonic() - begun)
+    return _candidates(rows)
+
+
+def _next_step(queries: int, k: int, seconds: float) -> int:
+    """Queries of the next shard, by what these took. Candidates do not depend on it."""
+    most = SHARD_BYTES // (12 * (k + 4))
+    return max(FEWEST_QUERIES, min(int(queries * SHARD_SECONDS / max(seconds, 1e-3)), most))
+
+
+def _columns(found: Candidates) -> dict[str, npt.NDArray[Any]]:
+    nothing, reasons = np.zeros(len(found), np.int64), found.reasons or {}
+    counts = {f"row.{name}": reasons.get(name, nothing) for name in _COUNTED}
+    return {"offsets": found.offsets, "list.id": found.ids, "list.score": found.scores, **counts}
+
+
+def _candidates(rows: Rows) -> Candidates:
+    offsets, lists = rows.lists({"id": np.int64, "score": np.float32})
+    above_ceiling, below_floor, nan, excluded = (rows.column(name) for name in _COUNTED)
+    return Candidates._from_native((offsets, lists["id"], lists["score"], above_ceiling, below_floor, nan, excluded))
+
+
+# What a user is told
+
+
+def _say_reused(rows: Rows, what: str, *, progress: Reporting) -> None:
+    counts = rows.counts
+    if is_shown(progress) and counts.shards_reused:
+        reused = f"{counts.rows_reused:,} reused (shards: {counts.shards_reused:,})"
+        say(f"{what}: {reused}, {rows.missing.size:,} to do")

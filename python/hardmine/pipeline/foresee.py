@@ -1,0 +1,132 @@
+"""What a retrieval by embeddings, or by a lexical index, will take: the columns of a `Plan`."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+from hardmine.pipeline import cached, samples
+from hardmine.pipeline.scorers import TILE_MEMORY, left_out_of
+from hardmine.plumbing import arrays, checks
+from hardmine.primitives.search.plan import search_plan
+from hardmine.store.matrix import IN_MEMORY, Matrix, assembled
+
+if TYPE_CHECKING:
+    from hardmine.nouns.collection import Collection
+
+_DTYPES = {"f16": "float16", "bf16": "bfloat16", "f32": "float32"}
+_KEY, _COUNTS = 16, 40  # bytes of a row on disk: its key; of candidates an offset and four counts too
+_CANDIDATE = 12  # bytes: id and score
+
+
+def dense(
+    collection: Collection, teacher: Any, k: int, folder: Path | None, max_memory: int | str | None, threads: int
+) -> dict[str, Any]:
+    """Of a teacher with embeddings."""
+    texts = {"queries": collection.query_texts, "documents": collection.document_texts}
+    kept, looks_up = cached.looking_at(folder, teacher), cached.looks_up(teacher)
+    rows = {what: cached.embedding_rows(kept, what, texts[what]) for what in texts} if kept is not None else {}
+    lacking = {
+        what: texts[what] if found is None else cached.lacking(texts[what], found) for what, found in rows.items()
+    }
+    lacking = {what: texts[what][:0] for what in texts} if looks_up else {**texts, **lacking}
+    if looks_up:
+        sample, rate = teacher.embed_documents(texts["documents"]), None
+    else:
+        # Where nothing is to be embedded, the shape of embeddings is all that is wanted of the sample.
+        sample, rate = samples.embedded(
+            teacher, lacking["documents"] if len(lacking["documents"]) else texts["documents"]
+        )
+    matrix, item = arrays.matrix(f"teacher {teacher.name!r}", sample)
+    dimension, dtype, count = matrix.shape[1], _DTYPES.get(item, "float32"), {w: len(lacking[w]) for w in texts}
+    row = dimension * matrix.itemsize
+    sides = {what: len(texts[what]) * row for what in texts}
+    is_mapped = {what: folder is not None and not looks_up and size > IN_MEMORY for what, size in sides.items()}
+    mapped = sum(size for what, size in sides.items() if is_mapped[what])
+    held = None
+    if kept is not None and not any(count.values()) and not mapped:
+        matrices = [
+            Matrix(getattr(teacher, f"embed_{what}")(texts[what])) if found is None or not len(found)
+            else assembled(found, "embedding", kept.store.folder)
+            for what, found in rows.items()
+        ]  # fmt: skip
+        held = _candidates_held(collection, kept, cached.embedding_keys(teacher, *matrices), k, threads)
+    foreseen = search_plan(
+        len(texts["queries"]), len(texts["documents"]), dimension, k,
+        similarity=teacher.similarity, dtype=dtype, max_memory=max_memory, num_threads=threads,
+    )  # fmt: skip
+    pairs = samples.searched(len(texts["queries"]), len(texts["documents"]), dimension, k, teacher.similarity, threads)
+    growth = sum(count.values()) * (row + _KEY) + _candidate_bytes(collection, k, held)
+    return {
+        "dimension": dimension,
+        "dtype": dtype,
+        "queries_to_embed": count["queries"],
+        "documents_to_embed": count["documents"],
+        "queries_cached": 0 if looks_up else len(texts["queries"]) - count["queries"],
+        "documents_cached": 0 if looks_up else len(texts["documents"]) - count["documents"],
+        "candidates_cached": held if folder is not None else 0,
+        "embeddings": sum(sides.values()),
+        "mapped": mapped,
+        "index": 0,
+        "search": foreseen,
+        "working": foreseen.working,
+        "result": foreseen.result,
+        "cache_growth": growth if folder is not None else 0,
+        "disk_scratch": mapped,
+        "texts_per_second": rate,
+        "pairs_per_second": pairs,
+        "seconds_embedding": sum(count.values()) / rate if rate else 0.0,
+        "seconds_searching": _seconds(collection, held, pairs),
+    }
+
+
+def lexical(
+    collection: Collection, teacher: Any, k: int, folder: Path | None, max_memory: int | str | None, threads: int
+) -> dict[str, Any]:
+    """Of a teacher with an index of words."""
+    kept = cached.looking_at(folder, teacher)
+    held = 0
+    if kept is not None:
+        held = _candidates_held(collection, kept, cached.text_keys(kept, teacher, collection), k, threads)
+    index, rate, pairs = samples.indexed(teacher, collection.document_texts, collection.query_texts)
+    queries, documents = collection.num_queries, collection.num_documents
+    return {
+        "dimension": 0,
+        "dtype": "",
+        "queries_to_embed": 0,
+        "documents_to_embed": 0,
+        "queries_cached": 0,
+        "documents_cached": 0,
+        "candidates_cached": held,
+        "embeddings": 0,
+        "mapped": 0,
+        "index": index,
+        "search": None,
+        "working": checks.memory("max_memory", max_memory, TILE_MEMORY),
+        "result": queries * min(k, documents) * _CANDIDATE + 8 * (queries + 1),
+        "cache_growth": _candidate_bytes(collection, k, held) if folder is not None else 0,
+        "disk_scratch": 0,
+        "texts_per_second": rate,
+        "pairs_per_second": pairs,
+        "seconds_embedding": documents / rate if rate else 0.0,
+        "seconds_searching": _seconds(collection, held, pairs),
+    }
+
+
+def _candidates_held(collection: Collection, kept: cached.Kept, known: cached.SearchKeys, k: int, threads: int) -> int:
+    """Queries whose candidates a store holds, where no ceiling acts."""
+    if not collection.num_queries:
+        return 0
+    left_out = left_out_of(collection, threads, exclude_positives=True)
+    rows = cached.candidate_rows(kept.store, known, k, None, (left_out.offsets, left_out.ids))
+    return collection.num_queries - rows.missing.size
+
+
+def _candidate_bytes(collection: Collection, k: int, held: int | None) -> int:
+    row = min(k, collection.num_documents) * _CANDIDATE + _KEY + _COUNTS
+    return (collection.num_queries - (held or 0)) * row
+
+
+def _seconds(collection: Collection, held: int | None, pairs_per_second: float | None) -> float:
+    pairs = (collection.num_queries - (held or 0)) * collection.num_documents
+    return pairs / pairs_per_second if pairs_per_second else 0.0

@@ -1,0 +1,77 @@
+"""How fast this machine is, by samples of the work that is ahead."""
+
+from __future__ import annotations
+
+import time
+import tracemalloc
+from typing import Any
+
+import numpy as np
+
+from hardmine.primitives.search.index import search
+
+TILE = 256, 20_000
+"""Queries and documents of the measured search, at most."""
+_SECONDS = 1.0  # a sample of texts grows until it takes about as long
+_FEWEST_TEXTS, _MOST_TEXTS = 8, 2_048
+_INDEXED = 2_000
+
+
+def indexed(teacher: Any, documents: Any, queries: Any) -> tuple[int, float | None, float | None]:
+    """Bytes of an index of all documents, documents indexed and pairs scored per second, by those of a sample."""
+    some, asked = spread(documents, _INDEXED), spread(queries, TILE[0]).to_pylist()
+    tracemalloc.start()
+    try:
+        index = teacher.index(some)
+        held, _ = tracemalloc.get_traced_memory()
+    finally:
+        tracemalloc.stop()
+    begun = time.perf_counter()
+    index = teacher.index(some)
+    rate = len(some) / since(begun) if len(some) else None
+    begun = time.perf_counter()
+    index.scores(asked)
+    pairs = len(asked) * len(some) / since(begun) if len(some) and asked else None
+    return int(held * len(documents) / max(len(some), 1)), rate, pairs
+
+
+def embedded(teacher: Any, texts: Any) -> tuple[Any, float | None]:
+    """Embeddings of a sample, and texts per second."""
+    sample = teacher.embed_documents(spread(texts, _FEWEST_TEXTS))  # what is made once is made here
+    count, rate = _FEWEST_TEXTS, None
+    while len(texts):
+        some = spread(texts, count)
+        begun = time.perf_counter()
+        sample = teacher.embed_documents(some)
+        seconds = since(begun)
+        rate = len(some) / seconds
+        if seconds >= _SECONDS / 2 or len(some) == len(texts) or count >= _MOST_TEXTS:
+            break
+        count = min(_MOST_TEXTS, max(2 * count, int(rate * _SECONDS)))
+    return sample, rate
+
+
+def searched(
+    num_queries: int, num_documents: int, dimension: int, k: int, similarity: str, threads: int
+) -> float | None:
+    """Pairs per second of a search over a tile of random numbers."""
+    rng = np.random.default_rng(0)
+    shape = min(num_queries, TILE[0]), min(num_documents, TILE[1])
+    if not shape[0] * shape[1] * dimension:
+        return None
+    queries, documents = (rng.standard_normal((rows, dimension), dtype=np.float32) for rows in shape)
+    search(queries, documents, min(k, 1), similarity=similarity, num_threads=threads)
+    begun = time.perf_counter()
+    search(queries, documents, k, similarity=similarity, num_threads=threads)
+    return shape[0] * shape[1] / since(begun)
+
+
+def spread(texts: Any, count: int) -> Any:
+    """So many texts, spread evenly over all."""
+    count = min(count, len(texts))
+    return texts.take(np.arange(count, dtype=np.int64) * len(texts) // max(count, 1))
+
+
+def since(begun: float) -> float:
+    """Seconds since then, never none."""
+    return max(time.perf_counter() - begun, 1e-9)

@@ -1,0 +1,208 @@
+"""Planted faults: the store, and what the pipeline keeps in it."""
+
+from tests.mutants.table import Mutant
+
+SHARDS = "python/hardmine/store/shards.py"
+ROWS = "python/hardmine/store/rows.py"
+MANIFEST = "python/hardmine/store/manifest.py"
+CACHED = "python/hardmine/pipeline/cached.py"
+UNIT, RUNS = "tests/test_store.py", "tests/test_store_runs.py"
+
+MUTANTS = [
+    Mutant(
+        "store-checksum-not-compared",
+        SHARDS,
+        '    if verify and _checksum(kind, LAYOUT, facts, columns) != about.get("checksum"):',
+        "    if False:",
+        f"{UNIT} -k flipped",
+    ),
+    Mutant(
+        "store-checksum-of-the-keys-alone",
+        SHARDS,
+        "    for name in names:\n        column",
+        '    for name in ["keys"]:\n        column',
+        f"{UNIT} -k flipped",
+    ),
+    Mutant(
+        "store-facts-not-compared",
+        SHARDS,
+        "if not isinstance(found, dict) or json.dumps(found, sort_keys=True) != json.dumps(facts, sort_keys=True):",
+        "if not isinstance(found, dict):",
+        f"{UNIT} -k foreign",
+    ),
+    Mutant(
+        "store-layout-not-compared",
+        SHARDS,
+        '    if about.get("layout") != LAYOUT:',
+        "    if False:",
+        f"{UNIT} -k another_layout",
+    ),
+    Mutant(
+        "store-order-of-rows-ignored",
+        ROWS,
+        "                block[here] = column[row_of[here]]\n",
+        "                block[here] = column[np.sort(row_of[here])]\n",
+        f"{UNIT} -k order_asked_for",
+    ),
+    Mutant(
+        "store-order-of-lists-ignored",
+        ROWS,
+        "for name in dtypes], row_of[here])",
+        "for name in dtypes], np.sort(row_of[here]))",
+        f"{UNIT} -k order_asked_for",
+    ),
+    Mutant(
+        "store-refused-shard-thrown-away",
+        ROWS,
+        '            if self._policy == "refuse":\n',
+        "            if False:\n",
+        f"{UNIT} -k policies",
+    ),
+    Mutant(
+        "store-overwrite-reuses",
+        ROWS,
+        '        if self._policy == "overwrite" and wanted.any():\n',
+        "        if False:\n",
+        f"{UNIT} -k policies",
+    ),
+    Mutant(
+        "store-reused-shards-not-counted",
+        ROWS,
+        "        self._reused = len(self._shards)\n",
+        "        self._reused = 0\n",
+        f"{UNIT} -k order_asked_for",
+    ),
+    Mutant(
+        "store-no-lock",
+        "python/hardmine/store/lock.py",
+        "            fcntl.flock(descriptor, fcntl.LOCK_EX | fcntl.LOCK_NB)\n",
+        "            pass\n",
+        f"{UNIT} -k second_waits",
+    ),
+    Mutant(
+        "store-sweeps-without-the-lock",
+        MANIFEST,
+        "        if held:\n            _sweep(folder)\n",
+        "        _sweep(folder)\n",
+        f"{UNIT} -k without_locks",
+    ),
+    Mutant(
+        "store-other-files-not-minded",
+        MANIFEST,
+        "        if others:\n",
+        "        if False:\n",
+        f"{UNIT} -k no_cache",
+    ),
+    Mutant(
+        "store-half-written-files-stay",
+        MANIFEST,
+        "        part.unlink(missing_ok=True)\n",
+        "        pass\n",
+        f"{UNIT} -k swept",
+    ),
+    Mutant(
+        "store-mapped-and-filled",
+        "python/hardmine/store/matrix.py",
+        "    if total <= IN_MEMORY:\n",
+        "    if True:\n",
+        f"{UNIT} -k order_asked_for",
+    ),
+    Mutant(
+        "store-length-of-lists-left-out",
+        "python/hardmine/store/fingerprint.py",
+        "            state.update(lengths[8 * row : 8 * row + 8])\n",
+        "",
+        f"{UNIT} -k run_into_each_other",
+    ),
+    Mutant(
+        "store-shape-left-out-of-the-digest",
+        "python/hardmine/store/fingerprint.py",
+        'json.dumps([dtype.newbyteorder("<").str, list(shape)])',
+        'json.dumps([dtype.newbyteorder("<").str])',
+        f"{UNIT} -k tell_contents_apart",
+    ),
+    Mutant(
+        "store-prompt-left-out-of-the-fingerprint",
+        "python/hardmine/teachers/dense.py",
+        '            "prompt": recipe.query_prompt if what == "queries" else recipe.document_prompt,\n',
+        "",
+        f"{RUNS} -k known_by_its_numbers",
+    ),
+    Mutant(
+        "store-pooling-left-out-of-the-fingerprint",
+        "python/hardmine/teachers/dense.py",
+        '            "pooling": recipe.pooling,\n            "normalize"',
+        '            "normalize"',
+        f"{RUNS} -k known_by_its_numbers",
+    ),
+    Mutant(
+        "store-weights-known-by-their-shapes",
+        "python/hardmine/teachers/_model_digest.py",
+        "        state.update(tensor.reshape(-1).view(torch.uint8).numpy().data)\n",
+        "",
+        f"{RUNS} -k other_weights",
+    ),
+    Mutant(
+        "store-exclusions-left-out-of-the-key",
+        CACHED,
+        "fingerprint.of_rows(count, column, bounds, exclude))",
+        "fingerprint.of_rows(count, column, bounds))",
+        f"{RUNS} -k computed_again",
+    ),
+    Mutant(
+        "store-ceiling-left-out-of-the-key",
+        CACHED,
+        "fingerprint.of_rows(count, column, bounds, exclude))",
+        "fingerprint.of_rows(count, column, exclude))",
+        f"{RUNS} -k computed_again",
+    ),
+    Mutant(
+        "store-k-left-out-of-the-facts",
+        CACHED,
+        '    facts = {**facts, "k": k, "hardmine": VERSION}\n',
+        '    facts = {**facts, "hardmine": VERSION}\n',
+        f"{RUNS} -k computed_again",
+    ),
+    Mutant(
+        "store-documents-left-out-of-the-facts",
+        CACHED,
+        '"queries": queries.numbers.dtype.str, "documents": documents.digest}',
+        '"queries": queries.numbers.dtype.str}',
+        f"{RUNS} -k arrays_are_known",
+    ),
+    Mutant(
+        "store-similarity-left-out-of-the-facts",
+        CACHED,
+        '    about = {"similarity": teacher.similarity, "queries"',
+        '    about = {"queries"',
+        f"{RUNS} -k similarity",
+    ),
+    Mutant(
+        "store-limits-of-other-queries",
+        CACHED,
+        "bounds = None if ceiling is None else ceiling[some]\n",
+        "bounds = None if ceiling is None else ceiling[: some.size]\n",
+        f"{RUNS} -k without_a_cache",
+    ),
+    Mutant(
+        "store-queries-and-documents-share-rows",
+        CACHED,
+        '    facts = {**facts, "texts": what, "group": [GROUP_TEXTS, kept.group_bytes]}\n',
+        '    facts = {**facts, "group": [GROUP_TEXTS, kept.group_bytes]}\n',
+        f"{RUNS} -k never_share",
+    ),
+    Mutant(
+        "store-groups-by-place",
+        CACHED,
+        "        stop = min(full, start + GROUP_TEXTS, ends.size)\n",
+        "        stop = min(full, start + GROUP_TEXTS + ends.size % 5, ends.size)\n",
+        f"{RUNS} -k lost_shard",
+    ),
+    Mutant(
+        "store-nan-is-kept",
+        CACHED,
+        "    if not np.isfinite(array).all():\n",
+        "    if False:\n",
+        f"{RUNS} -k never_kept",
+    ),
+]
