@@ -28,11 +28,11 @@ Float32 = npt.NDArray[np.float32]
 class Counting:
     """A scan whose counts are kept when it ends."""
 
-    native = codes._native.SearchScan
+    native = codes._native
     totals = np.zeros(2, np.int64)
 
     def __init__(self, *arguments: Any) -> None:
-        self.scan = Counting.native(*arguments)
+        self.scan = Counting.native.SearchScan(*arguments)
 
     def __getattr__(self, name: str) -> Any:
         return getattr(self.scan, name)
@@ -55,7 +55,7 @@ class Module:
     SearchScan = Counting
 
     def __getattr__(self, name: str) -> Any:
-        return getattr(codes._native, name)
+        return getattr(Counting.native, name)
 
 
 def outlier_dimensions(count: int, seed: int) -> Float32:
@@ -120,12 +120,12 @@ def report(name: str, queries: Float32, documents: Float32, options: argparse.Na
 
 def counted(run: Callable[[], Any]) -> npt.NDArray[np.int64]:
     """Documents that survived and that were rescored in a call."""
-    native, codes._native = codes._native, Module()  # type: ignore[assignment]
+    codes._native = Module()  # type: ignore[assignment]
     Counting.totals[:] = 0
     try:
         run()
     finally:
-        codes._native = native
+        codes._native = Counting.native
     return Counting.totals.copy()
 
 
