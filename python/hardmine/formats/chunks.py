@@ -179,6 +179,20 @@ class Side:
         return int(rows_of(offsets_of(self.lengths))[position])
 
 
+def exploded(chunk: pa.Table) -> pa.Table:
+    """The chunk with one row for each (query, positive)."""
+    positives, negatives = Side(chunk, "positive"), Side(chunk, "negative")
+    ones = np.ones(len(positives), dtype=np.int64)
+    rows = pa.array(rows_of(offsets_of(positives.lengths)))
+    columns = {name: flat(chunk[name].take(rows)) for name in ("query_id", "query")}
+    for kind in _KINDS:
+        if positives.knows(kind):
+            columns[column("positive", kind)] = lists(positives.values(kind), ones)
+        if negatives.knows(kind):
+            columns[column("negative", kind)] = negatives.lists(negatives.values(kind)).take(rows)
+    return of_columns(columns, ones.size)
+
+
 def named(ids: Any, texts: Callable[[], Any]) -> Any:
     """Ids; where there is none, a digest of the text stands in: equal texts, equal ids, in any order and on any day."""
     if not ids.null_count:

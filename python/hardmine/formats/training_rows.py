@@ -68,12 +68,15 @@ class RowWriter:
         Negatives that a row needs; rows with fewer are left out.
     parts : tuple of str
         What the tables of `tables` are called in a `datasets.DatasetDict`.
+    per_positive : bool
+        Whether each positive has a row of its own.
     """
 
     layouts: tuple[str, ...] = (".jsonl", ".parquet")
     takes: frozenset[str] = frozenset({"texts"})
     fewest: int = 1
     parts: tuple[str, ...] = ("train",)
+    per_positive: bool = False
 
     def __init__(self, options: Options) -> None:
         self.scores = options.scores
@@ -107,17 +110,11 @@ class RowWriter:
         kept: _Bools = (positives > 0) & (negatives >= self.fewest)
         return kept
 
-    def rows(self, positives: _Int64, negatives: _Int64) -> _Int64:  # noqa: ARG002
-        """How many rows of the file each row of a chunk gives."""
-        return np.ones(positives.size, dtype=np.int64)
-
     def kept_pairs(self, pairs: Pairs) -> tuple[_Bools, _Int64]:
         """Which pairs get into the file, and in which row of it each of them begins (-1 for none)."""
         kept = self.kept(np.ones(len(pairs), dtype=np.int64), pairs.length)
-        firsts = np.flatnonzero(np.diff(pairs.row, prepend=-1))
-        counts = np.diff(firsts, append=len(pairs))
-        rows = np.where(kept[firsts], self.rows(counts, pairs.length[firsts]), 0)
-        return kept, np.where(kept, np.repeat(np.cumsum(rows) - rows, counts), -1)
+        begins = kept if self.per_positive else kept & (np.diff(pairs.row, prepend=-1) != 0)
+        return kept, np.where(kept, np.cumsum(begins) - 1, -1)
 
     def of_mined(self, collection: Collection, negatives: Negatives, pairs: Pairs) -> Iterator[list[pa.Table]]:
         """The tables of what was mined, from the pairs that are kept."""
