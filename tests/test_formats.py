@@ -318,33 +318,37 @@ def test_sentence_transformers_reads_them(mined, tmp_path):
 
 
 def test_the_names():
-    assert hm.formats.READ == ("beir", "jsonl", "parquet", "docstrings")
-    assert tuple(PREFIX + shape for shape in ("triplet", "n-tuple", "labeled-pair", "labeled-list")) == hm.formats.WRITE
-    names = [name for known in registry.FORMATS for name in known.names]
-    assert len(set(names)) == len(names)
+    assert hm.formats.READ[:4] == ("beir", "jsonl", "parquet", "docstrings")
+    assert {PREFIX + shape for shape in ("triplet", "n-tuple", "labeled-pair", "labeled-list")} <= set(hm.formats.WRITE)
+    for kind in ("collection", "run", "rows"):
+        for does in ("reads", "writes"):
+            names = hm.formats.names_of(kind, does)
+            assert len(set(names)) == len(names), "a name stands for one module"
 
 
 @pytest.mark.parametrize("known", registry.FORMATS, ids=lambda known: known.name)
 def test_a_module_keeps_what_its_line_says(known):
     module = known.load()
-    assert hasattr(module, "read") == bool(known.reads)
-    assert hasattr(module, "write") == hasattr(module, "check_output") == bool(known.writes)
-    if known.reads:
-        taken = inspect.signature(module.read).parameters
+    for kind in known.reads:
+        assert hasattr(module, f"read_{kind}"), kind
+    if "collection" in known.reads:
+        taken = inspect.signature(module.read_collection).parameters
         named = [name for name, parameter in taken.items() if parameter.kind is parameter.KEYWORD_ONLY]
         assert sorted(named) == sorted(known.takes)
         assert set(known.takes) <= {"format", "progress", "corpus", "split"}
+    assert known.holds
+    assert known.layouts
 
 
 def test_a_format_is_a_line_and_a_module(tmp_path, monkeypatch, mined):
     """Nothing else needs to know of it: it is recognised, read, refused options that it has not, written."""
     made = types.ModuleType("hardmine.formats.toy")
-    made.read = lambda path, *, split="all", **options: (path, split, options)
+    made.read_collection = lambda path, *, split="all", **options: (path, split, options)
     made.check_output = lambda *_, **__: None
     made.write = lambda *_, **parts: {"rows": len(parts["negatives"]), "scores": parts["scores"]}
     monkeypatch.setitem(sys.modules, "hardmine.formats.toy", made)
     line = registry.Format(
-        "toy", "toy", "a toy", reads="collection", writes="rows", signs=("/toy.json", ".toy"), takes=("split",)
+        "toy", "toy", "a toy", reads=("collection",), writes=("rows",), signs=("/toy.json", ".toy"), takes=("split",)
     )
     monkeypatch.setattr(registry, "FORMATS", [line, *registry.FORMATS])
     folder, file = tmp_path / "folder", tmp_path / "file.toy.gz"
@@ -389,7 +393,9 @@ def test_only_the_format_that_is_asked_for_is_imported(tmp_path):
     loaded = "print(sorted(m for m in sys.modules if m.startswith('hardmine.formats') or m == 'pyarrow'))"
     found = fresh(f"import sys, hardmine as hm; hm.formats; {loaded}; hm.formats.read({str(pairs)!r}); {loaded}")
     before, after = (eval(line) for line in found.stdout.splitlines())
-    assert before == ["hardmine.formats", "hardmine.formats.errors", "hardmine.formats.registry"]
+    assert before == [
+        "hardmine.formats", "hardmine.formats.access", "hardmine.formats.errors", "hardmine.formats.registry"
+    ]  # fmt: skip
     assert {"hardmine.formats.pairs", "pyarrow"} <= set(after)
     assert not {"hardmine.formats.beir", "hardmine.formats.docstrings", "hardmine.formats.training_rows"} & set(after)
 

@@ -1,4 +1,4 @@
-"""BEIR folders: corpus.jsonl, queries.jsonl, qrels/{train,dev,test}.tsv, each plain or gzipped.
+"""BEIR folders: corpus.jsonl, queries.jsonl, qrels/{train,dev,test}.tsv, each plain or packed (.gz, .zst).
 
 Layout: https://github.com/beir-cellar/beir/wiki/Load-your-custom-dataset
 """
@@ -13,14 +13,14 @@ from hardmine.formats.errors import FormatError
 from hardmine.formats.rows import json_rows, lines, shorten
 from hardmine.nouns.builder import Builder
 from hardmine.nouns.collection import Collection
-from hardmine.plumbing.files import is_gzipped, suffix
+from hardmine.plumbing.files import compression, stem, suffix
 
 _ID = ("_id", "id")
 _SPLITS = ("train", "dev", "test")
 _WANTED = "three columns separated by tabs: query-id, corpus-id, score"
 
 
-def read(path: Path, *, split: str | None = None, **options: Any) -> Collection:
+def read_collection(path: Path, *, split: str | None = None, **options: Any) -> Collection:
     """Read a BEIR folder.
 
     Parameters
@@ -36,7 +36,7 @@ def read(path: Path, *, split: str | None = None, **options: Any) -> Collection:
     Notes
     -----
     Ids stand in the judgements as they do in the other files, to the letter and the space. A plain file goes before its
-    gzipped copy. A judgement with score 0 or below is not a positive. A judgement that comes twice counts once. Queries
+    packed copy. A judgement with score 0 or below is not a positive. A judgement that comes twice counts once. Queries
     without a positive are left out. All three are counted in ``Collection.counts``.
     """
     if not path.is_dir():
@@ -103,21 +103,23 @@ def _number(text: str) -> float | None:
 
 
 def _files(folder: Path, wanted: str) -> dict[str, Path]:
-    """The files of a folder with one suffix by their stems; a plain one goes before its gzipped copy.
+    """The files of a folder with one suffix by their stems; a plain one goes before its packed copy.
 
     Hidden files are none: systems leave their own notes under such names.
     """
     found: dict[str, Path] = {}
-    for path in sorted(folder.glob("*"), key=lambda path: (is_gzipped(path), path.name)):
+    for path in sorted(folder.glob("*"), key=lambda path: (compression(path), path.name)):
         if suffix(path) == wanted and not path.name.startswith(".") and path.is_file():
-            found.setdefault(Path(path.stem).stem if is_gzipped(path) else path.stem, path)
+            found.setdefault(stem(path), path)
     return found
 
 
 def _file(folder: Path, name: str) -> Path:
     found = _files(folder, ".jsonl").get(name)
     if found is None:
-        raise FileNotFoundError(f"{folder / name}.jsonl: no such file (nor with .gz), expected in a BEIR folder")
+        raise FileNotFoundError(
+            f"{folder / name}.jsonl: no such file (nor with .gz or .zst), expected in a BEIR folder"
+        )
     return found
 
 

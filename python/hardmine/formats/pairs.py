@@ -24,7 +24,7 @@ _FIELDS_OF_CORPUS = {*DOCUMENT_ID, "title", *DOCUMENT_TEXT}
 _NUMBERED = re.compile(r"positive_\d+")
 
 
-def read(path: Path, *, format: str, corpus: Path | None = None, **options: Any) -> Collection:  # noqa: A002
+def read_collection(path: Path, *, format: str, corpus: Path | None = None, **options: Any) -> Collection:  # noqa: A002
     """Read a file of pairs.
 
     Parameters

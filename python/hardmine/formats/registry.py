@@ -1,30 +1,38 @@
 """Which formats there are, and where each is at home: names to modules.
 
 A format is one module of this folder and one line of `FORMATS`. Its module is imported when its name is asked for, so
-that the others, and what they need, stay out of the way. A module offers, by what its line says:
+that the others, and what they need, stay out of the way. A file of a format holds one or more of three kinds of things:
+a *collection* (queries, documents, labels), a *run* (candidates with scores) or *rows* (what is trained on). What a
+module offers follows from what its line says that it reads and writes; `format` is always the name that the user wrote:
 
-``read(path, *, ..., **options) -> Collection``
-    For ``reads="collection"``. Keywords are those of `Format.takes`; `options` go to the collection.
-``check_output(path, shape, *, provenance, num_negatives)`` and
-``write(path, shape, *, collection, negatives, positives, scores, provenance)``
-    For ``writes="rows"``. `shape` is one of `Format.shapes`, or "" where there are none.
+``read_collection(path, *, ..., **options) -> Collection``
+    Keywords are those of `Format.takes`; `options` go to the collection. A line that reads rows too needs none: its
+    rows are read and turned into a collection.
+``read_run(path, *, format, collection) -> Candidates``
+    `collection` may be None.
+``read_rows(path, *, format) -> Iterator[pyarrow.Table]``
+    Chunks of the one schema that `hardmine.formats.chunks` describes.
+``write_collection(path, collection, *, format)``
+    Whole or not at all.
+``write_run(path, run, *, format, collection)``
+    Whole or not at all. `collection` may be None.
+``row_writer(path, *, format, scores, names, num_negatives) -> RowWriter``
+    Refuses what cannot be written to `path`, and says how chunks of rows are encoded; see
+    `hardmine.formats.training_rows`, which does the rest.
 """
 
 from __future__ import annotations
 
 import importlib
-import os
 from dataclasses import dataclass
 from pathlib import Path
-from typing import TYPE_CHECKING, Any, Literal
+from typing import Any, Literal
 
 from hardmine.plumbing import checks
 from hardmine.plumbing.files import suffix
 
-if TYPE_CHECKING:
-    from hardmine.nouns.collection import Collection
-    from hardmine.nouns.negatives import Negatives
-    from hardmine.nouns.positives import Positives
+Kind = Literal["collection", "run", "rows"]
+Does = Literal["reads", "writes"]
 
 
 @dataclass(frozen=True)
@@ -34,28 +42,34 @@ class Format:
     Parameters
     ----------
     name : str
-        What users write.
+        What users write. A name may stand on several lines where its kinds have modules of their own.
     module : str
         Its home in this folder.
     what : str
         A file or folder of it in a few words; for messages.
-    reads, writes : str
-        What a file of it is read as, and what is written into one; empty for nothing.
+    holds : str
+        What is in it, on one line; for lists of formats.
+    reads, writes : tuple of {"collection", "run", "rows"}
+        What it can be read as, and what is written into it.
+    layouts : tuple of str
+        Suffixes of its files, the plain ones; "/" for a folder.
     signs : tuple of str
-        Paths that are taken for this format where none is named. ``".jsonl"``: files with this suffix (or with .gz
-        behind it); ``"/name"``: folders that hold `name`; ``"/"``: any folder. The first format with a sign wins.
+        Paths that are taken for this format where none is named. ``".jsonl"``: files with this suffix (or with one of a
+        compression behind it); ``"/name"``: folders that hold `name`; ``"/"``: any folder. The first with a sign wins.
     takes : tuple of str
-        Keywords of its reader: of ``corpus`` and ``split``, which nobody may give to another format, and of ``format``
-        (the name) and ``progress``.
+        Keywords of `read_collection`: of ``corpus`` and ``split``, which nobody may give to another format, and of
+        ``format`` (the name) and ``progress``.
     shapes : tuple of str
-        Kinds of rows that it writes; each is a format of its own to users, ``NAME:SHAPE``.
+        Kinds of rows; each is a format of its own to users, ``NAME:SHAPE``.
     """
 
     name: str
     module: str
     what: str
-    reads: Literal["", "collection"] = ""
-    writes: Literal["", "rows"] = ""
+    holds: str = ""
+    reads: tuple[Kind, ...] = ()
+    writes: tuple[Kind, ...] = ()
+    layouts: tuple[str, ...] = ()
     signs: tuple[str, ...] = ()
     takes: tuple[str, ...] = ()
     shapes: tuple[str, ...] = ()
@@ -71,183 +85,81 @@ class Format:
 
 
 FORMATS = [
-    Format("beir", "beir", "a BEIR folder", reads="collection", signs=("/",), takes=("split",)),
     Format(
-        "jsonl", "pairs", "a jsonl file", reads="collection", signs=(".jsonl", ".ndjson"), takes=("format", "corpus")
+        "beir", "beir", "a BEIR folder", "corpus, queries and judgements",
+        reads=("collection",), layouts=("/",), signs=("/",), takes=("split",),
     ),
-    Format("parquet", "pairs", "a parquet file", reads="collection", signs=(".parquet",), takes=("format", "corpus")),
-    Format("docstrings", "docstrings", "a folder of Python sources", reads="collection", takes=("progress",)),
     Format(
-        "sentence-transformers",
-        "sentence_transformers",
-        "training rows of sentence-transformers",
-        writes="rows",
+        "jsonl", "pairs", "a jsonl file", "queries with their positives",
+        reads=("collection",), layouts=(".jsonl",), signs=(".jsonl", ".ndjson"), takes=("format", "corpus"),
+    ),
+    Format(
+        "parquet", "pairs", "a parquet file", "queries with their positives",
+        reads=("collection",), layouts=(".parquet",), signs=(".parquet",), takes=("format", "corpus"),
+    ),
+    Format(
+        "docstrings", "docstrings", "a folder of Python sources", "functions and what they do",
+        reads=("collection",), layouts=("/",), takes=("progress",),
+    ),
+    Format(
+        "sentence-transformers", "sentence_transformers", "training rows of sentence-transformers",
+        "one row per negative, per positive or per text",
+        writes=("rows",), layouts=(".jsonl", ".parquet"),
         shapes=("triplet", "n-tuple", "labeled-pair", "labeled-list"),
     ),
-]
+]  # fmt: skip
 """Every format: the one line that each has outside its module."""
 
 
-def _readers() -> list[Format]:
-    return [known for known in FORMATS if known.reads == "collection"]
+def lines_of(kind: Kind, does: Does) -> list[Format]:
+    """The lines of `FORMATS` that read or write a kind."""
+    return [known for known in FORMATS if kind in getattr(known, does)]
 
 
-def _writers() -> list[Format]:
-    return [known for known in FORMATS if known.writes == "rows"]
+def names_of(kind: Kind, does: Does) -> tuple[str, ...]:
+    """What users may write where a kind is read or written."""
+    return tuple(name for known in lines_of(kind, does) for name in known.names)
 
 
-def _names(formats: list[Format]) -> tuple[str, ...]:
-    return tuple(name for known in formats for name in known.names)
+READ = names_of("collection", "reads")
+"""Names of the formats that can be read as a collection."""
+
+WRITE = names_of("rows", "writes")
+"""Names of the formats that training rows can be written in."""
 
 
-READ = _names(_readers())
-"""Names of the formats that can be read."""
-
-WRITE = _names(_writers())
-"""Names of the formats that can be written."""
-
-
-def _find(name: str, formats: list[Format]) -> Format:
-    checks.choice("format", name, _names(formats))
-    return next(known for known in formats if name in known.names)
+def find(name: str, kind: Kind, does: Does) -> Format:
+    """The line of a name that a user wrote."""
+    checks.choice("format", name, names_of(kind, does))
+    return next(known for known in lines_of(kind, does) if name in known.names)
 
 
-def recognise(path: Path) -> str | None:
+def recognise(path: Path, kind: Kind = "collection") -> str | None:
     """The format of a path that names none, from its suffix or from what the folder holds; None for an unknown one."""
     is_folder = path.is_dir()
     found = suffix(path)
     for known in FORMATS:
+        if kind not in (*known.reads, *known.writes):
+            continue
         for sign in known.signs:
             if (path / sign[1:]).exists() if is_folder and sign[0] == "/" else sign == found and not is_folder:
                 return known.name
     return None
 
 
-def _recognised() -> str:
-    signs = [known.what if sign[0] == "/" else sign for known in FORMATS for sign in known.signs]
-    return f"{', '.join(signs[:-1])} or {signs[-1]}"
-
-
-def read(
-    path: str | os.PathLike[str],
-    format: str | None = None,  # noqa: A002
-    *,
-    corpus: str | os.PathLike[str] | None = None,
-    split: str | None = None,
-    progress: bool = False,
-    **options: Any,
-) -> Collection:
-    """Read a collection; see `hardmine.Collection.read`.
-
-    Parameters
-    ----------
-    path : path-like
-    format : str, optional
-        One of `READ`; by default what the path says.
-    corpus : path-like, optional
-    split : str, optional
-    progress : bool
-        As in `hardmine.Collection.read`.
-    **options
-        Further parameters of `Collection`, such as ``ignore_identical_ids``.
-
-    Returns
-    -------
-    Collection
-    """
-    target = Path(path)
+def expect(target: Path, format: str | None, kind: Kind, *, does: Does = "reads") -> Format:  # noqa: A002
+    """The line of the format that is named, or else of that which the path tells."""
     if format is None:
-        if not target.exists():
+        if does == "reads" and not target.exists():
             raise FileNotFoundError(f"{target}: no such file or folder")
-        format = recognise(target)  # noqa: A001
-        if format is None:
-            wanted = f"{_recognised()} (or say which with format)"
-            raise ValueError(f"{target}: suffix {target.suffix!r}, expected {wanted}")
-    found = _find(format, _readers())
-    only = {"corpus": None if corpus is None else Path(corpus), "split": split}
-    for option, value in only.items():
-        if value is not None and option not in found.takes:
-            takers = " or ".join(other.what for other in _readers() if option in other.takes)
-            raise ValueError(f"{option}: {str(value)!r}, but only {takers} takes one")
-    given = {"format": format, "progress": checks.boolean("progress", progress), **only}
-    collection: Collection = found.load().read(target, **{name: given[name] for name in found.takes}, **options)
-    return collection
+        format = recognise(target, kind)  # noqa: A001
+        if format is None or format not in names_of(kind, does):
+            raise ValueError(f"{target}: suffix {target.suffix!r}, expected {_signs(kind, does)}")
+    return find(format, kind, does)
 
 
-def check_output(
-    path: str | os.PathLike[str],
-    format: str,  # noqa: A002
-    *,
-    provenance: bool = True,
-    num_negatives: int | None = None,
-) -> None:
-    """Raise what `write` would raise for this path and format, before any work is done.
-
-    Parameters
-    ----------
-    path : path-like
-    format : str
-        One of `WRITE`.
-    provenance : bool
-        Whether the side file is wanted too.
-    num_negatives : int, optional
-        How many negatives a row wants, where that is known.
-
-    Raises
-    ------
-    ValueError, OSError
-        Unknown format or suffix, no folder to write in, a folder in the place of a file, or more negatives than a row
-        of the format can hold.
-    """
-    provenance = checks.boolean("provenance", provenance)
-    if num_negatives is not None:
-        num_negatives = checks.integer("num_negatives", num_negatives, minimum=1)
-    module, shape = _find(format, _writers()).load(), format.partition(":")[2]
-    module.check_output(Path(path), shape, provenance=provenance, num_negatives=num_negatives)
-
-
-def write(
-    path: str | os.PathLike[str],
-    format: str,  # noqa: A002
-    *,
-    collection: Collection,
-    negatives: Negatives,
-    positives: Positives,
-    scores: bool = False,
-    provenance: bool = True,
-) -> dict[str, int]:
-    """Write training rows; see `hardmine.Mined.write`.
-
-    Parameters
-    ----------
-    path : path-like
-    format : str
-        One of `WRITE`.
-    collection : Collection
-        The texts.
-    negatives, positives : Negatives, Positives
-        What was mined in it, and the scored positives.
-    scores, provenance : bool
-        As in `hardmine.Mined.write`.
-
-    Returns
-    -------
-    dict
-        ``rows`` written, ``pairs`` mined, ``dropped_pairs`` without a row.
-    """
-    scores = checks.boolean("scores", scores)
-    check_output(path, format, provenance=provenance, num_negatives=negatives.metadata["num_negatives"])
-    written: dict[str, int] = (
-        _find(format, _writers())
-        .load()
-        .write(
-            Path(path),
-            format.partition(":")[2],
-            collection=collection,
-            negatives=negatives,
-            positives=positives,
-            scores=scores,
-            provenance=provenance,
-        )
-    )
-    return written
+def _signs(kind: Kind, does: Does) -> str:
+    signs = [known.what if sign[0] == "/" else sign for known in lines_of(kind, does) for sign in known.signs]
+    if not signs:
+        return f"format to say which: {', '.join(names_of(kind, does))}"
+    return f"{', '.join(signs[:-1])}{' or ' * (len(signs) > 1)}{signs[-1]} (or say which with format)"

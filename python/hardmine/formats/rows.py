@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import gzip
+import io
 import json
 import zlib
 from collections.abc import Callable, Iterator, Sequence
@@ -11,7 +12,7 @@ from typing import IO, Any, NamedTuple, cast
 
 from hardmine.formats.errors import FormatError
 from hardmine.plumbing.extras import need
-from hardmine.plumbing.files import is_gzipped
+from hardmine.plumbing.files import compression
 
 _MAX_SHOWN = 60
 _BATCH_ROWS = 8192
@@ -79,7 +80,7 @@ def shorten(value: Any) -> str:
 
 
 def lines(path: Path) -> Iterator[tuple[int, str]]:
-    """Numbered lines of a UTF-8 file, plain or gzipped (by its suffix), without their line ends."""
+    """Numbered lines of a UTF-8 file, plain, .gz or .zst (by its suffix), without their line ends."""
     if not path.is_file():
         raise FileNotFoundError(f"{path}: no such file")
     number = 0
@@ -94,12 +95,19 @@ def lines(path: Path) -> Iterator[tuple[int, str]]:
                         path, f"byte 0x{byte:02x} at position {error.start + 1}", "UTF-8 text", line=number
                     ) from None
                 yield number, text.rstrip("\r\n")
-    except (EOFError, gzip.BadGzipFile, zlib.error) as error:
-        raise FormatError(path, f"broken gzip data ({error})", "a whole gzip file", line=number + 1) from None
+    except (EOFError, OSError, zlib.error) as error:
+        packed = compression(path)
+        if not packed or (isinstance(error, OSError) and error.errno is not None):
+            raise
+        raise FormatError(path, f"broken {packed} data ({error})", f"a whole {packed} file", line=number + 1) from None
 
 
 def _open(path: Path) -> IO[bytes]:
-    return cast("IO[bytes]", gzip.open(path, "rb")) if is_gzipped(path) else path.open("rb")
+    packed = compression(path)
+    if packed == "zstd":
+        pa = need("pyarrow", what="reading .zst", extra="mine")
+        return io.BufferedReader(pa.CompressedInputStream(pa.OSFile(str(path)), packed))
+    return cast("IO[bytes]", gzip.open(path, "rb")) if packed else path.open("rb")
 
 
 def json_rows(path: Path) -> Iterator[Row]:

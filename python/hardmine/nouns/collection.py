@@ -148,7 +148,7 @@ class Collection:
         FileNotFoundError
             A file is not there.
         """
-        from hardmine.formats.registry import read  # the one arrow that runs up
+        from hardmine.formats.access import read  # the one arrow that runs up
 
         return read(
             path, format, corpus=corpus, split=split, progress=progress, ignore_identical_ids=ignore_identical_ids

@@ -189,7 +189,7 @@ class Mined:
             The folder does not exist, a folder stands in the place of a file, or the disk is full: the message names
             the file, and what was there before is there still.
         """
-        from hardmine.formats.registry import write  # costs an import that most processes never need
+        from hardmine.formats.access import write  # costs an import that most processes never need
 
         return write(
             path,

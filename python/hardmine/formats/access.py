@@ -1,0 +1,256 @@
+"""Reading and writing by the name of a format: what `hardmine.formats` offers."""
+
+from __future__ import annotations
+
+import os
+from collections.abc import Iterable, Iterator
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+from hardmine.formats.registry import expect, find, lines_of
+from hardmine.plumbing import checks
+
+if TYPE_CHECKING:
+    import pyarrow as pa
+
+    from hardmine.nouns.candidates import Candidates
+    from hardmine.nouns.collection import Collection
+    from hardmine.nouns.negatives import Negatives
+    from hardmine.nouns.positives import Positives
+
+
+def read(
+    path: str | os.PathLike[str],
+    format: str | None = None,  # noqa: A002
+    *,
+    corpus: str | os.PathLike[str] | None = None,
+    split: str | None = None,
+    progress: bool = False,
+    **options: Any,
+) -> Collection:
+    """Read a collection; see `hardmine.Collection.read`.
+
+    Parameters
+    ----------
+    path : path-like
+    format : str, optional
+        One of `READ`; by default what the path says.
+    corpus : path-like, optional
+    split : str, optional
+    progress : bool
+        As in `hardmine.Collection.read`.
+    **options
+        Further parameters of `Collection`, such as ``ignore_identical_ids``.
+
+    Returns
+    -------
+    Collection
+    """
+    target = Path(path)
+    found = expect(target, format, "collection")
+    only = {"corpus": None if corpus is None else Path(corpus), "split": split}
+    for option, value in only.items():
+        if value is not None and option not in found.takes:
+            takers = " or ".join(other.what for other in lines_of("collection", "reads") if option in other.takes)
+            raise ValueError(f"{option}: {str(value)!r}, but only {takers} takes one")
+    given = {"format": format or found.name, "progress": checks.boolean("progress", progress), **only}
+    reader = found.load().read_collection
+    collection: Collection = reader(target, **{name: given[name] for name in found.takes}, **options)
+    return collection
+
+
+def read_run(
+    path: str | os.PathLike[str],
+    format: str | None = None,  # noqa: A002
+    *,
+    collection: Collection | None = None,
+) -> Candidates:
+    """Read a run of candidates; see `hardmine.Candidates.read`.
+
+    Parameters
+    ----------
+    path : path-like
+    format : str, optional
+        By default what the path says.
+    collection : Collection, optional
+        What the ids of the run are ids of.
+
+    Returns
+    -------
+    Candidates
+    """
+    found = expect(Path(path), format, "run")
+    run: Candidates = found.load().read_run(Path(path), format=format or found.name, collection=collection)
+    return run
+
+
+def read_rows(path: str | os.PathLike[str], format: str) -> Iterator[pa.Table]:  # noqa: A002
+    """Read training rows, some thousand at a time.
+
+    Parameters
+    ----------
+    path : path-like
+    format : str
+        The rows of two formats may look the same, so that it has to be named.
+
+    Yields
+    ------
+    pyarrow.Table
+        Chunks of the schema `hardmine.formats.chunks.SCHEMA`, in the order of the file.
+
+    Raises
+    ------
+    FormatError, OSError
+        What is wrong with the file, when the reading gets there.
+    """
+    found = find(format, "rows", "reads")
+    yield from found.load().read_rows(Path(path), format=format)
+
+
+def write_collection(
+    path: str | os.PathLike[str],
+    collection: Collection,
+    format: str | None = None,  # noqa: A002
+) -> None:
+    """Write a collection; see `hardmine.Collection.write`.
+
+    Parameters
+    ----------
+    path : path-like
+    collection : Collection
+    format : str, optional
+        By default what the path says.
+    """
+    found = expect(Path(path), format, "collection", does="writes")
+    found.load().write_collection(Path(path), collection, format=format or found.name)
+
+
+def write_run(
+    path: str | os.PathLike[str],
+    run: Candidates,
+    format: str | None = None,  # noqa: A002
+    *,
+    collection: Collection | None = None,
+) -> None:
+    """Write a run of candidates; see `hardmine.Candidates.write`.
+
+    Parameters
+    ----------
+    path : path-like
+    run : Candidates
+    format : str, optional
+        By default what the path says.
+    collection : Collection, optional
+        What the numbers of the run are numbers of, where the run has no ids itself.
+    """
+    found = expect(Path(path), format, "run", does="writes")
+    found.load().write_run(Path(path), run, format=format or found.name, collection=collection)
+
+
+def check_output(
+    path: str | os.PathLike[str],
+    format: str,  # noqa: A002
+    *,
+    provenance: bool = True,
+    num_negatives: int | None = None,
+) -> None:
+    """Raise what `write` would raise for this path and format, before any work is done.
+
+    Parameters
+    ----------
+    path : path-like
+    format : str
+        One of `WRITE`.
+    provenance : bool
+        Whether the side file is wanted too.
+    num_negatives : int, optional
+        How many negatives a row wants, where that is known.
+
+    Raises
+    ------
+    ValueError, OSError
+        Unknown format or suffix, no folder to write in, a folder in the place of a file, or more negatives than a row
+        of the format can hold.
+    """
+    provenance = checks.boolean("provenance", provenance)
+    if num_negatives is not None:
+        num_negatives = checks.integer("num_negatives", num_negatives, minimum=1)
+    module, shape = find(format, "rows", "writes").load(), format.partition(":")[2]
+    module.check_output(Path(path), shape, provenance=provenance, num_negatives=num_negatives)
+
+
+def write(
+    path: str | os.PathLike[str],
+    format: str,  # noqa: A002
+    *,
+    collection: Collection,
+    negatives: Negatives,
+    positives: Positives,
+    scores: bool = False,
+    provenance: bool = True,
+) -> dict[str, int]:
+    """Write training rows; see `hardmine.Mined.write`.
+
+    Parameters
+    ----------
+    path : path-like
+    format : str
+        One of `WRITE`.
+    collection : Collection
+        The texts.
+    negatives, positives : Negatives, Positives
+        What was mined in it, and the scored positives.
+    scores, provenance : bool
+        As in `hardmine.Mined.write`.
+
+    Returns
+    -------
+    dict
+        ``rows`` written, ``pairs`` mined, ``dropped_pairs`` without a row.
+    """
+    scores = checks.boolean("scores", scores)
+    check_output(path, format, provenance=provenance, num_negatives=negatives.metadata["num_negatives"])
+    written: dict[str, int] = (
+        find(format, "rows", "writes")
+        .load()
+        .write(
+            Path(path),
+            format.partition(":")[2],
+            collection=collection,
+            negatives=negatives,
+            positives=positives,
+            scores=scores,
+            provenance=provenance,
+        )
+    )
+    return written
+
+
+def write_rows(
+    path: str | os.PathLike[str],
+    chunks: Iterable[pa.Table],
+    format: str,  # noqa: A002
+    *,
+    scores: bool = False,
+) -> dict[str, int]:
+    """Write training rows that come from elsewhere, such as `read_rows`, whole or not at all.
+
+    Parameters
+    ----------
+    path : path-like
+    chunks : iterable of pyarrow.Table
+        Rows of the schema `hardmine.formats.chunks.SCHEMA`.
+    format : str
+        One of `WRITE`.
+    scores : bool
+        As in `hardmine.Mined.write`.
+
+    Returns
+    -------
+    dict
+        ``rows`` written; ``pairs`` of (query, positive) that came, ``dropped_pairs`` of them without a row.
+    """
+    scores = checks.boolean("scores", scores)
+    writer = find(format, "rows", "writes").load()
+    written: dict[str, int] = writer.write_rows(Path(path), chunks, format=format, scores=scores)
+    return written
