@@ -101,7 +101,7 @@ def of_table(table: StringTable) -> pa.LargeStringArray:
     """The strings of a table in Arrow, which share its bytes."""
     pa = need("pyarrow", what=_WHAT, extra="mine")
     buffers = [None, pa.py_buffer(table.offsets), pa.py_buffer(table.data)]
-    return pa.LargeStringArray.from_buffers(pa.large_string(), len(table), buffers)
+    return pa.Array.from_buffers(pa.large_string(), len(table), buffers)
 
 
 def first_repeat(strings: pa.LargeStringArray) -> int | None:
@@ -137,11 +137,50 @@ def places(wanted: Any, among: Any) -> npt.NDArray[np.int64]:
     >>> places(pa.array(["b", "x"]), pa.array(["a", "b"])).tolist()
     [1, -1]
     """
+    pa = need("pyarrow", what=_WHAT, extra="mine")
     compute = need("pyarrow.compute", what=_WHAT, extra="mine")
-    found = compute.index_in(flat(wanted), value_set=flat(among))
+    if isinstance(wanted, pa.ChunkedArray) and pa.types.is_dictionary(wanted.type):
+        wanted = flat(wanted.unify_dictionaries())
+        return places(wanted.dictionary, among)[wanted.indices.to_numpy()]
+    found = compute.index_in(flat(wanted).cast(pa.large_string()), value_set=flat(among))
     return compute.fill_null(found, -1).to_numpy(zero_copy_only=False).astype(np.int64, copy=False)
 
 
 def holds(table: pa.Table, column: str) -> bool:
     """Whether a table has a column of a name."""
     return column in table.column_names
+
+
+class GrowingStrings:
+    """Strings on their way into one array: their bytes grow in place, so that there is never a second copy of them."""
+
+    def __init__(self) -> None:
+        self._pa = need("pyarrow", what=_WHAT, extra="mine")
+        self._data = bytearray()
+        self._lengths: list[npt.NDArray[np.uint32]] = []
+
+    def add(self, strings: pa.LargeStringArray) -> None:
+        """Add strings without nulls."""
+        _, offsets, data = strings.buffers()
+        if not len(strings):
+            return
+        bounds = np.frombuffer(offsets, np.int64)[strings.offset : strings.offset + len(strings) + 1]
+        self._lengths.append(np.diff(bounds).astype(np.uint32))
+        if data is not None:
+            self._data += memoryview(data)[int(bounds[0]) : int(bounds[-1])]
+
+    def add_strings(self, strings: list[str]) -> None:
+        """Add strings that UTF-8 can hold."""
+        self.add(self._pa.array(strings, self._pa.large_string()))
+
+    def finish(self) -> pa.LargeStringArray:
+        """All strings as one Arrow array."""
+        count = sum(lengths.size for lengths in self._lengths)
+        offsets = np.zeros(count + 1, np.int64)
+        start = 1
+        for lengths in self._lengths:
+            np.cumsum(lengths, dtype=np.int64, out=offsets[start : start + lengths.size])
+            offsets[start : start + lengths.size] += offsets[start - 1]
+            start += lengths.size
+        buffers = [None, self._pa.py_buffer(offsets), self._pa.py_buffer(self._data)]
+        return self._pa.Array.from_buffers(self._pa.large_string(), count, buffers)
