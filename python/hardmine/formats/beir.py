@@ -7,17 +7,26 @@ from __future__ import annotations
 
 import math
 from pathlib import Path
-from typing import Any
+from typing import Any, NamedTuple
 
+import numpy as np
+import numpy.typing as npt
+
+from hardmine.formats.columns import Field, records
+from hardmine.formats.delimited import Layout, number_of, tables
 from hardmine.formats.errors import FormatError
-from hardmine.formats.rows import json_rows, lines, shorten
-from hardmine.nouns.builder import Builder
+from hardmine.formats.rows import lines, shorten
+from hardmine.nouns.arrow import places
 from hardmine.nouns.collection import Collection
+from hardmine.nouns.tables import parts
+from hardmine.plumbing.extras import need
 from hardmine.plumbing.files import compression, stem, suffix
 
-_ID = ("_id", "id")
+_ID = Field(("_id", "id"), is_id=True)
+_TITLE = Field(("title",), default="")
+_TEXT = Field(("text",))
 _SPLITS = ("train", "dev", "test")
-_WANTED = "three columns separated by tabs: query-id, corpus-id, score"
+_JUDGEMENT = Layout({"query-id": "id", "corpus-id": "id", "score": "number"})
 
 
 def read_collection(path: Path, *, split: str | None = None, **options: Any) -> Collection:
@@ -42,30 +51,68 @@ def read_collection(path: Path, *, split: str | None = None, **options: Any) -> 
     if not path.is_dir():
         raise FileNotFoundError(f"{path}: no such folder")
     judgements = _split(path, split)
-    builder = Builder()
-    corpus = _file(path, "corpus")
-    for row in json_rows(corpus):
-        title, text = row.text(("title",), default=""), row.text(("text",))
-        name = row.identifier(_ID)
-        if name in builder.document_numbers:
-            raise row.error(None, f"document id {name!r} occurs twice", "every document once")
-        builder.add_document(name, title, text)
-    if not builder.document_numbers:
+    corpus, queries = _file(path, "corpus"), _file(path, "queries")
+    titles, texts, ids = records(corpus, "jsonl", (_TITLE, _TEXT, _ID), "document")
+    if not len(ids):
         raise FormatError(corpus, "no documents", "at least one")
-    queries = _file(path, "queries")
-    for row in json_rows(queries):
-        name, text = row.identifier(_ID), row.text(("text",))
-        if name in builder.query_numbers:
-            raise row.error(None, f"query id {name!r} occurs twice", "every query once")
-        builder.add_query(name, text)
-    _read_judgements(judgements, builder, corpus, queries)
-    collection = Collection(**builder.parts(path), **options)
-    if not len(collection.positives):
+    query_ids, query_texts = records(queries, "jsonl", (_ID, _TEXT), "query")
+    labels = _judgements(judgements, query_ids, ids)
+    if labels is None:
+        labels = _judgements_by_line(judgements, query_ids, ids, corpus.name, queries.name)
+    found = parts(
+        {"id": query_ids, "text": query_texts},
+        {"id": ids, "title": titles, "text": texts},
+        (labels.queries, labels.documents),
+        source=path,
+        judged_not_relevant=labels.not_relevant,
+    )
+    if not len(found["positives"]):
         raise FormatError(judgements, "no judgement with a score above 0", "at least one")
-    return collection
+    return Collection(**found, **options)
 
 
-def _read_judgements(path: Path, builder: Builder, corpus: Path, queries: Path) -> None:
+class _Labels(NamedTuple):
+    """Judgements with a score above 0, by the numbers of query and document, and how many have another."""
+
+    queries: npt.NDArray[np.int64]
+    documents: npt.NDArray[np.int64]
+    not_relevant: int
+
+
+def _judgements(path: Path, query_ids: Any, document_ids: Any) -> _Labels | None:
+    """All judgements at once; None where a line may be wrong."""
+    compute = need("pyarrow.compute", what="hardmine.Collection", extra="mine")
+
+    def is_header(line: str) -> bool:
+        cells = line.split("\t")
+        if len(cells) != 3 or number_of(cells[2]) is not None:
+            return False
+        known = (query_ids, document_ids)
+        return any(compute.index(among, cell).as_py() < 0 for cell, among in zip(cells, known, strict=False))
+
+    each: list[tuple[Any, Any, Any]] = []
+    try:
+        for table in tables(path, _JUDGEMENT, is_header=is_header):
+            query, document = (
+                places(table[name], known) for name, known in (("query-id", query_ids), ("corpus-id", document_ids))
+            )
+            each.append((query, document, table["score"].to_numpy() > 0))
+    except FormatError:
+        return None
+    if not each:
+        return None
+    query, document, relevant = (np.concatenate(part) for part in zip(*each, strict=True))
+    if (query < 0).any() or (document[relevant] < 0).any():
+        return None
+    return _Labels(query[relevant], document[relevant], int((~relevant).sum()))
+
+
+def _judgements_by_line(path: Path, query_ids: Any, document_ids: Any, corpus: str, queries: str) -> _Labels:
+    """The same, one line after another: says what is wrong with which."""
+    query_numbers = {name: number for number, name in enumerate(query_ids.to_pylist())}
+    document_numbers = {name: number for number, name in enumerate(document_ids.to_pylist())}
+    found: list[tuple[int, int]] = []
+    not_relevant = 0
     is_first = True
     for number, line in lines(path):
         if not line or line.isspace():
@@ -73,33 +120,28 @@ def _read_judgements(path: Path, builder: Builder, corpus: Path, queries: Path) 
         cells = line.split("\t")
         if len(cells) != 3:
             came = f"{len(cells)} column{'s' * (len(cells) != 1)} ({shorten(line)!r})"
-            raise FormatError(path, came, _WANTED, line=number)
+            raise FormatError(path, came, _JUDGEMENT.wanted, line=number)
         query, document = cells[:2]  # as they are: white space may be part of an id, here as in the corpus
-        score = _number(cells[2])
+        score = number_of(cells[2])
         if is_first:
             is_first = False
-            if score is not None or (query in builder.query_numbers and document in builder.document_numbers):
+            if score is not None or (query in query_numbers and document in document_numbers):
                 raise FormatError(
                     path, f"no header ({shorten(line)!r})", "the line query-id, corpus-id, score", line=number
                 )
             continue
         if score is None or not math.isfinite(score):
             raise FormatError(path, repr(shorten(cells[2])), "a finite number", line=number, field="score")
-        if query not in builder.query_numbers:
-            raise FormatError(path, repr(query), f"an id of {queries.name}", line=number, field="query-id")
+        if query not in query_numbers:
+            raise FormatError(path, repr(query), f"an id of {queries}", line=number, field="query-id")
         if score <= 0:
-            builder.counts["judged_not_relevant"] += 1
+            not_relevant += 1
             continue
-        if document not in builder.document_numbers:
-            raise FormatError(path, repr(document), f"an id of {corpus.name}", line=number, field="corpus-id")
-        builder.add_positive(builder.query_numbers[query], builder.document_numbers[document])
-
-
-def _number(text: str) -> float | None:
-    try:
-        return float(text)
-    except ValueError:
-        return None
+        if document not in document_numbers:
+            raise FormatError(path, repr(document), f"an id of {corpus}", line=number, field="corpus-id")
+        found.append((query_numbers[query], document_numbers[document]))
+    numbers = np.array(found, dtype=np.int64).reshape(-1, 2)
+    return _Labels(numbers[:, 0], numbers[:, 1], not_relevant)
 
 
 def _files(folder: Path, wanted: str) -> dict[str, Path]:

@@ -2,11 +2,12 @@
 
 from __future__ import annotations
 
+import codecs
 import gzip
 import io
 import json
 import zlib
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Iterable, Iterator, Sequence
 from pathlib import Path
 from typing import IO, Any, NamedTuple, cast
 
@@ -14,6 +15,8 @@ from hardmine.formats.errors import FormatError
 from hardmine.plumbing.extras import need
 from hardmine.plumbing.files import compression
 
+BLOCK = 8 << 20
+"""Bytes of a file that are looked at together."""
 _MAX_SHOWN = 60
 _BATCH_ROWS = 8192
 _KINDS = {str: "a string", bool: "a boolean", int: "a number", float: "a number", list: "a list", dict: "an object"}
@@ -80,39 +83,81 @@ def shorten(value: Any) -> str:
 
 
 def lines(path: Path) -> Iterator[tuple[int, str]]:
-    """Numbered lines of a UTF-8 file, plain, .gz or .zst (by its suffix), without their line ends."""
+    """Numbered lines of a UTF-8 file, plain or packed (by its suffix), without their line ends."""
+    with opened(path) as file:
+        yield from _decoded(path, file, 1)
+
+
+def decoded(path: Path, block: bytes, first: int) -> Iterator[tuple[int, str]]:
+    """Numbered lines of a block of a file whose first line has this number."""
+    return _decoded(path, io.BytesIO(block), first)
+
+
+def _decoded(path: Path, file: Iterable[bytes], first: int) -> Iterator[tuple[int, str]]:
+    number = first - 1
+    try:
+        for number, raw in enumerate(file, start=first):
+            try:
+                text = raw.decode("utf-8-sig" if number == 1 else "utf-8")
+            except UnicodeDecodeError as error:
+                byte = raw[error.start]
+                raise FormatError(
+                    path, f"byte 0x{byte:02x} at position {error.start + 1}", "UTF-8 text", line=number
+                ) from None
+            yield number, text.rstrip("\r\n")
+    except _BROKEN as error:
+        raise _broken(path, error, number + 1) from None
+
+
+def blocks(path: Path) -> Iterator[tuple[bytes, int]]:
+    """Whole lines of a file, some million bytes at a time, and the number of the first of them.
+
+    Without the mark that a file may begin with. What is wrong with a packed file is raised as `lines` raises it.
+    """
+    number = 1
+    with opened(path) as file:
+        while True:
+            try:
+                block = file.read(BLOCK)
+                if block and not block.endswith(b"\n"):
+                    block += file.readline()
+            except _BROKEN as error:
+                raise _broken(path, error, number) from None
+            if not block:
+                return
+            yield (block.removeprefix(codecs.BOM_UTF8) if number == 1 else block), number
+            number += block.count(b"\n")
+
+
+def opened(path: Path) -> IO[bytes]:
+    """A file to read, unpacked where its suffix says that it is packed."""
     if not path.is_file():
         raise FileNotFoundError(f"{path}: no such file")
-    number = 0
-    try:
-        with _open(path) as file:
-            for number, raw in enumerate(file, start=1):
-                try:
-                    text = raw.decode("utf-8-sig" if number == 1 else "utf-8")
-                except UnicodeDecodeError as error:
-                    byte = raw[error.start]
-                    raise FormatError(
-                        path, f"byte 0x{byte:02x} at position {error.start + 1}", "UTF-8 text", line=number
-                    ) from None
-                yield number, text.rstrip("\r\n")
-    except (EOFError, OSError, zlib.error) as error:
-        packed = compression(path)
-        if not packed or (isinstance(error, OSError) and error.errno is not None):
-            raise
-        raise FormatError(path, f"broken {packed} data ({error})", f"a whole {packed} file", line=number + 1) from None
-
-
-def _open(path: Path) -> IO[bytes]:
     packed = compression(path)
+    if packed == "gzip":
+        return cast("IO[bytes]", gzip.open(path, "rb"))
     if packed == "zstd":
         pa = need("pyarrow", what="reading .zst", extra="mine")
-        return io.BufferedReader(pa.CompressedInputStream(pa.OSFile(str(path)), packed))
-    return cast("IO[bytes]", gzip.open(path, "rb")) if packed else path.open("rb")
+        return io.BufferedReader(pa.CompressedInputStream(pa.OSFile(str(path)), packed), 1 << 20)
+    return path.open("rb")
 
 
-def json_rows(path: Path) -> Iterator[Row]:
-    """Records of a jsonl file; blank lines are passed over."""
-    for number, line in lines(path):
+_BROKEN = (EOFError, OSError, zlib.error)
+"""What reading a packed file raises where the file is broken."""
+
+
+def _broken(path: Path, error: Exception, line: int) -> Exception:
+    """The error for a packed file that is none; any other trouble with a file as it is."""
+    packed = compression(path)
+    if not packed or (isinstance(error, OSError) and error.errno is not None):
+        return error
+    return FormatError(path, f"broken {packed} data ({error})", f"a whole {packed} file", line=line)
+
+
+def json_rows(path: Path, block: bytes | None = None, first: int = 1) -> Iterator[Row]:
+    """Records of a jsonl file, or of a block of its lines; blank lines are passed over."""
+    found = lines(path) if block is None else decoded(path, block, first)
+    for number, line in found:
         if not line or line.isspace():
             continue
         try:

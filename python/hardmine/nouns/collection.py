@@ -13,7 +13,9 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 import numpy.typing as npt
 
+from hardmine.nouns import arrow
 from hardmine.nouns.builder import parts_of_texts
+from hardmine.nouns.by_id import parts_of_ids
 from hardmine.nouns.frozen import FrozenDict
 from hardmine.nouns.lists import mapping
 from hardmine.nouns.positives import Positives
@@ -28,8 +30,7 @@ if TYPE_CHECKING:
 
 need("pyarrow", what="hardmine.Collection", extra="mine")
 
-_QUERY_COLUMNS = ("id", "text")
-_DOCUMENT_COLUMNS = ("id", "title", "text")
+_ID_ALONE = "collection: ids without texts (hardmine.Collection.from_ids), expected a collection of texts"
 _CHUNK = 16_384
 
 
@@ -37,14 +38,15 @@ _CHUNK = 16_384
 class Collection:
     """Queries, documents and positives as Arrow tables: the row number is the index used everywhere else.
 
-    Made by `Collection.read` and `Collection.from_pairs`.
+    Made by `Collection.read`, `from_pairs`, `from_dataset` and `from_ids`.
 
     Parameters
     ----------
     queries : pyarrow.Table
         Columns ``id`` and ``text`` (strings without nulls), one row per query.
     documents : pyarrow.Table
-        Columns ``id``, ``title`` (may be missing) and ``text``, one row per document.
+        Columns ``id``, ``title`` (may be missing) and ``text``, one row per document. Where neither table has a
+        ``text``, the collection is one of ids alone; see `from_ids`.
     positives : Positives
         Labelled documents of every query.
     source : str, optional
@@ -85,8 +87,9 @@ class Collection:
     counts: Mapping[str, int] = field(default_factory=dict)
 
     def __post_init__(self) -> None:
-        object.__setattr__(self, "queries", _strings("queries", self.queries, _QUERY_COLUMNS))
-        object.__setattr__(self, "documents", _strings("documents", self.documents, _DOCUMENT_COLUMNS))
+        queries, documents = _checked(self.queries, self.documents)
+        object.__setattr__(self, "queries", queries)
+        object.__setattr__(self, "documents", documents)
         object.__setattr__(self, "counts", FrozenDict(mapping("counts", self.counts)))
         checks.boolean("ignore_identical_ids", self.ignore_identical_ids)
         object.__setattr__(self, "column_names", _two_names(self.column_names))
@@ -175,6 +178,41 @@ class Collection:
         """
         return cls(**parts_of_texts(queries, positives, corpus), ignore_identical_ids=ignore_identical_ids)
 
+    @classmethod
+    def from_ids(
+        cls, query_ids: Any, document_ids: Any, positives: Any, *, ignore_identical_ids: bool = False
+    ) -> Collection:
+        """Build a collection without texts: images, audio or products, known by their ids and mined from embeddings.
+
+        Parameters
+        ----------
+        query_ids, document_ids : iterable of str or int, array of integers, pyarrow array
+            Every id once. An integer is the string of its digits.
+        positives : sequence with an entry for each query, Positives, or a pair (offsets, ids) of arrays
+            In a sequence: the id of a document, or several of them. Never positions: those come as `Positives` or as
+            the pair, whose ids are row numbers of `document_ids`.
+        ignore_identical_ids : bool
+            Never retrieve a document for the query that has the same id.
+
+        Raises
+        ------
+        TypeError, ValueError
+            An id comes twice or is none, a positive is no id of a document, a query has no positive, or lengths differ.
+
+        Notes
+        -----
+        The teacher is `hardmine.teachers.precomputed`, or one of your own with ``needs_texts = False``, which is given
+        the ids. Documents with the same text are not detected. Training rows are written by a format of ids.
+
+        Examples
+        --------
+        >>> import hardmine as hm
+        >>> collection = hm.Collection.from_ids(["q1", "q2"], ["a.png", "b.png", "c.png"], ["b.png", ["a.png", "c.png"]])
+        >>> collection, collection.has_texts, collection.positives[1].tolist()
+        (Collection(2 queries, 3 documents, 3 positives), False, [0, 2])
+        """
+        return cls(**parts_of_ids(query_ids, document_ids, positives), ignore_identical_ids=ignore_identical_ids)
+
     @property
     def num_queries(self) -> int:
         """Number of queries."""
@@ -195,29 +233,43 @@ class Collection:
         """Id of every document."""
         return StringTable.from_strings(self.documents["id"])
 
+    @property
+    def has_texts(self) -> bool:
+        """Whether the collection holds texts; one that `from_ids` made holds ids alone."""
+        return arrow.holds(self.documents, "text")
+
     @cached_property
     def query_texts(self) -> pa.LargeStringArray:
-        """Text of every query."""
-        return _flat(self.queries["text"])
+        """Text of every query; ValueError where the collection has none."""
+        if not self.has_texts:
+            raise ValueError(_ID_ALONE)
+        return arrow.flat(self.queries["text"])
 
     @cached_property
     def document_texts(self) -> pa.LargeStringArray:
-        """Text of every document: title, a space and the text; the text alone where the title is empty."""
+        """Text of every document: title, a space and the text; the text alone where the title is empty.
+
+        ValueError where the collection has none.
+        """
+        if not self.has_texts:
+            raise ValueError(_ID_ALONE)
         pa = need("pyarrow", what="hardmine.Collection", extra="mine")
         compute = need("pyarrow.compute", what="hardmine.Collection", extra="mine")
-        titles, texts = _flat(self.documents["title"]), _flat(self.documents["text"])
+        titles, texts = arrow.flat(self.documents["title"]), arrow.flat(self.documents["text"])
         if not compute.any(compute.greater(compute.binary_length(titles), 0)).as_py():
             return texts
         joined = compute.binary_join_element_wise(titles, texts, pa.scalar(" ", pa.large_string()))
-        return _flat(compute.if_else(compute.equal(titles, ""), texts, joined))
+        return arrow.flat(compute.if_else(compute.equal(titles, ""), texts, joined))
 
     @cached_property
     def document_groups(self) -> npt.NDArray[np.int64]:
         """Group of every document, int64 [num_documents]: same number, same text.
 
         Texts are compared after Unicode NFKC, case folding and collapsing white space. Groups are numbered in the order
-        of their first document.
+        of their first document. Without texts every document is a group of its own.
         """
+        if not self.has_texts:
+            return np.arange(self.num_documents)
         numbers: dict[bytes, int] = {}
         groups = np.fromiter(
             (numbers.setdefault(_digest(text), len(numbers)) for text in _iterate(self.document_texts)),
@@ -229,10 +281,8 @@ class Collection:
 
     def identical_ids(self) -> tuple[npt.NDArray[np.int64], npt.NDArray[np.int64]]:
         """Documents that have the id of a query, as a CSR (offsets [num_queries + 1], ids)."""
-        compute = need("pyarrow.compute", what="hardmine.Collection", extra="mine")
-        where = compute.index_in(_flat(self.queries["id"]), value_set=_flat(self.documents["id"]))
-        found = where.is_valid().to_numpy(zero_copy_only=False)
-        return ragged.offsets_of(found), where.drop_null().to_numpy().astype(np.int64)
+        where = arrow.places(self.queries["id"], self.documents["id"])
+        return ragged.offsets_of(where >= 0), where[where >= 0]
 
     def scored_positives(self, run: Candidates) -> Positives:
         """The positives of this collection with their scores under the teacher that made `run`.
@@ -317,30 +367,26 @@ def _iterate(texts: pa.LargeStringArray) -> Iterator[str]:
         yield from texts.slice(start, _CHUNK).to_pylist()
 
 
-def _flat(column: Any) -> pa.LargeStringArray:
-    pa = need("pyarrow", what="hardmine.Collection", extra="mine")
-    if isinstance(column, pa.ChunkedArray):
-        column = column.combine_chunks()
-        if isinstance(column, pa.ChunkedArray):  # newer releases keep one chunk wrapped
-            column = column.chunk(0) if column.num_chunks else pa.array([], column.type)
-    return column
+def _checked(queries: Any, documents: Any) -> tuple[pa.Table, pa.Table]:
+    """The two tables with the columns that a collection has, strings without nulls.
 
-
-def _strings(name: str, table: Any, columns: tuple[str, ...]) -> pa.Table:
+    Texts are there for both or for neither: a collection without them has columns of ids alone.
+    """
     pa = need("pyarrow", what="hardmine.Collection", extra="mine")
-    if not isinstance(table, pa.Table):
-        raise TypeError(f"{name}: {type(table).__name__}, expected a pyarrow.Table")
-    arrays = {}
-    for column in columns:
-        if column == "title" and column not in table.column_names:
-            arrays[column] = pa.array([""] * table.num_rows, pa.large_string())
-            continue
-        if column not in table.column_names:
-            raise ValueError(f"{name}: no column {column!r}, found {', '.join(table.column_names)}")
-        found = table[column]
-        if not (pa.types.is_string(found.type) or pa.types.is_large_string(found.type)):
-            raise TypeError(f"{name}: column {column!r} of type {found.type}, expected strings")
-        if found.null_count:
-            raise ValueError(f"{name}: column {column!r} holds {found.null_count} nulls, expected none")
-        arrays[column] = _flat(found.cast(pa.large_string()))
-    return pa.table(arrays)
+    both = {"queries": queries, "documents": documents}
+    for name, table in both.items():
+        if not isinstance(table, pa.Table):
+            raise TypeError(f"{name}: {type(table).__name__}, expected a pyarrow.Table")
+    needed = ["id", "text"] if any(arrow.holds(table, "text") for table in both.values()) else ["id"]
+    found = {}
+    for name, table in both.items():
+        for column in needed:
+            if not arrow.holds(table, column):
+                raise ValueError(f"{name}: no column {column!r}, found {', '.join(table.column_names)}")
+        columns = {column: arrow.large_strings(name, table, column) for column in needed}
+        if name == "documents" and "text" in needed:
+            titles = arrow.large_strings(name, table, "title") if arrow.holds(table, "title") else None
+            titles = arrow.constant("", table.num_rows) if titles is None else titles
+            columns = {"id": columns["id"], "title": titles, "text": columns["text"]}
+        found[name] = pa.table(columns)
+    return found["queries"], found["documents"]

@@ -65,8 +65,9 @@ class DenseScorer:
     ) -> None:
         self.teacher, self.num_threads = teacher, num_threads
         self._max_memory, self._progress = max_memory, progress
-        self.queries = teacher.embed_queries(collection.query_texts, progress=progress)
-        self.documents = teacher.embed_documents(collection.document_texts, progress=progress)
+        queries, documents = _texts(collection)
+        self.queries = teacher.embed_queries(queries, progress=progress)
+        self.documents = teacher.embed_documents(documents, progress=progress)
         for name in ("queries", "documents"):
             rows, wanted = getattr(self, name).shape[0], getattr(collection, f"num_{name}")
             if rows != wanted:
@@ -143,6 +144,13 @@ class LexicalScorer:
         return best.finish()
 
 
+def _texts(collection: Collection) -> tuple[Any, Any]:
+    """What a dense teacher is given: texts, or ids where there are none (and the teacher needs none)."""
+    if collection.has_texts:
+        return collection.query_texts, collection.document_texts
+    return collection.query_ids, collection.document_ids
+
+
 def expect_collection(value: Any) -> None:
     """Raise where an argument is no collection."""
     if not is_a(value, "hardmine.nouns.collection", "Collection"):
@@ -169,6 +177,11 @@ def bind(
 
     if isinstance(teacher, str):
         teacher = teachers.load(teacher)
+    if not collection.has_texts and getattr(teacher, "needs_texts", True):
+        raise ValueError(
+            f"teacher {getattr(teacher, 'name', teacher)!r}: reads texts, but the collection holds ids alone; expected "
+            "embeddings made elsewhere (hardmine.teachers.precomputed)"
+        )
     kind: Any
     if isinstance(teacher, teachers.LexicalTeacher):
         kind = LexicalScorer

@@ -19,6 +19,9 @@ class DenseTeacher(Protocol):
         What training files and runs call it.
     similarity : {"cosine", "dot"}
         How two embeddings are compared.
+    needs_texts : bool, optional
+        False for a teacher that reads no texts: of a collection of ids alone it is given the ids in their place.
+        Absent means True.
     """
 
     name: str
