@@ -8,7 +8,7 @@ import pyarrow.parquet as pq
 import pytest
 
 import hardmine as hm
-from hardmine.formats import json_stream
+from hardmine.formats import json_stream, pylate
 from hardmine.formats.errors import FormatError
 
 
@@ -345,3 +345,51 @@ def test_what_is_wrong_with_a_flat_file(tmp_path, text, message):
     (tmp_path / "rows.csv").write_bytes(text)
     with pytest.raises(FormatError, match=message):
         rows(tmp_path / "rows.csv", ST + "labeled-pair")
+
+
+# Tables in bulk
+
+
+KD = {"query_id": [1, 2], "document_ids": [[7, 8], [8]], "scores": [[1.5, -0.5], [2.0]]}
+KD_WRONG = [
+    ({"document_ids": [[7], []]}, "row 1, field 'scores': 2 numbers, expected 1, one for each of document_ids"),
+    ({"document_ids": [[7, 8], []], "scores": [[1.0, 2.0], []]},
+     "row 2, field 'document_ids': empty, expected at least one of ids"),
+    ({"document_ids": [[7, 8], [None]]}, "row 2, field 'document_ids[0]': null (None), expected a string or an integer"),
+    ({"document_ids": [[7, 8], None]}, "row 2, field 'document_ids': null, expected a list of ids"),
+    ({"document_ids": [[7.5, 8.0], [8.0]]},
+     "row 1, field 'document_ids[0]': a number (7.5), expected a string or an integer"),
+    ({"query_id": [1, None]}, "row 2, field 'query_id': null, expected a string"),
+    ({"query_id": [1.5, 2.0]}, "row 1, field 'query_id': a number (1.5), expected a string"),
+]  # fmt: skip
+
+
+@pytest.mark.parametrize("batch", [1, 64])
+def test_tables_in_bulk_are_rows_one_by_one(tmp_path, monkeypatch, batch):
+    monkeypatch.setattr(pylate, "_BATCH_ROWS", batch)
+    path = tmp_path / "rows.parquet"
+    pq.write_table(pa.table(KD), path)
+    one_by_one = list(pylate.tables(pylate._record(row) for row in pylate.rows_of(path)))[0].to_pylist()
+    assert rows(path, "pylate") == one_by_one
+    assert one_by_one[0]["negative_scores"] == [-0.5]
+    pq.write_table(pa.table({name: KD[name] for name in ("query_id", "document_ids")}), path)
+    assert [one["positive_scores"] for one in rows(path, "pylate")] == [None, None]
+    pq.write_table(pa.table(KD | {"scores": [[1.0, None], None]}), path)
+    assert [one["negative_scores"] for one in rows(path, "pylate")] == [[None], None]
+
+
+@pytest.mark.parametrize("batch", [1, 64])
+@pytest.mark.parametrize(("changes", "message"), KD_WRONG)
+def test_what_is_wrong_with_a_table(tmp_path, monkeypatch, changes, message, batch):
+    monkeypatch.setattr(pylate, "_BATCH_ROWS", batch)
+    pq.write_table(pa.table(KD | changes), tmp_path / "rows.parquet")
+    refused(tmp_path / "rows.parquet", "pylate", f"rows.parquet, {message}")
+
+
+def test_a_table_that_is_none(tmp_path):
+    path = tmp_path / "rows.parquet"
+    with pytest.raises(FileNotFoundError, match=r"rows\.parquet: no such file"):
+        rows(path, "pylate")
+    path.write_bytes(b"PAR1 and so on")
+    with pytest.raises(FormatError, match=r"rows\.parquet: unreadable after row 0 \(.*\), expected a parquet file"):
+        rows(path, "pylate")
