@@ -5,7 +5,7 @@ from tests.mutants.table import Mutant
 MUTANTS = [
     Mutant(
         "formats-option-of-another-ignored",
-        "python/hardmine/formats/registry.py",
+        "python/hardmine/formats/access.py",
         "if value is not None and option not in found.takes:",
         "if False:",
         "tests/test_formats.py tests/test_collection.py",
@@ -20,27 +20,27 @@ MUTANTS = [
     Mutant(
         "formats-n-tuple-one-short",
         "python/hardmine/formats/sentence_transformers.py",
-        '{"n-tuple": wanted, "triplet": 1}',
-        '{"n-tuple": wanted - 1, "triplet": 1}',
+        '{"triplet": 1, "n-tuple": wanted or 0}',
+        '{"triplet": 1, "n-tuple": (wanted or 1) - 1}',
         "tests/test_formats.py",
     ),
     Mutant(
         "formats-negatives-after-the-first-positive",
-        "python/hardmine/formats/training_rows.py",
+        "python/hardmine/formats/mined_pairs.py",
         "self.is_last = within == counts[self.row] - 1",
         "self.is_last = within == 0",
         "tests/test_formats.py",
     ),
     Mutant(
         "formats-output-row-counts-dropped-pairs",
-        "python/hardmine/formats/training_rows.py",
-        "counts = np.where(kept, rows_of_each, 0)",
-        "counts = rows_of_each",
+        "python/hardmine/formats/sentence_transformers.py",
+        "counts = np.where(kept, self._rows_of_pairs(pairs), 0)",
+        "counts = self._rows_of_pairs(pairs)",
         "tests/test_formats.py",
     ),
     Mutant(
         "formats-provenance-starts-over",
-        "python/hardmine/formats/training_rows.py",
+        "python/hardmine/formats/provenance.py",
         "        done += len(some)\n",
         "",
         "tests/test_formats.py",
@@ -89,9 +89,9 @@ MUTANTS = [
     ),
     Mutant(
         "formats-infinities-into-json",
-        "python/hardmine/formats/training_rows.py",
-        "infinite = np.isinf(numbers)",
-        "infinite = np.zeros(numbers.size, bool)",
+        "python/hardmine/formats/layouts.py",
+        "unspeakable = ~np.isfinite(numbers)",
+        "unspeakable = np.zeros(numbers.size, bool)",
         "tests/test_formats.py -k infinite",
     ),
 ]

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import importlib
 import os
 from collections.abc import Iterable, Iterator
 from pathlib import Path
@@ -9,6 +10,7 @@ from typing import TYPE_CHECKING, Any
 
 from hardmine.formats.registry import expect, find, lines_of
 from hardmine.plumbing import checks
+from hardmine.plumbing.extras import need
 
 if TYPE_CHECKING:
     import pyarrow as pa
@@ -104,7 +106,7 @@ def read_rows(path: str | os.PathLike[str], format: str) -> Iterator[pa.Table]: 
         What is wrong with the file, when the reading gets there.
     """
     found = find(format, "rows", "reads")
-    yield from found.load().read_rows(Path(path), format=format)
+    yield from found.load().read_rows(Path(path), format)
 
 
 def write_collection(
@@ -153,6 +155,7 @@ def check_output(
     *,
     provenance: bool = True,
     num_negatives: int | None = None,
+    scores: bool = False,
 ) -> None:
     """Raise what `write` would raise for this path and format, before any work is done.
 
@@ -165,6 +168,8 @@ def check_output(
         Whether the side file is wanted too.
     num_negatives : int, optional
         How many negatives a row wants, where that is known.
+    scores : bool
+        Whether scores are wanted, which not every layout can hold.
 
     Raises
     ------
@@ -175,8 +180,18 @@ def check_output(
     provenance = checks.boolean("provenance", provenance)
     if num_negatives is not None:
         num_negatives = checks.integer("num_negatives", num_negatives, minimum=1)
-    module, shape = find(format, "rows", "writes").load(), format.partition(":")[2]
-    module.check_output(Path(path), shape, provenance=provenance, num_negatives=num_negatives)
+    writer = _writer(format, checks.boolean("scores", scores), num_negatives=num_negatives)
+    _training_rows().check_output(Path(path), writer, provenance=provenance)
+
+
+def _training_rows() -> Any:
+    """The module that every writer of rows stands on; it needs an extra, which reading names does not."""
+    return importlib.import_module("hardmine.formats.training_rows")
+
+
+def _writer(format: str, scores: bool, **options: Any) -> Any:  # noqa: A002, FBT001
+    found = find(format, "rows", "writes")
+    return found.load().row_writer(format, _training_rows().Options(scores, **options))
 
 
 def write(
@@ -208,22 +223,50 @@ def write(
     dict
         ``rows`` written, ``pairs`` mined, ``dropped_pairs`` without a row.
     """
-    scores = checks.boolean("scores", scores)
-    check_output(path, format, provenance=provenance, num_negatives=negatives.metadata["num_negatives"])
-    written: dict[str, int] = (
-        find(format, "rows", "writes")
-        .load()
-        .write(
-            Path(path),
-            format.partition(":")[2],
-            collection=collection,
-            negatives=negatives,
-            positives=positives,
-            scores=scores,
-            provenance=provenance,
-        )
-    )
+    provenance = checks.boolean("provenance", provenance)
+    writer = _mined_writer(format, collection, negatives, scores)
+    target, rows = Path(path), _training_rows()
+    rows.check_output(target, writer, provenance=provenance)
+    parts = {"collection": collection, "negatives": negatives, "positives": positives}
+    written: dict[str, int] = rows.write_mined(target, writer, provenance=provenance, **parts)
     return written
+
+
+def to_dataset(
+    format: str,  # noqa: A002
+    *,
+    collection: Collection,
+    negatives: Negatives,
+    positives: Positives,
+    scores: bool = False,
+) -> Any:
+    """Training rows as a dataset in memory; see `hardmine.Mined.to_dataset`.
+
+    Parameters
+    ----------
+    format : str
+        One of `WRITE`.
+    collection, negatives, positives : Collection, Negatives, Positives
+        As in `write`.
+    scores : bool
+        As in `hardmine.Mined.write`.
+
+    Returns
+    -------
+    datasets.Dataset or datasets.DatasetDict
+        The latter for formats of several tables.
+    """
+    datasets = need("datasets", what="to_dataset", extra="datasets")
+    writer = _mined_writer(format, collection, negatives, scores)
+    found = _training_rows().mined_tables(writer, collection=collection, negatives=negatives, positives=positives)
+    made = {name: datasets.Dataset(table) for name, table in found.items()}
+    return datasets.DatasetDict(made) if len(made) > 1 else next(iter(made.values()))
+
+
+def _mined_writer(format: str, collection: Collection, negatives: Negatives, scores: bool) -> Any:  # noqa: A002, FBT001
+    scores = checks.boolean("scores", scores)
+    num_negatives = int(negatives.metadata["num_negatives"])
+    return _writer(format, scores, names=collection.column_names, num_negatives=num_negatives)
 
 
 def write_rows(
@@ -250,7 +293,7 @@ def write_rows(
     dict
         ``rows`` written; ``pairs`` of (query, positive) that came, ``dropped_pairs`` of them without a row.
     """
-    scores = checks.boolean("scores", scores)
-    writer = find(format, "rows", "writes").load()
-    written: dict[str, int] = writer.write_rows(Path(path), chunks, format=format, scores=scores)
+    writer, target, rows = _writer(format, checks.boolean("scores", scores)), Path(path), _training_rows()
+    rows.check_output(target, writer, provenance=False)
+    written: dict[str, int] = rows.write_chunks(target, writer, chunks)
     return written

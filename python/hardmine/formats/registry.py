@@ -10,15 +10,14 @@ module offers follows from what its line says that it reads and writes; `format`
     rows are read and turned into a collection.
 ``read_run(path, *, format, collection) -> Candidates``
     `collection` may be None.
-``read_rows(path, *, format) -> Iterator[pyarrow.Table]``
+``read_rows(path, name) -> Iterator[pyarrow.Table]``
     Chunks of the one schema that `hardmine.formats.chunks` describes.
 ``write_collection(path, collection, *, format)``
     Whole or not at all.
 ``write_run(path, run, *, format, collection)``
     Whole or not at all. `collection` may be None.
-``row_writer(path, *, format, scores, names, num_negatives) -> RowWriter``
-    Refuses what cannot be written to `path`, and says how chunks of rows are encoded; see
-    `hardmine.formats.training_rows`, which does the rest.
+``row_writer(name, options) -> RowWriter``
+    Says how chunks of rows are encoded; see `hardmine.formats.training_rows`, which does the rest.
 """
 
 from __future__ import annotations
@@ -104,7 +103,7 @@ FORMATS = [
     Format(
         "sentence-transformers", "sentence_transformers", "training rows of sentence-transformers",
         "one row per negative, per positive or per text",
-        writes=("rows",), layouts=(".jsonl", ".parquet"),
+        writes=("rows",), layouts=(".jsonl", ".parquet", ".csv", ".tsv"),
         shapes=("triplet", "n-tuple", "labeled-pair", "labeled-list"),
     ),
 ]  # fmt: skip
