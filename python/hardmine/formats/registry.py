@@ -8,8 +8,8 @@ module offers follows from what its line says that it reads and writes; `format`
 ``read_collection(path, *, ..., **options) -> Collection``
     Keywords are those of `Format.takes`; `options` go to the collection. A line that reads rows too needs none: its
     rows are read and turned into a collection.
-``read_run(path, *, format, collection) -> Candidates``
-    `collection` may be None.
+``read_run(path, *, format, asked) -> Candidates``
+    `asked` is `hardmine.formats.run_parts.Asked`: the collection, if any, and what to do with unknown ids.
 ``read_rows(path, name) -> Iterator[pyarrow.Table]``
     Chunks of the one schema that `hardmine.formats.chunks` describes.
 ``write_collection(path, collection, *, format)``
@@ -105,6 +105,18 @@ FORMATS = [
         "one row per negative, per positive or per text",
         writes=("rows",), layouts=(".jsonl", ".parquet", ".csv", ".tsv"),
         shapes=("triplet", "n-tuple", "labeled-pair", "labeled-list"),
+    ),
+    Format(
+        "trec-run", "text_runs", "a run of trec_eval", "query, Q0, document, rank, score and tag, between blanks",
+        reads=("run",), writes=("run",), layouts=(".trec", ".run", ".txt"), signs=(".trec", ".run"),
+    ),
+    Format(
+        "msmarco", "text_runs", "a run of MS MARCO", "query, document and rank, between tabs",
+        reads=("run",), writes=("run",), layouts=(".tsv",),
+    ),
+    Format(
+        "tevatron", "text_runs", "a run of Tevatron", "query, document and score, between tabs",
+        reads=("run",), writes=("run",), layouts=(".tsv", ".txt"),
     ),
 ]  # fmt: skip
 """Every format: the one line that each has outside its module."""
