@@ -130,6 +130,7 @@ def in_bulk(path: Path, layout: str, fields: Sequence[Field]) -> list[pa.LargeSt
     for part in parts:
         for column, strings in zip(grown, part, strict=True):
             column.add(strings)
+    need("pyarrow", what="reading records", extra="mine").default_memory_pool().release_unused()
     return [column.finish() for column in grown]
 
 

@@ -118,6 +118,34 @@ FORMATS = [
         "tevatron", "text_runs", "a run of Tevatron", "query, document and score, between tabs",
         reads=("run",), writes=("run",), layouts=(".tsv", ".txt"),
     ),
+    Format(
+        "hardmine", "saved", "a run that hardmine saved", "candidates with all that is known about them",
+        reads=("run",), writes=("run",), layouts=(".hm",), signs=(".hm",),
+    ),
+    Format(
+        "parquet", "table_runs", "a parquet file", "query_id, document_id, score and rank",
+        reads=("run",), writes=("run",), layouts=(".parquet",), signs=(".parquet",),
+    ),
+    Format(
+        "arrow", "table_runs", "an Arrow file", "query_id, document_id, score and rank",
+        reads=("run",), writes=("run",), layouts=(".arrow", ".feather"), signs=(".arrow", ".feather"),
+    ),
+    Format(
+        "npz", "table_runs", "an .npz file", "query_id, document_id, score and rank, vectors of one length",
+        reads=("run",), writes=("run",), layouts=(".npz",),
+    ),
+    Format(
+        "npy", "array_runs", "arrays ids and scores", "rectangles, row i for query i; a folder of .npy, or .npz",
+        reads=("run",), writes=("run",), layouts=("/", ".npz"), signs=("/ids.npy",),
+    ),
+    Format(
+        "faiss", "array_runs", "arrays I and D", "what faiss returns; a folder of .npy, or .npz",
+        reads=("run",), writes=("run",), layouts=("/", ".npz"), signs=("/I.npy",),
+    ),
+    Format(
+        "pylate", "kd_tables", "a table of scores for distillation", "query_id, document_ids and scores, a query a row",
+        reads=("run",), writes=("run",), layouts=(".parquet", ".jsonl", ".arrow"),
+    ),
 ]  # fmt: skip
 """Every format: the one line that each has outside its module."""
 

@@ -252,7 +252,7 @@ def _checked(run: _Sorted, found: _Numbered, kept: npt.NDArray[np.bool_] | None,
     try:
         return Candidates(
             run.offsets, run.ids, run.scores, query_ids=found.query_ids, document_ids=found.document_ids,
-            positives=None if run.first is None else _scored(run.first, run.offsets, run.ids, run.scores)[0],
+            positives=None if run.first is None else scored(run.first, run.offsets, run.ids, run.scores)[0],
         )  # fmt: skip
     except ValueError:
         keys = found.queries * max(len(found.document_ids), 1) + found.documents
@@ -267,7 +267,7 @@ def _checked(run: _Sorted, found: _Numbered, kept: npt.NDArray[np.bool_] | None,
     raise place.error(position, came, "every document once for a query")
 
 
-def _scored(
+def scored(
     positives: Positives, offsets: _Int64, ids: _Int64, scores: npt.NDArray[np.float32]
 ) -> tuple[Positives | None, int]:
     """Positives with their scores where the run has them all, else None; and how many it lacks."""
@@ -299,7 +299,7 @@ def _about(
     }
     positives = run.positives
     if asked.collection is not None:
-        positives, lacking = _scored(asked.collection.positives, run.offsets, run.ids, run.scores)
+        positives, lacking = scored(asked.collection.positives, run.offsets, run.ids, run.scores)
         if lacking:
             metadata["positives_without_score"] = lacking
     return run.replace(positives=positives, metadata=metadata)
