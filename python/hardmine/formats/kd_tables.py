@@ -20,7 +20,7 @@ from hardmine.formats.table_runs import as_codes, batches, encoded
 from hardmine.nouns import arrow
 from hardmine.plumbing.extras import need
 from hardmine.plumbing.files import atomic_write, check_target, suffix
-from hardmine.plumbing.ragged import offsets_of, rows_of
+from hardmine.plumbing.ragged import offsets_of, rows_of, with_heads
 
 if TYPE_CHECKING:
     import pyarrow as pa
@@ -150,7 +150,7 @@ def _numbers(path: Path, values: Any, rows: Any, first: int) -> Any:
 
 
 def write_run(path: Path, run: Candidates, *, format: str, collection: Collection | None) -> None:  # noqa: A002, ARG001
-    """Write a table of scores: queries without candidates are left out."""
+    """Write a table of scores, the positive first where its score is known; queries without candidates are left out."""
     from hardmine.formats.layouts import check_layout, sink
 
     pa = need("pyarrow", what="writing runs", extra="mine")
@@ -161,14 +161,25 @@ def write_run(path: Path, run: Candidates, *, format: str, collection: Collectio
         for start in range(0, max(len(run), 1), _QUERIES):
             rows = np.arange(start, min(start + _QUERIES, len(run)))
             rows = rows[run.lengths[rows] > 0]
-            some = run.take(rows)
-            offsets = pa.array(some.offsets)
+            offsets, ids, scores = _with_positives(run.take(rows))
             put(
                 pa.table(
                     {
                         "query_id": names.of("query", rows),
-                        "document_ids": pa.LargeListArray.from_arrays(offsets, names.of("document", some.ids)),
-                        "scores": pa.LargeListArray.from_arrays(offsets, pa.array(some.scores.astype("U32").astype(float))),
+                        "document_ids": pa.LargeListArray.from_arrays(offsets, names.of("document", ids)),
+                        "scores": pa.LargeListArray.from_arrays(offsets, pa.array(scores.astype("U32").astype(float))),
                     }
                 )
             )
+
+
+def _with_positives(run: Candidates) -> tuple[Any, Any, Any]:
+    """Lists that begin with the first positive of their query, where the run knows the scores of positives."""
+    known = run.positives
+    if known is None or known.scores is None or (np.diff(known.offsets) == 0).any():
+        return run.offsets, run.ids, run.scores
+    heads = known.offsets[:-1]
+    others = run.ids != np.repeat(known.ids[heads], run.lengths)
+    lengths = np.bincount(run.row_of_each[others], minlength=len(run))
+    ids = with_heads(known.ids[heads], run.ids[others], lengths)
+    return offsets_of(lengths + 1), ids, with_heads(known.scores[heads], run.scores[others], lengths)

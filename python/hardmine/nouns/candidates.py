@@ -12,6 +12,7 @@ import numpy.typing as npt
 import hardmine._native as _native
 from hardmine.nouns.lists import REASONS, Lists, mapping, refuse_repeats, take_rows
 from hardmine.nouns.positives import Positives
+from hardmine.nouns.run_files import RunFiles
 from hardmine.nouns.strings import StringTable
 from hardmine.plumbing import checks, container, ragged
 from hardmine.plumbing.float_mode import in_default_mode
@@ -20,7 +21,7 @@ if TYPE_CHECKING:
     import pyarrow as pa
 
 
-class Candidates(Lists):
+class Candidates(RunFiles, Lists):
     """Retrieved documents per query, best first, ragged (CSR): what a search finds and `select` chooses from.
 
     Parameters
@@ -335,76 +336,6 @@ class Candidates(Lists):
             return cls(**unflattened(arrays), metadata=metadata)
         except (KeyError, ValueError, TypeError, AttributeError, IndexError, OverflowError) as error:
             raise ValueError(f"{os.fspath(path)}: malformed candidates ({error})") from None
-
-    @classmethod
-    def read(
-        cls,
-        path: str | os.PathLike[str],
-        format: str | None = None,  # noqa: A002
-        *,
-        collection: Any = None,
-        unknown: str = "error",
-        teacher: str | None = None,
-    ) -> Candidates:
-        """Read a run that something else made: a search engine, faiss, another library; see `hardmine.formats`.
-
-        Parameters
-        ----------
-        path : path-like
-            The file (or folder); .gz and .zst are unpacked where the format is text.
-        format : str, optional
-            One of ``hardmine.formats.names_of("run", "reads")``, such as "trec-run"; by default what the path says.
-        collection : Collection, optional
-            What the ids are ids of. The result has a list for each of its queries, empty where the file has none, and
-            the scores of its positives where the run has all of them. Without it the queries and documents are those
-            of the file, numbered as they appear.
-        unknown : {"error", "drop"}
-            What to do with candidates whose query or document the collection does not have. Those that are dropped are
-            counted in ``metadata``.
-        teacher : str, optional
-            Who scored; by default what the file says, or else its name.
-
-        Returns
-        -------
-        Candidates
-            Best first, equal scores by lower index, whatever the order of the file.
-
-        Raises
-        ------
-        hardmine.formats.FormatError
-            A ValueError that names file, line, field, what came and what was wanted: also for NaN, and for a document
-            that comes twice for one query.
-        """
-        from hardmine.formats.access import read_run  # runs up: readers are known by name
-
-        return read_run(path, format, collection=collection, unknown=unknown, teacher=teacher)
-
-    def write(
-        self,
-        path: str | os.PathLike[str],
-        format: str | None = None,  # noqa: A002
-        *,
-        collection: Any = None,
-    ) -> None:
-        """Write the run for something else to read, whole or not at all; `save` keeps all that is in it.
-
-        Parameters
-        ----------
-        path : path-like
-            The file; .gz and .zst are packed where the format is text.
-        format : str, optional
-            One of ``hardmine.formats.names_of("run", "writes")``, such as "trec-run"; by default what the path says.
-        collection : Collection, optional
-            Gives the ids where the run has none itself; without either they are the numbers.
-
-        Raises
-        ------
-        TypeError, ValueError, OSError
-            The format cannot hold an id, the collection is another, or the file cannot be written.
-        """
-        from hardmine.formats.access import write_run
-
-        write_run(path, self, format, collection=collection)
 
     def to_arrow(self) -> pa.Table:
         """One row per candidate: ``query``, ``document``, ``score`` and the optional columns (needs pyarrow)."""
