@@ -356,7 +356,7 @@ def test_a_format_is_a_line_and_a_module(tmp_path, monkeypatch, mined):
         def tables(self, chunk):
             return [chunk.select(["query", "negatives"])]
 
-    made.row_writer = lambda _, options: Writer(options)
+    made.row_writer = Writer
     made.read_rows = lambda *_: iter(())
     monkeypatch.setitem(sys.modules, "hardmine.formats.toy", made)
     line = registry.Format(

@@ -78,8 +78,8 @@ def add_rule(parser: argparse.ArgumentParser, *, per_teacher: bool = False) -> N
     group.add_argument("--seed", type=int, default=0)
     group.add_argument("--epoch", type=int, default=0)
     output = parser.add_argument_group("output")
-    output.add_argument("--output", type=Path, required=True, metavar="FILE", help=".jsonl or .parquet")
-    output.add_argument("--format", default=DEFAULT_FORMAT, metavar="F", help=f"({DEFAULT_FORMAT})")
+    output.add_argument("--output", type=Path, required=True, metavar="FILE", help=".jsonl, .parquet, ... by the format")
+    output.add_argument("--format", default=DEFAULT_FORMAT, metavar="F", help=f"{', '.join(hm.formats.WRITE)} ({DEFAULT_FORMAT})")
     output.add_argument("--scores", action="store_true", help="write the teacher's scores as the target")
     output.add_argument(
         "--no-provenance",
@@ -157,7 +157,9 @@ def check_rows(options: argparse.Namespace) -> None:
     """Refuse what writing would refuse, before the expensive work."""
     check_numbers(options)
     provenance, wanted = not options.no_provenance, options.num_negatives
-    hm.formats.check_output(options.output, options.format, provenance=provenance, num_negatives=wanted)
+    hm.formats.check_output(
+        options.output, options.format, provenance=provenance, num_negatives=wanted, scores=options.scores
+    )
     if options.scores and options.on_shortage == "fill":
         raise UsageError("--scores: documents that fill a shortage have none, expected another --on-shortage")
 

@@ -56,8 +56,14 @@ def read(
             takers = " or ".join(other.what for other in lines_of("collection", "reads") if option in other.takes)
             raise ValueError(f"{option}: {str(value)!r}, but only {takers} takes one")
     given = {"format": format or found.name, "progress": checks.boolean("progress", progress), **only}
-    reader = found.load().read_collection
-    collection: Collection = reader(target, **{name: given[name] for name in found.takes}, **options)
+    module = found.load()
+    if "rows" in found.reads:
+        reader = importlib.import_module("hardmine.formats.from_rows").read_collection
+        given = {"chunks": module.read_rows(target, given["format"])}
+    else:
+        reader = module.read_collection
+        given = {name: given[name] for name in found.takes}
+    collection: Collection = reader(target, **given, **options)
     return collection
 
 

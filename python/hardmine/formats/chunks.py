@@ -30,7 +30,8 @@ import numpy as np
 import numpy.typing as npt
 
 from hardmine.formats.arrow import compute, pa
-from hardmine.plumbing.ragged import offsets_of, rows_of
+from hardmine.nouns.arrow import flat
+from hardmine.plumbing.ragged import offsets_of, rows_of, with_heads
 
 _STRING = pa.large_string()
 _KINDS = {
@@ -66,7 +67,9 @@ class Documents(NamedTuple):
     texts: Sequence[str | None] | None = None
     scores: Sequence[float | None] | None = None
 
-    def __len__(self) -> int:
+    @property
+    def size(self) -> int:
+        """How many they are."""
         return next((len(part) for part in self if part is not None), 0)
 
 
@@ -85,7 +88,7 @@ def tables(records: Iterable[Record]) -> Iterator[pa.Table]:
     documents = 0
     for record in records:
         waiting.append(record)
-        documents += len(record.positives) + len(record.negatives)
+        documents += record.positives.size + record.negatives.size
         if len(waiting) >= MOST_ROWS or documents >= MOST_DOCUMENTS:
             yield _table(waiting)
             waiting, documents = [], 0
@@ -109,15 +112,6 @@ def of_columns(columns: dict[str, Any], rows: int) -> pa.Table:
     return pa.table(
         {field.name: columns.get(field.name, pa.nulls(rows, field.type)) for field in SCHEMA}, schema=SCHEMA
     )
-
-
-def flat(array: Any) -> Any:
-    """One array of a column."""
-    if isinstance(array, pa.ChunkedArray):
-        array = array.combine_chunks()
-        if isinstance(array, pa.ChunkedArray):  # newer releases keep one chunk wrapped
-            array = array.chunk(0) if array.num_chunks else pa.array([], array.type)
-    return array
 
 
 def lists(values: Any, lengths: _Int64) -> pa.LargeListArray:
@@ -191,6 +185,12 @@ def exploded(chunk: pa.Table) -> pa.Table:
         if negatives.knows(kind):
             columns[column("negative", kind)] = negatives.lists(negatives.values(kind)).take(rows)
     return of_columns(columns, ones.size)
+
+
+def headed(heads: Side, tails: Side, values: Callable[[Side], Any]) -> pa.LargeListArray:
+    """Lists of the one document of the first side and then all of the second."""
+    order = with_heads(np.arange(len(heads)), len(heads) + np.arange(len(tails)), tails.lengths)
+    return lists(pa.concat_arrays([values(heads), values(tails)]).take(pa.array(order)), tails.lengths + 1)
 
 
 def named(ids: Any, texts: Callable[[], Any]) -> Any:

@@ -288,7 +288,9 @@ def _parquet_parts(path: Path, fields: Sequence[Field]) -> Iterator[list[pa.Larg
     try:
         with parquet.ParquetFile(path) as file:
             columns = [_column_in(file.schema_arrow, field) for field in fields]
-            if any(column is None and not (f.default is not None or f.is_numbered) for column, f in zip(columns, fields)):
+            if any(
+                column is None and not (f.default is not None or f.is_numbered) for column, f in zip(columns, fields)
+            ):
                 raise refused
             names = [column.name for column in columns if column is not None]
             number = 1
@@ -301,7 +303,9 @@ def _parquet_parts(path: Path, fields: Sequence[Field]) -> Iterator[list[pa.Larg
                 numbers = np.arange(number, number + len(batch))
                 number += len(batch)
                 there = [
-                    pa.field(field.names[0], pa.large_string()) if column is None and field.default is not None else column
+                    pa.field(field.names[0], pa.large_string())
+                    if column is None and field.default is not None
+                    else column
                     for column, field in zip(columns, fields, strict=True)
                 ]
                 part = _filled(table, there, fields, numbers)

@@ -11,7 +11,7 @@ Names = Sequence[str]
 
 
 def value_of(row: Row, names: Names, wanted: str, *, needed: bool) -> tuple[str, Any]:
-    """What stands under the first of `names` that is there, and that name; None for null or nothing where that may be."""
+    """What stands under the first of `names` that is there, and that name; None for null or nothing if not needed."""
     name = row.find(names)
     value = None if name is None else row.fields[name]
     if value is None and needed:

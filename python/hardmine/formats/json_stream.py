@@ -9,7 +9,7 @@ from pathlib import Path
 from typing import Any, NoReturn
 
 from hardmine.formats.errors import FormatError
-from hardmine.formats.rows import Row, kind, opened, shorten
+from hardmine.formats.rows import BROKEN, Row, broken, kind, opened, shorten
 
 _BLOCK = 1 << 20
 _SPACE = " \t\n\r"
@@ -159,7 +159,9 @@ class _Text:
             block = self._file.read(self._block)
         except UnicodeDecodeError as error:
             self.line += self._text.count("\n", self._at)
-            self.wrong(f"byte 0x{error.object[error.start]:02x} after this line", "UTF-8 text")
+            self.wrong(f"byte 0x{error.object[error.start]:02x} in or after this line", "UTF-8 text")
+        except BROKEN as error:
+            raise broken(self.path, error, self.line) from None
         self._is_whole = not block
         self._text, self._at = self._text[self._at :] + block, 0
         self._block = max(_BLOCK, len(self._text))  # a long record is decoded again only when it has doubled

@@ -10,7 +10,8 @@ import numpy as np
 import numpy.typing as npt
 
 from hardmine.formats.arrow import compute, pa
-from hardmine.formats.chunks import MOST_DOCUMENTS, MOST_ROWS, SIDES, Side, column, flat, lists, of_columns
+from hardmine.formats.chunks import MOST_DOCUMENTS, MOST_ROWS, SIDES, Side, column, lists, of_columns
+from hardmine.nouns.arrow import flat, holds
 from hardmine.plumbing.ragged import offsets_of, ranges, rows_of
 
 if TYPE_CHECKING:
@@ -167,7 +168,9 @@ class _Maker:
     def __call__(self, pairs: Pairs, counts: _Int64) -> pa.Table:
         firsts = offsets_of(counts)[:-1]
         queries = self._queries.take(pa.array(pairs.query[firsts]))
-        columns: dict[str, Any] = {"query_id": queries["id"], "query": queries["text"]}
+        columns: dict[str, Any] = {"query_id": queries["id"]}
+        if holds(queries, "text"):
+            columns["query"] = queries["text"]
         lengths = pairs.length[firsts]
         members = ranges(pairs.start[firsts], lengths)
         found = (

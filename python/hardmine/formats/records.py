@@ -11,12 +11,13 @@ from typing import Any, NamedTuple
 
 from hardmine.formats import fields
 from hardmine.formats.arrow import pa
-from hardmine.formats.chunks import Record, Side, exploded, flat, named, tables
+from hardmine.formats.chunks import Record, Side, exploded, named, tables
 from hardmine.formats.json_stream import array_rows
 from hardmine.formats.layouts import check_layout
 from hardmine.formats.rows import Row, table_rows
 from hardmine.formats.sides import Messages, Passages, Texts, Way, content, conversations
 from hardmine.formats.training_rows import Options, RowWriter
+from hardmine.nouns.arrow import flat
 from hardmine.plumbing.files import suffix
 
 
@@ -51,9 +52,9 @@ class Codec(NamedTuple):
     layouts: tuple[str, ...] = (".jsonl", ".parquet")
 
 
-_TEVATRON = {"id": "docid", "title": "title", "text": "text", "score": "score"}
+_TEVATRON: dict[str, Any] = {"id": "docid", "title": "title", "text": "text", "scores": "score"}
 _DPR: dict[str, Any] = {
-    "id": "passage_id", "title": "title", "text": "text", "score": "score", "always_titled": True
+    "id": "passage_id", "title": "title", "text": "text", "scores": "score", "always_titled": True
 }  # fmt: skip
 
 CODECS = {
@@ -79,10 +80,10 @@ def read_rows(path: Path, name: str) -> Iterator[pa.Table]:
     """Rows of a file of the named format."""
     codec = CODECS[name]
     check_layout(path, codec.layouts)
-    yield from tables(record_of(codec, row) for row in rows_of(path, codec))
+    yield from tables(record_of(codec, row) for row in rows_of(path))
 
 
-def rows_of(path: Path, codec: Codec) -> Iterator[Row]:
+def rows_of(path: Path) -> Iterator[Row]:
     """The records of a file in any layout."""
     layout = suffix(path)
     if layout == ".json":
@@ -99,29 +100,32 @@ def record_of(codec: Codec, row: Row) -> Record:
     else:
         query = row.text(codec.query)
     positives = codec.positives.decode(row, needed=True)
-    if codec.per_positive and len(positives) > 1:
-        raise row.error(codec.positives.field, f"{len(positives)} items", "one")
+    if codec.per_positive and positives.size > 1:
+        raise row.error(codec.positives.field, f"{positives.size} items", "one")
     return Record(query_id, query, positives, codec.negatives.decode(row, needed=False))
 
 
 def row_writer(name: str, options: Options) -> RowWriter:
     """A writer of the named format."""
-    return CodecWriter(CODECS[name], options)
+    return CodecWriter(name, CODECS[name], options)
 
 
 class CodecWriter(RowWriter):
     """Rows as a codec says."""
 
-    def __init__(self, codec: Codec, options: Options) -> None:
+    def __init__(self, name: str, codec: Codec, options: Options) -> None:
         self.takes = codec.positives.takes | codec.negatives.takes
-        super().__init__(options)
+        self.has_scores = bool(codec.positives.scores)
+        super().__init__(name, options)
         self.codec, self.layouts, self.per_positive = codec, codec.layouts, codec.per_positive
         self._titles = False
 
     def start(self, chunk: pa.Table) -> None:
+        """Whether there are titles: readers look for them in every row once one has them."""
         self._titles = any(Side(chunk, side).knows("titles") for side in ("positive", "negative"))
 
     def tables(self, chunk: pa.Table) -> list[pa.Table]:
+        """The records of a chunk."""
         return [pa.table(self.columns(exploded(chunk) if self.per_positive else chunk))]
 
     def columns(self, chunk: pa.Table) -> dict[str, Any]:

@@ -6,8 +6,8 @@ a *collection* (queries, documents, labels), a *run* (candidates with scores) or
 module offers follows from what its line says that it reads and writes; `format` is always the name that the user wrote:
 
 ``read_collection(path, *, ..., **options) -> Collection``
-    Keywords are those of `Format.takes`; `options` go to the collection. A line that reads rows too needs none: its
-    rows are read and turned into a collection.
+    Keywords are those of `Format.takes`; `options` go to the collection. A line that reads rows too has none: its rows
+    are read and turned into a collection.
 ``read_run(path, *, format, asked) -> Candidates``
     `asked` is `hardmine.formats.run_parts.Asked`: the collection, if any, and what to do with unknown ids.
 ``read_rows(path, name) -> Iterator[pyarrow.Table]``
@@ -101,9 +101,49 @@ FORMATS = [
         reads=("collection",), layouts=("/",), takes=("progress",),
     ),
     Format(
+        "flag-embedding", "records", "a FlagEmbedding file", "queries with the texts of positives and negatives",
+        reads=("collection", "rows"), writes=("rows",), layouts=(".jsonl",),
+    ),
+    Format(
+        "tevatron", "records", "a Tevatron file", "queries with titles and texts of positives and negatives",
+        reads=("collection", "rows"), writes=("rows",), layouts=(".jsonl", ".parquet"),
+    ),
+    Format(
+        "dpr", "records", "a DPR file", "queries with titles and texts of positives and negatives",
+        reads=("collection", "rows"), writes=("rows",), layouts=(".json",),
+    ),
+    Format(
+        "ms-swift", "records", "an ms-swift file", "queries and documents as messages",
+        reads=("collection", "rows"), writes=("rows",), layouts=(".jsonl",),
+    ),
+    Format(
+        "llama-index", "records", "a LlamaIndex file", "queries with the texts of positives and negatives",
+        reads=("collection", "rows"), writes=("rows",), layouts=(".jsonl",),
+    ),
+    Format(
+        "tevatron-ids", "tevatron_ids", "a Tevatron file of ids", "queries with ids of documents, and a corpus file",
+        reads=("collection", "rows"), writes=("rows",), layouts=(".jsonl", ".parquet"),
+    ),
+    Format(
+        "automodel", "automodel", "a NeMo Automodel file", "queries with texts, or with ids and a corpus folder",
+        reads=("collection", "rows"), writes=("rows",), layouts=(".json", ".jsonl"),
+    ),
+    Format(
+        "pylate", "pylate", "tables of PyLate", "ids and scores of documents, and tables of the texts",
+        reads=("collection", "rows"), writes=("rows",), layouts=(".jsonl", ".parquet"),
+    ),
+    Format(
+        "ids", "id_rows", "rows of ids", "ids of a query, a positive and its negatives",
+        reads=("rows",), writes=("rows",), layouts=(".jsonl", ".parquet"),
+    ),
+    Format(
+        "msmarco-hard-negatives", "id_rows", "hard negatives of MS MARCO", "numbers of queries and passages, by system",
+        reads=("rows",), writes=("rows",), layouts=(".jsonl",),
+    ),
+    Format(
         "sentence-transformers", "sentence_transformers", "training rows of sentence-transformers",
         "one row per negative, per positive or per text",
-        writes=("rows",), layouts=(".jsonl", ".parquet", ".csv", ".tsv"),
+        reads=("collection", "rows"), writes=("rows",), layouts=(".jsonl", ".parquet", ".csv", ".tsv"),
         shapes=("triplet", "n-tuple", "labeled-pair", "labeled-list"),
     ),
     Format(

@@ -107,8 +107,8 @@ def _decoded(path: Path, file: Iterable[bytes], first: int) -> Iterator[tuple[in
                     path, f"byte 0x{byte:02x} at position {error.start + 1}", "UTF-8 text", line=number
                 ) from None
             yield number, text.rstrip("\r\n")
-    except _BROKEN as error:
-        raise _broken(path, error, number + 1) from None
+    except BROKEN as error:
+        raise broken(path, error, number + 1) from None
 
 
 def blocks(path: Path) -> Iterator[tuple[bytes, int]]:
@@ -123,8 +123,8 @@ def blocks(path: Path) -> Iterator[tuple[bytes, int]]:
                 block = file.read(BLOCK)
                 if block and not block.endswith(b"\n"):
                     block += file.readline()
-            except _BROKEN as error:
-                raise _broken(path, error, number) from None
+            except BROKEN as error:
+                raise broken(path, error, number) from None
             if not block:
                 return
             yield (block.removeprefix(codecs.BOM_UTF8) if number == 1 else block), number
@@ -144,11 +144,11 @@ def opened(path: Path) -> IO[bytes]:
     return path.open("rb")
 
 
-_BROKEN = (EOFError, OSError, zlib.error)
+BROKEN = (EOFError, OSError, zlib.error)
 """What reading a packed file raises where the file is broken."""
 
 
-def _broken(path: Path, error: Exception, line: int) -> Exception:
+def broken(path: Path, error: Exception, line: int) -> Exception:
     """The error for a packed file that is none; any other trouble with a file as it is."""
     packed = compression(path)
     if not packed or (isinstance(error, OSError) and error.errno is not None):

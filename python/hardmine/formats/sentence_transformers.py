@@ -12,15 +12,19 @@ import numpy as np
 import numpy.typing as npt
 
 from hardmine.formats.arrow import pa
-from hardmine.formats.chunks import Side, flat, lists
+from hardmine.formats.chunks import Side, lists
 from hardmine.formats.layouts import FLAT
 from hardmine.formats.mined_pairs import Pairs, shortest
+from hardmine.formats.sentence_transformers_rows import read_rows
 from hardmine.formats.training_rows import Options, RowWriter
+from hardmine.nouns.arrow import flat
 from hardmine.plumbing.ragged import ranges, with_heads
 
 if TYPE_CHECKING:
     from hardmine.nouns.collection import Collection
     from hardmine.nouns.negatives import Negatives
+
+__all__ = ["read_rows", "row_writer"]
 
 _Int64 = npt.NDArray[np.int64]
 _Bools = npt.NDArray[np.bool_]
@@ -31,7 +35,7 @@ _MOST_COLUMNS = 100_000
 
 def row_writer(name: str, options: Options) -> RowWriter:
     """A writer of one shape."""
-    return _Writer(name.partition(":")[2], options)
+    return _Writer(name, options)
 
 
 class _Writer(RowWriter):
@@ -43,8 +47,9 @@ class _Writer(RowWriter):
 
     layouts = (".jsonl", ".parquet", *FLAT)
 
-    def __init__(self, shape: str, options: Options) -> None:
-        super().__init__(options)
+    def __init__(self, name: str, options: Options) -> None:
+        super().__init__(name, options)
+        shape = name.partition(":")[2]
         wanted = options.num_negatives
         if shape == "n-tuple" and wanted is not None and wanted > _MOST_COLUMNS:
             raise ValueError(

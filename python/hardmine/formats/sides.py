@@ -5,7 +5,8 @@ Encoders work on the columns of a chunk, decoders on one record; what a format d
 
 from __future__ import annotations
 
-from typing import Any, NamedTuple, Protocol
+from dataclasses import dataclass
+from typing import Any, ClassVar, Protocol
 
 import numpy as np
 
@@ -22,6 +23,14 @@ class Way(Protocol):
     def takes(self) -> frozenset[str]:
         """What it needs of documents, among "ids", "titles" and "texts"."""
 
+    @property
+    def field(self) -> str:
+        """The name of the documents."""
+
+    @property
+    def scores(self) -> str:
+        """The name of the scores; empty where there is no place for them."""
+
     def encode(self, side: Side, *, titles: bool, scores: bool) -> dict[str, Any]:
         """The columns of a side."""
 
@@ -29,7 +38,8 @@ class Way(Protocol):
         """The documents of a record; at least one where they are needed."""
 
 
-class Texts(NamedTuple):
+@dataclass(frozen=True)
+class Texts:
     """A list of texts, and a list of scores beside it.
 
     Parameters
@@ -37,30 +47,38 @@ class Texts(NamedTuple):
     field : str
     scores : str
         Field of the scores; empty for none.
-    single : bool
-        Whether one text may stand for a list of it.
+    loose : bool
+        Whether one text may stand for a list of it, and an object with a ``text`` for a text.
     """
 
     field: str
     scores: str = ""
-    single: bool = False
+    loose: bool = False
 
-    takes = frozenset({"texts"})
+    takes: ClassVar[frozenset[str]] = frozenset({"texts"})
 
     def encode(self, side: Side, *, titles: bool, scores: bool) -> dict[str, Any]:  # noqa: ARG002
+        """As `Way.encode`."""
         columns = {self.field: side.lists(side.texts())}
         if scores and self.scores:
             columns[self.scores] = side.lists(side.values("scores"))
         return columns
 
     def decode(self, row: Row, *, needed: bool) -> Documents:
-        name, values = fields.list_of(row, (self.field,), "strings", needed=needed, single=self.single)
+        """As `Way.decode`."""
+        name, values = fields.list_of(row, (self.field,), "strings", needed=needed, single=self.loose)
+        if self.loose:
+            values = [
+                fields.object_of(row, f"{name}[{at}]", value).text(("text",)) if isinstance(value, dict) else value
+                for at, value in enumerate(values or [])
+            ]
         found = fields.texts(row, name, values or [])
         scores = fields.numbers(row, self.scores, len(found), self.field) if self.scores else None
         return Documents(texts=found, scores=scores)
 
 
-class Ids(NamedTuple):
+@dataclass(frozen=True)
+class Ids:
     """A list of ids, and a list of scores beside it.
 
     Parameters
@@ -73,22 +91,25 @@ class Ids(NamedTuple):
     field: str
     scores: str = ""
 
-    takes = frozenset({"ids"})
+    takes: ClassVar[frozenset[str]] = frozenset({"ids"})
 
     def encode(self, side: Side, *, titles: bool, scores: bool) -> dict[str, Any]:  # noqa: ARG002
+        """As `Way.encode`."""
         columns = {self.field: side.lists(side.ids())}
         if scores and self.scores:
             columns[self.scores] = side.lists(side.values("scores"))
         return columns
 
     def decode(self, row: Row, *, needed: bool) -> Documents:
+        """As `Way.decode`."""
         name, values = fields.list_of(row, (self.field,), "ids", needed=needed)
         found = fields.identifiers(row, name, values or [])
         scores = fields.numbers(row, self.scores, len(found), self.field) if self.scores else None
         return Documents(ids=found, scores=scores)
 
 
-class Passages(NamedTuple):
+@dataclass(frozen=True)
+class Passages:
     """A list of objects.
 
     Parameters
@@ -96,10 +117,12 @@ class Passages(NamedTuple):
     field : str
     also : tuple of str
         Other fields of the kind, whose documents come behind; they are written empty.
-    id, title, text, score : str
+    id, title, text, scores : str
         Names inside an object; empty for none.
     always_titled : bool
         Whether a reader asks for a title even where all are empty.
+    loose : bool
+        Whether an id may stand for an object with one.
     """
 
     field: str
@@ -107,15 +130,18 @@ class Passages(NamedTuple):
     id: str = ""
     title: str = ""
     text: str = ""
-    score: str = ""
+    scores: str = ""
     always_titled: bool = False
+    loose: bool = False
 
     @property
     def takes(self) -> frozenset[str]:
+        """As `Way.takes`."""
         wanted = {"ids": self.id, "titles": self.title, "texts": self.text}
         return frozenset(kind for kind, name in wanted.items() if name)
 
     def encode(self, side: Side, *, titles: bool, scores: bool) -> dict[str, Any]:
+        """As `Way.encode`."""
         parts: dict[str, Any] = {}
         if self.id:
             parts[self.id] = side.ids()
@@ -123,8 +149,8 @@ class Passages(NamedTuple):
             parts[self.title] = compute.fill_null(side.values("titles"), "")
         if self.text:
             parts[self.text] = side.values("texts") if self.title and titles else side.texts()
-        if self.score and scores:
-            parts[self.score] = side.values("scores")
+        if self.scores and scores:
+            parts[self.scores] = side.values("scores")
         columns = {self.field: side.lists(pa.StructArray.from_arrays(list(parts.values()), list(parts)))}
         empty = np.zeros(side.lengths.size, dtype=np.int64)
         for name in self.also:
@@ -133,19 +159,27 @@ class Passages(NamedTuple):
         return columns
 
     def decode(self, row: Row, *, needed: bool) -> Documents:
+        """As `Way.decode`."""
         passages = []
         for field in (self.field, *self.also):
             is_needed = needed and field == self.field
             name, values = fields.list_of(row, (field,), "objects", needed=is_needed)
-            passages += [fields.object_of(row, f"{name}[{at}]", value) for at, value in enumerate(values or [])]
+            passages += [self._passage(row, f"{name}[{at}]", value) for at, value in enumerate(values or [])]
         ids = [self._id(passage) for passage in passages] if self.id else None
-        titles = [passage.text((self.title,), default="") for passage in passages] if self.title else None
+        titles = None
+        if self.title and any(self.title in passage.fields for passage in passages):
+            titles = [passage.text((self.title,), default="") for passage in passages]
         texts = [passage.text((self.text,)) for passage in passages] if self.text else None
         scores = None
-        if self.score and any(self.score in passage.fields for passage in passages):
-            scores = [fields.number(passage, self.score, passage.fields.get(self.score)) for passage in passages]
+        if self.scores and any(self.scores in passage.fields for passage in passages):
+            scores = [fields.number(passage, self.scores, passage.fields.get(self.scores)) for passage in passages]
         known = None if ids is None or None in ids else [name for name in ids if name is not None]
         return Documents(known, titles, texts, scores)
+
+    def _passage(self, row: Row, name: str, value: Any) -> Row:
+        if self.loose and not isinstance(value, dict):
+            value = {self.id: fields.identifier(row, name, value)}
+        return fields.object_of(row, name, value)
 
     def _id(self, passage: Row) -> str | None:
         if self.text and passage.fields.get(self.id) is None:
@@ -153,7 +187,8 @@ class Passages(NamedTuple):
         return passage.identifier((self.id,))
 
 
-class Messages(NamedTuple):
+@dataclass(frozen=True)
+class Messages:
     """A list of conversations, each a list of one message.
 
     Parameters
@@ -162,13 +197,16 @@ class Messages(NamedTuple):
     """
 
     field: str
+    scores: ClassVar[str] = ""
 
-    takes = frozenset({"texts"})
+    takes: ClassVar[frozenset[str]] = frozenset({"texts"})
 
     def encode(self, side: Side, *, titles: bool, scores: bool) -> dict[str, Any]:  # noqa: ARG002
+        """As `Way.encode`."""
         return {self.field: side.lists(conversations(side.texts()))}
 
     def decode(self, row: Row, *, needed: bool) -> Documents:
+        """As `Way.decode`."""
         name, values = fields.list_of(row, (self.field,), "lists of messages", needed=needed)
         return Documents(texts=[content(row, f"{name}[{at}]", value) for at, value in enumerate(values or [])])
 

@@ -58,6 +58,12 @@ class Options(NamedTuple):
 class RowWriter:
     """How the rows of one format are written.
 
+    Parameters
+    ----------
+    name : str
+        Of the format; for messages.
+    options : Options
+
     Attributes
     ----------
     layouts : tuple of str
@@ -70,6 +76,8 @@ class RowWriter:
         What the tables of `tables` are called in a `datasets.DatasetDict`.
     per_positive : bool
         Whether each positive has a row of its own.
+    has_scores : bool
+        Whether the format has a place for scores.
     """
 
     layouts: tuple[str, ...] = (".jsonl", ".parquet")
@@ -77,12 +85,19 @@ class RowWriter:
     fewest: int = 1
     parts: tuple[str, ...] = ("train",)
     per_positive: bool = False
+    has_scores: bool = True
 
-    def __init__(self, options: Options) -> None:
-        self.scores = options.scores
+    def __init__(self, name: str, options: Options) -> None:
+        self.name, self.scores = name, options.scores
         self._has_begun = False
         if options.scores:
+            self.refuse_scores(has_scores=self.has_scores)
             self.takes = self.takes | {"scores"}
+
+    def refuse_scores(self, *, has_scores: bool) -> None:
+        """Raise where scores are asked for that have no place."""
+        if self.scores and not has_scores:
+            raise ValueError(f"scores: {self.name} has no place for them, expected scores=False")
 
     def check(self, path: Path) -> None:
         """Raise where `path` cannot hold these rows."""
@@ -211,10 +226,15 @@ def _refuse_unknown(writer: RowWriter, queries: pa.Array, sides: Iterable[Side],
         _refuse(queries.is_null(), np.arange(kept.size), kept, "no text of the query", "one", done)
     for side in sides:
         rows = np.repeat(np.arange(kept.size), side.lengths)
-        for kind, wanted in (("texts", "a text"), ("scores", "a number, or scores=False")):
+        texts = side.values("texts").is_null()
+        nameless = compute.and_(texts, side.values("ids").is_null())
+        for kind, missing, wanted in (
+            ("texts", texts, "a text"),
+            ("ids", nameless, "an id or a text"),
+            ("scores", side.values("scores").is_null(), "a number, or scores=False"),
+        ):
             if kind in writer.takes:
-                came = f"no {kind[:-1]} of a {side.name}"
-                _refuse(side.values(kind).is_null(), rows, kept, came, wanted, done)
+                _refuse(missing, rows, kept, f"no {kind[:-1]} of a {side.name}", wanted, done)
 
 
 def _refuse(missing: pa.Array, rows: _Int64, kept: _Bools, came: str, wanted: str, done: int) -> None:
