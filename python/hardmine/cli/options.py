@@ -78,8 +78,12 @@ def add_rule(parser: argparse.ArgumentParser, *, per_teacher: bool = False) -> N
     group.add_argument("--seed", type=int, default=0)
     group.add_argument("--epoch", type=int, default=0)
     output = parser.add_argument_group("output")
-    output.add_argument("--output", type=Path, required=True, metavar="FILE", help=".jsonl, .parquet, ... by the format")
-    output.add_argument("--format", default=DEFAULT_FORMAT, metavar="F", help=f"{', '.join(hm.formats.WRITE)} ({DEFAULT_FORMAT})")
+    output.add_argument(
+        "--output", type=Path, required=True, metavar="FILE", help=".jsonl, .parquet, ... by the format"
+    )
+    output.add_argument(
+        "--format", default=DEFAULT_FORMAT, metavar="F", help=f"{', '.join(hm.formats.WRITE)} ({DEFAULT_FORMAT})"
+    )
     output.add_argument("--scores", action="store_true", help="write the teacher's scores as the target")
     output.add_argument(
         "--no-provenance",

@@ -84,7 +84,9 @@ def read_run(path: Path, *, format: str, asked: Asked) -> Candidates:  # noqa: A
         raise FormatError(path, "nan", "a number", line=row + 1, field=names[1], unit="row")
     if format == "faiss" and _are_distances(path, scores, filled):
         scores = -scores
-    order = np.lexsort((np.where(filled, ids, np.iinfo(np.int64).max), np.where(filled, -scores, np.inf), ~filled), axis=1)
+    order = np.lexsort(
+        (np.where(filled, ids, np.iinfo(np.int64).max), np.where(filled, -scores, np.inf), ~filled), axis=1
+    )
     ids, scores = np.take_along_axis(ids, order, 1), np.take_along_axis(scores, order, 1)
     _refuse_repeats(path, names[0], ids)
     metadata = {"teacher": asked.teacher or path.name, "k": ids.shape[1], "format": format, "version": VERSION}
@@ -144,7 +146,10 @@ def _refuse_repeats(path: Path, name: str, ids: _Table) -> None:
 def _are_distances(path: Path, scores: _Table, filled: _Table) -> bool:
     """Whether numbers rise from left to right in some row; refuses rows of both kinds."""
     both = filled[:, 1:] & filled[:, :-1]
-    rises, falls = (both & (scores[:, 1:] > scores[:, :-1])).any(axis=1), (both & (scores[:, 1:] < scores[:, :-1])).any(axis=1)
+    rises, falls = (
+        (both & (scores[:, 1:] > scores[:, :-1])).any(axis=1),
+        (both & (scores[:, 1:] < scores[:, :-1])).any(axis=1),
+    )
     if rises.any() and falls.any():
         row = int((rises if falls[0] or not rises[0] else falls).argmax())
         raise FormatError(

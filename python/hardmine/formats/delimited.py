@@ -81,8 +81,8 @@ def tables(path: Path, layout: Layout, *, is_header: Callable[[str], bool] | Non
                 wanted = f"the line {', '.join(layout.columns)}"
                 raise FormatError(path, f"no header ({shorten(line)!r})", wanted, line=start)
             for _ in range(start - number + 1):
-                block = block.partition(b"\n")[2]  # noqa: PLW2901
-            number = start + 1  # noqa: PLW2901
+                block = block.partition(b"\n")[2]
+            number = start + 1
         table = _in_bulk(block, number, layout)
         yield _by_line(path, block, number, layout) if table is None else table
 

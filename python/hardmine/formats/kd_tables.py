@@ -6,7 +6,6 @@ as text. The first document is the positive. https://lightonai.github.io/pylate/
 
 from __future__ import annotations
 
-import contextlib
 from collections.abc import Iterable, Iterator
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
@@ -14,8 +13,8 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 
 from hardmine.formats.errors import FormatError
-from hardmine.formats.run_parts import Asked, Facts, candidates, Names
 from hardmine.formats.rows import kind, shorten
+from hardmine.formats.run_parts import Asked, Facts, Names, candidates
 from hardmine.formats.table_runs import as_codes, batches, encoded
 from hardmine.nouns import arrow
 from hardmine.plumbing.extras import need
@@ -55,7 +54,9 @@ def read_run(path: Path, *, format: str, asked: Asked) -> Candidates:  # noqa: A
 
 def _tables(path: Path) -> Iterator[pa.Table]:
     if suffix(path) != ".jsonl":
-        yield from batches(path, "arrow" if suffix(path) in (".arrow", ".feather") else "parquet", _COLUMNS.__contains__)
+        yield from batches(
+            path, "arrow" if suffix(path) in (".arrow", ".feather") else "parquet", _COLUMNS.__contains__
+        )
         return
     from hardmine.formats.rows import json_rows
 
@@ -94,7 +95,9 @@ def _flat(path: Path, table: pa.Table, first: int) -> pa.Table:
     if (lengths != score_lengths).any():
         at = int((lengths != score_lengths).argmax())
         came = f"{int(score_lengths[at])} scores"
-        raise FormatError(path, came, f"{int(lengths[at])}, one for each document", line=first + at, field=_SCORES, unit="row")
+        raise FormatError(
+            path, came, f"{int(lengths[at])}, one for each document", line=first + at, field=_SCORES, unit="row"
+        )
     rows = rows_of(offsets_of(lengths))
     numbers = _numbers(path, scores, rows, first)
     return pa.table(

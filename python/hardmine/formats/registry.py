@@ -54,7 +54,7 @@ class Format:
         Suffixes of its files, the plain ones; "/" for a folder.
     signs : tuple of str
         Paths that are taken for this format where none is named. ``".jsonl"``: files with this suffix (or with one of a
-        compression behind it); ``"/name"``: folders that hold `name`; ``"/"``: any folder. The first with a sign wins.
+        compression behind it); ``"/name"``: folders that hold `name`; ``"/"``: any other folder. The first with a sign wins.
     takes : tuple of str
         Keywords of `read_collection`: of ``corpus`` and ``split``, which nobody may give to another format, and of
         ``format`` (the name) and ``progress``.
@@ -86,19 +86,41 @@ class Format:
 FORMATS = [
     Format(
         "beir", "beir", "a BEIR folder", "corpus, queries and judgements",
-        reads=("collection",), layouts=("/",), signs=("/",), takes=("split",),
+        reads=("collection",), writes=("collection",), layouts=("/",), signs=("/",), takes=("split",),
     ),
     Format(
         "jsonl", "pairs", "a jsonl file", "queries with their positives",
-        reads=("collection",), layouts=(".jsonl",), signs=(".jsonl", ".ndjson"), takes=("format", "corpus"),
+        reads=("collection",), writes=("collection",), layouts=(".jsonl",), signs=(".jsonl", ".ndjson"), takes=("format", "corpus"),
     ),
     Format(
         "parquet", "pairs", "a parquet file", "queries with their positives",
-        reads=("collection",), layouts=(".parquet",), signs=(".parquet",), takes=("format", "corpus"),
+        reads=("collection",), writes=("collection",), layouts=(".parquet",), signs=(".parquet",), takes=("format", "corpus"),
     ),
     Format(
         "docstrings", "docstrings", "a folder of Python sources", "functions and what they do",
         reads=("collection",), layouts=("/",), takes=("progress",),
+    ),
+    Format(
+        "datasets", "hub", "a folder of save_to_disk", "tables of pairs, or corpus, queries and default as on the hub",
+        reads=("collection",), layouts=("/",), signs=("/state.json", "/dataset_dict.json", "/corpus/state.json",
+        "/corpus/dataset_dict.json"), takes=("split",),
+    ),
+    Format(
+        "csv", "pairs", "a csv file", "queries with their positives, under a header",
+        reads=("collection",), writes=("collection",), layouts=(".csv",), signs=(".csv",), takes=("format", "corpus"),
+    ),
+    Format(
+        "tsv", "pairs", "a tsv file", "queries with their positives, under a header",
+        reads=("collection",), writes=("collection",), layouts=(".tsv",), signs=(".tsv",), takes=("format", "corpus"),
+    ),
+    Format(
+        "msmarco", "msmarco", "a folder of MS MARCO", "collection, queries and qrels, between tabs",
+        reads=("collection",), writes=("collection",), layouts=("/",), signs=("/collection.tsv", "/msmarco-docs.tsv"),
+        takes=("split",),
+    ),
+    Format(
+        "trec-qrels", "qrels", "judgements of trec_eval", "query, 0, document and relevance: ids alone",
+        reads=("collection",), writes=("collection",), layouts=(".qrels", ".txt"), signs=(".qrels",),
     ),
     Format(
         "flag-embedding", "records", "a FlagEmbedding file", "queries with the texts of positives and negatives",
@@ -217,12 +239,10 @@ def recognise(path: Path, kind: Kind = "collection") -> str | None:
     """The format of a path that names none, from its suffix or from what the folder holds; None for an unknown one."""
     is_folder = path.is_dir()
     found = suffix(path)
-    for known in FORMATS:
-        if kind not in (*known.reads, *known.writes):
-            continue
-        for sign in known.signs:
-            if (path / sign[1:]).exists() if is_folder and sign[0] == "/" else sign == found and not is_folder:
-                return known.name
+    signs = [(sign, known) for known in FORMATS if kind in (*known.reads, *known.writes) for sign in known.signs]
+    for sign, known in sorted(signs, key=lambda pair: pair[0] == "/"):  # any folder after those that hold something
+        if (path / sign[1:]).exists() if is_folder and sign[0] == "/" else sign == found and not is_folder:
+            return known.name
     return None
 
 
@@ -238,7 +258,8 @@ def expect(target: Path, format: str | None, kind: Kind, *, does: Does = "reads"
 
 
 def _signs(kind: Kind, does: Does) -> str:
-    signs = [known.what if sign[0] == "/" else sign for known in lines_of(kind, does) for sign in known.signs]
+    of_each = ((known, sign) for known in lines_of(kind, does) for sign in known.signs)
+    signs = list(dict.fromkeys(known.what if sign[0] == "/" else sign for known, sign in of_each))
     if not signs:
         return f"format to say which: {', '.join(names_of(kind, does))}"
     return f"{', '.join(signs[:-1])}{' or ' * (len(signs) > 1)}{signs[-1]} (or say which with format)"

@@ -7,7 +7,7 @@ row for each candidate, some hundred thousand at a time, in any order.
 from __future__ import annotations
 
 import contextlib
-from collections.abc import Callable, Iterable, Iterator
+from collections.abc import Callable, Iterable, Iterator, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, NamedTuple
@@ -211,7 +211,7 @@ def _numbered(
     if asked.unknown == "error":
         at = int((~kept).argmax())
         kind = "query" if unknown["query"][at] else "document"
-        codes, known = coders["query document".split().index(kind)].finish()
+        codes, known = coders[["query", "document"].index(kind)].finish()
         came = repr(shorten(known[int(codes[at])].as_py()))
         wanted = f"the id of a {kind} of the collection; unknown='drop' leaves out and counts what it does not have"
         raise place.error(at, came, wanted, kind)
@@ -286,7 +286,12 @@ def scored(
 
 
 def _about(
-    run: Candidates, asked: Asked, facts: Facts, format: str, path: Path, dropped: dict[str, int]  # noqa: A002
+    run: Candidates,
+    asked: Asked,
+    facts: Facts,
+    format: str,
+    path: Path,
+    dropped: dict[str, int],  # noqa: A002
 ) -> Candidates:
     """The run with what is known about it."""
     metadata: dict[str, Any] = {
@@ -352,6 +357,15 @@ def refuse_white_space(path: Path, column: pa.Array, separators: str) -> None:
         raise FormatError(path, f"the id {name!r}", "ids without white space, which stands between the columns")
 
 
+def joined_lines(columns: Sequence[Any], behind: Sequence[str]) -> Any:
+    """A string for each row: the columns with a text behind each."""
+    pa = need("pyarrow", what="writing columns", extra="mine")
+    compute = need("pyarrow.compute", what="writing columns", extra="mine")
+    texts = [pa.scalar(text, pa.large_string()) for text in behind]
+    both = [part for pair in zip(columns, texts, strict=True) for part in pair]
+    return compute.binary_join_element_wise(*both, pa.scalar("", pa.large_string()))
+
+
 @contextlib.contextmanager
 def line_writer(path: Path) -> Iterator[Callable[[Any], None]]:
     """A file to write lines to, whole or absent, packed as its suffix says; takes arrays of lines."""
@@ -363,8 +377,6 @@ def line_writer(path: Path) -> Iterator[Callable[[Any], None]]:
 
         def put(lines: Any) -> None:
             """Write strings, each with its line end."""
-            column = arrow.flat(lines).cast(pa.large_string())
-            table = StringTable.from_strings(column)
-            target.write(table.data.tobytes())
+            target.write(memoryview(arrow.bytes_of(arrow.flat(lines).cast(pa.large_string()))))
 
         yield put

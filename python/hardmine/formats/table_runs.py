@@ -91,8 +91,7 @@ def _npz(path: Path, is_read: Callable[[str], bool]) -> pa.Table:
 def _read(path: Path, table: pa.Table, first: int) -> pa.Table:
     pa = need("pyarrow", what="reading runs", extra="mine")
     columns = {
-        kind: as_codes(path, table, names, first)
-        for kind, names in (("query", _QUERY), ("document", _DOCUMENT))
+        kind: as_codes(path, table, names, first) for kind, names in (("query", _QUERY), ("document", _DOCUMENT))
     }
     name = next((name for name in ("score", "rank") if name in table.column_names), None)
     if name is None:
@@ -109,7 +108,11 @@ def as_codes(path: Path, table: pa.Table, names: tuple[str, ...], first: int) ->
     if name is None:
         found = ", ".join(table.column_names) or "no columns"
         raise FormatError(path, f"missing; found {shorten(found)}", "ids under this name", field=names[0])
-    return encoded(path, arrow.flat(table[name]), name, lambda at: first + at) if table.num_rows else pa.array([], pa.string())
+    return (
+        encoded(path, arrow.flat(table[name]), name, lambda at: first + at)
+        if table.num_rows
+        else pa.array([], pa.string())
+    )
 
 
 def encoded(path: Path, column: Any, name: str, row_of: Callable[[int], int]) -> pa.DictionaryArray:

@@ -13,7 +13,7 @@ import numpy as np
 
 from hardmine.formats import delimited
 from hardmine.formats.delimited import Layout
-from hardmine.formats.run_parts import Asked, Facts, candidates, chunks, line_writer, refuse_white_space
+from hardmine.formats.run_parts import Asked, Facts, candidates, chunks, joined_lines, line_writer, refuse_white_space
 from hardmine.nouns import arrow
 from hardmine.plumbing.extras import need
 from hardmine.plumbing.files import check_target
@@ -31,6 +31,12 @@ _LAYOUTS = {
     "msmarco": Layout({"query": "id", "document": "id", "rank": "rank"}),
     "tevatron": Layout({"query": "id", "document": "id", "score": "score"}, by="blanks"),
 }
+_LINES = {
+    "trec-run": (" ", ("query_id", "document_id", "rank", "score"), " {tag}\n"),
+    "msmarco": ("\t", ("query_id", "document_id", "rank"), "\n"),
+    "tevatron": ("\t", ("query_id", "document_id", "score"), "\n"),
+}
+"""What stands between the columns, which they are, and what stands behind them, of lines that are written."""
 
 
 def read_run(path: Path, *, format: str, asked: Asked) -> Candidates:  # noqa: A002
@@ -65,7 +71,6 @@ def _table(columns: dict[str, Any]) -> pa.Table:
 def write_run(path: Path, run: Candidates, *, format: str, collection: Collection | None) -> None:  # noqa: A002
     """Write a run; ids must hold no white space, which stands between the columns."""
     pa = need("pyarrow", what="writing runs", extra="mine")
-    compute = need("pyarrow.compute", what="writing runs", extra="mine")
     check_target(path)
     tag = "_".join(str(run.metadata.get("teacher") or "hardmine").split())
     with line_writer(path) as put:
@@ -73,12 +78,8 @@ def write_run(path: Path, run: Candidates, *, format: str, collection: Collectio
             columns = {name: arrow.flat(chunk[name]).cast(pa.large_string()) for name in chunk.column_names}
             for name in ("query_id", "document_id"):
                 refuse_white_space(path, columns[name], r"\t\n\r" if format == "msmarco" else r"\s")
-            query, document = columns["query_id"], columns["document_id"]
+            between, names, tail = _LINES[format]
+            behind = [between] * (len(names) - 1) + [tail.format(tag=tag)]
             if format == "trec-run":
-                parts = [query, "Q0", document, columns["rank"], columns["score"], tag]
-            else:
-                parts = [query, document, columns["rank" if format == "msmarco" else "score"]]
-            parts = [pa.scalar(part, pa.large_string()) if isinstance(part, str) else part for part in parts]
-            between, end = (pa.scalar(text, pa.large_string()) for text in (" " if format == "trec-run" else "\t", ""))
-            lines = compute.binary_join_element_wise(*parts, between)
-            put(compute.binary_join_element_wise(lines, pa.scalar("\n", pa.large_string()), end))
+                behind[0] = " Q0 "
+            put(joined_lines([columns[name] for name in names], behind))

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import hashlib
-import os
 import unicodedata
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
@@ -21,6 +20,7 @@ from hardmine.nouns.frozen import FrozenDict
 from hardmine.nouns.lists import mapping
 from hardmine.nouns.positives import Positives
 from hardmine.nouns.strings import StringTable
+from hardmine.nouns.text_pairs import joined
 from hardmine.plumbing import checks, ragged
 from hardmine.plumbing.extras import is_a, need
 
@@ -47,7 +47,7 @@ class Collection(CollectionFiles):
         Columns ``id`` and ``text`` (strings without nulls), one row per query.
     documents : pyarrow.Table
         Columns ``id``, ``title`` (may be missing) and ``text``, one row per document. Where neither table has a
-        ``text``, the collection is one of ids alone; see `from_ids`.
+        ``text``, the collection is one of ids alone; see `from_ids`. Further columns of either table stay in it.
     positives : Positives
         Labelled documents of every query.
     source : str, optional
@@ -201,13 +201,7 @@ class Collection(CollectionFiles):
         """
         if not self.has_texts:
             raise ValueError(_ID_ALONE)
-        pa = need("pyarrow", what="hardmine.Collection", extra="mine")
-        compute = need("pyarrow.compute", what="hardmine.Collection", extra="mine")
-        titles, texts = arrow.flat(self.documents["title"]), arrow.flat(self.documents["text"])
-        if not compute.any(compute.greater(compute.binary_length(titles), 0)).as_py():
-            return texts
-        joined = compute.binary_join_element_wise(titles, texts, pa.scalar(" ", pa.large_string()))
-        return arrow.flat(compute.if_else(compute.equal(titles, ""), texts, joined))
+        return joined(arrow.flat(self.documents["title"]), arrow.flat(self.documents["text"]))
 
     @cached_property
     def document_groups(self) -> npt.NDArray[np.int64]:
@@ -360,5 +354,6 @@ def _checked(queries: Any, documents: Any) -> tuple[pa.Table, pa.Table]:
             titles = arrow.large_strings(name, table, "title") if arrow.holds(table, "title") else None
             titles = arrow.constant("", table.num_rows) if titles is None else titles
             columns = {"id": columns["id"], "title": titles, "text": columns["text"]}
+        columns |= {column: table[column] for column in table.column_names if column not in columns}
         found[name] = pa.table(columns)
     return found["queries"], found["documents"]
