@@ -72,6 +72,8 @@ def read_run(
     format: str | None = None,  # noqa: A002
     *,
     collection: Collection | None = None,
+    unknown: str = "error",
+    teacher: str | None = None,
 ) -> Candidates:
     """Read a run of candidates; see `hardmine.Candidates.read`.
 
@@ -81,14 +83,19 @@ def read_run(
     format : str, optional
         By default what the path says.
     collection : Collection, optional
-        What the ids of the run are ids of.
+    unknown : str
+    teacher : str, optional
+        As in `hardmine.Candidates.read`.
 
     Returns
     -------
     Candidates
     """
+    from hardmine.formats.run_parts import Asked  # needs pyarrow, which naming formats does not
+
     found = expect(Path(path), format, "run")
-    run: Candidates = found.load().read_run(Path(path), format=format or found.name, collection=collection)
+    asked = Asked(collection, unknown, teacher)
+    run: Candidates = found.load().read_run(Path(path), format=format or found.name, asked=asked)
     return run
 
 

@@ -15,16 +15,19 @@ import numpy.typing as npt
 from hardmine.formats.columns import Field, records
 from hardmine.formats.delimited import Layout, number_of, tables
 from hardmine.formats.errors import FormatError
+from hardmine.formats.layouts import sink
 from hardmine.formats.rows import lines, shorten
-from hardmine.nouns.arrow import places
+from hardmine.formats.run_parts import joined_lines, refuse_white_space
+from hardmine.nouns.arrow import bytes_of, flat, places
 from hardmine.nouns.collection import Collection
 from hardmine.nouns.tables import parts
 from hardmine.plumbing.extras import need
-from hardmine.plumbing.files import compression, stem, suffix
+from hardmine.plumbing.files import atomic_writes, compression, stem, suffix
 
 _ID = Field(("_id", "id"), is_id=True)
 _TITLE = Field(("title",), default="")
 _TEXT = Field(("text",))
+_CHUNK = 16_384
 _SPLITS = ("train", "dev", "test")
 _JUDGEMENT = Layout({"query-id": "id", "corpus-id": "id", "score": "number"})
 
@@ -178,3 +181,33 @@ def _split(folder: Path, split: str | None) -> Path:
     if split not in there:
         raise ValueError(f"split: {split!r}, expected one of {names} ({qrels})")
     return there[split]
+
+
+def write_collection(path: Path, collection: Collection, *, format: str) -> None:  # noqa: A002, ARG001
+    """Write a BEIR folder, with the judgements in qrels/train.tsv; all three files or none."""
+    pa = need("pyarrow", what="writing BEIR", extra="mine")
+    queries, documents = collection.queries, collection.documents
+    texts = {"text": collection.query_texts}  # raises where there are none
+    labels = collection.positives
+    pairs = pa.table(
+        {
+            "query-id": queries["id"].take(pa.array(labels.query_of_each)),
+            "corpus-id": documents["id"].take(pa.array(labels.ids)),
+        }
+    )
+    for name in pairs.column_names:
+        refuse_white_space(path / "qrels" / "train.tsv", flat(pairs[name]), r"\t\n\r")
+    tables_of = {
+        "corpus.jsonl": pa.table({"_id": documents["id"], "title": documents["title"], "text": documents["text"]}),
+        "queries.jsonl": pa.table({"_id": queries["id"], **texts}),
+    }
+    (path / "qrels").mkdir(parents=True, exist_ok=True)
+    names = [*tables_of, "qrels/train.tsv"]
+    with atomic_writes([path / name for name in names]) as files:
+        for file, (name, table) in zip(files, tables_of.items(), strict=False):
+            with sink(file, path / name) as put:
+                for start in range(0, table.num_rows, _CHUNK):
+                    put(table.slice(start, _CHUNK))
+        files[-1].write(b"query-id\tcorpus-id\tscore\n")
+        columns = [flat(pairs[name]) for name in pairs.column_names]
+        files[-1].write(memoryview(bytes_of(joined_lines(columns, ["\t", "\t1\n"]))))

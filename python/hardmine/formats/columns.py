@@ -27,8 +27,8 @@ _MOST_BRACKETS = 500
 _MOST_DIGITS = 4_000
 """Digits of a number that `int` takes (its limit is 4,300)."""
 _DIGITS = re.compile(rb"[0-9]{%d}" % _MOST_DIGITS)
-_INFINITY = re.compile(rb"Inf(?=[,\]}\s])(?<=[:,\[\s-]Inf)")
-"""A word that Arrow takes for a number and `json.loads` does not."""
+_INFINITY = re.compile(rb"Inf\s*[,\]}]")
+"""A word that Arrow takes for a number and `json.loads` does not, where a number may stand."""
 _SPLIT = 1 << 20
 """Bytes that one thread parses."""
 _ROWS = 65_536
@@ -130,6 +130,7 @@ def in_bulk(path: Path, layout: str, fields: Sequence[Field]) -> list[pa.LargeSt
     for part in parts:
         for column, strings in zip(grown, part, strict=True):
             column.add(strings)
+    need("pyarrow", what="reading records", extra="mine").default_memory_pool().release_unused()
     return [column.finish() for column in grown]
 
 
@@ -182,7 +183,7 @@ def _plain_lines(block: bytes) -> tuple[Any, Any, Any] | None:
     An object that goes on in the next line has a comma or a bracket between the two, so that lines which all begin and
     end with braces are whole objects, one or more: counting them then tells.
     """
-    if b"\0" in block or _INFINITY.search(block) or _has_long_number(block):
+    if b"\0" in block or _has_infinity(block) or _has_long_number(block):
         return None
     if not block.isascii():
         try:
@@ -200,18 +201,35 @@ def _plain_lines(block: bytes) -> tuple[Any, Any, Any] | None:
     starts, lasts = starts[numbers], lasts[numbers]
     if (bytes_[starts] != ord("{")).any() or (bytes_[lasts] != ord("}")).any():
         return None
-    if block.count(b"[") + block.count(b"{") - starts.size > _MOST_BRACKETS:
-        brackets = np.flatnonzero((bytes_ == ord("[")) | (bytes_ == ord("{")))
-        if np.diff(np.searchsorted(brackets, np.append(starts, len(block)))).max(initial=0) > _MOST_BRACKETS:
-            return None
+    if _may_be_deep(bytes_, starts):
+        return None
     return starts, lasts, numbers
 
 
+def _has_infinity(block: bytes) -> bool:
+    """Whether the word may stand for a number somewhere, as it does not between other words."""
+    return any(
+        block[max(0, found.start() - 80) : found.start()].rstrip(b" \t\r\n-")[-1:] in (b":", b",", b"[", b"")
+        for found in _INFINITY.finditer(block)
+    )
+
+
 def _has_long_number(block: bytes) -> bool:
-    """Whether there are more digits in a row than `int` takes: every so long row covers two of the bytes looked at."""
-    sample = np.frombuffer(block, np.uint8)[:: _MOST_DIGITS // 2]
-    is_digit = (sample >= ord("0")) & (sample <= ord("9"))
-    return bool((is_digit[1:] & is_digit[:-1]).any()) and _DIGITS.search(block) is not None
+    """Whether there are more digits in a row than `int` takes: so many cover many of the bytes that are looked at."""
+    step = 64
+    sample = np.frombuffer(block, np.uint8)[::step]
+    others = np.flatnonzero((sample < ord("0")) | (sample > ord("9")))
+    if others.size and np.diff(others, prepend=-1, append=sample.size).max() < _MOST_DIGITS // step:
+        return False
+    return _DIGITS.search(block) is not None
+
+
+def _may_be_deep(bytes_: Any, starts: Any) -> bool:
+    """Whether a line may be nested too deeply: it has very many opening brackets."""
+    brackets = np.flatnonzero((bytes_ | 32) == ord("{"))  # which takes [ along
+    if brackets.size - starts.size <= _MOST_BRACKETS:
+        return False
+    return bool(np.diff(np.searchsorted(brackets, np.append(starts, bytes_.size))).max(initial=0) > _MOST_BRACKETS)
 
 
 def _named(fields: Sequence[Field], block: bytes, first: bytes) -> list[pa.Field | None] | None:

@@ -31,9 +31,9 @@ class Layout:
 
     Parameters
     ----------
-    columns : dict of str to {"id", "text", "number", "integer", "any"}
-        Their names, for messages, and what stands there: an id (never empty), a text, a finite number, an integer, or
-        what nobody reads.
+    columns : dict of str to {"id", "text", "number", "score", "rank", "any"}
+        Their names, for messages, and what stands there: an id (never empty), a text, a finite number, a number that
+        is not NaN, an integer of at least 0, or what nobody reads.
     by : {"tab", "blanks"}
         What is between the columns: one tab, or any blanks and tabs (then also before and behind).
     """
@@ -56,7 +56,7 @@ class Layout:
 def tables(path: Path, layout: Layout, *, is_header: Callable[[str], bool] | None = None) -> Iterator[pa.Table]:
     """The lines of a file as tables of the columns that are read, some hundred thousand lines each.
 
-    Ids are dictionary-encoded strings, texts strings, numbers float64, integers int64; the column ``line`` has the
+    Ids are dictionary-encoded strings, texts strings, numbers and scores float64, ranks int64; the column ``line`` has the
     number of each line. Blank lines are passed over.
 
     Parameters
@@ -81,8 +81,8 @@ def tables(path: Path, layout: Layout, *, is_header: Callable[[str], bool] | Non
                 wanted = f"the line {', '.join(layout.columns)}"
                 raise FormatError(path, f"no header ({shorten(line)!r})", wanted, line=start)
             for _ in range(start - number + 1):
-                block = block.partition(b"\n")[2]  # noqa: PLW2901
-            number = start + 1  # noqa: PLW2901
+                block = block.partition(b"\n")[2]
+            number = start + 1
         table = _in_bulk(block, number, layout)
         yield _by_line(path, block, number, layout) if table is None else table
 
@@ -101,10 +101,7 @@ def _in_bulk(block: bytes, number: int, layout: Layout) -> pa.Table | None:
     # Which line is which can be said of lines that are all there.
     if block.startswith(b"\n") or b"\n\n" in block:
         return None
-    types = {
-        "id": pa.dictionary(pa.int32(), pa.string()), "text": pa.string(), "number": pa.float64(),
-        "integer": pa.int64(), "any": pa.string(),
-    }  # fmt: skip
+    types = _types()
     read = [name for name, kind in layout.columns.items() if kind != "any"]
     try:
         table = csv.read_csv(
@@ -132,11 +129,23 @@ def _in_bulk(block: bytes, number: int, layout: Layout) -> pa.Table | None:
         kind, column = layout.columns[name], table[name]
         if kind == "number" and not compute.all(compute.is_finite(column)).as_py():
             return None
+        if kind == "score" and compute.any(compute.is_nan(column)).as_py():
+            return None
+        if kind == "rank" and compute.any(compute.less(column, 0)).as_py():
+            return None
         if kind == "id" and any(
             compute.any(compute.equal(chunk.dictionary, "")).as_py() for chunk in column.chunks if len(chunk)
         ):
             return None
     return table.append_column("line", pa.array(np.arange(number, number + table.num_rows)))
+
+
+def _types() -> dict[str, Any]:
+    pa = need("pyarrow", what="reading columns", extra="mine")
+    return {
+        "id": pa.dictionary(pa.int32(), pa.string()), "text": pa.string(), "any": pa.string(), "number": pa.float64(),
+        "score": pa.float64(), "rank": pa.int64(),
+    }  # fmt: skip
 
 
 def _with_single_blanks(block: bytes) -> bytes:
@@ -164,28 +173,28 @@ def _by_line(path: Path, block: bytes, number: int, layout: Layout) -> pa.Table:
         for at, name, kind in read:
             values[name].append(_value(path, at_line, name, kind, cells[at]))
         numbers.append(at_line)
-    types = {"id": pa.string(), "text": pa.string(), "number": pa.float64(), "integer": pa.int64()}
+    types = _types() | {"id": pa.string()}
     columns = {name: pa.array(values[name], types[kind]) for _, name, kind in read}
-    columns = {
-        name: column.dictionary_encode() if layout.columns[name] == "id" else column for name, column in columns.items()
-    }
+    columns |= {name: columns[name].dictionary_encode() for _, name, kind in read if kind == "id"}
     return pa.table(columns | {"line": pa.array(numbers, pa.int64())})
 
 
 def _value(path: Path, line: int, name: str, kind: str, cell: str) -> Any:
-    if kind == "id" and not cell:
-        raise FormatError(path, "empty", "an id", line=line, field=name)
-    if kind == "number":
-        number = number_of(cell)
-        if number is None or not math.isfinite(number):
-            raise FormatError(path, repr(shorten(cell)), "a finite number", line=line, field=name)
-        return number
-    if kind == "integer":
-        number = number_of(cell)
-        if number is None or not number.is_integer() or abs(number) >= 2**63:
-            raise FormatError(path, repr(shorten(cell)), "an integer", line=line, field=name)
+    if kind == "text":
+        return cell
+    if kind == "id":
+        if not cell:
+            raise FormatError(path, "empty", "an id", line=line, field=name)
+        return cell
+    number = number_of(cell)
+    if kind == "rank":
+        if number is None or not number.is_integer() or not 0 <= number < 2**63:
+            raise FormatError(path, repr(shorten(cell)), "an integer of at least 0", line=line, field=name)
         return int(number)
-    return cell
+    if number is None or math.isnan(number) or (kind == "number" and math.isinf(number)):
+        wanted = "a finite number" if kind == "number" else "a number"
+        raise FormatError(path, repr(shorten(cell)), wanted, line=line, field=name)
+    return number
 
 
 def number_of(text: str) -> float | None:

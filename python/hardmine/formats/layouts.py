@@ -54,15 +54,12 @@ def sink(file: BinaryIO, path: Path, frame: tuple[str, str] = ("[\n", "\n]\n")) 
     frame : (str, str)
         What stands before and behind the rows of a .json file.
     """
-    layout, packed = suffix(path), compression(path)
+    layout = suffix(path)
     with contextlib.ExitStack() as closing:  # also after an error: an open writer would write to a closed file later
         if layout == ".parquet":
             yield _parquet(file, closing)
             return
-        target: Any = file
-        if packed:
-            pa = need("pyarrow", what=f"writing {path.suffix}", extra="mine")
-            target = closing.enter_context(pa.CompressedOutputStream(pa.PythonFile(_Kept(file), "w"), packed))
+        target = closing.enter_context(packed(file, path))
         if layout in _DELIMITERS:
             yield _csv(target, _DELIMITERS[layout])
         elif layout == ".json":
@@ -71,6 +68,18 @@ def sink(file: BinaryIO, path: Path, frame: tuple[str, str] = ("[\n", "\n]\n")) 
             target.write(frame[1].encode())
         else:
             yield _jsonl(target)
+
+
+@contextlib.contextmanager
+def packed(file: BinaryIO, path: Path) -> Iterator[Any]:
+    """What to write the bytes of a file to: itself, or a stream that packs them as the name of the file says."""
+    how = compression(path)
+    if not how:
+        yield file
+        return
+    pa = need("pyarrow", what=f"writing {path.suffix}", extra="mine")
+    with pa.CompressedOutputStream(pa.PythonFile(_Kept(file), "w"), how) as target:
+        yield target
 
 
 def check_layout(path: Path, layouts: tuple[str, ...]) -> None:

@@ -8,8 +8,8 @@ module offers follows from what its line says that it reads and writes; `format`
 ``read_collection(path, *, ..., **options) -> Collection``
     Keywords are those of `Format.takes`; `options` go to the collection. A line that reads rows too has none: its rows
     are read and turned into a collection.
-``read_run(path, *, format, collection) -> Candidates``
-    `collection` may be None.
+``read_run(path, *, format, asked) -> Candidates``
+    `asked` is `hardmine.formats.run_parts.Asked`: the collection, if any, and what to do with unknown ids.
 ``read_rows(path, name) -> Iterator[pyarrow.Table]``
     Chunks of the one schema that `hardmine.formats.chunks` describes.
 ``write_collection(path, collection, *, format)``
@@ -54,7 +54,7 @@ class Format:
         Suffixes of its files, the plain ones; "/" for a folder.
     signs : tuple of str
         Paths that are taken for this format where none is named. ``".jsonl"``: files with this suffix (or with one of a
-        compression behind it); ``"/name"``: folders that hold `name`; ``"/"``: any folder. The first with a sign wins.
+        compression behind it); ``"/name"``: folders that hold `name`; ``"/"``: any other folder. The first with a sign wins.
     takes : tuple of str
         Keywords of `read_collection`: of ``corpus`` and ``split``, which nobody may give to another format, and of
         ``format`` (the name) and ``progress``.
@@ -86,19 +86,41 @@ class Format:
 FORMATS = [
     Format(
         "beir", "beir", "a BEIR folder", "corpus, queries and judgements",
-        reads=("collection",), layouts=("/",), signs=("/",), takes=("split",),
+        reads=("collection",), writes=("collection",), layouts=("/",), signs=("/",), takes=("split",),
     ),
     Format(
         "jsonl", "pairs", "a jsonl file", "queries with their positives",
-        reads=("collection",), layouts=(".jsonl",), signs=(".jsonl", ".ndjson"), takes=("format", "corpus"),
+        reads=("collection",), writes=("collection",), layouts=(".jsonl",), signs=(".jsonl", ".ndjson"), takes=("format", "corpus"),
     ),
     Format(
         "parquet", "pairs", "a parquet file", "queries with their positives",
-        reads=("collection",), layouts=(".parquet",), signs=(".parquet",), takes=("format", "corpus"),
+        reads=("collection",), writes=("collection",), layouts=(".parquet",), signs=(".parquet",), takes=("format", "corpus"),
     ),
     Format(
         "docstrings", "docstrings", "a folder of Python sources", "functions and what they do",
         reads=("collection",), layouts=("/",), takes=("progress",),
+    ),
+    Format(
+        "datasets", "hub", "a folder of save_to_disk", "tables of pairs, or corpus, queries and default as on the hub",
+        reads=("collection",), layouts=("/",), signs=("/state.json", "/dataset_dict.json", "/corpus/state.json",
+        "/corpus/dataset_dict.json"), takes=("split",),
+    ),
+    Format(
+        "csv", "pairs", "a csv file", "queries with their positives, under a header",
+        reads=("collection",), writes=("collection",), layouts=(".csv",), signs=(".csv",), takes=("format", "corpus"),
+    ),
+    Format(
+        "tsv", "pairs", "a tsv file", "queries with their positives, under a header",
+        reads=("collection",), writes=("collection",), layouts=(".tsv",), signs=(".tsv",), takes=("format", "corpus"),
+    ),
+    Format(
+        "msmarco", "msmarco", "a folder of MS MARCO", "collection, queries and qrels, between tabs",
+        reads=("collection",), writes=("collection",), layouts=("/",), signs=("/collection.tsv", "/msmarco-docs.tsv"),
+        takes=("split",),
+    ),
+    Format(
+        "trec-qrels", "qrels", "judgements of trec_eval", "query, 0, document and relevance: ids alone",
+        reads=("collection",), writes=("collection",), layouts=(".qrels", ".txt"), signs=(".qrels",),
     ),
     Format(
         "flag-embedding", "records", "a FlagEmbedding file", "queries with the texts of positives and negatives",
@@ -146,6 +168,46 @@ FORMATS = [
         reads=("collection", "rows"), writes=("rows",), layouts=(".jsonl", ".parquet", ".csv", ".tsv"),
         shapes=("triplet", "n-tuple", "labeled-pair", "labeled-list"),
     ),
+    Format(
+        "trec-run", "text_runs", "a run of trec_eval", "query, Q0, document, rank, score and tag, between blanks",
+        reads=("run",), writes=("run",), layouts=(".trec", ".run", ".txt"), signs=(".trec", ".run"),
+    ),
+    Format(
+        "msmarco", "text_runs", "a run of MS MARCO", "query, document and rank, between tabs",
+        reads=("run",), writes=("run",), layouts=(".tsv",),
+    ),
+    Format(
+        "tevatron", "text_runs", "a run of Tevatron", "query, document and score, between tabs",
+        reads=("run",), writes=("run",), layouts=(".tsv", ".txt"),
+    ),
+    Format(
+        "hardmine", "saved", "a run that hardmine saved", "candidates with all that is known about them",
+        reads=("run",), writes=("run",), layouts=(".hm",), signs=(".hm",),
+    ),
+    Format(
+        "parquet", "table_runs", "a parquet file", "query_id, document_id, score and rank",
+        reads=("run",), writes=("run",), layouts=(".parquet",), signs=(".parquet",),
+    ),
+    Format(
+        "arrow", "table_runs", "an Arrow file", "query_id, document_id, score and rank",
+        reads=("run",), writes=("run",), layouts=(".arrow", ".feather"), signs=(".arrow", ".feather"),
+    ),
+    Format(
+        "npz", "table_runs", "an .npz file", "query_id, document_id, score and rank, vectors of one length",
+        reads=("run",), writes=("run",), layouts=(".npz",),
+    ),
+    Format(
+        "npy", "array_runs", "arrays ids and scores", "rectangles, row i for query i; a folder of .npy, or .npz",
+        reads=("run",), writes=("run",), layouts=("/", ".npz"), signs=("/ids.npy",),
+    ),
+    Format(
+        "faiss", "array_runs", "arrays I and D", "what faiss returns; a folder of .npy, or .npz",
+        reads=("run",), writes=("run",), layouts=("/", ".npz"), signs=("/I.npy",),
+    ),
+    Format(
+        "pylate", "kd_tables", "a table of scores for distillation", "query_id, document_ids and scores, a query a row",
+        reads=("run",), writes=("run",), layouts=(".parquet", ".jsonl", ".arrow"),
+    ),
 ]  # fmt: skip
 """Every format: the one line that each has outside its module."""
 
@@ -189,12 +251,10 @@ def recognise(path: Path, kind: Kind = "collection") -> str | None:
     """The format of a path that names none, from its suffix or from what the folder holds; None for an unknown one."""
     is_folder = path.is_dir()
     found = suffix(path)
-    for known in FORMATS:
-        if kind not in (*known.reads, *known.writes):
-            continue
-        for sign in known.signs:
-            if (path / sign[1:]).exists() if is_folder and sign[0] == "/" else sign == found and not is_folder:
-                return known.name
+    signs = [(sign, known) for known in FORMATS if kind in (*known.reads, *known.writes) for sign in known.signs]
+    for sign, known in sorted(signs, key=lambda pair: pair[0] == "/"):  # any folder after those that hold something
+        if (path / sign[1:]).exists() if is_folder and sign[0] == "/" else sign == found and not is_folder:
+            return known.name
     return None
 
 
@@ -210,7 +270,8 @@ def expect(target: Path, format: str | None, kind: Kind, *, does: Does = "reads"
 
 
 def _signs(kind: Kind, does: Does) -> str:
-    signs = [known.what if sign[0] == "/" else sign for known in lines_of(kind, does) for sign in known.signs]
+    of_each = ((known, sign) for known in lines_of(kind, does) for sign in known.signs)
+    signs = list(dict.fromkeys(known.what if sign[0] == "/" else sign for known, sign in of_each))
     if not signs:
         return f"format to say which: {', '.join(names_of(kind, does))}"
     return f"{', '.join(signs[:-1])}{' or ' * (len(signs) > 1)}{signs[-1]} (or say which with format)"

@@ -11,6 +11,8 @@ from collections.abc import Callable, Iterable, Iterator, Sequence
 from pathlib import Path
 from typing import IO, Any, NamedTuple, cast
 
+import numpy as np
+
 from hardmine.formats.errors import FormatError
 from hardmine.plumbing.extras import need
 from hardmine.plumbing.files import compression
@@ -126,7 +128,7 @@ def blocks(path: Path) -> Iterator[tuple[bytes, int]]:
             if not block:
                 return
             yield (block.removeprefix(codecs.BOM_UTF8) if number == 1 else block), number
-            number += block.count(b"\n")
+            number += int(np.count_nonzero(np.frombuffer(block, np.uint8) == ord("\n")))  # far quicker than bytes.count
 
 
 def opened(path: Path) -> IO[bytes]:

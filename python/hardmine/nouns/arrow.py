@@ -184,3 +184,8 @@ class GrowingStrings:
             start += lengths.size
         buffers = [None, self._pa.py_buffer(offsets), self._pa.py_buffer(self._data)]
         return self._pa.Array.from_buffers(self._pa.large_string(), count, buffers)
+
+
+def bytes_of(strings: Any) -> npt.NDArray[np.uint8]:
+    """The bytes of all strings, end to end."""
+    return StringTable.from_strings(flat(strings)).data

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import hashlib
-import os
 import unicodedata
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
@@ -16,10 +15,12 @@ import numpy.typing as npt
 from hardmine.nouns import arrow
 from hardmine.nouns.builder import parts_of_texts
 from hardmine.nouns.by_id import parts_of_ids
+from hardmine.nouns.collection_files import CollectionFiles
 from hardmine.nouns.frozen import FrozenDict
 from hardmine.nouns.lists import mapping
 from hardmine.nouns.positives import Positives
 from hardmine.nouns.strings import StringTable
+from hardmine.nouns.text_pairs import joined
 from hardmine.plumbing import checks, ragged
 from hardmine.plumbing.extras import is_a, need
 
@@ -35,7 +36,7 @@ _CHUNK = 16_384
 
 
 @dataclass(frozen=True, repr=False, eq=False)
-class Collection:
+class Collection(CollectionFiles):
     """Queries, documents and positives as Arrow tables: the row number is the index used everywhere else.
 
     Made by `Collection.read`, `from_pairs`, `from_dataset` and `from_ids`.
@@ -46,7 +47,7 @@ class Collection:
         Columns ``id`` and ``text`` (strings without nulls), one row per query.
     documents : pyarrow.Table
         Columns ``id``, ``title`` (may be missing) and ``text``, one row per document. Where neither table has a
-        ``text``, the collection is one of ids alone; see `from_ids`.
+        ``text``, the collection is one of ids alone; see `from_ids`. Further columns of either table stay in it.
     positives : Positives
         Labelled documents of every query.
     source : str, optional
@@ -100,59 +101,6 @@ class Collection:
         highest = int(self.positives.ids.max(initial=-1))
         if highest >= self.num_documents:
             raise ValueError(f"positives: document {highest}, expected below {self.num_documents}")
-
-    @classmethod
-    def read(
-        cls,
-        path: str | os.PathLike[str],
-        format: str | None = None,  # noqa: A002
-        *,
-        corpus: str | os.PathLike[str] | None = None,
-        split: str | None = None,
-        ignore_identical_ids: bool = False,
-        progress: bool = False,
-    ) -> Collection:
-        r"""Read a collection from disk.
-
-        Parameters
-        ----------
-        path : path-like
-            A BEIR folder (corpus.jsonl, queries.jsonl, qrels/\*.tsv), or a jsonl or parquet file whose rows hold a
-            query and its positives: a string or a list of strings under ``positive``, ``positives``, ``pos``,
-            ``answer``, ``document``, ``passage``, ``positive_1`` ..., or ids of `corpus` under ``positive_id`` or
-            ``positive_ids``. The query is under ``query``, ``anchor``, ``question`` or ``query_text``. Or, with
-            ``format="docstrings"``, a folder of Python sources, such as ``sysconfig.get_path("stdlib")``: a query is
-            the first line of a function's docstring, its document the function's source without the docstring.
-        format : {"beir", "jsonl", "parquet", "docstrings"}, optional
-            Taken from the path where it is not given; "docstrings" never is.
-        corpus : path-like, optional
-            For a file of pairs: jsonl or parquet with ``text``, optional ``title`` and id. Positives whose text is not
-            in it are added. Without it the corpus is the positives of all queries.
-        split : str, optional
-            For a BEIR folder: which judgements. Without it train if there is one, else dev, else test.
-        ignore_identical_ids : bool
-            Never retrieve a document for the query that has the same id.
-        progress : bool
-            Show progress on standard error, where the format knows how far it is ("docstrings").
-
-        Returns
-        -------
-        Collection
-            Queries in the order of the file; those without a positive are left out and counted in ``counts``. Pairs
-            with the same query text become one query with several positives.
-
-        Raises
-        ------
-        hardmine.formats.FormatError
-            A ValueError that names file, line, field, what came and what was wanted.
-        FileNotFoundError
-            A file is not there.
-        """
-        from hardmine.formats.access import read  # the one arrow that runs up
-
-        return read(
-            path, format, corpus=corpus, split=split, progress=progress, ignore_identical_ids=ignore_identical_ids
-        )
 
     @classmethod
     def from_pairs(
@@ -253,13 +201,7 @@ class Collection:
         """
         if not self.has_texts:
             raise ValueError(_ID_ALONE)
-        pa = need("pyarrow", what="hardmine.Collection", extra="mine")
-        compute = need("pyarrow.compute", what="hardmine.Collection", extra="mine")
-        titles, texts = arrow.flat(self.documents["title"]), arrow.flat(self.documents["text"])
-        if not compute.any(compute.greater(compute.binary_length(titles), 0)).as_py():
-            return texts
-        joined = compute.binary_join_element_wise(titles, texts, pa.scalar(" ", pa.large_string()))
-        return arrow.flat(compute.if_else(compute.equal(titles, ""), texts, joined))
+        return joined(arrow.flat(self.documents["title"]), arrow.flat(self.documents["text"]))
 
     @cached_property
     def document_groups(self) -> npt.NDArray[np.int64]:
@@ -303,13 +245,37 @@ class Collection:
                 raise ValueError(f"run: has no {name} ids, expected a run made by hardmine retrieve")
         scored = run.positives
         if scored is None or scored.scores is None:
-            raise ValueError("run: no scores of positives, expected a run made by hardmine retrieve")
+            lacking = run.metadata.get("positives_without_score", self.positives.ids.size)
+            raise ValueError(
+                f"run: no scores of positives, expected them from a run made by hardmine retrieve (of this one "
+                f"{lacking} of {self.positives.ids.size} are not among its candidates); else give positives with "
+                "scores, or take a rule that needs none, such as abs=0.7"
+            )
         if scored.ids.size != self.positives.ids.size:
             count = self.positives.ids.size
             raise ValueError(f"run: {scored.ids.size} scores of positives, expected {count} (made with other labels?)")
         if not scored.has_labels_of(self.positives):
             raise ValueError("run: its positives are other documents than the collection's (made with other labels?)")
         return scored
+
+    def positives_under(self, run: Candidates, *, scores: bool) -> Positives:
+        """The positives with their scores where the run has any, or where they are needed; else as they are.
+
+        Parameters
+        ----------
+        run : Candidates
+        scores : bool
+            Whether whoever asks needs scores.
+
+        Raises
+        ------
+        TypeError, ValueError
+            As in `scored_positives`.
+        """
+        if scores:
+            return self.scored_positives(run)
+        self._refuse_foreign(run)
+        return self.positives if run.positives is None else self.scored_positives(run)
 
     def _refuse_foreign(self, run: Any) -> None:
         """Raise where a run cannot be of this collection: other ids where it has any, or other numbers."""
@@ -388,5 +354,6 @@ def _checked(queries: Any, documents: Any) -> tuple[pa.Table, pa.Table]:
             titles = arrow.large_strings(name, table, "title") if arrow.holds(table, "title") else None
             titles = arrow.constant("", table.num_rows) if titles is None else titles
             columns = {"id": columns["id"], "title": titles, "text": columns["text"]}
+        columns |= {column: table[column] for column in table.column_names if column not in columns}
         found[name] = pa.table(columns)
     return found["queries"], found["documents"]

@@ -71,10 +71,12 @@ class Mined:
         collection : Collection
             The one that the run was made from; ids and counts that contradict it are refused.
         run : Candidates
-            What `hardmine.retrieve` found, or the ``candidates`` of an earlier `mine`.
+            What `hardmine.retrieve` found, the ``candidates`` of an earlier `mine`, or a run made elsewhere
+            (`Candidates.read` with this collection).
         selection : Selection
         positives : Positives, optional
-            The collection's positives with their scores; by default those that the run holds.
+            The collection's positives with their scores; by default those that the run holds. A run made elsewhere may
+            hold none: then only rules serve that need no score of a positive.
         epoch, num_threads : int
             As in `mine`.
 
@@ -93,7 +95,9 @@ class Mined:
         """
         refuse_unfit(collection, selection)
         collection._refuse_foreign(run)
-        scored = collection.scored_positives(run) if positives is None else positives
+        if positives is None:
+            positives = collection.positives_under(run, scores=selection.needs_positive)
+        scored = positives
         negatives = _choose(collection, run, scored, selection, epoch, num_threads)
         report = facts(collection, run, scored, negatives, selection.to_dict())
         return cls(collection, negatives, scored, run, frozen(report))
@@ -133,7 +137,7 @@ class Mined:
         ensemble_settings(scheme, num_negatives, temperature, seed, epoch)
         for _, rule in runs:
             refuse_unfit(collection, rule)
-        scored = [collection.scored_positives(run) for run, _ in runs]
+        scored = [collection.positives_under(run, scores=rule.needs_positive) for run, rule in runs]
         each = [
             _choose(collection, run, positives, rule, epoch, num_threads)
             for (run, rule), positives in zip(runs, scored, strict=True)
