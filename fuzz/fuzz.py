@@ -125,7 +125,9 @@ def rows(data):
         file.write_bytes(part)
     try:
         found = list(hm.formats.read_rows(path, name))
-        counts = [hm.formats.write_rows(folder / "again.jsonl", found, other) for other in ("flag-embedding", "tevatron")]
+        counts = [
+            hm.formats.write_rows(folder / "again.jsonl", found, other) for other in ("flag-embedding", "tevatron")
+        ]
         assert counts[0] == counts[1]
         assert sum(map(len, hm.formats.read_rows(folder / "again.jsonl", "tevatron"))) == counts[1]["rows"]
     except FileNotFoundError as error:  # a corpus that the bytes name
