@@ -53,11 +53,14 @@ raw = st.sampled_from([
     b'{"_id": "8", "x": "\\ud800", "text": "a"}', b'{"_id": "8", "text": "\xff"}', b'{"_id": "8", "text": "a\x01"}',
     b'{"\\u005fid": "8", "text": "a"}', b'{"\\u005fid": "7", "id": "8", "text": "a"}', b'{"_id": 1.0, "text": "a"}',
     b'{"_id": -0, "text": "a"}', b'{"_id": 123456789012345678901234567890, "text": "a"}', b'{"_id": true, "text": ""}',
-    b'{"_id": "8", "text": "a", "x": Inf}', b'{"_id": "8", "text": "a", "x": -Inf}', b'{"_id": "8", "x": NaN, "text": "a"}',
+    b'{"_id": "8", "text": "a", "x": Inf}', b'{"_id": "8", "text": "a", "x": -Inf}',
+    b'{"_id": "8", "x": NaN, "text": "a"}',
     b'{"_id": "8", "text": "a", "x": 1e999}', b'{"_id": "8", "text": "a", "x": 01}', b'{"_id": "8", "text": "a"}\0}',
     b'{"_id": "8", "text": "a"}{"_id": "9", "text": "b"}\0}', b'  {"_id": "8", "text": "a"}  ', b'{"text": "a"}',
-    b'{"_id": "8", "text": "a", "x": ' + b"1" * 5000 + b"}", b'{"_id": "8", "text": "a", "x": ' + b"[" * 3000 + b"]" * 3000 + b"}",
-    b'\xef\xbb\xbf{"_id": "8", "text": "a"}', b'{"_id": null, "id": "8", "text": "a"}', b'{"_id": "8", "text": "Inf, [Inf]"}',
+    b'{"_id": "8", "text": "a", "x": ' + b"1" * 5000 + b"}",
+    b'{"_id": "8", "text": "a", "x": ' + b"[" * 3000 + b"]" * 3000 + b"}",
+    b'\xef\xbb\xbf{"_id": "8", "text": "a"}', b'{"_id": null, "id": "8", "text": "a"}',
+    b'{"_id": "8", "text": "Inf, [Inf]"}',
 ])  # fmt: skip
 line = (good.map(json.dumps) | good.map(lambda r: json.dumps(r, ensure_ascii=False)) | odd.map(json.dumps)).map(
     str.encode
