@@ -163,6 +163,35 @@ def state(data):
     read(folder)
 
 
+ROW_FORMATS = [
+    (name, layout) for known in hm.formats.FORMATS if "rows" in known.reads
+    for name in known.names for layout in known.layouts if layout != ".parquet"
+]  # fmt: skip
+
+
+def rows(data):
+    """A file of training rows of the format that the first byte says; what is read can be written and read again."""
+    name, layout = ROW_FORMATS[(data[0] if data else 0) % len(ROW_FORMATS)]
+    folder = FOLDER / "rows"
+    folder.mkdir(exist_ok=True)
+    path = folder / f"rows{layout}"
+    parts = data[1:].split(b"\0")
+    for file, part in zip((path, folder / "rows.corpus.jsonl", folder / "rows.documents.jsonl"), parts, strict=False):
+        file.write_bytes(part)
+    try:
+        found = list(hm.formats.read_rows(path, name))
+        counts = [
+            hm.formats.write_rows(folder / "again.jsonl", found, other) for other in ("flag-embedding", "tevatron")
+        ]
+        assert counts[0] == counts[1]
+        assert sum(map(len, hm.formats.read_rows(folder / "again.jsonl", "tevatron"))) == counts[1]["rows"]
+    except FileNotFoundError as error:  # a corpus that the bytes name
+        _one_line(error)
+    finally:
+        for file in folder.glob("rows.*"):
+            file.unlink()
+
+
 def sources(data):
     """A folder with one Python source."""
     folder = FOLDER / "sources"
@@ -226,6 +255,7 @@ SOURCE = b'''def add(a, b):
 '''
 ROW = json.dumps({"query": "a", "positive": ["b", "c"]}).encode()
 BEIR = b'{"_id":"1","text":"a"}\0{"_id":"q","text":"b"}\0query-id\tcorpus-id\tscore\nq\t1\t1\n'
+ROWS = b"\0" + json.dumps({"query": "a", "pos": ["b"], "neg": ["c"], "neg_scores": [0.5]}).encode() + b"\n"
 TARGETS = {
     "shapes": (shapes, lambda: bytes(range(64))),
     "parameters": (parameters, lambda: bytes(range(200))),
@@ -253,6 +283,7 @@ TARGETS = {
     "msmarco": (msmarco, lambda: b"1\ta\0q\tb\0q\t0\t1\t1\n"),
     "records": (records, lambda: b'{"_id": "1", "title": "", "text": "a", "metadata": {}}\n'),
     "state": (state, lambda: _table_seed({"query": ["a"], "positive": ["b"]}, is_arrow=True)),
+    "rows": (rows, lambda: ROWS),
     "sources": (sources, lambda: SOURCE),
     "rules": (rules, lambda: b"anchored=1.1,1.0"),
 }

@@ -258,7 +258,7 @@ BAD_TABLES = {
     "strings": ({"query_id": ["q"], "document_id": ["d"], "score": ["1"]}, r"field 'score': string, expected"),
     "floats": ({"query_id": [1.5], "document_id": ["d"], "score": [1.0]}, r"field 'query_id': double, exp"),
     "twice": (
-        {"query_id": ["q", "r", "q"], "document_id": ["d"] * 3, "score": [1.0] * 3}, r"row 3: document 'd' occurs twice for"
+        {"query_id": ["q", "r", "q"], "document_id": ["d"] * 3, "score": [1.0] * 3}, r"row 3: document 'd' occurs twice"
     ),
     "nothing": ({"query_id": pa.array([], pa.string()), "document_id": pa.array([], pa.string()),
                  "score": pa.array([], pa.float32())}, r"no candidates, expected at least one"),

@@ -116,14 +116,13 @@ class _Text:
         """Take a character that begins what is wanted."""
         found = self.peek()
         if found != character:
-            came = repr(shorten(self._text[self._at : self._at + 100])) if found else "the end"
-            raise FormatError(self.path, came, wanted, line=self.line, field=field)
+            raise FormatError(self.path, repr(found) if found else "the end", wanted, line=self.line, field=field)
         self._at += 1
 
     def end(self) -> None:
         """Raise unless nothing follows."""
         if self.peek():
-            self.wrong(repr(shorten(self._text[self._at : self._at + 100])), "nothing behind the document")
+            self.wrong(repr(self.peek()), "nothing behind the document")
 
     def value(self) -> Any:
         """Take a value."""
@@ -137,7 +136,7 @@ class _Text:
                 is_cut = error.pos >= len(self._text) - _CUT or error.msg.startswith("Unterminated")
                 if not (is_cut and self._more()):
                     self.line += self._text.count("\n", self._at, error.pos)
-                    came = shorten(self._text[max(error.pos - 20, 0) : error.pos + 20])
+                    came = shorten(self._text[max(error.pos - 20, self._at) : error.pos + 20])
                     self.wrong(f"{came!r} ({error.msg})", "JSON")
                 continue
             except ValueError as error:  # an integer of more digits than Python reads

@@ -14,7 +14,7 @@ from hardmine.formats.arrow import pa
 from hardmine.formats.chunks import Record, Side, exploded, named, tables
 from hardmine.formats.json_stream import array_rows
 from hardmine.formats.layouts import check_layout
-from hardmine.formats.rows import Row, table_rows
+from hardmine.formats.rows import Row, json_rows, parquet_rows
 from hardmine.formats.sides import Messages, Passages, Texts, Way, content, conversations
 from hardmine.formats.training_rows import Options, RowWriter
 from hardmine.nouns.arrow import flat
@@ -57,6 +57,9 @@ _DPR: dict[str, Any] = {
     "id": "passage_id", "title": "title", "text": "text", "scores": "score", "always_titled": True
 }  # fmt: skip
 
+_BATCH_ROWS = 256
+"""Rows of a table that are Python objects at the same time: each may hold thousands of texts."""
+
 CODECS = {
     "flag-embedding": Codec(("query",), Texts("pos", "pos_scores"), Texts("neg", "neg_scores"), layouts=(".jsonl",)),
     "tevatron": Codec(
@@ -88,7 +91,7 @@ def rows_of(path: Path) -> Iterator[Row]:
     layout = suffix(path)
     if layout == ".json":
         return array_rows(path)
-    return table_rows(path, layout[1:], lambda _: True)
+    return parquet_rows(path, lambda _: True, _BATCH_ROWS) if layout == ".parquet" else json_rows(path)
 
 
 def record_of(codec: Codec, row: Row) -> Record:

@@ -220,7 +220,19 @@ def lines_of(kind: Kind, does: Does) -> list[Format]:
 
 
 def names_of(kind: Kind, does: Does) -> tuple[str, ...]:
-    """What users may write where a kind is read or written."""
+    """What users may write where a kind is read or written.
+
+    Parameters
+    ----------
+    kind : {"collection", "run", "rows"}
+    does : {"reads", "writes"}
+
+    Examples
+    --------
+    >>> from hardmine.formats import names_of
+    >>> "flag-embedding" in names_of("rows", "writes")
+    True
+    """
     return tuple(name for known in lines_of(kind, does) for name in known.names)
 
 

@@ -173,7 +173,7 @@ def json_rows(path: Path, block: bytes | None = None, first: int = 1) -> Iterato
         yield Row(path, number, fields)
 
 
-def parquet_rows(path: Path, is_read: Callable[[str], bool]) -> Iterator[Row]:
+def parquet_rows(path: Path, is_read: Callable[[str], bool], batch_rows: int = _BATCH_ROWS) -> Iterator[Row]:
     """Records of a parquet file, read in batches; a column that is not read is null, whatever it holds."""
     need("pyarrow", what="reading parquet", extra="mine")
     parquet = need("pyarrow.parquet", what="reading parquet", extra="mine")
@@ -183,16 +183,16 @@ def parquet_rows(path: Path, is_read: Callable[[str], bool]) -> Iterator[Row]:
     try:
         file = parquet.ParquetFile(path)
     except Exception as error:
-        raise _unreadable(path, 0, error) from None
+        raise unreadable(path, 0, error) from None
     with file:
         found = file.schema_arrow.names
         names = [name for name in found if is_read(name)]
-        batches = file.iter_batches(batch_size=_BATCH_ROWS, columns=names)
+        batches = file.iter_batches(batch_size=batch_rows, columns=names)
         while True:
             try:
                 batch = next(batches, None)
             except Exception as error:
-                raise _unreadable(path, number, error) from None
+                raise unreadable(path, number, error) from None
             if batch is None:
                 return
             columns = {name: _values(path, number, name, batch) for name in names}
@@ -207,11 +207,12 @@ def _values(path: Path, number: int, name: str, batch: Any) -> list[Any]:
     try:
         values: list[Any] = batch.column(name).to_pylist()
     except Exception as error:
-        raise _unreadable(path, number, error, name) from None
+        raise unreadable(path, number, error, name) from None
     return values
 
 
-def _unreadable(path: Path, number: int, error: Exception, field: str | None = None) -> FormatError:
+def unreadable(path: Path, number: int, error: Exception, field: str | None = None) -> FormatError:
+    """The error for what Arrow cannot read of a parquet file."""
     came = f"unreadable after row {number} ({shorten(error) or type(error).__name__})"
     return FormatError(path, came, "a parquet file" if field is None else "strings", field=field)
 

@@ -15,7 +15,8 @@ from hardmine.formats.arrow import pa
 from hardmine.formats.chunks import Documents, Record, tables
 from hardmine.formats.layouts import FLAT, check_layout
 from hardmine.formats.quoted import quoted_rows
-from hardmine.formats.rows import Row, kind, shorten, table_rows
+from hardmine.formats.records import rows_of
+from hardmine.formats.rows import Row, kind, shorten
 from hardmine.plumbing.files import suffix
 
 TARGETS = ("label", "labels", "score", "scores")
@@ -26,7 +27,7 @@ def read_rows(path: Path, name: str) -> Iterator[pa.Table]:
     """Rows of a file of the named shape."""
     layout = suffix(path)
     check_layout(path, (".jsonl", ".parquet", *FLAT))
-    rows = quoted_rows(path, layout) if layout in FLAT else table_rows(path, layout[1:], lambda _: True)
+    rows = quoted_rows(path, layout) if layout in FLAT else rows_of(path)
     yield from tables(_SHAPES[name.partition(":")[2]](rows))
 
 
