@@ -15,6 +15,8 @@ import atheris
 with atheris.instrument_imports(include=["hardmine"]):
     import hardmine as hm
     from hardmine.formats import read
+    from hardmine.formats.columns import Field, by_line
+    from hardmine.formats.columns import records as in_order
     from hardmine.rules.spelling import parse_ceiling, parse_draw, spell
 
 import numpy as np
@@ -108,6 +110,59 @@ def beir(data):
     assert len(read(folder).positives)
 
 
+def _run_file(suffix, name):
+    def target(data):
+        path = FOLDER / f"run{suffix}"
+        path.write_bytes(data)
+        found = hm.Candidates.read(path, name)
+        assert found.ids.size
+        assert (np.diff(found.scores)[np.diff(found.row_of_each) == 0] <= 0).all()
+
+    target.__doc__ = f"A run in the format {name}."
+    return target
+
+
+def qrels(data):
+    """Judgements of trec_eval."""
+    path = FOLDER / "judgements.qrels"
+    path.write_bytes(data)
+    assert len(read(path).positives)
+
+
+def msmarco(data):
+    """A folder of MS MARCO: the bytes are cut into its three files."""
+    folder = FOLDER / "msmarco"
+    folder.mkdir(exist_ok=True)
+    names = ("collection.tsv", "queries.train.tsv", "qrels.train.tsv")
+    for name, part in zip(names, [*data.split(b"\0"), b"", b""][:3], strict=True):
+        (folder / name).write_bytes(part)
+    assert len(read(folder).positives)
+
+
+def records(data):
+    """Records read in bulk: the same as line by line."""
+    path = FOLDER / "records.jsonl"
+    path.write_bytes(data)
+    fields = (Field(("title",), default=""), Field(("text",)), Field(("_id", "id"), is_id=True))
+
+    def outcome(reader):
+        try:
+            return [column.to_pylist() for column in reader(path, "jsonl", fields, "document")]
+        except ValueError as error:
+            return str(error)
+
+    assert outcome(in_order) == outcome(by_line)
+
+
+def state(data):
+    """A folder of save_to_disk: the bytes are its state and its data."""
+    folder = FOLDER / "dataset"
+    folder.mkdir(exist_ok=True)
+    (folder / "state.json").write_text('{"_data_files": [{"filename": "data.arrow"}]}')
+    (folder / "data.arrow").write_bytes(data)
+    read(folder)
+
+
 ROW_FORMATS = [
     (name, layout) for known in hm.formats.FORMATS if "rows" in known.reads
     for name in known.names for layout in known.layouts if layout != ".parquet"
@@ -173,6 +228,26 @@ def _parquet_seed():
     return sink.getvalue()
 
 
+def _table_seed(columns, *, is_arrow=False):
+    import pyarrow as pa
+    from pyarrow import parquet
+
+    sink = io.BytesIO()
+    table = pa.table(columns)
+    if is_arrow:
+        with pa.ipc.new_stream(sink, table.schema) as writer:
+            writer.write_table(table)
+    else:
+        parquet.write_table(table, sink)
+    return sink.getvalue()
+
+
+def _npz_seed():
+    sink = io.BytesIO()
+    np.savez(sink, ids=np.array([[1, 0]]), scores=np.float32([[1, 0.5]]))
+    return sink.getvalue()
+
+
 SOURCE = b'''def add(a, b):
     """Adds two numbers."""
     total = sum(range(a)) + sum(range(b)) + sum(range(a + b))
@@ -188,6 +263,26 @@ TARGETS = {
     "pairs": (pairs, lambda: ROW + b"\n"),
     "parquet": (parquet, _parquet_seed),
     "beir": (beir, lambda: BEIR),
+    "trec": (_run_file(".trec", "trec-run"), lambda: b"q1 Q0 d1 1 0.5 x\nq1 Q0 d2 2 0.25 x\n"),
+    "tsvrun": (_run_file(".tsv", "msmarco"), lambda: b"1\t2\t1\n1\t3\t2\n"),
+    "tevatron": (_run_file(".txt", "tevatron"), lambda: b"1\t2\t1.5\n1\t3\t0.5\n"),
+    "runtable": (
+        _run_file(".parquet", "parquet"),
+        lambda: _table_seed({"query_id": ["a"], "document_id": ["b"], "score": [1.0]}),
+    ),
+    "runarrow": (
+        _run_file(".arrow", "arrow"),
+        lambda: _table_seed({"query_id": ["a"], "document_id": ["b"], "score": [1.0]}, is_arrow=True),
+    ),
+    "rectangles": (_run_file(".npz", "npy"), _npz_seed),
+    "kd": (
+        _run_file(".jsonl", "pylate"),
+        lambda: b'{"query_id": "q", "document_ids": ["a", "b"], "scores": "[1, 0.5]"}\n',
+    ),
+    "qrels": (qrels, lambda: b"q 0 d 1\n"),
+    "msmarco": (msmarco, lambda: b"1\ta\0q\tb\0q\t0\t1\t1\n"),
+    "records": (records, lambda: b'{"_id": "1", "title": "", "text": "a", "metadata": {}}\n'),
+    "state": (state, lambda: _table_seed({"query": ["a"], "positive": ["b"]}, is_arrow=True)),
     "rows": (rows, lambda: ROWS),
     "sources": (sources, lambda: SOURCE),
     "rules": (rules, lambda: b"anchored=1.1,1.0"),

@@ -146,16 +146,12 @@ def _refuse_repeats(path: Path, name: str, ids: _Table) -> None:
 def _are_distances(path: Path, scores: _Table, filled: _Table) -> bool:
     """Whether numbers rise from left to right in some row; refuses rows of both kinds."""
     both = filled[:, 1:] & filled[:, :-1]
-    rises, falls = (
-        (both & (scores[:, 1:] > scores[:, :-1])).any(axis=1),
-        (both & (scores[:, 1:] < scores[:, :-1])).any(axis=1),
-    )
+    rises: Any = (both & (scores[:, 1:] > scores[:, :-1])).any(axis=1)
+    falls: Any = (both & (scores[:, 1:] < scores[:, :-1])).any(axis=1)
     if rises.any() and falls.any():
         row = int((rises if falls[0] or not rises[0] else falls).argmax())
-        raise FormatError(
-            path, "numbers that rise in one row and fall in another", "similarities or distances in order", line=row + 1,
-            field="D", unit="row",
-        )  # fmt: skip
+        came, wanted = "numbers that rise in one row and fall in another", "similarities or distances in order"
+        raise FormatError(path, came, wanted, line=row + 1, field="D", unit="row")
     return bool(rises.any())
 
 
@@ -164,13 +160,13 @@ def write_run(path: Path, run: Candidates, *, format: str, collection: Collectio
     if collection is not None:
         collection._refuse_foreign(run)
     names = _NAMES[format]
-    tables = run.padded(_FILL)
+    tables: tuple[Any, Any] = run.padded(_FILL)
     if path.suffix.lower() == ".npz":
         check_target(path)
         with atomic_write(path) as file:
-            np.savez(file, **dict(zip(names, tables, strict=True)))
+            np.savez(file, **{names[0]: tables[0], names[1]: tables[1]})
         return
     path.mkdir(exist_ok=True)
     with atomic_writes([path / f"{name}.npy" for name in names]) as files:
-        for file, table in zip(files, tables, strict=True):
-            np.save(file, table)
+        for target, table in zip(files, tables, strict=True):
+            np.save(target, table)

@@ -210,4 +210,4 @@ def write_collection(path: Path, collection: Collection, *, format: str) -> None
                     put(table.slice(start, _CHUNK))
         files[-1].write(b"query-id\tcorpus-id\tscore\n")
         columns = [flat(pairs[name]) for name in pairs.column_names]
-        files[-1].write(memoryview(bytes_of(joined_lines(columns, ["\t", "\t1\n"]))))
+        files[-1].write(bytes_of(joined_lines(columns, ["\t", "\t1\n"])))

@@ -99,28 +99,23 @@ def by_line(path: Path, layout: str, fields: Sequence[Field], what: str) -> list
     grown = [arrow.GrowingStrings() for _ in fields]
     seen: set[str] = set()
     names = {name for field in fields for name in field.names}
-    for some in _some(table_rows(path, layout, names.__contains__)):
-        parts: list[list[str]] = [[] for _ in fields]
-        for row in some:
-            for part, field in zip(parts, fields, strict=True):
-                part.append(field.of(row))
-            name = parts[at][-1]
-            if name in seen:
-                raise row.error(None, f"{what} id {name!r} occurs twice", f"every {what} once")
-            seen.add(name)
-        for column, part in zip(grown, parts, strict=True):
-            column.add_strings(part)
+    waiting: list[list[str]] = []
+    for row in table_rows(path, layout, names.__contains__):
+        values = [field.of(row) for field in fields]
+        if values[at] in seen:
+            raise row.error(None, f"{what} id {values[at]!r} occurs twice", f"every {what} once")
+        seen.add(values[at])
+        waiting.append(values)
+        if len(waiting) >= _ROWS:
+            _add(grown, waiting)
+    _add(grown, waiting)
     return [column.finish() for column in grown]
 
 
-def _some(rows: Iterable[Row]) -> Iterator[list[Row]]:
-    part = []
-    for row in rows:
-        part.append(row)
-        if len(part) >= _ROWS:
-            yield part
-            part = []
-    yield part
+def _add(grown: Sequence[arrow.GrowingStrings], waiting: list[list[str]]) -> None:
+    for column, strings in zip(grown, zip(*waiting, strict=True), strict=False):
+        column.add_strings(list(strings))
+    waiting.clear()
 
 
 def in_bulk(path: Path, layout: str, fields: Sequence[Field]) -> list[pa.LargeStringArray]:
@@ -232,7 +227,7 @@ def _may_be_deep(bytes_: Any, starts: Any) -> bool:
     return bool(np.diff(np.searchsorted(brackets, np.append(starts, bytes_.size))).max(initial=0) > _MOST_BRACKETS)
 
 
-def _named(fields: Sequence[Field], block: bytes, first: bytes) -> list[pa.Field | None] | None:
+def _named(fields: Sequence[Field], block: bytes, first: bytes) -> list[Any] | None:
     """The column of each field by the first record of a block; None in it for what no record of the block has."""
     pa = need("pyarrow", what="reading jsonl", extra="mine")
     try:
@@ -241,7 +236,7 @@ def _named(fields: Sequence[Field], block: bytes, first: bytes) -> list[pa.Field
         return None
     if not isinstance(record, dict):
         return None
-    columns: list[pa.Field | None] = []
+    columns: list[Any] = []
     for field in fields:
         name = field.names[0] if field.default is not None else next((n for n in field.names if n in record), None)
         before = field.names if name is None else field.names[: field.names.index(name)]
@@ -261,7 +256,7 @@ def _named(fields: Sequence[Field], block: bytes, first: bytes) -> list[pa.Field
 
 
 def _filled(
-    table: pa.Table, columns: Sequence[pa.Field | None], fields: Sequence[Field], numbers: Any
+    table: pa.Table, columns: Sequence[Any], fields: Sequence[Field], numbers: Any
 ) -> list[pa.LargeStringArray] | None:
     """The strings of a table that has been read, None where one is missing."""
     compute = need("pyarrow.compute", what="reading records", extra="mine")
@@ -289,7 +284,8 @@ def _parquet_parts(path: Path, fields: Sequence[Field]) -> Iterator[list[pa.Larg
         with parquet.ParquetFile(path) as file:
             columns = [_column_in(file.schema_arrow, field) for field in fields]
             if any(
-                column is None and not (f.default is not None or f.is_numbered) for column, f in zip(columns, fields)
+                column is None and not (f.default is not None or f.is_numbered)
+                for column, f in zip(columns, fields, strict=True)
             ):
                 raise refused
             names = [column.name for column in columns if column is not None]
@@ -318,7 +314,7 @@ def _parquet_parts(path: Path, fields: Sequence[Field]) -> Iterator[list[pa.Larg
         raise refused from None
 
 
-def _column_in(schema: pa.Schema, field: Field) -> pa.Field | None:
+def _column_in(schema: pa.Schema, field: Field) -> Any:
     pa = need("pyarrow", what="reading parquet", extra="mine")
     name = next((name for name in field.names if name in schema.names), None)
     if name is None:

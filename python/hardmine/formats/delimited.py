@@ -56,8 +56,8 @@ class Layout:
 def tables(path: Path, layout: Layout, *, is_header: Callable[[str], bool] | None = None) -> Iterator[pa.Table]:
     """The lines of a file as tables of the columns that are read, some hundred thousand lines each.
 
-    Ids are dictionary-encoded strings, texts strings, numbers and scores float64, ranks int64; the column ``line`` has the
-    number of each line. Blank lines are passed over.
+    Ids are dictionary-encoded strings, texts strings, numbers and scores float64, ranks int64; the column ``line`` has
+    the number of each line. Blank lines are passed over.
 
     Parameters
     ----------

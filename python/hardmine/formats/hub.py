@@ -61,6 +61,7 @@ def from_dataset(
     documents = (
         None if corpus is None else _corpus(_one("corpus", _opened("corpus", corpus), None), tuple(keep_columns))
     )
+    _refuse_absent(tuple(keep_columns), table, documents)
     wanted = ([] if query_column is None else [query_column], positive_column, query_id_column)
     pairs, names = _pairs(table, documents, wanted, tuple(keep_columns))
     at = another_text(pairs)
@@ -69,6 +70,13 @@ def from_dataset(
         came = f"query id {pairs.query_ids[at].as_py()!r} has another text in an earlier row"
         raise _error("dataset", at, None, came, "one text per query id")
     return Collection(**parts_of_columns(pairs, documents, source=source, column_names=names), **options)
+
+
+def _refuse_absent(keep: tuple[str, ...], table: pa.Table, corpus: Corpus | None) -> None:
+    for name in keep:
+        if name not in table.column_names and (corpus is None or name not in corpus.extra):
+            found = shorten(", ".join(table.column_names))
+            raise ValueError(f"keep_columns: {name!r}, expected columns of the dataset or the corpus ({found})")
 
 
 def _error(name: str, row: int | None, column: str | None, came: str, wanted: str) -> FormatError:
@@ -144,6 +152,7 @@ def _one(name: str, found: Any, split: str | None) -> pa.Table:
 def _beir(found: Mapping[str, Any], split: str | None, keep: tuple[str, ...], source: str) -> dict[str, Any]:
     corpus = _corpus(_one("corpus", found["corpus"], None), keep)
     table = _one("queries", found["queries"], None)
+    _refuse_absent(keep, table, corpus)
     ids = _ids("queries", table, QUERY_ID)
     texts = _texts("queries", table, ("text", *QUERY))
     names = [name for name in _LABELS if name in found]
@@ -236,8 +245,6 @@ def _pairs(
     query = _column("dataset", table, wanted[0] or QUERY)
     id_column = wanted[2] or next((name for name in QUERY_ID if name in table.column_names), None)
     ids = None if id_column is None else _strings("dataset", table, _column("dataset", table, (id_column,)), is_id=True)
-    for name in keep:
-        _column("dataset" if corpus is None else "dataset", table, (name,)) if corpus is None else None
     extra = {name: arrow.flat(table[name]) for name in keep if name in table.column_names}
     given = [wanted[1]] if isinstance(wanted[1], str) else list(wanted[1] or ())
     columns = given or [name for name in table.column_names if is_positive(name)]

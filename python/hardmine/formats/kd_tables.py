@@ -1,4 +1,4 @@
-"""Tables of scores for distillation, as PyLate reads them and LightOn publishes them: a query a row, with its documents.
+"""Tables of scores for distillation, as PyLate reads them and LightOn publishes them: a row for each query.
 
 Columns ``query_id``, ``document_ids`` (a list) and ``scores`` (a list of the same length); lists are sometimes stored
 as text. The first document is the positive. https://lightonai.github.io/pylate/documentation/training/

@@ -1,7 +1,7 @@
 """The collections of MS MARCO as they are published: tab-separated, without header and without quotes.
 
 Passages: ``collection.tsv`` (id, text), ``queries.SPLIT.tsv`` (id, text), ``qrels.SPLIT.tsv`` (query, 0, passage, 1).
-Documents: ``msmarco-docs.tsv`` (id, url, title, body), ``msmarco-docSPLIT-queries.tsv``, ``msmarco-docSPLIT-qrels.tsv``.
+Documents: ``msmarco-docs.tsv`` (id, url, title, body), ``msmarco-docSPLIT-queries.tsv`` and ``-qrels.tsv``.
 https://microsoft.github.io/msmarco/
 """
 
@@ -152,7 +152,7 @@ def write_collection(path: Path, collection: Collection, *, format: str) -> None
     path.mkdir(exist_ok=True)
     with atomic_writes([path / name for name in files]) as targets:
         for target, (columns, behind) in zip(targets, files.values(), strict=True):
-            target.write(memoryview(arrow.bytes_of(joined_lines(columns, behind))))
+            target.write(arrow.bytes_of(joined_lines(columns, behind)))
 
 
 def _refuse_tabs(path: Path, column: Any) -> None:

@@ -37,8 +37,9 @@ def read_collection(path: Path, *, format: str, corpus: Path | None = None, **op
     Parameters
     ----------
     path : Path
-        jsonl, parquet, csv or tsv (these two with a header); every row has a query (`QUERY`) and at least one positive: a string or a list of strings under
-        a name of `POSITIVE` or ``positive_1``, ``positive_2`` ..., or ids of `corpus` under a name of `POSITIVE_ID`.
+        jsonl, parquet, csv or tsv (these two with a header); every row has a query (`QUERY`) and at least one positive:
+        a string or a list of strings under a name of `POSITIVE` or ``positive_1``, ``positive_2`` ..., or ids of
+        `corpus` under a name of `POSITIVE_ID`.
     format : {"jsonl", "parquet", "csv", "tsv"}
         Layout of `path`.
     corpus : Path, optional

@@ -54,7 +54,7 @@ class Format:
         Suffixes of its files, the plain ones; "/" for a folder.
     signs : tuple of str
         Paths that are taken for this format where none is named. ``".jsonl"``: files with this suffix (or with one of a
-        compression behind it); ``"/name"``: folders that hold `name`; ``"/"``: any other folder. The first with a sign wins.
+        compression behind it); ``"/name"``: folders that hold `name`; ``"/"``: any other folder. The first one wins.
     takes : tuple of str
         Keywords of `read_collection`: of ``corpus`` and ``split``, which nobody may give to another format, and of
         ``format`` (the name) and ``progress``.
@@ -90,11 +90,13 @@ FORMATS = [
     ),
     Format(
         "jsonl", "pairs", "a jsonl file", "queries with their positives",
-        reads=("collection",), writes=("collection",), layouts=(".jsonl",), signs=(".jsonl", ".ndjson"), takes=("format", "corpus"),
+        reads=("collection",), writes=("collection",), layouts=(".jsonl",), signs=(".jsonl", ".ndjson"),
+        takes=("format", "corpus"),
     ),
     Format(
         "parquet", "pairs", "a parquet file", "queries with their positives",
-        reads=("collection",), writes=("collection",), layouts=(".parquet",), signs=(".parquet",), takes=("format", "corpus"),
+        reads=("collection",), writes=("collection",), layouts=(".parquet",), signs=(".parquet",),
+        takes=("format", "corpus"),
     ),
     Format(
         "docstrings", "docstrings", "a folder of Python sources", "functions and what they do",

@@ -127,7 +127,8 @@ def blocks(path: Path) -> Iterator[tuple[bytes, int]]:
                 raise broken(path, error, number) from None
             if not block:
                 return
-            yield (block.removeprefix(codecs.BOM_UTF8) if number == 1 else block), number
+            if number > 1 or block != codecs.BOM_UTF8:
+                yield (block.removeprefix(codecs.BOM_UTF8) if number == 1 else block), number
             number += int(np.count_nonzero(np.frombuffer(block, np.uint8) == ord("\n")))  # far quicker than bytes.count
 
 

@@ -159,9 +159,8 @@ def candidates(
     numbered, kept, dropped = _numbered(coders, asked, place)
     score = score if kept is None else score[kept]
     first = _first_of_each(numbered) if facts.first_is_positive and asked.collection is None else None
-    run = _ordered(numbered, score, first)
-    run = _checked(run, numbered, kept, place)
-    return _about(run, asked, facts, format, path, dropped)
+    lists = _ordered(numbered, score, first)
+    return _about(_checked(lists, numbered, kept, place), asked, facts, format, path, dropped)
 
 
 def nearest(numbers: Any) -> npt.NDArray[np.float32]:
@@ -191,7 +190,9 @@ def _numbered(
     coders: tuple[Coder, Coder], asked: Asked, place: _Place
 ) -> tuple[_Numbered, npt.NDArray[np.bool_] | None, dict[str, int]]:
     """Numbers in place of ids; which candidates are kept (None for all); how many were dropped, and why."""
-    collection, numbers, names = asked.collection, [], []
+    collection = asked.collection
+    numbers: list[_Int64] = []
+    names: list[StringTable] = []
     for coder, kind in zip(coders, ("query", "document"), strict=True):
         codes, known = coder.finish()
         if collection is None:
@@ -201,7 +202,7 @@ def _numbered(
             table: StringTable = getattr(collection, f"{kind}_ids")
             numbers.append(arrow.places(known, arrow.of_table(table))[codes])
             names.append(table)
-    found = _Numbered(*numbers, *names)
+    found = _Numbered(numbers[0], numbers[1], names[0], names[1])
     if collection is None:
         return found, None, {}
     unknown = {"query": found.queries < 0, "document": (found.documents < 0) & (found.queries >= 0)}
@@ -289,15 +290,15 @@ def _about(
     run: Candidates,
     asked: Asked,
     facts: Facts,
-    format: str,
+    name: str,
     path: Path,
-    dropped: dict[str, int],  # noqa: A002
+    dropped: dict[str, int],
 ) -> Candidates:
     """The run with what is known about it."""
     metadata: dict[str, Any] = {
         "teacher": asked.teacher or facts.teacher or path.name,
         "k": int(run.lengths.max(initial=0)),
-        "format": format,
+        "format": name,
         "version": VERSION,
         **facts.metadata,
         **dropped,
@@ -377,6 +378,6 @@ def line_writer(path: Path) -> Iterator[Callable[[Any], None]]:
 
         def put(lines: Any) -> None:
             """Write strings, each with its line end."""
-            target.write(memoryview(arrow.bytes_of(arrow.flat(lines).cast(pa.large_string()))))
+            target.write(arrow.bytes_of(arrow.flat(lines).cast(pa.large_string())))
 
         yield put

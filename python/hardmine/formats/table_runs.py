@@ -173,4 +173,5 @@ def _write_npz(path: Path, parts: list[pa.Table]) -> None:
         if any(text.endswith("\0") for text in strings):
             raise FormatError(path, "an id that ends in a zero character", "ids that NumPy can hold")
     with atomic_write(path) as file:
-        np.savez(file, **{name: arrays[name] for name in ("query_id", "document_id", "score", "rank")})
+        ordered: dict[str, Any] = {name: arrays[name] for name in ("query_id", "document_id", "score", "rank")}
+        np.savez(file, **ordered)

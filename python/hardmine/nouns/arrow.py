@@ -28,7 +28,7 @@ def flat(column: Any) -> Any:
 
 
 def large_strings(name: str, table: pa.Table, column: str) -> pa.LargeStringArray:
-    """A column of strings without nulls, flat, with 64-bit offsets: the bytes are shared where they lie in one piece."""
+    """A column of strings without nulls, flat, with 64-bit offsets; the bytes are shared where they lie in a piece."""
     pa = need("pyarrow", what=_WHAT, extra="mine")
     found = table[column]
     if not (pa.types.is_string(found.type) or pa.types.is_large_string(found.type)):
@@ -141,9 +141,11 @@ def places(wanted: Any, among: Any) -> npt.NDArray[np.int64]:
     compute = need("pyarrow.compute", what=_WHAT, extra="mine")
     if isinstance(wanted, pa.ChunkedArray) and pa.types.is_dictionary(wanted.type):
         wanted = flat(wanted.unify_dictionaries())
-        return places(wanted.dictionary, among)[wanted.indices.to_numpy()]
+        there: npt.NDArray[np.int64] = places(wanted.dictionary, among)[wanted.indices.to_numpy()]
+        return there
     found = compute.index_in(flat(wanted).cast(pa.large_string()), value_set=flat(among))
-    return compute.fill_null(found, -1).to_numpy(zero_copy_only=False).astype(np.int64, copy=False)
+    numbers: npt.NDArray[np.int64] = compute.fill_null(found, -1).to_numpy().astype(np.int64, copy=False)
+    return numbers
 
 
 def holds(table: pa.Table, column: str) -> bool:
@@ -186,6 +188,6 @@ class GrowingStrings:
         return self._pa.Array.from_buffers(self._pa.large_string(), count, buffers)
 
 
-def bytes_of(strings: Any) -> npt.NDArray[np.uint8]:
+def bytes_of(strings: Any) -> memoryview:
     """The bytes of all strings, end to end."""
-    return StringTable.from_strings(flat(strings)).data
+    return StringTable.from_strings(flat(strings)).data.data

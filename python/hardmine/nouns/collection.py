@@ -155,7 +155,8 @@ class Collection(CollectionFiles):
         Examples
         --------
         >>> import hardmine as hm
-        >>> collection = hm.Collection.from_ids(["q1", "q2"], ["a.png", "b.png", "c.png"], ["b.png", ["a.png", "c.png"]])
+        >>> images = ["a.png", "b.png", "c.png"]
+        >>> collection = hm.Collection.from_ids(["q1", "q2"], images, ["b.png", ["a.png", "c.png"]])
         >>> collection, collection.has_texts, collection.positives[1].tolist()
         (Collection(2 queries, 3 documents, 3 positives), False, [0, 2])
         """

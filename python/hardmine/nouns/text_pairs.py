@@ -90,7 +90,7 @@ def parts_of_columns(
 
 
 def _different(strings: Any) -> tuple[_Int64, _Int64, Any]:
-    """Number of each string among the different ones, where each of these comes first, and these: shared if all differ."""
+    """Number of each string among the different ones, where each of these comes first, and these (shared if all)."""
     codes, unique = arrow.codes_of(strings)
     if len(unique) == len(strings):
         return codes, np.arange(codes.size), strings
