@@ -165,6 +165,18 @@ FORMATS = [
         reads=("rows",), writes=("rows",), layouts=(".jsonl",),
     ),
     Format(
+        "gpl", "id_rows", "hard negatives of GPL", "ids of queries and passages, by system",
+        reads=("rows",), writes=("rows",), layouts=(".jsonl",),
+    ),
+    Format(
+        "colbert", "id_rows", "triples of ColBERT", "numbers of a query, a positive and its negatives",
+        reads=("rows",), writes=("rows",), layouts=(".jsonl",),
+    ),
+    Format(
+        "arctic", "id_rows", "a table of Arctic", "numbers of a query and a document, and whether it is relevant",
+        reads=("rows",), writes=("rows",), layouts=(".parquet",),
+    ),
+    Format(
         "sentence-transformers", "sentence_transformers", "training rows of sentence-transformers",
         "one row per negative, per positive or per text",
         reads=("collection", "rows"), writes=("rows",), layouts=(".jsonl", ".parquet", ".csv", ".tsv"),
