@@ -101,7 +101,7 @@ def failing(beir, tmp_path):
         "missing file": (["mine", tmp_path / "gone", "--teacher", "bm25", *out], "gone: no such file or folder"),
         "malformed line": (["mine", bad_line, "--teacher", "bm25", *out], "bad.jsonl, line 2: '{'"),
         "empty file": (["mine", empty, "--teacher", "bm25", *out], "empty.jsonl: no rows, expected at least one"),
-        "unknown format": ([*good, *out, "--format", "csv"], "format: 'csv', expected one of 'sentence-transformers:t"),
+        "unknown format": ([*good, *out, "--format", "csv"], "format: 'csv', expected one of 'flag-embedding', 't"),
         "unknown suffix": ([*good, "--output", tmp_path / "rows.txt"], "rows.txt: suffix '.txt', expected .jsonl or"),
         "output folder": ([*good, "--output", tmp_path / "gone" / "r.jsonl"], "the folder"),
         "unknown rule": ([*good, *out, "--rule", "best"], "--rule: unknown 'best', expected one of naive, abs, margin"),

@@ -335,6 +335,27 @@ def test_a_write_that_fails_leaves_nothing(tmp_path, key):
     assert {file: file.read_bytes() for file in tmp_path.rglob("*") if file.is_file()} == before
 
 
+def test_what_stands_in_the_way_is_said_before(tmp_path):
+    (tmp_path / "rows.corpus.jsonl").mkdir()
+    with pytest.raises(IsADirectoryError, match=r"rows\.corpus\.jsonl: a folder, expected a file to write"):
+        hm.formats.check_output(tmp_path / "rows.jsonl", "tevatron-ids")
+    (tmp_path / "rows.corpus").write_text("")
+    with pytest.raises(NotADirectoryError, match=r"rows\.corpus: a file, expected a folder or nothing"):
+        hm.formats.check_output(tmp_path / "rows.json", "automodel")
+    hm.formats.check_output(tmp_path / "rows.jsonl", "automodel")
+
+
+def test_what_are_no_chunks(tmp_path):
+    for chunks_, came in (([pa.table({"a": [1]})], "columns a"), ([{}], "dict"), (mined_rows(), "dict")):
+        with pytest.raises(TypeError, match=f"chunks: {came}, expected tables of the schema hardmine.formats.chunks.S"):
+            hm.formats.write_rows(tmp_path / "rows.jsonl", chunks_, "tevatron")
+    uneven = mined_rows()
+    uneven[1]["negative_scores"] = [0.5]
+    with pytest.raises(ValueError, match="row 2 of a chunk: 1 negative_scores, expected 2 as of the others"):
+        hm.formats.write_rows(tmp_path / "rows.jsonl", [chunk(uneven)], "tevatron")
+    assert list(tmp_path.iterdir()) == []
+
+
 def test_the_same_rows_give_the_same_bytes(tmp_path):
     for key in KEEPS:
         for suffix in SUFFIXES[key]:

@@ -99,7 +99,7 @@ MUTANTS = [
         "python/hardmine/formats/chunks.py",
         'return flat(compute.if_else(compute.equal(titles, ""), texts, joined))',
         "return texts",
-        "tests/test_row_formats.py -k golden_files",
+        "tests/test_row_formats.py -k titles",
     ),
     Mutant(
         "rows-a-string-for-a-list",

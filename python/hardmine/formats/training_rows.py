@@ -232,6 +232,9 @@ def write_chunks(path: Path, writer: RowWriter, chunks: Iterable[pa.Table]) -> d
 def _kept(writer: RowWriter, chunks: Iterable[pa.Table], counts: dict[str, int]) -> Iterator[pa.Table]:
     done = 0
     for chunk in chunks:
+        if not isinstance(chunk, pa.Table) or not chunk.schema.equals(SCHEMA):
+            came = f"columns {', '.join(chunk.schema.names)}" if isinstance(chunk, pa.Table) else type(chunk).__name__
+            raise TypeError(f"chunks: {came}, expected tables of the schema hardmine.formats.chunks.SCHEMA")
         writer.begin(chunk)
         positives, negatives = Side(chunk, "positive"), Side(chunk, "negative")
         kept = writer.kept(positives.lengths, negatives.lengths)
