@@ -78,7 +78,7 @@ per positive; "bare": no texts; "zero": rows without a negative stay; "always": 
 def kept(format, rows, *, scores):
     """What should be read back of rows that were written."""
     keeps = KEEPS[format].split()
-    scores = (scores and "scores" in keeps) or "always" in keeps
+    scores = scores and "scores" in keeps or "always" in keeps
     titled = any(row[f"{side}_titles"] is not None for row in rows for side in ("positive", "negative"))
     result = []
     for found in rows:

@@ -394,7 +394,7 @@ def write_text(path, text):
 
 def test_options_of_other_formats_are_refused(tmp_path):
     pairs = write_text(tmp_path / "pairs.jsonl", '{"query": "a", "positive": "b"}')
-    with pytest.raises(ValueError, match="split: 'dev', but only a BEIR folder takes one"):
+    with pytest.raises(ValueError, match="split: 'dev', but only a BEIR folder or .* takes one"):
         hm.Collection.read(pairs, split="dev")
     with pytest.raises(ValueError, match="corpus: 'c', but only a jsonl file or a parquet file takes one"):
         hm.Collection.read(tmp_path, corpus="c")
