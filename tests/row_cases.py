@@ -75,10 +75,10 @@ KEEPS = {
 per positive; "bare": no texts; "zero": rows without a negative stay; "always": scores are not asked for."""
 
 
-def kept(format, rows, *, scores):
+def kept(key, rows, *, scores):
     """What should be read back of rows that were written."""
-    keeps = KEEPS[format].split()
-    scores = scores and "scores" in keeps or "always" in keeps
+    keeps = KEEPS[key].split()
+    scores = (scores and "scores" in keeps) or "always" in keeps
     titled = any(row[f"{side}_titles"] is not None for row in rows for side in ("positive", "negative"))
     result = []
     for found in rows:
@@ -86,11 +86,11 @@ def kept(format, rows, *, scores):
             continue
         each = range(len(found["positives"])) if "each" in keeps else [None]
         for at in each:
-            pick = lambda values, at=at: values if at is None else values[at : at + 1]
+            chosen = slice(None) if at is None else slice(at, at + 1)
             made = {"query_id": found["query_id"] if "query_id" in keeps else None,
                     "query": None if "bare" in keeps else found["query"]}  # fmt: skip
             for side in ("positive", "negative"):
-                take = pick if side == "positive" else list
+                take = (lambda values, chosen=chosen: values[chosen]) if side == "positive" else list
                 has_titles = "titles+" in keeps or ("titles" in keeps and titled)
                 texts = found[f"{side}s"] if has_titles else joined(found, side)
                 titles = found[f"{side}_titles"] or [""] * len(texts)
@@ -117,7 +117,10 @@ scores = st.floats(-9, 9, width=32).map(lambda value: float(np.float32(value)))
 def random_rows(draw, *, negatives=(0, 3), numbers=False):
     """Rows of distinct queries over one set of documents."""
     titles = draw(st.booleans())
-    whole = lambda document: f"{document[0]} {document[1]}" if document[0] and titles else document[1]
+
+    def whole(document):
+        return " ".join(filter(None, document)) if titles else document[1]
+
     found = draw(st.lists(st.tuples(texts, texts), min_size=3, max_size=6, unique_by=whole))
     documents = [
         (str(number) if numbers else f"d {number}", title if titles else "", text)

@@ -21,7 +21,11 @@ NO_SCORES = {"ms-swift", "llama-index", "tevatron-ids", "automodel .jsonl", "msm
 
 def suffix_of(key):
     name, _, suffix = key.partition(" ")
-    return suffix or next(known.layouts[0] for known in registry.FORMATS if name in known.names)
+    return suffix or layouts_of(name)[0]
+
+
+def layouts_of(name):
+    return registry.find(name, "rows", "writes").layouts
 
 
 def read(path, key):
@@ -86,12 +90,18 @@ def test_golden_files_are_read(key, scores):
     assert read(golden_of(key, scores), key) == kept(key, rows, scores=scores)
 
 
-SUFFIXES = {
-    key: [suffix for suffix in (".jsonl", ".json", ".jsonl.gz", ".jsonl.zst", ".json.zst", ".parquet", ".csv", ".tsv.gz")
-          if (key.endswith(suffix) if " " in key else "." + suffix.split(".")[1] in next(f.layouts for f in registry.FORMATS if key in f.names))
-          and not (key.endswith("list") and suffix[1] in "ct")]
-    for key in KEEPS
-}  # fmt: skip
+ALL = (".jsonl", ".json", ".jsonl.gz", ".jsonl.zst", ".json.zst", ".parquet", ".csv", ".tsv.gz")
+
+
+def suffixes_of(key):
+    """What the files of a format may be called."""
+    if " " in key:
+        return [suffix for suffix in ALL if key.endswith(suffix)]
+    layouts = [layout for layout in layouts_of(key) if not (key.endswith("list") and layout in (".csv", ".tsv"))]
+    return [suffix for suffix in ALL if "." + suffix.split(".")[1] in layouts]
+
+
+SUFFIXES = {key: suffixes_of(key) for key in KEEPS}
 
 
 @pytest.mark.parametrize("key", KEEPS)
@@ -342,7 +352,8 @@ def test_rows_from_elsewhere_have_no_side_file(tmp_path):
 
 @pytest.mark.parametrize(("name", "side"), [
     ("rows.jsonl.gz", "rows.provenance.jsonl.gz"), ("rows.jsonl", "rows.provenance.jsonl"),
-    ("rows.parquet", "rows.provenance.parquet"), ("rows.csv", "rows.provenance.jsonl"), ("rows.tsv.gz", "rows.provenance.jsonl.gz"),
+    ("rows.parquet", "rows.provenance.parquet"), ("rows.csv", "rows.provenance.jsonl"),
+    ("rows.tsv.gz", "rows.provenance.jsonl.gz"),
 ])  # fmt: skip
 def test_the_side_file_has_a_layout_with_lists(tmp_path, name, side):
     mined().write(tmp_path / name, "sentence-transformers:triplet")

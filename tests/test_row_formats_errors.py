@@ -266,7 +266,15 @@ def test_what_is_wrong_with_a_corpus_of_automodel(automodel, tmp_path):
 # Documents that are one JSON value
 
 
-DPR = '{"question": "a", "answers": [], "positive_ctxs": [{"title": "T", "text": "x"}], "hard_negative_ctxs": [], "negative_ctxs": [{"title": "", "text": "n"}]}'
+DPR = json.dumps(
+    {
+        "question": "a",
+        "answers": [],
+        "positive_ctxs": [{"title": "T", "text": "x"}],
+        "hard_negative_ctxs": [],
+        "negative_ctxs": [{"title": "", "text": "n"}],
+    }
+)
 
 
 @pytest.mark.parametrize("block", [1, 2, 7, 64, 1 << 20])
@@ -355,7 +363,8 @@ KD_WRONG = [
     ({"document_ids": [[7], []]}, "row 1, field 'scores': 2 numbers, expected 1, one for each of document_ids"),
     ({"document_ids": [[7, 8], []], "scores": [[1.0, 2.0], []]},
      "row 2, field 'document_ids': empty, expected at least one of ids"),
-    ({"document_ids": [[7, 8], [None]]}, "row 2, field 'document_ids[0]': null (None), expected a string or an integer"),
+    ({"document_ids": [[7, 8], [None]]},
+     "row 2, field 'document_ids[0]': null (None), expected a string or an integer"),
     ({"document_ids": [[7, 8], None]}, "row 2, field 'document_ids': null, expected a list of ids"),
     ({"document_ids": [[7.5, 8.0], [8.0]]},
      "row 1, field 'document_ids[0]': a number (7.5), expected a string or an integer"),
@@ -369,7 +378,7 @@ def test_tables_in_bulk_are_rows_one_by_one(tmp_path, monkeypatch, batch):
     monkeypatch.setattr(pylate, "_BATCH_ROWS", batch)
     path = tmp_path / "rows.parquet"
     pq.write_table(pa.table(KD), path)
-    one_by_one = list(pylate.tables(pylate._record(row) for row in pylate.rows_of(path)))[0].to_pylist()
+    one_by_one = next(pylate.tables(pylate._record(row) for row in pylate.rows_of(path))).to_pylist()
     assert rows(path, "pylate") == one_by_one
     assert one_by_one[0]["negative_scores"] == [-0.5]
     pq.write_table(pa.table({name: KD[name] for name in ("query_id", "document_ids")}), path)

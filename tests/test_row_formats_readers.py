@@ -178,16 +178,17 @@ def test_datasets_reads_flat_files(tmp_path, suffix):
     assert found.to_list() == mined().to_dataset("sentence-transformers:triplet").to_list()
 
 
-@pytest.mark.parametrize(("format", "suffix"), [
-    ("flag-embedding", ".jsonl.gz"), ("tevatron", ".parquet"), ("sentence-transformers:labeled-list", ".parquet"), ("ids", ".jsonl.gz"),
+@pytest.mark.parametrize(("name", "suffix"), [
+    ("flag-embedding", ".jsonl.gz"), ("tevatron", ".parquet"), ("sentence-transformers:labeled-list", ".parquet"),
+    ("ids", ".jsonl.gz"),
 ])  # fmt: skip
-def test_datasets_reads_packed_files_and_tables(tmp_path, load, format, suffix):
-    mined().write(tmp_path / f"rows{suffix}", format)
+def test_datasets_reads_packed_files_and_tables(tmp_path, load, name, suffix):
+    mined().write(tmp_path / f"rows{suffix}", name)
     found = load(tmp_path / f"rows{suffix}", "parquet" if suffix == ".parquet" else "json")
-    assert found.to_list() == mined().to_dataset(format).to_list()
+    assert found.to_list() == mined().to_dataset(name).to_list()
 
 
-def test_the_trainer_takes_them(tmp_path):
+def test_the_trainer_takes_them():
     """The columns reach the loss of sentence-transformers as its collator makes them."""
     collator = pytest.importorskip("sentence_transformers.sentence_transformer.data_collator")
     rows = mined().to_dataset("sentence-transformers:n-tuple", scores=True)
@@ -201,7 +202,7 @@ def test_the_trainer_takes_them(tmp_path):
     assert batch["label"].shape == (3, 3)
 
 
-def test_rows_of_others_are_read(tmp_path, load):
+def test_rows_of_others_are_read(tmp_path):
     """A dataset that `datasets` wrote as jsonl, and one as parquet."""
     rows = [{"query": "q", "pos": ["p"], "neg": ["n", "m"], "prompt": "find", "type": "normal", "id": 7}]
     made = datasets.Dataset.from_list(rows)

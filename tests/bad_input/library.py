@@ -472,7 +472,7 @@ case(
     "parameter",
     ValueError,
     "suffix '.txt', expected .jsonl, .parquet, .csv or .tsv",
-    lambda: hm.formats.check_output("a.txt", hm.formats.WRITE[0]),
+    lambda: hm.formats.check_output("a.txt", "sentence-transformers:triplet"),
 )
 
 

@@ -66,9 +66,9 @@ def _inside(folder: Path, part: str) -> list[Path]:
 
 
 def _in_bulk(path: Path) -> Iterator[pa.Table]:
-    """Rows of a parquet file, whose lists may be thousands long: never Python objects where they are what they should be.
+    """Rows of a parquet file, whose lists may be thousands long: no Python objects where they are what they should be.
 
-    A batch that is not is read row by row, which either says what is wrong with it or unpacks its texts.
+    A batch that is something else is read row by row, which says what is wrong with it or unpacks its texts.
     """
     parquet = need("pyarrow.parquet", what="reading parquet", extra="mine")
     if not path.is_file():
