@@ -43,7 +43,9 @@ FLAT = [(shape, suffix) for shape in ("triplet", "n-tuple", "labeled-pair") for 
 
 def test_every_format_of_rows_is_here():
     names = {key.partition(" ")[0] for key in KEEPS}
-    assert names == set(hm.formats.WRITE) == set(hm.formats.names_of("rows", "reads"))
+    assert names == set(hm.formats.WRITE)
+    only_read = set(hm.formats.names_of("rows", "reads")) - names
+    assert all(name.startswith("msmarco-triples:") for name in only_read)
 
 
 def golden_of(key, scores):

@@ -1,5 +1,6 @@
 """Runs from outside: every layout read and written, and what malformed files say."""
 
+import gzip
 import json
 
 import numpy as np
@@ -179,6 +180,45 @@ def test_ranks_and_order_of_a_trec_run_say_nothing(tmp_path):
     path = tmp_path / "run.trec"
     path.write_text("q1 Q0 d1 0 0.5 x\nq2 Q0 d2 0 9 x\nq1 Q0 d2 0 0.75 x\n")
     assert table(hm.Candidates.read(path)) == {"q1": [("d2", 0.75), ("d1", 0.5)], "q2": [("d2", 9.0)]}
+
+
+def test_candidates_of_msmarco_have_no_scores(tmp_path):
+    path = tmp_path / "top1000.dev.tsv"
+    path.write_text('1\t9\twhat "is\tone\n2\t9\twho\tone\n1\t7\twhat "is\ttwo\n')
+    run = hm.Candidates.read(path, "msmarco-top1000")
+    assert table(run) == {"1": [("9", 0.0), ("7", 0.0)], "2": [("9", 0.0)]}
+
+
+@pytest.mark.parametrize(("name", "columns"), [
+    ("ids", ("query_id", "positive_ids", "negative_ids")), ("texts", ("query", "positives", "negatives")),
+])  # fmt: skip
+def test_triples_of_msmarco(tmp_path, name, columns):
+    path = tmp_path / "triples.tsv.gz"
+    path.write_bytes(gzip.compress(b'1\t"a\tb\n2\tc\td, e\n'))
+    (chunk,) = hm.formats.read_rows(path, f"msmarco-triples:{name}")
+    assert [chunk[column].to_pylist() for column in columns] == [["1", "2"], [['"a'], ["c"]], [["b"], ["d, e"]]]
+    path.write_bytes(gzip.compress(b"1\ta\tb\n1\ta\n"))
+    with pytest.raises(
+        FormatError, match=r"triples.tsv.gz, line 2: 2 columns .*, expected three columns separated by tabs"
+    ):
+        list(hm.formats.read_rows(path, f"msmarco-triples:{name}"))
+
+
+def test_trec_eval_reads_what_we_write(tmp_path):
+    measures = pytest.importorskip("ir_measures", reason="ir-measures is not installed")
+    RUN.write(tmp_path / "run.trec")
+    COLLECTION.write(tmp_path / "test.qrels")
+    run = list(measures.read_trec_run(str(tmp_path / "run.trec")))
+    assert [(row.query_id, row.doc_id, float(np.float32(row.score))) for row in run] == [
+        (query, document, score) for query, row in table(RUN).items() for document, score in row
+    ]
+    qrels = list(measures.read_trec_qrels(str(tmp_path / "test.qrels")))
+    assert [(row.query_id, row.doc_id, row.relevance) for row in qrels] == [
+        ("q1", "d2", 1),
+        ("q2", "d1", 1),
+        ("q3", "d4", 1),
+    ]
+    assert measures.calc_aggregate([measures.RR], qrels, run)[measures.RR] == pytest.approx(2 / 3)
 
 
 def test_unknown_ids(tmp_path):

@@ -177,6 +177,10 @@ FORMATS = [
         reads=("rows",), writes=("rows",), layouts=(".parquet",),
     ),
     Format(
+        "msmarco-triples", "triples", "triples of MS MARCO", "a query, a positive and a negative, between tabs",
+        reads=("rows",), layouts=(".tsv",), shapes=("ids", "texts"),
+    ),
+    Format(
         "sentence-transformers", "sentence_transformers", "training rows of sentence-transformers",
         "one row per negative, per positive or per text",
         reads=("collection", "rows"), writes=("rows",), layouts=(".jsonl", ".parquet", ".csv", ".tsv"),
@@ -193,6 +197,10 @@ FORMATS = [
     Format(
         "tevatron", "text_runs", "a run of Tevatron", "query, document and score, between tabs",
         reads=("run",), writes=("run",), layouts=(".tsv", ".txt"),
+    ),
+    Format(
+        "msmarco-top1000", "text_runs", "candidates of MS MARCO", "query, document and their texts, between tabs",
+        reads=("run",), layouts=(".tsv",),
     ),
     Format(
         "hardmine", "saved", "a run that hardmine saved", "candidates with all that is known about them",

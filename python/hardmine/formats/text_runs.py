@@ -29,6 +29,7 @@ _LAYOUTS = {
         {"query": "id", "Q0": "any", "document": "id", "rank": "any", "score": "score", "tag": "text"}, by="blanks"
     ),
     "msmarco": Layout({"query": "id", "document": "id", "rank": "rank"}),
+    "msmarco-top1000": Layout({"query": "id", "document": "id", "text": "any", "passage": "any"}),
     "tevatron": Layout({"query": "id", "document": "id", "score": "score"}, by="blanks"),
 }
 _LINES = {
@@ -44,7 +45,8 @@ def read_run(path: Path, *, format: str, asked: Asked) -> Candidates:  # noqa: A
 
     Notes
     -----
-    A run of MS MARCO has ranks and no scores: the score of a candidate is minus its rank. The ranks of a run of
+    A run of MS MARCO has ranks and no scores: the score of a candidate is minus its rank. The candidates of top1000
+    have neither, and the score 0. The ranks of a run of
     trec_eval are not looked at, nor is the order of its lines: BEIR writes rank 0 everywhere, and only scores count.
     """
     layout, facts = _LAYOUTS[format], Facts()
@@ -52,7 +54,9 @@ def read_run(path: Path, *, format: str, asked: Asked) -> Candidates:  # noqa: A
     def tables() -> Iterable[pa.Table]:
         for table in delimited.tables(path, layout):
             columns: dict[str, Any] = {name: table[name] for name in ("query", "document", "line")}
-            if layout.columns.get("rank") == "rank":
+            if format == "msmarco-top1000":
+                columns["score"] = [np.zeros(table.num_rows)]
+            elif layout.columns.get("rank") == "rank":
                 columns["score"] = [-table["rank"].to_numpy().astype(np.float64)]
             else:
                 columns["score"] = table["score"]
