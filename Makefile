@@ -54,7 +54,8 @@ mutants: .venv/dev/.stamp
 
 # Coverage-guided fuzzing of arrays, parameters and every file reader, FUZZ_SECONDS for each target.
 FUZZ_SECONDS ?= 60
-FUZZ_TARGETS := shapes parameters saved shard pairs parquet beir sources rules
+FUZZ_TARGETS := shapes parameters saved shard pairs parquet beir trec tsvrun tevatron runtable runarrow rectangles kd qrels \
+	msmarco records rows state sources rules
 fuzz: .venv/dev/.stamp
 	$(DEV_BIN)/pip install -q 'atheris>=3'
 	set -e; for target in $(FUZZ_TARGETS); do echo "fuzz $$target"; $(DEV_BIN)/python fuzz/fuzz.py $$target $(FUZZ_SECONDS); done

@@ -30,6 +30,8 @@ class Counting:
 
     native = codes._native
     totals = np.zeros(2, np.int64)
+    bytes_per_query = native.SearchScan.bytes_per_query
+    settling_bytes = native.SearchScan.settling_bytes
 
     def __init__(self, *arguments: Any) -> None:
         self.scan = Counting.native.SearchScan(*arguments)

@@ -15,6 +15,8 @@ import atheris
 with atheris.instrument_imports(include=["hardmine"]):
     import hardmine as hm
     from hardmine.formats import read
+    from hardmine.formats.columns import Field, by_line
+    from hardmine.formats.columns import records as in_order
     from hardmine.rules.spelling import parse_ceiling, parse_draw, spell
     from hardmine.store import shards
     from hardmine.store.lock import holder
@@ -132,6 +134,88 @@ def beir(data):
     assert len(read(folder).positives)
 
 
+def _run_file(suffix, name):
+    def target(data):
+        path = FOLDER / f"run{suffix}"
+        path.write_bytes(data)
+        found = hm.Candidates.read(path, name)
+        assert found.ids.size
+        assert (np.diff(found.scores)[np.diff(found.row_of_each) == 0] <= 0).all()
+
+    target.__doc__ = f"A run in the format {name}."
+    return target
+
+
+def qrels(data):
+    """Judgements of trec_eval."""
+    path = FOLDER / "judgements.qrels"
+    path.write_bytes(data)
+    assert len(read(path).positives)
+
+
+def msmarco(data):
+    """A folder of MS MARCO: the bytes are cut into its three files."""
+    folder = FOLDER / "msmarco"
+    folder.mkdir(exist_ok=True)
+    names = ("collection.tsv", "queries.train.tsv", "qrels.train.tsv")
+    for name, part in zip(names, [*data.split(b"\0"), b"", b""][:3], strict=True):
+        (folder / name).write_bytes(part)
+    assert len(read(folder).positives)
+
+
+def records(data):
+    """Records read in bulk: the same as line by line."""
+    path = FOLDER / "records.jsonl"
+    path.write_bytes(data)
+    fields = (Field(("title",), default=""), Field(("text",)), Field(("_id", "id"), is_id=True))
+
+    def outcome(reader):
+        try:
+            return [column.to_pylist() for column in reader(path, "jsonl", fields, "document")]
+        except ValueError as error:
+            return str(error)
+
+    assert outcome(in_order) == outcome(by_line)
+
+
+def state(data):
+    """A folder of save_to_disk: the bytes are its state and its data."""
+    folder = FOLDER / "dataset"
+    folder.mkdir(exist_ok=True)
+    (folder / "state.json").write_text('{"_data_files": [{"filename": "data.arrow"}]}')
+    (folder / "data.arrow").write_bytes(data)
+    read(folder)
+
+
+ROW_FORMATS = [
+    (name, layout) for known in hm.formats.FORMATS if "rows" in known.reads
+    for name in known.names for layout in known.layouts if layout != ".parquet"
+]  # fmt: skip
+
+
+def rows(data):
+    """A file of training rows of the format that the first byte says; what is read can be written and read again."""
+    name, layout = ROW_FORMATS[(data[0] if data else 0) % len(ROW_FORMATS)]
+    folder = FOLDER / "rows"
+    folder.mkdir(exist_ok=True)
+    path = folder / f"rows{layout}"
+    parts = data[1:].split(b"\0")
+    for file, part in zip((path, folder / "rows.corpus.jsonl", folder / "rows.documents.jsonl"), parts, strict=False):
+        file.write_bytes(part)
+    try:
+        found = list(hm.formats.read_rows(path, name))
+        counts = [
+            hm.formats.write_rows(folder / "again.jsonl", found, other) for other in ("flag-embedding", "tevatron")
+        ]
+        assert counts[0] == counts[1]
+        assert sum(map(len, hm.formats.read_rows(folder / "again.jsonl", "tevatron"))) == counts[1]["rows"]
+    except FileNotFoundError as error:  # a corpus that the bytes name
+        _one_line(error)
+    finally:
+        for file in folder.glob("rows.*"):
+            file.unlink()
+
+
 def sources(data):
     """A folder with one Python source."""
     folder = FOLDER / "sources"
@@ -173,6 +257,26 @@ def _parquet_seed():
     return sink.getvalue()
 
 
+def _table_seed(columns, *, is_arrow=False):
+    import pyarrow as pa
+    from pyarrow import parquet
+
+    sink = io.BytesIO()
+    table = pa.table(columns)
+    if is_arrow:
+        with pa.ipc.new_stream(sink, table.schema) as writer:
+            writer.write_table(table)
+    else:
+        parquet.write_table(table, sink)
+    return sink.getvalue()
+
+
+def _npz_seed():
+    sink = io.BytesIO()
+    np.savez(sink, ids=np.array([[1, 0]]), scores=np.float32([[1, 0.5]]))
+    return sink.getvalue()
+
+
 SOURCE = b'''def add(a, b):
     """Adds two numbers."""
     total = sum(range(a)) + sum(range(b)) + sum(range(a + b))
@@ -180,6 +284,7 @@ SOURCE = b'''def add(a, b):
 '''
 ROW = json.dumps({"query": "a", "positive": ["b", "c"]}).encode()
 BEIR = b'{"_id":"1","text":"a"}\0{"_id":"q","text":"b"}\0query-id\tcorpus-id\tscore\nq\t1\t1\n'
+ROWS = b"\0" + json.dumps({"query": "a", "pos": ["b"], "neg": ["c"], "neg_scores": [0.5]}).encode() + b"\n"
 TARGETS = {
     "shapes": (shapes, lambda: bytes(range(64))),
     "parameters": (parameters, lambda: bytes(range(200))),
@@ -188,6 +293,27 @@ TARGETS = {
     "pairs": (pairs, lambda: ROW + b"\n"),
     "parquet": (parquet, _parquet_seed),
     "beir": (beir, lambda: BEIR),
+    "trec": (_run_file(".trec", "trec-run"), lambda: b"q1 Q0 d1 1 0.5 x\nq1 Q0 d2 2 0.25 x\n"),
+    "tsvrun": (_run_file(".tsv", "msmarco"), lambda: b"1\t2\t1\n1\t3\t2\n"),
+    "tevatron": (_run_file(".txt", "tevatron"), lambda: b"1\t2\t1.5\n1\t3\t0.5\n"),
+    "runtable": (
+        _run_file(".parquet", "parquet"),
+        lambda: _table_seed({"query_id": ["a"], "document_id": ["b"], "score": [1.0]}),
+    ),
+    "runarrow": (
+        _run_file(".arrow", "arrow"),
+        lambda: _table_seed({"query_id": ["a"], "document_id": ["b"], "score": [1.0]}, is_arrow=True),
+    ),
+    "rectangles": (_run_file(".npz", "npy"), _npz_seed),
+    "kd": (
+        _run_file(".jsonl", "pylate"),
+        lambda: b'{"query_id": "q", "document_ids": ["a", "b"], "scores": "[1, 0.5]"}\n',
+    ),
+    "qrels": (qrels, lambda: b"q 0 d 1\n"),
+    "msmarco": (msmarco, lambda: b"1\ta\0q\tb\0q\t0\t1\t1\n"),
+    "records": (records, lambda: b'{"_id": "1", "title": "", "text": "a", "metadata": {}}\n'),
+    "state": (state, lambda: _table_seed({"query": ["a"], "positive": ["b"]}, is_arrow=True)),
+    "rows": (rows, lambda: ROWS),
     "sources": (sources, lambda: SOURCE),
     "rules": (rules, lambda: b"anchored=1.1,1.0"),
 }

@@ -85,8 +85,8 @@ MAY_IMPORT = {
 }
 """Which rooms a room may import besides itself. A room that is not built yet has its line already."""
 
-UPWARD = {("nouns/collection.py", "formats")}
-"""The one arrow that runs up by design: `Collection.read` looks its reader up by name."""
+UPWARD = {("nouns/collection_files.py", "formats"), ("nouns/run_files.py", "formats")}
+"""The arrows that run up by design: `Collection.read` and `Candidates.read` look their readers up by name."""
 
 NATIVE_PLUMBING = {"plumbing/threads.py", "plumbing/float_mode.py"}
 

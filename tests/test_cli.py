@@ -101,8 +101,10 @@ def failing(beir, tmp_path):
         "missing file": (["mine", tmp_path / "gone", "--teacher", "bm25", *out], "gone: no such file or folder"),
         "malformed line": (["mine", bad_line, "--teacher", "bm25", *out], "bad.jsonl, line 2: '{'"),
         "empty file": (["mine", empty, "--teacher", "bm25", *out], "empty.jsonl: no rows, expected at least one"),
-        "unknown format": ([*good, *out, "--format", "csv"], "format: 'csv', expected one of 'sentence-transformers:t"),
-        "unknown suffix": ([*good, "--output", tmp_path / "rows.txt"], "rows.txt: suffix '.txt', expected .jsonl or"),
+        "unknown format": ([*good, *out, "--format", "csv"], "format: 'csv', expected one of 'flag-embedding', 't"),
+        "unknown suffix": (
+            [*good, "--output", tmp_path / "rows.txt"], "rows.txt: suffix '.txt', expected .jsonl, .parquet, .csv or"
+        ),
         "output folder": ([*good, "--output", tmp_path / "gone" / "r.jsonl"], "the folder"),
         "unknown rule": ([*good, *out, "--rule", "best"], "--rule: unknown 'best', expected one of naive, abs, margin"),
         "rule number": ([*good, *out, "--rule", "perc-pos=high"], "--rule perc-pos=high: 'high', expected a number"),

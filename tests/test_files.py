@@ -12,7 +12,7 @@ import numpy as np
 import pytest
 
 import hardmine as hm
-from hardmine.formats import training_rows
+from hardmine.formats import provenance
 from hardmine.plumbing.files import atomic_write, atomic_writes
 
 
@@ -179,7 +179,7 @@ def test_names_as_long_as_the_file_system_allows(mined, tmp_path, length, letter
     path = tmp_path / ("n" * 234 + ".jsonl")
     assert len(path.name) == 240
     mined.write(path)
-    assert training_rows.provenance_path(path).is_file()
+    assert provenance.provenance_path(path).is_file()
 
 
 def test_a_side_file_whose_name_is_too_long_is_refused_early(tmp_path):

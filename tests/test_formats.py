@@ -2,6 +2,7 @@
 
 import ast
 import dataclasses
+import gzip
 import inspect
 import json
 import subprocess
@@ -15,7 +16,7 @@ import pyarrow.parquet as pq
 import pytest
 
 import hardmine as hm
-from hardmine.formats import registry, sentence_transformers, training_rows
+from hardmine.formats import mined_pairs, registry, sentence_transformers, training_rows
 from hardmine.nouns.lists import REASONS
 
 PREFIX = "sentence-transformers:"
@@ -90,7 +91,7 @@ def test_shapes(mined, tmp_path, shape, suffix):
 @pytest.mark.parametrize("chunk", [1, 2, 3])
 @pytest.mark.parametrize("shape", SHAPES)
 def test_chunks_do_not_show(mined, tmp_path, monkeypatch, shape, chunk, suffix):
-    monkeypatch.setattr(training_rows, "_CHUNK", chunk)
+    monkeypatch.setattr(mined_pairs, "_CHUNK", chunk)
     mined.write(tmp_path / f"rows{suffix}", PREFIX + shape)
     assert rows(tmp_path / f"rows{suffix}") == SHAPES[shape]
 
@@ -120,7 +121,7 @@ def test_infinite_scores(tmp_path, monkeypatch, shape, scores):
     rule = hm.Selection(2, ceiling=hm.NoCeiling())
     positives = collection.positives.with_scores([0.75, 0.5])
     made = hm.Mined.from_run(collection, run, rule, positives=positives)
-    monkeypatch.setattr(training_rows, "_CHUNK", 1)
+    monkeypatch.setattr(mined_pairs, "_CHUNK", 1)
     for suffix, high, low in ((".jsonl", None, None), (".parquet", np.inf, -np.inf)):
         path = tmp_path / f"rows{suffix}"
         made.write(path, PREFIX + shape, scores=scores)
@@ -171,7 +172,7 @@ def test_provenance_points_at_rows(tmp_path, monkeypatch, chunk):
     positives = collection.positives.with_scores(np.float32([0.9, 0.8, 0.7]))
     run = hm.Candidates([0, 2, 3, 5], [0, 1, 0, 1, 0], np.float32([0.5, 0.4, 0.3, 0.2, 0.1]))
     mined = hm.Mined.from_run(collection, run, hm.Selection(2), positives=positives)
-    monkeypatch.setattr(training_rows, "_CHUNK", chunk)
+    monkeypatch.setattr(mined_pairs, "_CHUNK", chunk)
     mined.write(tmp_path / "rows.jsonl", PREFIX + "n-tuple")
     side = rows(tmp_path / "rows.provenance.jsonl")
     assert [row["output_row"] for row in side] == [0, -1, 1]
@@ -225,7 +226,7 @@ def test_an_interrupted_write_leaves_the_old_file(mined, tmp_path, monkeypatch, 
             raise error
         return cut(self, pairs)
 
-    monkeypatch.setattr(training_rows, "_CHUNK", 1)
+    monkeypatch.setattr(mined_pairs, "_CHUNK", 1)
     monkeypatch.setattr(sentence_transformers._Cut, "n_tuple", break_off)
     with pytest.raises(error):
         mined.write(path)
@@ -244,10 +245,14 @@ def test_no_rows(mined, tmp_path):
 
 
 def test_refusals(mined, tmp_path):
-    with pytest.raises(ValueError, match="format: 'tevatron', expected one of 'sentence-transformers:triplet'"):
-        mined.write(tmp_path / "rows.jsonl", "tevatron")
+    with pytest.raises(ValueError, match="format: 'tevatro', expected one of 'flag-embedding', "):
+        mined.write(tmp_path / "rows.jsonl", "tevatro")
+    with pytest.raises(ValueError, match=r"rows.txt: suffix '.txt', expected .jsonl, .parquet, .csv or .tsv"):
+        mined.write(tmp_path / "rows.txt")
     with pytest.raises(ValueError, match=r"rows.csv: suffix '.csv', expected .jsonl or .parquet"):
-        mined.write(tmp_path / "rows.csv")
+        mined.write(tmp_path / "rows.csv", scores=True)
+    with pytest.raises(ValueError, match=r"rows.parquet.gz: suffix '.gz', expected .parquet alone"):
+        mined.write(tmp_path / "rows.parquet.gz")
     with pytest.raises(FileNotFoundError, match=r"rows.jsonl: the folder .*gone does not exist"):
         mined.write(tmp_path / "gone" / "rows.jsonl")
     (tmp_path / "d.jsonl").mkdir()
@@ -318,35 +323,49 @@ def test_sentence_transformers_reads_them(mined, tmp_path):
 
 
 def test_the_names():
-    assert hm.formats.READ == ("beir", "jsonl", "parquet", "docstrings")
-    assert tuple(PREFIX + shape for shape in ("triplet", "n-tuple", "labeled-pair", "labeled-list")) == hm.formats.WRITE
-    names = [name for known in registry.FORMATS for name in known.names]
-    assert len(set(names)) == len(names)
+    assert hm.formats.READ[:4] == ("beir", "jsonl", "parquet", "docstrings")
+    assert {PREFIX + shape for shape in ("triplet", "n-tuple", "labeled-pair", "labeled-list")} <= set(hm.formats.WRITE)
+    for kind in ("collection", "run", "rows"):
+        for does in ("reads", "writes"):
+            names = hm.formats.names_of(kind, does)
+            assert len(set(names)) == len(names), "a name stands for one module"
 
 
 @pytest.mark.parametrize("known", registry.FORMATS, ids=lambda known: known.name)
 def test_a_module_keeps_what_its_line_says(known):
     module = known.load()
-    assert hasattr(module, "read") == bool(known.reads)
-    assert hasattr(module, "write") == hasattr(module, "check_output") == bool(known.writes)
-    if known.reads:
-        taken = inspect.signature(module.read).parameters
+    by_rows = {"collection"} & set(known.reads) if "rows" in known.reads else set()  # rows are a collection too
+    for does in ("read", "write"):
+        for kind in set(getattr(known, f"{does}s")) - by_rows:
+            assert hasattr(module, "row_writer" if (does, kind) == ("write", "rows") else f"{does}_{kind}"), kind
+    if "collection" in known.reads and not by_rows:
+        taken = inspect.signature(module.read_collection).parameters
         named = [name for name, parameter in taken.items() if parameter.kind is parameter.KEYWORD_ONLY]
         assert sorted(named) == sorted(known.takes)
         assert set(known.takes) <= {"format", "progress", "corpus", "split"}
+    assert known.holds
+    assert known.layouts
 
 
 def test_a_format_is_a_line_and_a_module(tmp_path, monkeypatch, mined):
     """Nothing else needs to know of it: it is recognised, read, refused options that it has not, written."""
     made = types.ModuleType("hardmine.formats.toy")
-    made.read = lambda path, *, split="all", **options: (path, split, options)
-    made.check_output = lambda *_, **__: None
-    made.write = lambda *_, **parts: {"rows": len(parts["negatives"]), "scores": parts["scores"]}
+    made.read_collection = lambda path, *, split="all", **options: (path, split, options)
+
+    class Writer(training_rows.RowWriter):
+        layouts = (".toy",)
+
+        def tables(self, chunk):
+            return [chunk.select(["query", "negatives"])]
+
+    made.row_writer = Writer
+    made.read_rows = lambda *_: iter(())
     monkeypatch.setitem(sys.modules, "hardmine.formats.toy", made)
-    line = registry.Format(
-        "toy", "toy", "a toy", reads="collection", writes="rows", signs=("/toy.json", ".toy"), takes=("split",)
-    )
-    monkeypatch.setattr(registry, "FORMATS", [line, *registry.FORMATS])
+    lines = [
+        registry.Format("toy", "toy", "a toy", reads=("collection",), signs=("/toy.json", ".toy"), takes=("split",)),
+        registry.Format("toy", "toy", "rows of a toy", reads=("rows",), writes=("rows",)),
+    ]
+    monkeypatch.setattr(registry, "FORMATS", [*lines, *registry.FORMATS])
     folder, file = tmp_path / "folder", tmp_path / "file.toy.gz"
     folder.mkdir()
     file.touch()
@@ -355,13 +374,21 @@ def test_a_format_is_a_line_and_a_module(tmp_path, monkeypatch, mined):
     (folder / "toy.json").touch()
     assert hm.formats.read(folder) == (folder, None, {})
     assert hm.formats.read(file, split="dev", more=True) == (file, "dev", {"more": True})
-    with pytest.raises(ValueError, match="corpus: 'c.jsonl', but only a jsonl file or a parquet file takes one"):
+    with pytest.raises(ValueError, match="corpus: 'c.jsonl', but only a jsonl file or a parquet file .*takes one"):
         hm.formats.read(file, corpus="c.jsonl")
-    with pytest.raises(ValueError, match="expected a toy, .toy, a BEIR folder, .jsonl, .ndjson or .parquet"):
-        hm.formats.read(write_text(tmp_path / "a.csv", ""))
+    with pytest.raises(
+        ValueError, match="suffix '.xyz', expected a toy, .toy, a BEIR folder, .jsonl, .ndjson, .parquet"
+    ):
+        hm.formats.read(write_text(tmp_path / "a.xyz", ""))
     with pytest.raises(ValueError, match="format: 'x', expected one of 'toy', 'beir'"):
         hm.formats.read(file, "x")
-    assert mined.write(file, "toy", scores=True) == {"rows": 3, "scores": True}
+    assert mined.write(file, "toy", provenance=False) == {"rows": 3, "pairs": 4, "dropped_pairs": 0}
+    assert [json.loads(line) for line in gzip.decompress(file.read_bytes()).splitlines()] == [
+        {"query": "q0", "negatives": ["n1", "n2"]},
+        {"query": "q1", "negatives": ['ñ"3\u2028', "n1"]},
+        {"query": "q2", "negatives": ["n2"]},
+    ]
+    assert list(hm.formats.read_rows(file, "toy")) == []
 
 
 def write_text(path, text):
@@ -371,9 +398,9 @@ def write_text(path, text):
 
 def test_options_of_other_formats_are_refused(tmp_path):
     pairs = write_text(tmp_path / "pairs.jsonl", '{"query": "a", "positive": "b"}')
-    with pytest.raises(ValueError, match="split: 'dev', but only a BEIR folder takes one"):
+    with pytest.raises(ValueError, match="split: 'dev', but only a BEIR folder .*takes one"):
         hm.Collection.read(pairs, split="dev")
-    with pytest.raises(ValueError, match="corpus: 'c', but only a jsonl file or a parquet file takes one"):
+    with pytest.raises(ValueError, match="corpus: 'c', but only a jsonl file or a parquet file .*takes one"):
         hm.Collection.read(tmp_path, corpus="c")
     with pytest.raises(TypeError, match="progress: int 1, expected True, False or a callable"):
         hm.Collection.read(pairs, progress=1)
@@ -389,7 +416,9 @@ def test_only_the_format_that_is_asked_for_is_imported(tmp_path):
     loaded = "print(sorted(m for m in sys.modules if m.startswith('hardmine.formats') or m == 'pyarrow'))"
     found = fresh(f"import sys, hardmine as hm; hm.formats; {loaded}; hm.formats.read({str(pairs)!r}); {loaded}")
     before, after = (eval(line) for line in found.stdout.splitlines())
-    assert before == ["hardmine.formats", "hardmine.formats.errors", "hardmine.formats.registry"]
+    assert before == [
+        "hardmine.formats", "hardmine.formats.access", "hardmine.formats.errors", "hardmine.formats.registry"
+    ]  # fmt: skip
     assert {"hardmine.formats.pairs", "pyarrow"} <= set(after)
     assert not {"hardmine.formats.beir", "hardmine.formats.docstrings", "hardmine.formats.training_rows"} & set(after)
 
@@ -400,7 +429,7 @@ def test_a_format_whose_extra_is_missing_says_so(tmp_path):
         last = fresh(block + call).stderr.splitlines()[-1]
         assert last == "ModuleNotFoundError: hardmine.Collection needs pyarrow: pip install 'hardmine[mine]'"
     last = fresh(f"{block}hm.formats.check_output({str(tmp_path / 'a.parquet')!r}, hm.formats.WRITE[0])").stderr
-    assert "writing parquet needs pyarrow: pip install 'hardmine[mine]'" in last
+    assert "reading and writing training rows needs pyarrow: pip install 'hardmine[mine]'" in last
 
 
 SOURCE = '''

@@ -150,3 +150,29 @@ def test_suffixes_of_training_rows_in_any_case(tmp_path, suffix):
     found = (tmp_path / f"rows{suffix}").read_bytes()
     mined.write(tmp_path / f"rows{suffix.lower()}")
     assert found == (tmp_path / f"rows{suffix.lower()}").read_bytes()
+
+
+# Compression
+
+
+def zstd(data):
+    return pa.compress(data, "zstd", asbytes=True)
+
+
+def test_zstd(folder, tmp_path):
+    for path in (folder / "corpus.jsonl", folder / "queries.jsonl", folder / "qrels" / "train.tsv"):
+        path.with_name(path.name + ".zst").write_bytes(zstd(path.read_bytes()))
+        path.unlink()
+    assert labels(hm.Collection.read(folder)) == {"q1": ["d1"]}
+    pairs = tmp_path / "pairs.jsonl.ZST"
+    pairs.write_bytes(zstd(b'{"query": "a", "positive": "b"}\n') + zstd(b'{"query": "c", "positive": "d"}\n'))
+    assert hm.Collection.read(pairs).num_queries == 2
+
+
+@pytest.mark.parametrize(("name", "pack"), [("gzip", gzip.compress), ("zstd", zstd)])
+@pytest.mark.parametrize("break_it", [lambda whole: whole[:-9], lambda _: b"no such thing", lambda whole: whole + b"x"])
+def test_broken_compression_is_named(tmp_path, name, pack, break_it):
+    path = tmp_path / f"pairs.jsonl.{'gz' if name == 'gzip' else 'zst'}"
+    path.write_bytes(break_it(pack(b'{"query": "a", "positive": "b"}\n' * 9)))
+    with pytest.raises(hm.formats.FormatError, match=rf"line \d+: broken {name} data .*, expected a whole {name} file"):
+        hm.Collection.read(path)

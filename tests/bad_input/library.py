@@ -471,8 +471,8 @@ case(
     "formats",
     "parameter",
     ValueError,
-    "suffix '.csv', expected .jsonl or .parquet",
-    lambda: hm.formats.check_output("a.csv", hm.formats.WRITE[0]),
+    "suffix '.txt', expected .jsonl, .parquet, .csv or .tsv",
+    lambda: hm.formats.check_output("a.txt", "sentence-transformers:triplet"),
 )
 
 

@@ -34,7 +34,12 @@ def add_commands(commands: Any) -> None:
 
     run_select = commands.add_parser("select", help="from a run to training rows")
     shared.add_collection(run_select)
-    run_select.add_argument("candidates", type=Path, metavar="RUN", help="a file written by hardmine retrieve")
+    run_select.add_argument(
+        "candidates", type=Path, metavar="RUN", help="what hardmine retrieve wrote, or a run made elsewhere"
+    )
+    run_select.add_argument(
+        "--run-format", metavar="F", help=f"{', '.join(hm.formats.names_of('run', 'reads'))} (by the path)"
+    )
     shared.add_rule(run_select)
     shared.add_threads(run_select)
     shared.add_progress(run_select)
@@ -89,8 +94,9 @@ def _retrieve(options: argparse.Namespace) -> None:
 def _select(options: argparse.Namespace) -> None:
     selection = _selection(options)
     shared.check_rows(options)
-    run = shared.load_run(options.candidates)
+    shared.check_run_file(options.candidates)
     collection = shared.read_collection(options)
+    run = shared.load_run(options.candidates, options.run_format, collection)
     mined = hm.Mined.from_run(
         collection,
         run,

@@ -12,6 +12,8 @@ from pathlib import Path
 from typing import Any
 
 import hardmine as hm
+from hardmine.formats.registry import recognise
+from hardmine.formats.saved import is_saved
 from hardmine.plumbing import checks
 from hardmine.plumbing.files import check_target
 from hardmine.plumbing.progress import AlsoShown, Reporting
@@ -34,11 +36,13 @@ def add_collection(parser: argparse.ArgumentParser) -> None:
     """Options that say where the texts are."""
     parser.add_argument(
         "collection", type=Path, metavar="COLLECTION",
-        help="BEIR folder, jsonl or parquet of pairs, or Python sources (--input-format docstrings)",
+        help="BEIR folder, jsonl, parquet or csv of pairs, folder of save_to_disk, ...: hardmine formats",
     )  # fmt: skip
     parser.add_argument("--input-format", metavar="F", help=f"{', '.join(hm.formats.READ)} (by the path)")
-    parser.add_argument("--corpus", type=Path, metavar="FILE", help="documents of a file of pairs, jsonl or parquet")
-    parser.add_argument("--split", help="judgements of a BEIR folder (train, else dev, else test)")
+    parser.add_argument(
+        "--corpus", type=Path, metavar="FILE", help="documents of a file of pairs: jsonl, parquet, csv or tsv"
+    )
+    parser.add_argument("--split", help="judgements of a folder (train, else dev, else test)")
     parser.add_argument(
         "--ignore-identical-ids", action="store_true", help="never retrieve the document with the id of the query"
     )
@@ -96,8 +100,12 @@ def add_rule(parser: argparse.ArgumentParser, *, per_teacher: bool = False) -> N
     group.add_argument("--seed", type=int, default=0)
     group.add_argument("--epoch", type=int, default=0)
     output = parser.add_argument_group("output")
-    output.add_argument("--output", type=Path, required=True, metavar="FILE", help=".jsonl or .parquet")
-    output.add_argument("--format", default=DEFAULT_FORMAT, metavar="F", help=f"({DEFAULT_FORMAT})")
+    output.add_argument(
+        "--output", type=Path, required=True, metavar="FILE", help=".jsonl, .parquet, ... by the format"
+    )
+    output.add_argument(
+        "--format", default=DEFAULT_FORMAT, metavar="F", help=f"{', '.join(hm.formats.WRITE)} ({DEFAULT_FORMAT})"
+    )
     output.add_argument("--scores", action="store_true", help="write the teacher's scores as the target")
     output.add_argument(
         "--no-provenance",
@@ -205,7 +213,9 @@ def check_rows(options: argparse.Namespace) -> None:
     """Refuse what writing would refuse, before the expensive work."""
     check_numbers(options)
     provenance, wanted = not options.no_provenance, options.num_negatives
-    hm.formats.check_output(options.output, options.format, provenance=provenance, num_negatives=wanted)
+    hm.formats.check_output(
+        options.output, options.format, provenance=provenance, num_negatives=wanted, scores=options.scores
+    )
     if options.scores and options.on_shortage == "fill":
         raise UsageError("--scores: documents that fill a shortage have none, expected another --on-shortage")
 
@@ -215,11 +225,18 @@ def check_run(path: Path) -> None:
     check_target(path)
 
 
-def load_run(path: Path) -> hm.Candidates:
-    """A run that an earlier command saved."""
-    if not path.is_file():
+def check_run_file(path: Path) -> None:
+    """Refuse a run that is not there."""
+    if not path.exists():
         raise FileNotFoundError(f"{path}: no such file, expected a run made by hardmine retrieve")
-    return hm.Candidates.load(path)
+
+
+def load_run(path: Path, format: str | None = None, collection: hm.Collection | None = None) -> hm.Candidates:  # noqa: A002
+    """A run that an earlier command saved, or that something else made."""
+    check_run_file(path)
+    if format is None and (is_saved(path) or recognise(path, "run") is None):
+        return hm.Candidates.load(path)
+    return hm.Candidates.read(path, format, collection=collection)
 
 
 def say(*lines: str) -> None:

@@ -156,7 +156,7 @@ def gather(
     if is_a(collection, "hardmine.nouns.collection", "Collection"):
         collection._refuse_foreign(candidates)
         if positives is None:
-            positives = _positives_of(collection, candidates, selection)
+            positives = collection.positives_under(candidates, scores=selection.needs_positive)
         if document_groups is None:
             document_groups = collection.document_groups
         if exclude is None and collection.ignore_identical_ids:
@@ -199,14 +199,6 @@ def gather(
             arrays[name] = checks.keys(name, keys, length)
     settings = {"which_positive": which_positive, "columns": columns, "left_out": {}}
     return _with_selection(Parts(arrays, settings), selection, candidates.ids.size)
-
-
-def _positives_of(collection: Any, candidates: Candidates, selection: Selection) -> Positives:
-    if selection.needs_positive or candidates.positives is not None:
-        found: Positives = collection.scored_positives(candidates)
-        return found
-    labels: Positives = collection.positives
-    return labels
 
 
 def _counts(run: Candidates, positives: Positives, num_queries: int, num_documents: int) -> None:

@@ -2,7 +2,34 @@
 
 from __future__ import annotations
 
+from hardmine.formats.access import (
+    check_output,
+    read,
+    read_rows,
+    read_run,
+    to_dataset,
+    write,
+    write_collection,
+    write_rows,
+    write_run,
+)
 from hardmine.formats.errors import FormatError
-from hardmine.formats.registry import READ, WRITE, check_output, read, write
+from hardmine.formats.registry import FORMATS, READ, WRITE, Format, names_of
 
-__all__ = ["READ", "WRITE", "FormatError", "check_output", "read", "write"]
+__all__ = [
+    "FORMATS",
+    "READ",
+    "WRITE",
+    "Format",
+    "FormatError",
+    "check_output",
+    "names_of",
+    "read",
+    "read_rows",
+    "read_run",
+    "to_dataset",
+    "write",
+    "write_collection",
+    "write_rows",
+    "write_run",
+]

@@ -33,7 +33,7 @@ class Function(NamedTuple):
     source: str
 
 
-def read(path: Path, *, progress: Reporting = False, **options: Any) -> Collection:
+def read_collection(path: Path, *, progress: Reporting = False, **options: Any) -> Collection:
     """Read the functions below a folder.
 
     Parameters

@@ -1,258 +1,322 @@
-"""What every writer of training rows needs: pairs, files that are whole or absent, and where each row comes from.
+"""What every writer of training rows shares: files that are whole or absent, rows left out and counted, the side file.
 
-A writer decides which pairs it keeps, how many rows each gives and how a chunk of pairs is cut into a table; `write`
-does the rest.
+A format says in a `RowWriter` which files it has, what it wants of documents and how a chunk of rows becomes the tables
+of its files; `write_mined`, `write_chunks` and `mined_tables` do the rest.
 """
 
 from __future__ import annotations
 
 import contextlib
-import json
-from collections.abc import Callable, Iterator, Mapping
+from collections.abc import Iterable, Iterator
 from pathlib import Path
-from typing import TYPE_CHECKING, Any, BinaryIO
+from typing import TYPE_CHECKING, NamedTuple
 
 import numpy as np
 import numpy.typing as npt
 
-from hardmine.nouns.lists import REASONS
-from hardmine.plumbing.extras import need
+from hardmine.formats.arrow import compute, pa
+from hardmine.formats.chunks import SCHEMA, Side
+from hardmine.formats.layouts import check_layout, sink
+from hardmine.formats.mined_pairs import Pairs, check_scores, chunks_of
+from hardmine.formats.provenance import provenance_path, provenance_tables
 from hardmine.plumbing.files import atomic_writes, check_target
 from hardmine.plumbing.progress import Progress, Reporting
-from hardmine.plumbing.ragged import offsets_of, ranges
 
 if TYPE_CHECKING:
-    import pyarrow as pa
-
     from hardmine.nouns.collection import Collection
     from hardmine.nouns.negatives import Negatives
     from hardmine.nouns.positives import Positives
 
-_SUFFIXES = (".jsonl", ".parquet")
-_CHUNK = 4_096
-
 _Int64 = npt.NDArray[np.int64]
+_Bools = npt.NDArray[np.bool_]
 
 
-class Pairs:
-    """One entry per (query, positive) with the negatives of its row: what training rows are cut from.
+class File(NamedTuple):
+    """One file of a format.
 
     Attributes
     ----------
-    row : int64 [n]
-        Row of the negatives.
-    is_last : bool [n]
-        Whether this is the last positive of the row.
-    query, positive : int64 [n]
-        Numbers in the collection.
-    positive_score : float32 [n]
-        NaN where there is none.
-    start, length : int64 [n]
-        Where the negatives of the row begin among all negatives, and how many they are.
+    path : Path
+    frame : (str, str)
+        What stands before and behind its rows where it is one JSON document.
+    is_bare : bool
+        Whether a line of jsonl is the value of the one column, without its name.
     """
 
-    def __init__(self, negatives: Negatives, positives: Positives) -> None:
-        per_query = negatives.positives < 0
-        counts = np.where(per_query, np.diff(positives.offsets)[negatives.queries], 1)
-        self.row: _Int64 = np.repeat(np.arange(len(negatives), dtype=np.int64), counts)
-        within = np.arange(self.row.size) - np.repeat(np.cumsum(counts) - counts, counts)
-        self.is_last = within == counts[self.row] - 1
-        label = positives.offsets[negatives.queries[self.row]] + within
-        single = ~per_query[self.row]
-        label[single] = _label_of(negatives, positives, self.row[single])
-        self.query: _Int64 = negatives.queries[self.row]
-        self.positive: _Int64 = positives.ids[label]
-        known = positives.scores if positives.scores is not None else np.full(positives.ids.size, np.nan, np.float32)
-        self.positive_score: npt.NDArray[np.float32] = known[label]
-        self.start: _Int64 = negatives.offsets[self.row]
-        self.length: _Int64 = negatives.lengths[self.row]
-
-    def take(self, keep: Any) -> Pairs:
-        """Some of the pairs, chosen as NumPy chooses."""
-        chosen = object.__new__(Pairs)
-        for name, column in vars(self).items():
-            setattr(chosen, name, column[keep])
-        return chosen
-
-    def chunks(self) -> Iterator[Pairs]:
-        """All pairs, some thousand at a time; at least one chunk, so that an empty file has its columns."""
-        for start in range(0, max(len(self), 1), _CHUNK):
-            yield self.take(slice(start, start + _CHUNK))
-
-    def members(self) -> _Int64:
-        """Positions of the negatives of every pair among all negatives, pair after pair."""
-        return ranges(self.start, self.length)
-
-    def __len__(self) -> int:
-        return int(self.row.size)
+    path: Path
+    frame: tuple[str, str] = ("[\n", "\n]\n")
+    is_bare: bool = False
 
 
-def _label_of(negatives: Negatives, positives: Positives, rows: _Int64) -> _Int64:
-    """Position of the positive of each row among all labels."""
-    queries = positives.query_of_each
-    order = np.lexsort((positives.ids, queries))
-    span = int(positives.ids.max(initial=0)) + 1
-    keys = queries[order] * span + positives.ids[order]
-    wanted = negatives.queries[rows] * span + negatives.positives[rows]
-    found: _Int64 = order[np.searchsorted(keys, wanted)]
-    return found
+class Options(NamedTuple):
+    """What a user asks of rows that are written.
+
+    Attributes
+    ----------
+    scores : bool
+        Whether the teacher's scores are written.
+    names : (str, str)
+        What the query and the positive are called where a format leaves that open.
+    num_negatives : int, optional
+        How many negatives a row should have, where that is known.
+    """
+
+    scores: bool = False
+    names: tuple[str, str] = ("anchor", "positive")
+    num_negatives: int | None = None
 
 
-def check_output(path: Path, *, provenance: bool) -> None:
-    """Raise what `write` would raise for this path, before any work is done."""
-    if path.suffix.lower() not in _SUFFIXES:
-        raise ValueError(f"{path}: suffix {path.suffix!r}, expected {' or '.join(_SUFFIXES)}")
-    for target in (path, provenance_path(path)) if provenance else (path,):
-        check_target(target)
-    if path.suffix.lower() == ".parquet":
-        need("pyarrow.parquet", what="writing parquet", extra="mine")
-
-
-def check_scores(negatives: Negatives, pairs: Pairs) -> None:
-    """Refuse to write scores of which some are unknown."""
-    if np.isnan(negatives.scores).any() or np.isnan(pairs.positive_score).any():
-        raise ValueError("scores: some are unknown (documents that filled a shortage), expected scores=False")
-
-
-def provenance_path(path: Path) -> Path:
-    """Name of the side file of a training file."""
-    return path.with_name(f"{path.stem}.provenance{path.suffix}")
-
-
-def write(
-    path: Path,
-    pairs: Pairs,
-    kept: npt.NDArray[np.bool_],
-    rows_of_each: _Int64,
-    cut: Callable[[Pairs], pa.Table],
-    *,
-    collection: Collection,
-    negatives: Negatives,
-    provenance: bool,
-    progress: Reporting,
-) -> dict[str, int]:
-    """Write training rows and the side file that says where they come from, both whole or not at all.
+class RowWriter:
+    """How the rows of one format are written.
 
     Parameters
     ----------
-    path : Path
-        jsonl or parquet by its suffix.
-    pairs : Pairs
-        All that were mined.
-    kept : bool [n]
-        Pairs that give rows.
-    rows_of_each : int64 [n]
-        How many rows each pair gives where it is kept.
-    cut : callable
-        Gives the rows of some pairs as a table; the schema is always the same.
-    collection, negatives : Collection, Negatives
-        For the side file.
-    provenance : bool
-        Whether to write it. A side file of an earlier write is removed where no new one is: it is about other rows.
-    progress : bool or callable
-        As in `hardmine.Mined.write`.
+    name : str
+        Of the format; for messages.
+    options : Options
+
+    Attributes
+    ----------
+    layouts : tuple of str
+        Suffixes of the file of the rows.
+    takes : frozenset of str
+        What it needs of documents, among "ids", "titles", "texts" and "scores".
+    fewest : int
+        Negatives that a row needs; rows with fewer are left out.
+    parts : tuple of str
+        What the tables of `tables` are called in a `datasets.DatasetDict`.
+    per_positive : bool
+        Whether each positive has a row of its own.
+    has_scores : bool
+        Whether the format has a place for scores.
+    """
+
+    layouts: tuple[str, ...] = (".jsonl", ".parquet")
+    takes: frozenset[str] = frozenset({"texts"})
+    fewest: int = 1
+    parts: tuple[str, ...] = ("train",)
+    per_positive: bool = False
+    has_scores: bool = True
+
+    def __init__(self, name: str, options: Options) -> None:
+        self.name, self.scores = name, options.scores
+        self._has_begun = False
+        if options.scores:
+            self.refuse_scores(has_scores=self.has_scores)
+            self.takes = self.takes | {"scores"}
+
+    def refuse_scores(self, *, has_scores: bool) -> None:
+        """Raise where scores are asked for that have no place."""
+        if self.scores and not has_scores:
+            raise ValueError(f"scores: {self.name} has no place for them, expected scores=False")
+
+    def check(self, path: Path) -> None:
+        """Raise where `path` cannot hold these rows."""
+        check_layout(path, self.layouts)
+
+    def files(self, path: Path) -> list[File]:
+        """The files of a format, that of the rows first; they lie beside `path` or in folders beside it."""
+        return [File(path)]
+
+    def begin(self, chunk: pa.Table) -> None:
+        """Look at the first chunk, so that all tables have one schema; later ones are passed over."""
+        if not self._has_begun:
+            self._has_begun = True
+            self.start(chunk)
+
+    def start(self, chunk: pa.Table) -> None:
+        """What a format does with the first chunk."""
+
+    def tables(self, chunk: pa.Table) -> list[pa.Table]:
+        """The rows of a chunk as one table for each part."""
+        raise NotImplementedError
+
+    def kept(self, positives: _Int64, negatives: _Int64) -> _Bools:
+        """Which rows are written, by how many positives and negatives they have."""
+        kept: _Bools = (positives > 0) & (negatives >= self.fewest)
+        return kept
+
+    def rows(self, positives: _Int64, negatives: _Int64) -> _Int64:  # noqa: ARG002
+        """How many rows of the file a row of a chunk gives, unless each positive has its own."""
+        return np.ones(positives.size, dtype=np.int64)
+
+    def kept_pairs(self, pairs: Pairs) -> tuple[_Bools, _Int64, int]:
+        """Which pairs get into the file, in which row of it each of them begins (-1 for none), and how many it has."""
+        kept = self.kept(np.ones(len(pairs), dtype=np.int64), pairs.length)
+        is_first = np.diff(pairs.row, prepend=-1) != 0
+        begins = np.flatnonzero(kept if self.per_positive else kept & is_first)
+        counts = np.diff(np.append(np.flatnonzero(is_first), len(pairs)))
+        rows = np.zeros(len(pairs), dtype=np.int64)
+        positives = np.repeat(counts, counts)[begins]
+        rows[begins] = 1 if self.per_positive else self.rows(positives, pairs.length[begins])
+        before = np.cumsum(rows) - rows
+        if not self.per_positive:
+            before = before[np.maximum.accumulate(np.where(is_first, np.arange(len(pairs)), 0))]
+        return kept, np.where(kept, before, -1), int(rows.sum())
+
+    def of_mined(self, collection: Collection, negatives: Negatives, pairs: Pairs) -> Iterator[list[pa.Table]]:
+        """The tables of what was mined, from the pairs that are kept."""
+        yield from self.of_chunks(chunk for _, chunk in chunks_of(collection, negatives, pairs, self.takes))
+
+    def of_chunks(self, chunks: Iterable[pa.Table]) -> Iterator[list[pa.Table]]:
+        """The tables of chunks whose rows are all kept; at least one of each, so that an empty file has its columns."""
+        for chunk in chunks:
+            self.begin(chunk)
+            yield self.tables(chunk)
+        if not self._has_begun:
+            yield self.tables(SCHEMA.empty_table())
+
+
+def check_output(path: Path, writer: RowWriter, *, provenance: bool) -> None:
+    """Raise what writing would raise for this path, before any work is done."""
+    writer.check(path)
+    for target in [file.path for file in writer.files(path)] + ([provenance_path(path)] if provenance else []):
+        folder = target.parent
+        if folder == path.parent or folder.is_dir():
+            check_target(target)
+        elif folder.exists():
+            raise NotADirectoryError(f"{folder}: a file, expected a folder or nothing")
+
+
+def write_mined(
+    path: Path,
+    writer: RowWriter,
+    *,
+    collection: Collection,
+    negatives: Negatives,
+    positives: Positives,
+    provenance: bool,
+    progress: Reporting,
+) -> dict[str, int]:
+    """Write what was mined and the side file that says where it comes from, all of it or nothing.
 
     Returns
     -------
     dict
         ``rows`` written; ``pairs`` of (query, positive) that were mined, ``dropped_pairs`` of them without a row.
     """
-    side_path, suffix = provenance_path(path), path.suffix.lower()
-    paths, wrong = ([path, side_path], []) if provenance else ([path], [side_path])
-    counts = np.where(kept, rows_of_each, 0)
-    total = int(counts.sum()) + len(pairs) * provenance
-    with Progress(f"writing rows of {path.name}", total, progress) as bar, atomic_writes(paths, removed=wrong) as files:
-        rows = _put(files[0], suffix, (cut(some) for some in pairs.take(kept).chunks()), bar)
-        if provenance:
-            first_rows = np.where(kept, np.cumsum(counts) - counts, -1)
-            _put(files[1], suffix, _provenance(collection, negatives, pairs, first_rows), bar)
+    pairs, kept, first_rows, total = _pairs(writer, negatives, positives)
+    tables = writer.of_mined(collection, negatives, pairs.take(kept))
+    side = provenance_tables(collection, negatives, pairs, first_rows) if provenance else None
+    with Progress(f"writing rows of {path.name}", total + len(pairs) * provenance, progress) as bar:
+        rows = _put(path, writer, tables, side, bar)
     return {"rows": rows, "pairs": len(pairs), "dropped_pairs": int((~kept).sum())}
 
 
-def lists(values: pa.Array, lengths: _Int64) -> pa.LargeListArray:
-    """Values cut into lists of these lengths."""
-    pa = need("pyarrow", what="writing training rows", extra="mine")
-    return pa.LargeListArray.from_arrays(pa.array(offsets_of(lengths)), values)
+def mined_tables(
+    writer: RowWriter, *, collection: Collection, negatives: Negatives, positives: Positives
+) -> dict[str, pa.Table]:
+    """What was mined as one table for each part of the format, in memory."""
+    pairs, kept, *_ = _pairs(writer, negatives, positives)
+    found = list(writer.of_mined(collection, negatives, pairs.take(kept)))
+    return {part: pa.concat_tables(tables) for part, tables in zip(writer.parts, zip(*found, strict=True), strict=True)}
 
 
-def shortest(scores: npt.NDArray[np.float32]) -> npt.NDArray[np.float64]:
-    """float32 scores as the float64 numbers that print with the fewest digits."""
-    return scores.astype("U32").astype(np.float64)
+def _pairs(writer: RowWriter, negatives: Negatives, positives: Positives) -> tuple[Pairs, _Bools, _Int64, int]:
+    pairs = Pairs(negatives, positives)
+    if writer.scores:
+        check_scores(negatives, pairs)
+    return pairs, *writer.kept_pairs(pairs)
 
 
-def _provenance(collection: Collection, negatives: Negatives, pairs: Pairs, first_rows: _Int64) -> Iterator[pa.Table]:
-    """One row per (query, positive) that was mined, also where it gave no training row."""
-    pa = need("pyarrow", what="writing training rows", extra="mine")
-    query_ids = collection.queries["id"].combine_chunks()
-    document_ids = collection.documents["id"].combine_chunks()
-    several = negatives.sources is not None
-    teachers = [_teacher_of(run) for run in (negatives.metadata["runs"] if several else [negatives.metadata])]
+def write_chunks(path: Path, writer: RowWriter, chunks: Iterable[pa.Table]) -> dict[str, int]:
+    """Write rows that come from elsewhere, all of them or nothing; a side file of other rows is removed.
+
+    Returns
+    -------
+    dict
+        ``rows`` written; ``pairs`` of (query, positive) that came, ``dropped_pairs`` of them without a row.
+    """
+    counts = {"rows": 0, "pairs": 0, "dropped_pairs": 0}
+    counts["rows"] = _put(path, writer, writer.of_chunks(_kept(writer, chunks, counts)), None, None)
+    return counts
+
+
+def _kept(writer: RowWriter, chunks: Iterable[pa.Table], counts: dict[str, int]) -> Iterator[pa.Table]:
     done = 0
-    for some in pairs.chunks():
-        members = some.members()
-        scores, scored = shortest(negatives.scores[members]), shortest(some.positive_score)
-        reasons = [pa.array(negatives.reasons[name][some.row]) for name in REASONS]
-        by = {}
-        if negatives.sources is not None:
-            by["negative_teachers"] = lists(pa.array(teachers).take(pa.array(negatives.sources[members])), some.length)
-        yield pa.table(
-            {
-                "query_id": query_ids.take(pa.array(some.query)),
-                "positive_id": document_ids.take(pa.array(some.positive)),
-                "positive_score": pa.array(scored, mask=np.isnan(scored)),
-                "negative_ids": lists(document_ids.take(pa.array(negatives.ids[members])), some.length),
-                "negative_scores": lists(pa.array(scores, mask=np.isnan(scores)), some.length),
-                "negative_ranks": lists(pa.array(negatives.ranks[members]), some.length),
-                **by,
-                "teacher": pa.repeat(", ".join(teachers), len(some)),
-                "num_found": pa.array(some.length),
-                "output_row": pa.array(first_rows[done : done + len(some)]),
-                "drop_reasons": pa.StructArray.from_arrays(reasons, list(REASONS)),
-            }
-        )
-        done += len(some)
+    for chunk in chunks:
+        if not isinstance(chunk, pa.Table) or not chunk.schema.equals(SCHEMA):
+            came = f"columns {', '.join(chunk.schema.names)}" if isinstance(chunk, pa.Table) else type(chunk).__name__
+            raise TypeError(f"chunks: {came}, expected tables of the schema hardmine.formats.chunks.SCHEMA")
+        writer.begin(chunk)
+        positives, negatives = Side(chunk, "positive"), Side(chunk, "negative")
+        kept = writer.kept(positives.lengths, negatives.lengths)
+        counts["pairs"] += len(positives)
+        counts["dropped_pairs"] += int(positives.lengths[~kept].sum())
+        _refuse_unknown(writer, chunk["query"], (positives, negatives), kept, done)
+        done += chunk.num_rows
+        yield chunk if kept.all() else chunk.filter(pa.array(kept))
 
 
-def _teacher_of(metadata: Mapping[str, Any]) -> str:
-    return str(metadata.get("candidates", {}).get("teacher", ""))
+def _refuse_unknown(writer: RowWriter, queries: pa.Array, sides: Iterable[Side], kept: _Bools, done: int) -> None:
+    """Raise where the format needs what a row that is kept does not know."""
+    if "texts" in writer.takes:
+        _refuse(queries.is_null(), np.arange(kept.size), kept, "no text of the query", "one", done)
+    for side in sides:
+        rows = np.repeat(np.arange(kept.size), side.lengths)
+        texts = side.values("texts").is_null()
+        nameless = compute.and_(texts, side.values("ids").is_null())
+        for kind, missing, wanted in (
+            ("texts", texts, "a text"),
+            ("ids", nameless, "an id or a text"),
+            ("scores", side.values("scores").is_null(), "a number, or scores=False"),
+        ):
+            if kind in writer.takes:
+                _refuse(missing, rows, kept, f"no {kind[:-1]} of a {side.name}", wanted, done)
 
 
-def _without_infinities(table: pa.Table) -> pa.Table:
-    """The table with nulls for infinite scores, which JSON has no word for."""
-    pa = need("pyarrow", what="writing training rows", extra="mine")
-    for number, field in enumerate(table.schema):
-        column = table.column(number).combine_chunks()
-        column = column.chunk(0) if isinstance(column, pa.ChunkedArray) and column.num_chunks else column
-        values = column.values if pa.types.is_large_list(field.type) else column
-        if not pa.types.is_floating(values.type):
-            continue
-        numbers = values.to_numpy(zero_copy_only=False)
-        infinite = np.isinf(numbers)
-        if infinite.any():
-            values = pa.array(numbers, mask=infinite | np.isnan(numbers))
-            is_list = pa.types.is_large_list(field.type)
-            column = pa.LargeListArray.from_arrays(column.offsets, values) if is_list else values
-            table = table.set_column(number, field.name, column)
-    return table
+def _refuse(missing: pa.Array, rows: _Int64, kept: _Bools, came: str, wanted: str, done: int) -> None:
+    if not compute.any(missing).as_py():
+        return
+    wrong = np.asarray(missing.to_numpy(zero_copy_only=False) if isinstance(missing, pa.Array) else missing.to_numpy())
+    wrong = wrong & kept[rows]
+    if wrong.any():
+        raise ValueError(f"row {done + int(rows[wrong.argmax()]) + 1}: {came}, expected {wanted}")
 
 
-def _put(file: BinaryIO, suffix: str, tables: Iterator[pa.Table], bar: Progress) -> int:
-    """Write tables of one schema; equal tables give equal bytes (nothing in either layout carries a time)."""
+def _put(
+    path: Path,
+    writer: RowWriter,
+    tables: Iterator[list[pa.Table]],
+    side: Iterator[pa.Table] | None,
+    bar: Progress | None,
+) -> int:
+    """Write all files of a format and the side file; one of an earlier write is removed where there is no new one."""
+    side_path = provenance_path(path)
+    files = writer.files(path)
+    wrong = []
+    if side is None:
+        wrong = [side_path]
+    else:
+        files = [*files, File(side_path)]
     rows = 0
-    if suffix == ".jsonl":
-        encode = json.JSONEncoder(ensure_ascii=False, allow_nan=False).encode
-        for table in tables:
-            rows += table.num_rows
-            text = "".join(encode(row) + "\n" for row in _without_infinities(table).to_pylist())
-            file.write(text.encode())
-            bar.update(table.num_rows)
-        return rows
-    parquet = need("pyarrow.parquet", what="writing parquet", extra="mine")
-    with contextlib.ExitStack() as closing:  # also after an error: an open writer would write to a closed file later
-        writer = None
-        for table in tables:
-            rows += table.num_rows
-            writer = writer or closing.enter_context(parquet.ParquetWriter(file, table.schema, compression="snappy"))
-            writer.write_table(table)
-            bar.update(table.num_rows)
+    paths = [file.path for file in files]
+    with _made(paths), atomic_writes(paths, removed=wrong) as handles, contextlib.ExitStack() as closing:
+        puts = [closing.enter_context(sink(handle, *file)) for handle, file in zip(handles, files, strict=True)]
+        for each in tables:
+            rows += each[0].num_rows
+            for put, table in zip(puts, each, strict=False):
+                put(table)
+            if bar is not None:
+                bar.update(each[0].num_rows)
+        for table in side or ():
+            puts[-1](table)
+            if bar is not None:
+                bar.update(table.num_rows)
     return rows
+
+
+@contextlib.contextmanager
+def _made(paths: list[Path]) -> Iterator[None]:
+    """Make the folders beside the first file that are not there; they vanish again where what is to fill them fails."""
+    wanted = dict.fromkeys(path.parent for path in paths if path.parent != paths[0].parent)
+    made = [folder for folder in wanted if not folder.exists()]
+    try:
+        for folder in made:
+            folder.mkdir()
+        yield
+    except BaseException:
+        for folder in reversed(made):
+            with contextlib.suppress(OSError):
+                folder.rmdir()
+        raise

@@ -16,6 +16,8 @@ from hardmine.nouns.positives import Positives
 from hardmine.plumbing.extras import need
 from hardmine.plumbing.ragged import offsets_of
 
+COUNTS = ("duplicate_judgements", "judged_not_relevant", "merged_queries", "queries_without_positives")
+"""What a reader counts; see `Collection.counts`."""
 _CHUNK = 65_536
 _MAX_SHOWN = 60
 
@@ -53,9 +55,7 @@ class Builder:
         self._documents = (Column(), Column(), Column())
         self._queries = (Column(), Column())
         self._positives: list[dict[int, None]] = []
-        self.counts = dict.fromkeys(
-            ("duplicate_judgements", "judged_not_relevant", "merged_queries", "queries_without_positives"), 0
-        )
+        self.counts = dict.fromkeys(COUNTS, 0)
 
     def add_document(self, name: str, title: str, text: str) -> int:
         """Add a document whose id is new (a reader looks first, and knows the line)."""

@@ -12,6 +12,7 @@ import numpy.typing as npt
 import hardmine._native as _native
 from hardmine.nouns.lists import REASONS, Lists, mapping, refuse_repeats, take_rows
 from hardmine.nouns.positives import Positives
+from hardmine.nouns.run_files import RunFiles
 from hardmine.nouns.strings import StringTable
 from hardmine.plumbing import checks, container, ragged
 from hardmine.plumbing.float_mode import in_default_mode
@@ -20,7 +21,7 @@ if TYPE_CHECKING:
     import pyarrow as pa
 
 
-class Candidates(Lists):
+class Candidates(RunFiles, Lists):
     """Retrieved documents per query, best first, ragged (CSR): what a search finds and `select` chooses from.
 
     Parameters

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import hashlib
-import os
 import unicodedata
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
@@ -13,14 +12,17 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 import numpy.typing as npt
 
+from hardmine.nouns import arrow
 from hardmine.nouns.builder import parts_of_texts
+from hardmine.nouns.by_id import parts_of_ids
+from hardmine.nouns.collection_files import CollectionFiles
 from hardmine.nouns.frozen import FrozenDict
 from hardmine.nouns.lists import mapping
 from hardmine.nouns.positives import Positives
 from hardmine.nouns.strings import StringTable
+from hardmine.nouns.text_pairs import joined
 from hardmine.plumbing import checks, ragged
 from hardmine.plumbing.extras import is_a, need
-from hardmine.plumbing.progress import Reporting
 
 if TYPE_CHECKING:
     import pyarrow as pa
@@ -29,23 +31,23 @@ if TYPE_CHECKING:
 
 need("pyarrow", what="hardmine.Collection", extra="mine")
 
-_QUERY_COLUMNS = ("id", "text")
-_DOCUMENT_COLUMNS = ("id", "title", "text")
+_ID_ALONE = "collection: ids without texts (hardmine.Collection.from_ids), expected a collection of texts"
 _CHUNK = 16_384
 
 
 @dataclass(frozen=True, repr=False, eq=False)
-class Collection:
+class Collection(CollectionFiles):
     """Queries, documents and positives as Arrow tables: the row number is the index used everywhere else.
 
-    Made by `Collection.read` and `Collection.from_pairs`.
+    Made by `Collection.read`, `from_pairs`, `from_dataset` and `from_ids`.
 
     Parameters
     ----------
     queries : pyarrow.Table
         Columns ``id`` and ``text`` (strings without nulls), one row per query.
     documents : pyarrow.Table
-        Columns ``id``, ``title`` (may be missing) and ``text``, one row per document.
+        Columns ``id``, ``title`` (may be missing) and ``text``, one row per document. Where neither table has a
+        ``text``, the collection is one of ids alone; see `from_ids`. Further columns of either table stay in it.
     positives : Positives
         Labelled documents of every query.
     source : str, optional
@@ -86,8 +88,9 @@ class Collection:
     counts: Mapping[str, int] = field(default_factory=dict)
 
     def __post_init__(self) -> None:
-        object.__setattr__(self, "queries", _strings("queries", self.queries, _QUERY_COLUMNS))
-        object.__setattr__(self, "documents", _strings("documents", self.documents, _DOCUMENT_COLUMNS))
+        queries, documents = _checked(self.queries, self.documents)
+        object.__setattr__(self, "queries", queries)
+        object.__setattr__(self, "documents", documents)
         object.__setattr__(self, "counts", FrozenDict(mapping("counts", self.counts)))
         checks.boolean("ignore_identical_ids", self.ignore_identical_ids)
         object.__setattr__(self, "column_names", _two_names(self.column_names))
@@ -98,59 +101,6 @@ class Collection:
         highest = int(self.positives.ids.max(initial=-1))
         if highest >= self.num_documents:
             raise ValueError(f"positives: document {highest}, expected below {self.num_documents}")
-
-    @classmethod
-    def read(
-        cls,
-        path: str | os.PathLike[str],
-        format: str | None = None,  # noqa: A002
-        *,
-        corpus: str | os.PathLike[str] | None = None,
-        split: str | None = None,
-        ignore_identical_ids: bool = False,
-        progress: Reporting = False,
-    ) -> Collection:
-        r"""Read a collection from disk.
-
-        Parameters
-        ----------
-        path : path-like
-            A BEIR folder (corpus.jsonl, queries.jsonl, qrels/\*.tsv), or a jsonl or parquet file whose rows hold a
-            query and its positives: a string or a list of strings under ``positive``, ``positives``, ``pos``,
-            ``answer``, ``document``, ``passage``, ``positive_1`` ..., or ids of `corpus` under ``positive_id`` or
-            ``positive_ids``. The query is under ``query``, ``anchor``, ``question`` or ``query_text``. Or, with
-            ``format="docstrings"``, a folder of Python sources, such as ``sysconfig.get_path("stdlib")``: a query is
-            the first line of a function's docstring, its document the function's source without the docstring.
-        format : {"beir", "jsonl", "parquet", "docstrings"}, optional
-            Taken from the path where it is not given; "docstrings" never is.
-        corpus : path-like, optional
-            For a file of pairs: jsonl or parquet with ``text``, optional ``title`` and id. Positives whose text is not
-            in it are added. Without it the corpus is the positives of all queries.
-        split : str, optional
-            For a BEIR folder: which judgements. Without it train if there is one, else dev, else test.
-        ignore_identical_ids : bool
-            Never retrieve a document for the query that has the same id.
-        progress : bool or callable
-            As in `hardmine.retrieve`; in bytes of the files as they lie on the disk, or in files ("docstrings").
-
-        Returns
-        -------
-        Collection
-            Queries in the order of the file; those without a positive are left out and counted in ``counts``. Pairs
-            with the same query text become one query with several positives.
-
-        Raises
-        ------
-        hardmine.formats.FormatError
-            A ValueError that names file, line, field, what came and what was wanted.
-        FileNotFoundError
-            A file is not there.
-        """
-        from hardmine.formats.registry import read  # the one arrow that runs up
-
-        return read(
-            path, format, corpus=corpus, split=split, progress=progress, ignore_identical_ids=ignore_identical_ids
-        )
 
     @classmethod
     def from_pairs(
@@ -176,6 +126,42 @@ class Collection:
         """
         return cls(**parts_of_texts(queries, positives, corpus), ignore_identical_ids=ignore_identical_ids)
 
+    @classmethod
+    def from_ids(
+        cls, query_ids: Any, document_ids: Any, positives: Any, *, ignore_identical_ids: bool = False
+    ) -> Collection:
+        """Build a collection without texts: images, audio or products, known by their ids and mined from embeddings.
+
+        Parameters
+        ----------
+        query_ids, document_ids : iterable of str or int, array of integers, pyarrow array
+            Every id once. An integer is the string of its digits.
+        positives : sequence with an entry for each query, Positives, or a pair (offsets, ids) of arrays
+            In a sequence: the id of a document, or several of them. Never positions: those come as `Positives` or as
+            the pair, whose ids are row numbers of `document_ids`.
+        ignore_identical_ids : bool
+            Never retrieve a document for the query that has the same id.
+
+        Raises
+        ------
+        TypeError, ValueError
+            An id comes twice or is none, a positive is no id of a document, a query has no positive, or lengths differ.
+
+        Notes
+        -----
+        The teacher is `hardmine.teachers.precomputed`, or one of your own with ``needs_texts = False``, which is given
+        the ids. Documents with the same text are not detected. Training rows are written by a format of ids.
+
+        Examples
+        --------
+        >>> import hardmine as hm
+        >>> images = ["a.png", "b.png", "c.png"]
+        >>> collection = hm.Collection.from_ids(["q1", "q2"], images, ["b.png", ["a.png", "c.png"]])
+        >>> collection, collection.has_texts, collection.positives[1].tolist()
+        (Collection(2 queries, 3 documents, 3 positives), False, [0, 2])
+        """
+        return cls(**parts_of_ids(query_ids, document_ids, positives), ignore_identical_ids=ignore_identical_ids)
+
     @property
     def num_queries(self) -> int:
         """Number of queries."""
@@ -196,29 +182,37 @@ class Collection:
         """Id of every document."""
         return StringTable.from_strings(self.documents["id"])
 
+    @property
+    def has_texts(self) -> bool:
+        """Whether the collection holds texts; one that `from_ids` made holds ids alone."""
+        return arrow.holds(self.documents, "text")
+
     @cached_property
     def query_texts(self) -> pa.LargeStringArray:
-        """Text of every query."""
-        return _flat(self.queries["text"])
+        """Text of every query; ValueError where the collection has none."""
+        if not self.has_texts:
+            raise ValueError(_ID_ALONE)
+        return arrow.flat(self.queries["text"])
 
     @cached_property
     def document_texts(self) -> pa.LargeStringArray:
-        """Text of every document: title, a space and the text; the text alone where the title is empty."""
-        pa = need("pyarrow", what="hardmine.Collection", extra="mine")
-        compute = need("pyarrow.compute", what="hardmine.Collection", extra="mine")
-        titles, texts = _flat(self.documents["title"]), _flat(self.documents["text"])
-        if not compute.any(compute.greater(compute.binary_length(titles), 0)).as_py():
-            return texts
-        joined = compute.binary_join_element_wise(titles, texts, pa.scalar(" ", pa.large_string()))
-        return _flat(compute.if_else(compute.equal(titles, ""), texts, joined))
+        """Text of every document: title, a space and the text; the text alone where the title is empty.
+
+        ValueError where the collection has none.
+        """
+        if not self.has_texts:
+            raise ValueError(_ID_ALONE)
+        return joined(arrow.flat(self.documents["title"]), arrow.flat(self.documents["text"]))
 
     @cached_property
     def document_groups(self) -> npt.NDArray[np.int64]:
         """Group of every document, int64 [num_documents]: same number, same text.
 
         Texts are compared after Unicode NFKC, case folding and collapsing white space. Groups are numbered in the order
-        of their first document.
+        of their first document. Without texts every document is a group of its own.
         """
+        if not self.has_texts:
+            return np.arange(self.num_documents)
         numbers: dict[bytes, int] = {}
         groups = np.fromiter(
             (numbers.setdefault(_digest(text), len(numbers)) for text in _iterate(self.document_texts)),
@@ -230,10 +224,8 @@ class Collection:
 
     def identical_ids(self) -> tuple[npt.NDArray[np.int64], npt.NDArray[np.int64]]:
         """Documents that have the id of a query, as a CSR (offsets [num_queries + 1], ids)."""
-        compute = need("pyarrow.compute", what="hardmine.Collection", extra="mine")
-        where = compute.index_in(_flat(self.queries["id"]), value_set=_flat(self.documents["id"]))
-        found = where.is_valid().to_numpy(zero_copy_only=False)
-        return ragged.offsets_of(found), where.drop_null().to_numpy().astype(np.int64)
+        where = arrow.places(self.queries["id"], self.documents["id"])
+        return ragged.offsets_of(where >= 0), where[where >= 0]
 
     def scored_positives(self, run: Candidates) -> Positives:
         """The positives of this collection with their scores under the teacher that made `run`.
@@ -254,13 +246,37 @@ class Collection:
                 raise ValueError(f"run: has no {name} ids, expected a run made by hardmine retrieve")
         scored = run.positives
         if scored is None or scored.scores is None:
-            raise ValueError("run: no scores of positives, expected a run made by hardmine retrieve")
+            lacking = run.metadata.get("positives_without_score", self.positives.ids.size)
+            raise ValueError(
+                f"run: no scores of positives, expected them from a run made by hardmine retrieve (of this one "
+                f"{lacking} of {self.positives.ids.size} are not among its candidates); else give positives with "
+                "scores, or take a rule that needs none, such as abs=0.7"
+            )
         if scored.ids.size != self.positives.ids.size:
             count = self.positives.ids.size
             raise ValueError(f"run: {scored.ids.size} scores of positives, expected {count} (made with other labels?)")
         if not scored.has_labels_of(self.positives):
             raise ValueError("run: its positives are other documents than the collection's (made with other labels?)")
         return scored
+
+    def positives_under(self, run: Candidates, *, scores: bool) -> Positives:
+        """The positives with their scores where the run has any, or where they are needed; else as they are.
+
+        Parameters
+        ----------
+        run : Candidates
+        scores : bool
+            Whether whoever asks needs scores.
+
+        Raises
+        ------
+        TypeError, ValueError
+            As in `scored_positives`.
+        """
+        if scores:
+            return self.scored_positives(run)
+        self._refuse_foreign(run)
+        return self.positives if run.positives is None else self.scored_positives(run)
 
     def _refuse_foreign(self, run: Any) -> None:
         """Raise where a run cannot be of this collection: other ids where it has any, or other numbers."""
@@ -318,30 +334,27 @@ def _iterate(texts: pa.LargeStringArray) -> Iterator[str]:
         yield from texts.slice(start, _CHUNK).to_pylist()
 
 
-def _flat(column: Any) -> pa.LargeStringArray:
-    pa = need("pyarrow", what="hardmine.Collection", extra="mine")
-    if isinstance(column, pa.ChunkedArray):
-        column = column.combine_chunks()
-        if isinstance(column, pa.ChunkedArray):  # newer releases keep one chunk wrapped
-            column = column.chunk(0) if column.num_chunks else pa.array([], column.type)
-    return column
+def _checked(queries: Any, documents: Any) -> tuple[pa.Table, pa.Table]:
+    """The two tables with the columns that a collection has, strings without nulls.
 
-
-def _strings(name: str, table: Any, columns: tuple[str, ...]) -> pa.Table:
+    Texts are there for both or for neither: a collection without them has columns of ids alone.
+    """
     pa = need("pyarrow", what="hardmine.Collection", extra="mine")
-    if not isinstance(table, pa.Table):
-        raise TypeError(f"{name}: {type(table).__name__}, expected a pyarrow.Table")
-    arrays = {}
-    for column in columns:
-        if column == "title" and column not in table.column_names:
-            arrays[column] = pa.array([""] * table.num_rows, pa.large_string())
-            continue
-        if column not in table.column_names:
-            raise ValueError(f"{name}: no column {column!r}, found {', '.join(table.column_names)}")
-        found = table[column]
-        if not (pa.types.is_string(found.type) or pa.types.is_large_string(found.type)):
-            raise TypeError(f"{name}: column {column!r} of type {found.type}, expected strings")
-        if found.null_count:
-            raise ValueError(f"{name}: column {column!r} holds {found.null_count} nulls, expected none")
-        arrays[column] = _flat(found.cast(pa.large_string()))
-    return pa.table(arrays)
+    both = {"queries": queries, "documents": documents}
+    for name, table in both.items():
+        if not isinstance(table, pa.Table):
+            raise TypeError(f"{name}: {type(table).__name__}, expected a pyarrow.Table")
+    needed = ["id", "text"] if any(arrow.holds(table, "text") for table in both.values()) else ["id"]
+    found = {}
+    for name, table in both.items():
+        for column in needed:
+            if not arrow.holds(table, column):
+                raise ValueError(f"{name}: no column {column!r}, found {', '.join(table.column_names)}")
+        columns = {column: arrow.large_strings(name, table, column) for column in needed}
+        if name == "documents" and "text" in needed:
+            titles = arrow.large_strings(name, table, "title") if arrow.holds(table, "title") else None
+            titles = arrow.constant("", table.num_rows) if titles is None else titles
+            columns = {"id": columns["id"], "title": titles, "text": columns["text"]}
+        columns |= {column: table[column] for column in table.column_names if column not in columns}
+        found[name] = pa.table(columns)
+    return found["queries"], found["documents"]

@@ -6,7 +6,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from hardmine.pipeline import cached, samples
-from hardmine.pipeline.scorers import TILE_MEMORY, left_out_of
+from hardmine.pipeline.scorers import TILE_MEMORY, left_out_of, texts_of
 from hardmine.plumbing import arrays, checks
 from hardmine.primitives.search.plan import search_plan
 from hardmine.store.matrix import IN_MEMORY, Matrix, assembled
@@ -23,13 +23,13 @@ def dense(
     collection: Collection, teacher: Any, k: int, folder: Path | None, max_memory: int | str | None, threads: int
 ) -> dict[str, Any]:
     """Of a teacher with embeddings."""
-    texts = {"queries": collection.query_texts, "documents": collection.document_texts}
+    texts = dict(zip(("queries", "documents"), texts_of(collection), strict=True))
     kept, looks_up = cached.looking_at(folder, teacher), cached.looks_up(teacher)
     rows = {what: cached.embedding_rows(kept, what, texts[what]) for what in texts} if kept is not None else {}
     lacking = {
         what: texts[what] if found is None else cached.lacking(texts[what], found) for what, found in rows.items()
     }
-    lacking = {what: texts[what][:0] for what in texts} if looks_up else {**texts, **lacking}
+    lacking = dict.fromkeys(texts, ()) if looks_up else {**texts, **lacking}
     if looks_up:
         sample, rate = teacher.embed_documents(texts["documents"]), None
     else:

@@ -24,6 +24,8 @@ from hardmine.rules.draws import Popularity
 from hardmine.rules.selection import Selection
 
 if TYPE_CHECKING:
+    import datasets
+
     from hardmine.nouns.collection import Collection
 
 
@@ -71,10 +73,12 @@ class Mined:
         collection : Collection
             The one that the run was made from; ids and counts that contradict it are refused.
         run : Candidates
-            What `hardmine.retrieve` found, or the ``candidates`` of an earlier `mine`.
+            What `hardmine.retrieve` found, the ``candidates`` of an earlier `mine`, or a run made elsewhere
+            (`Candidates.read` with this collection).
         selection : Selection
         positives : Positives, optional
-            The collection's positives with their scores; by default those that the run holds.
+            The collection's positives with their scores; by default those that the run holds. A run made elsewhere may
+            hold none: then only rules serve that need no score of a positive.
         epoch, num_threads : int
             As in `mine`.
         progress : bool or callable
@@ -95,7 +99,9 @@ class Mined:
         """
         refuse_unfit(collection, selection)
         collection._refuse_foreign(run)
-        scored = collection.scored_positives(run) if positives is None else positives
+        if positives is None:
+            positives = collection.positives_under(run, scores=selection.needs_positive)
+        scored = positives
         with Progress("selecting negatives for queries", len(run), progress) as bar:
             negatives = _choose(collection, run, scored, selection, epoch, num_threads)
             bar.update(len(run))
@@ -140,7 +146,7 @@ class Mined:
         ensemble_settings(scheme, num_negatives, temperature, seed, epoch)
         for _, rule in runs:
             refuse_unfit(collection, rule)
-        scored = [collection.scored_positives(run) for run, _ in runs]
+        scored = [collection.positives_under(run, scores=rule.needs_positive) for run, rule in runs]
         each = []
         with Progress("selecting negatives for queries", sum(len(run) for run, _ in runs), progress) as bar:
             for (run, rule), positives in zip(runs, scored, strict=True):
@@ -176,13 +182,17 @@ class Mined:
         Parameters
         ----------
         path : path-like
-            The file; ``.jsonl`` or ``.parquet`` by its suffix.
+            The file; its suffix says the layout (``.jsonl``, ``.parquet``, ``.csv``, ``.tsv``, ``.json``: each format
+            has its own), and ``.gz`` or ``.zst`` behind it packs all but parquet.
         format : str
-            "sentence-transformers:triplet", ":n-tuple", ":labeled-pair" or ":labeled-list". An n-tuple needs all its
-            negatives: pairs with fewer are left out and counted; the others keep short lists.
+            One of `hardmine.formats.WRITE`; the page of formats in the documentation says what each holds. Of the
+            shapes of sentence-transformers, an n-tuple needs all its negatives: pairs with fewer are left out and
+            counted; the others keep short lists. Formats with a list of negatives leave pairs without any out, because
+            their trainers draw from the list.
         scores : bool
-            Write the teacher's scores as the target (``scores``, or ``score`` in place of ``label``). An infinite score
-            is null in jsonl, which has no word for it, and as it is in parquet; in the side file too.
+            Write the teacher's scores where the format has them (for sentence-transformers the target: ``scores``, or
+            ``score`` in place of ``label``). An infinite score is null in JSON, which has no word for it, and as it is
+            in the other layouts; in the side file too.
         provenance : bool
             Write a side file ``STEM.provenance.SUFFIX`` with ids, scores, ranks and reasons of every (query, positive).
             Without it, one that an earlier write left there is removed: it is about other rows.
@@ -197,12 +207,12 @@ class Mined:
         Raises
         ------
         ValueError
-            Unknown format or suffix, or scores asked for that are unknown.
+            Unknown format or suffix, or scores asked for that are unknown or for which the format has no place.
         OSError
             The folder does not exist, a folder stands in the place of a file, or the disk is full: the message names
             the file, and what was there before is there still.
         """
-        from hardmine.formats.registry import write  # costs an import that most processes never need
+        from hardmine.formats.access import write  # costs an import that most processes never need
 
         return write(
             path,
@@ -213,6 +223,44 @@ class Mined:
             scores=scores,
             provenance=provenance,
             progress=progress,
+        )
+
+    def to_dataset(
+        self,
+        format: str = "sentence-transformers:n-tuple",  # noqa: A002
+        *,
+        scores: bool = False,
+    ) -> datasets.Dataset | datasets.DatasetDict:
+        """Training rows as a dataset of the package ``datasets``, in memory, without a file.
+
+        Parameters
+        ----------
+        format : str
+            As in `write`.
+        scores : bool
+            As in `write`.
+
+        Returns
+        -------
+        datasets.Dataset
+            The columns of the format. For one of several tables (rows of ids and what belongs to them) a
+            ``datasets.DatasetDict`` of them: "train" holds the rows.
+
+        Raises
+        ------
+        ModuleNotFoundError
+            The package ``datasets`` is not installed.
+        ValueError
+            As in `write`.
+        """
+        from hardmine.formats.access import to_dataset  # costs an import that most processes never need
+
+        return to_dataset(
+            format,
+            collection=self.collection,
+            negatives=self.negatives,
+            positives=self.positives,
+            scores=scores,
         )
 
     def summary(self) -> str:

@@ -80,8 +80,9 @@ class DenseScorer:
     ) -> None:
         self.teacher, self.num_threads = teacher, num_threads
         self._max_memory, self._progress = max_memory, progress
-        self._queries = cached.embed(kept, teacher, "queries", collection.query_texts, progress=progress)
-        self._documents = cached.embed(kept, teacher, "documents", collection.document_texts, progress=progress)
+        queries, documents = texts_of(collection)
+        self._queries = cached.embed(kept, teacher, "queries", queries, progress=progress)
+        self._documents = cached.embed(kept, teacher, "documents", documents, progress=progress)
         self.queries, self.documents = self._queries.array, self._documents.array
         for name in ("queries", "documents"):
             rows, wanted = getattr(self, name).shape[0], getattr(collection, f"num_{name}")
@@ -179,18 +180,33 @@ class LexicalScorer:
         return best.finish()
 
 
+def texts_of(collection: Collection) -> tuple[Any, Any]:
+    """What a dense teacher is given: texts, or ids where there are none (and the teacher needs none)."""
+    if collection.has_texts:
+        return collection.query_texts, collection.document_texts
+    return collection.query_ids, collection.document_ids
+
+
 def expect_collection(value: Any) -> None:
     """Raise where an argument is no collection."""
     if not is_a(value, "hardmine.nouns.collection", "Collection"):
         raise TypeError(f"collection: {type(value).__name__}, expected a Collection")
 
 
-def chosen(teacher: Teacher | str, *, anchors: bool) -> tuple[Any, Any]:
-    """The teacher, loaded where it is a name, and what binds it; `anchors` asks for one with document embeddings."""
+def chosen(collection: Collection, teacher: Teacher | str, *, anchors: bool) -> tuple[Any, Any]:
+    """The teacher, loaded where it is a name, and what binds it to the collection.
+
+    `anchors` asks for one with document embeddings.
+    """
     from hardmine import teachers
 
     if isinstance(teacher, str):
         teacher = teachers.load(teacher)
+    if not collection.has_texts and getattr(teacher, "needs_texts", True):
+        raise ValueError(
+            f"teacher {getattr(teacher, 'name', teacher)!r}: reads texts, but the collection holds ids alone; expected "
+            "embeddings made elsewhere (hardmine.teachers.precomputed)"
+        )
     kind: Any
     if isinstance(teacher, teachers.LexicalTeacher):
         kind = LexicalScorer
@@ -231,7 +247,7 @@ def scored_candidates(
     checks.memory("max_memory", max_memory, 1)
     threads = thread_count(num_threads)
     folder, policy = cached.checked_cache(cache), cached.checked_policy(cache_policy)
-    known, kind = chosen(teacher, anchors=anchors)
+    known, kind = chosen(collection, teacher, anchors=anchors)
     with cached.keeping(folder, policy, known) as kept:
         scorer: Scorer = kind(
             collection, known, max_memory=max_memory, num_threads=threads, progress=progress, kept=kept

@@ -13,18 +13,25 @@ if TYPE_CHECKING:
 
     _Path = str | os.PathLike[str]
 
+_COMPRESSIONS = {".gz": "gzip", ".zst": "zstd"}
+
 _SHOWN = 30
 """Letters of a file's name in that of its temporary file: a name may be as long as the file system allows."""
 
 
-def is_gzipped(path: Path) -> bool:
-    """Whether a file's name says so; letter case says nothing in any suffix."""
-    return path.suffix.lower() == ".gz"
+def compression(path: Path) -> str:
+    """How a file is packed by its name: "gzip", "zstd", or "" for not at all. Letter case says nothing in a suffix."""
+    return _COMPRESSIONS.get(path.suffix.lower(), "")
 
 
 def suffix(path: Path) -> str:
-    """The suffix that says what a file holds, in small letters: .gz may stand behind it."""
-    return (path.with_suffix("") if is_gzipped(path) else path).suffix.lower()
+    """The suffix that says what a file holds, in small letters: .gz or .zst may stand behind it."""
+    return (path.with_suffix("") if compression(path) else path).suffix.lower()
+
+
+def stem(path: Path) -> str:
+    """The name of a file without the suffix that says what it holds, and without .gz or .zst behind it."""
+    return (path.with_suffix("") if compression(path) else path).stem
 
 
 def check_target(path: _Path) -> None:

@@ -17,6 +17,8 @@ from hardmine.plumbing.progress import Reporting
 class Precomputed:
     """A teacher that looks embeddings up by row number; made by `hardmine.teachers.precomputed`."""
 
+    needs_texts = False
+
     def __init__(self, queries: Any, documents: Any, similarity: str, name: str) -> None:
         self.name = name
         self.similarity = checks.similarity(similarity)

@@ -29,6 +29,9 @@ class DenseTeacher(Protocol):
         Bytes of texts that are embedded in one call where a cache keeps the result, so that it can be saved in between:
         what takes some seconds; 2**20 by default. The texts of a call may share batches, so this is a part of the
         fingerprint.
+    needs_texts : bool, optional
+        False for a teacher that reads no texts: of a collection of ids alone it is given the ids in their place.
+        Absent means True.
     """
 
     name: str

@@ -1,0 +1,72 @@
+"""The side file of mined training rows: where each row comes from, and what became of every pair."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Mapping
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+import numpy as np
+import numpy.typing as npt
+
+from hardmine.formats.chunks import lists
+from hardmine.formats.mined_pairs import Pairs, shortest
+from hardmine.nouns.lists import REASONS
+from hardmine.plumbing.extras import need
+from hardmine.plumbing.files import compression, stem, suffix
+
+if TYPE_CHECKING:
+    import pyarrow as pa
+
+    from hardmine.nouns.collection import Collection
+    from hardmine.nouns.negatives import Negatives
+
+_Int64 = npt.NDArray[np.int64]
+_LAYOUTS = (".jsonl", ".ndjson", ".parquet")
+
+
+def provenance_path(path: Path) -> Path:
+    """Name of the side file of a training file; jsonl where the layout of the rows has no lists or is one document."""
+    packing = path.suffix if compression(path) else ""
+    plain = path.with_suffix("") if packing else path
+    layout = plain.suffix if suffix(path) in _LAYOUTS else ".jsonl"
+    return path.with_name(f"{stem(path)}.provenance{layout}{packing}")
+
+
+def provenance_tables(
+    collection: Collection, negatives: Negatives, pairs: Pairs, first_rows: _Int64
+) -> Iterator[pa.Table]:
+    """One row per (query, positive) that was mined, also where it gave no training row."""
+    pa = need("pyarrow", what="reading and writing training rows", extra="mine")
+    query_ids = collection.queries["id"].combine_chunks()
+    document_ids = collection.documents["id"].combine_chunks()
+    several = negatives.sources is not None
+    teachers = [_teacher_of(run) for run in (negatives.metadata["runs"] if several else [negatives.metadata])]
+    done = 0
+    for some in pairs.chunks():
+        members = some.members()
+        scores, scored = shortest(negatives.scores[members]), shortest(some.positive_score)
+        reasons = [pa.array(negatives.reasons[name][some.row]) for name in REASONS]
+        by = {}
+        if negatives.sources is not None:
+            by["negative_teachers"] = lists(pa.array(teachers).take(pa.array(negatives.sources[members])), some.length)
+        yield pa.table(
+            {
+                "query_id": query_ids.take(pa.array(some.query)),
+                "positive_id": document_ids.take(pa.array(some.positive)),
+                "positive_score": pa.array(scored, mask=np.isnan(scored)),
+                "negative_ids": lists(document_ids.take(pa.array(negatives.ids[members])), some.length),
+                "negative_scores": lists(pa.array(scores, mask=np.isnan(scores)), some.length),
+                "negative_ranks": lists(pa.array(negatives.ranks[members]), some.length),
+                **by,
+                "teacher": pa.repeat(", ".join(teachers), len(some)),
+                "num_found": pa.array(some.length),
+                "output_row": pa.array(first_rows[done : done + len(some)]),
+                "drop_reasons": pa.StructArray.from_arrays(reasons, list(REASONS)),
+            }
+        )
+        done += len(some)
+
+
+def _teacher_of(metadata: Mapping[str, Any]) -> str:
+    return str(metadata.get("candidates", {}).get("teacher", ""))

@@ -1,0 +1,383 @@
+"""What every reader of runs shares: ids into numbers, order, repeats, scores of positives; and every writer: names.
+
+A reader gives tables with the columns ``query``, ``document`` (ids, dictionary-encoded or strings) and ``score``, one
+row for each candidate, some hundred thousand at a time, in any order.
+"""
+
+from __future__ import annotations
+
+import contextlib
+from collections.abc import Callable, Iterable, Iterator, Sequence
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import TYPE_CHECKING, Any, NamedTuple
+
+import numpy as np
+import numpy.typing as npt
+
+from hardmine.formats.errors import FormatError
+from hardmine.formats.rows import shorten
+from hardmine.nouns import arrow
+from hardmine.nouns.candidates import Candidates
+from hardmine.nouns.lists import VERSION
+from hardmine.nouns.positives import Positives
+from hardmine.nouns.strings import StringTable
+from hardmine.plumbing import checks
+from hardmine.plumbing.extras import need
+from hardmine.plumbing.ragged import offsets_of
+
+if TYPE_CHECKING:
+    import pyarrow as pa
+
+    from hardmine.nouns.collection import Collection
+
+_FOLD = 1 << 24
+"""Candidates whose ids wait together until the tables of ids that they brought become one."""
+_CHUNK = 1 << 18
+UNKNOWN = ("error", "drop")
+"""What may be done with ids that the collection does not have."""
+
+_Int64 = npt.NDArray[np.int64]
+
+
+@dataclass(frozen=True)
+class Asked:
+    """What the user said of a run that is read.
+
+    Attributes
+    ----------
+    collection : Collection, optional
+    unknown : {"error", "drop"}
+    teacher : str, optional
+    """
+
+    collection: Collection | None = None
+    unknown: str = "error"
+    teacher: str | None = None
+
+    def __post_init__(self) -> None:
+        checks.choice("unknown", self.unknown, UNKNOWN)
+
+
+class Coder:
+    """Strings on their way into numbers: different strings are numbered as they appear."""
+
+    def __init__(self) -> None:
+        self._pa = need("pyarrow", what="reading runs", extra="mine")
+        self._known = self._pa.array([], self._pa.string())
+        self._waiting: list[Any] = []
+        self._count = 0
+        self._codes: list[npt.NDArray[np.int32]] = []
+
+    def add(self, column: Any) -> None:
+        """Add a column of strings, dictionary-encoded or not."""
+        for chunk in column.chunks if isinstance(column, self._pa.ChunkedArray) else [column]:
+            encoded = chunk if self._pa.types.is_dictionary(chunk.type) else chunk.dictionary_encode()
+            encoded = encoded.cast(self._pa.dictionary(self._pa.int32(), self._pa.string()))
+            self._waiting.append(encoded)
+            self._count += len(chunk)
+        if self._count >= _FOLD:
+            self._fold()
+
+    def _fold(self) -> None:
+        known = self._pa.DictionaryArray.from_arrays(self._pa.array([], self._pa.int32()), self._known)
+        chunks = self._pa.chunked_array([known, *self._waiting]).unify_dictionaries().chunks
+        self._known = chunks[-1].dictionary if chunks else self._known
+        self._codes += [chunk.indices.to_numpy() for chunk in chunks if len(chunk)]
+        self._waiting, self._count = [], 0
+
+    def finish(self) -> tuple[npt.NDArray[np.int32], pa.LargeStringArray]:
+        """Number of every string, and the strings of the numbers."""
+        self._fold()
+        codes = np.concatenate(self._codes) if self._codes else np.empty(0, np.int32)
+        return codes, self._known.cast(self._pa.large_string())
+
+
+@dataclass
+class Facts:
+    """What a reader learns besides candidates.
+
+    Attributes
+    ----------
+    teacher : str
+        Who scored, as the file says.
+    first_is_positive : bool
+        Whether the first document of every query is its positive.
+    """
+
+    teacher: str = ""
+    first_is_positive: bool = False
+    metadata: dict[str, Any] = field(default_factory=dict)
+
+
+class _Numbered(NamedTuple):
+    queries: _Int64
+    documents: _Int64
+    query_ids: StringTable
+    document_ids: StringTable
+
+
+def candidates(
+    path: Path,
+    tables: Callable[[], Iterable[pa.Table]],
+    asked: Asked,
+    *,
+    format: str,  # noqa: A002
+    facts: Facts,
+    unit: str = "line",
+) -> Candidates:
+    """The run that some tables hold.
+
+    Parameters
+    ----------
+    path : Path
+        Their file; for messages.
+    tables : callable
+        Gives the tables, with the number of each candidate in the file as ``line`` where they have one; is asked again
+        only where something is wrong, to say where.
+    asked : Asked
+    format : str
+    facts : Facts
+        Filled when the tables have all been read.
+    unit : {"line", "row"}
+        What ``line`` counts.
+
+    Raises
+    ------
+    FormatError
+        An id that the collection does not have (unless these are dropped), a document twice for a query, or nothing.
+    """
+    coders, scores = (Coder(), Coder()), []
+    for table in tables():
+        for coder, name in zip(coders, ("query", "document"), strict=True):
+            coder.add(table[name])
+        scores.append(nearest(table["score"].to_numpy()))
+    score = np.concatenate(scores) if scores else np.empty(0, np.float32)
+    if not score.size:
+        raise FormatError(path, "no candidates", "at least one")
+    place = _Place(path, tables, unit)
+    numbered, kept, dropped = _numbered(coders, asked, place)
+    score = score if kept is None else score[kept]
+    first = _first_of_each(numbered) if facts.first_is_positive and asked.collection is None else None
+    lists = _ordered(numbered, score, first)
+    return _about(_checked(lists, numbered, kept, place), asked, facts, format, path, dropped)
+
+
+def nearest(numbers: Any) -> npt.NDArray[np.float32]:
+    """Scores as the nearest float32; beyond its range an infinity."""
+    with np.errstate(over="ignore"):
+        return np.asarray(numbers).astype(np.float32, copy=False)
+
+
+class _Place:
+    """Where in the file the candidates stand; the file is read again to say it."""
+
+    def __init__(self, path: Path, tables: Callable[[], Iterable[pa.Table]], unit: str) -> None:
+        self._path, self._tables, self._unit = path, tables, unit
+
+    def error(self, position: int, came: str, wanted: str, column: str | None = None) -> FormatError:
+        """What is wrong with the candidate at this position."""
+        line = None
+        for table in self._tables():
+            if position < table.num_rows:
+                line = table["line"][position].as_py() if "line" in table.column_names else None
+                break
+            position -= table.num_rows
+        return FormatError(self._path, came, wanted, line=line, field=column, unit=self._unit)
+
+
+def _numbered(
+    coders: tuple[Coder, Coder], asked: Asked, place: _Place
+) -> tuple[_Numbered, npt.NDArray[np.bool_] | None, dict[str, int]]:
+    """Numbers in place of ids; which candidates are kept (None for all); how many were dropped, and why."""
+    collection = asked.collection
+    numbers: list[_Int64] = []
+    names: list[StringTable] = []
+    for coder, kind in zip(coders, ("query", "document"), strict=True):
+        codes, known = coder.finish()
+        if collection is None:
+            numbers.append(codes.astype(np.int64))
+            names.append(StringTable.from_strings(known))
+        else:
+            table: StringTable = getattr(collection, f"{kind}_ids")
+            numbers.append(arrow.places(known, arrow.of_table(table))[codes])
+            names.append(table)
+    found = _Numbered(numbers[0], numbers[1], names[0], names[1])
+    if collection is None:
+        return found, None, {}
+    unknown = {"query": found.queries < 0, "document": (found.documents < 0) & (found.queries >= 0)}
+    kept = ~(unknown["query"] | unknown["document"])
+    if kept.all():
+        return found, None, {}
+    if asked.unknown == "error":
+        at = int((~kept).argmax())
+        kind = "query" if unknown["query"][at] else "document"
+        codes, known = coders[["query", "document"].index(kind)].finish()
+        came = repr(shorten(known[int(codes[at])].as_py()))
+        wanted = f"the id of a {kind} of the collection; unknown='drop' leaves out and counts what it does not have"
+        raise place.error(at, came, wanted, kind)
+    dropped = {f"unknown_{name}": int(which.sum()) for name, which in unknown.items()}
+    return found._replace(queries=found.queries[kept], documents=found.documents[kept]), kept, dropped
+
+
+def _first_of_each(found: _Numbered) -> Positives:
+    """The document that comes first in the file for each query, as its positive."""
+    _, first = np.unique(found.queries, return_index=True)
+    return Positives(np.arange(first.size + 1), found.documents[first])
+
+
+class _Sorted(NamedTuple):
+    offsets: _Int64
+    ids: _Int64
+    scores: npt.NDArray[np.float32]
+    order: _Int64 | None
+    first: Positives | None
+
+
+def _ordered(found: _Numbered, scores: npt.NDArray[np.float32], first: Positives | None) -> _Sorted:
+    """Lists by query, best first, equal scores by lower index; `order` says where each candidate had been."""
+    queries, ids = found.queries, found.documents
+    rises = np.diff(queries)
+    falls = np.diff(scores)
+    is_sorted = (rises > 0) | ((rises == 0) & ((falls < 0) | ((scores[1:] == scores[:-1]) & (np.diff(ids) > 0))))
+    order = None
+    if not is_sorted.all():
+        order = np.lexsort((ids, -scores, queries))
+        queries, ids, scores = queries[order], ids[order], scores[order]
+    offsets = offsets_of(np.bincount(queries, minlength=len(found.query_ids)))
+    return _Sorted(offsets, ids, scores, order, first)
+
+
+def _checked(run: _Sorted, found: _Numbered, kept: npt.NDArray[np.bool_] | None, place: _Place) -> Candidates:
+    """The lists as candidates, none of which comes twice for a query."""
+    try:
+        return Candidates(
+            run.offsets, run.ids, run.scores, query_ids=found.query_ids, document_ids=found.document_ids,
+            positives=None if run.first is None else scored(run.first, run.offsets, run.ids, run.scores)[0],
+        )  # fmt: skip
+    except ValueError:
+        keys = found.queries * max(len(found.document_ids), 1) + found.documents
+        order = np.argsort(keys, kind="stable")
+        again = order[1:][keys[order[1:]] == keys[order[:-1]]]
+        if not again.size:
+            raise
+    at = int(again.min())
+    query, document = found.query_ids[int(found.queries[at])], found.document_ids[int(found.documents[at])]
+    position = at if kept is None else int(np.flatnonzero(kept)[at])
+    came = f"document {document!r} occurs twice for query {query!r}"
+    raise place.error(position, came, "every document once for a query")
+
+
+def scored(
+    positives: Positives, offsets: _Int64, ids: _Int64, scores: npt.NDArray[np.float32]
+) -> tuple[Positives | None, int]:
+    """Positives with their scores where the run has them all, else None; and how many it lacks."""
+    width = int(max(ids.max(initial=0), positives.ids.max(initial=0))) + 1
+    wanted = positives.query_of_each * width + positives.ids
+    order = np.argsort(wanted)
+    found = np.full(wanted.size, np.nan, np.float32)
+    queries = np.repeat(np.arange(offsets.size - 1), np.diff(offsets))
+    for start in range(0, ids.size, _FOLD):
+        keys = queries[start : start + _FOLD] * width + ids[start : start + _FOLD]
+        at = np.searchsorted(wanted, keys, sorter=order).clip(max=max(wanted.size - 1, 0))
+        hit = wanted[order[at]] == keys if wanted.size else np.zeros(keys.size, bool)
+        found[order[at[hit]]] = scores[start : start + _FOLD][hit]
+    lacking = int((~np.isfinite(found)).sum())
+    return (None if lacking else positives.with_scores(found)), lacking
+
+
+def _about(
+    run: Candidates,
+    asked: Asked,
+    facts: Facts,
+    name: str,
+    path: Path,
+    dropped: dict[str, int],
+) -> Candidates:
+    """The run with what is known about it."""
+    metadata: dict[str, Any] = {
+        "teacher": asked.teacher or facts.teacher or path.name,
+        "k": int(run.lengths.max(initial=0)),
+        "format": name,
+        "version": VERSION,
+        **facts.metadata,
+        **dropped,
+    }
+    positives = run.positives
+    if asked.collection is not None:
+        positives, lacking = scored(asked.collection.positives, run.offsets, run.ids, run.scores)
+        if lacking:
+            metadata["positives_without_score"] = lacking
+    return run.replace(positives=positives, metadata=metadata)
+
+
+class Names:
+    """Ids of a run that is written: its own, those of a collection, or its numbers."""
+
+    def __init__(self, run: Candidates, collection: Collection | None) -> None:
+        if collection is not None:
+            collection._refuse_foreign(run)
+        self._tables = {}
+        for kind in ("query", "document"):
+            table = getattr(run, f"{kind}_ids")
+            if table is None and collection is not None:
+                table = getattr(collection, f"{kind}_ids")
+            self._tables[kind] = None if table is None else arrow.of_table(table)
+
+    def of(self, kind: str, numbers: _Int64) -> pa.LargeStringArray:
+        """The ids of some queries or documents."""
+        pa = need("pyarrow", what="writing runs", extra="mine")
+        table = self._tables[kind]
+        return arrow.digits(numbers) if table is None else table.take(pa.array(numbers))
+
+
+def chunks(run: Candidates, collection: Collection | None) -> Iterator[pa.Table]:
+    """The candidates of a run in its order: ``query_id``, ``document_id``, ``score``, ``rank`` (from 1)."""
+    pa = need("pyarrow", what="writing runs", extra="mine")
+    names = Names(run, collection)
+    rows = run.row_of_each
+    ranks = np.arange(1, run.ids.size + 1) - run.offsets[rows]
+    for start in range(0, max(run.ids.size, 1), _CHUNK):
+        part = slice(start, start + _CHUNK)
+        yield pa.table(
+            {
+                "query_id": names.of("query", rows[part]),
+                "document_id": names.of("document", run.ids[part]),
+                "score": pa.array(run.scores[part]),
+                "rank": pa.array(ranks[part].astype(np.int32)),
+            }
+        )
+
+
+def refuse_white_space(path: Path, column: pa.Array, separators: str) -> None:
+    """Raise where an id holds what stands between the columns of a file."""
+    compute = need("pyarrow.compute", what="writing runs", extra="mine")
+    broken = compute.match_substring_regex(column, f"[{separators}]|^$")
+    if compute.any(broken).as_py():
+        name = column.filter(broken)[0].as_py()
+        raise FormatError(path, f"the id {name!r}", "ids without white space, which stands between the columns")
+
+
+def joined_lines(columns: Sequence[Any], behind: Sequence[str]) -> Any:
+    """A string for each row: the columns with a text behind each."""
+    pa = need("pyarrow", what="writing columns", extra="mine")
+    compute = need("pyarrow.compute", what="writing columns", extra="mine")
+    texts = [pa.scalar(text, pa.large_string()) for text in behind]
+    both = [part for pair in zip(columns, texts, strict=True) for part in pair]
+    return compute.binary_join_element_wise(*both, pa.scalar("", pa.large_string()))
+
+
+@contextlib.contextmanager
+def line_writer(path: Path) -> Iterator[Callable[[Any], None]]:
+    """A file to write lines to, whole or absent, packed as its suffix says; takes arrays of lines."""
+    from hardmine.formats.layouts import packed
+    from hardmine.plumbing.files import atomic_write
+
+    pa = need("pyarrow", what="writing runs", extra="mine")
+    with atomic_write(path) as file, packed(file, path) as target:
+
+        def put(lines: Any) -> None:
+            """Write strings, each with its line end."""
+            target.write(arrow.bytes_of(arrow.flat(lines).cast(pa.large_string())))
+
+        yield put
