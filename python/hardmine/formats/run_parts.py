@@ -32,7 +32,7 @@ if TYPE_CHECKING:
 
     from hardmine.nouns.collection import Collection
 
-_FOLD = 1 << 24
+_FOLD = 1 << 22
 """Candidates whose ids wait together until the tables of ids that they brought become one."""
 _CHUNK = 1 << 18
 UNKNOWN = ("error", "drop")
