@@ -376,7 +376,9 @@ def test_a_format_is_a_line_and_a_module(tmp_path, monkeypatch, mined):
     assert hm.formats.read(file, split="dev", more=True) == (file, "dev", {"more": True})
     with pytest.raises(ValueError, match="corpus: 'c.jsonl', but only a jsonl file or a parquet file .*takes one"):
         hm.formats.read(file, corpus="c.jsonl")
-    with pytest.raises(ValueError, match="suffix '.xyz', expected a toy, .toy, a BEIR folder, .jsonl, .ndjson, .parquet"):
+    with pytest.raises(
+        ValueError, match="suffix '.xyz', expected a toy, .toy, a BEIR folder, .jsonl, .ndjson, .parquet"
+    ):
         hm.formats.read(write_text(tmp_path / "a.xyz", ""))
     with pytest.raises(ValueError, match="format: 'x', expected one of 'toy', 'beir'"):
         hm.formats.read(file, "x")

@@ -97,6 +97,13 @@ LINES = [
      "field 'document_ids': a string (__import__('os')), expected a list, or a text that spells one"),
     ("pylate", {"query_id": 1, "document_ids": [1, 2], "scores": [0.5]},
      "field 'scores': 1 numbers, expected 2, one for each of document_ids"),
+    ("gpl", {"qid": "q", "pos": []}, "field 'pos': empty, expected at least one of ids"),
+    ("colbert", [1], "a list ([1]), expected a list of a query, a positive and negatives"),
+    ("colbert", {"q": 1}, """an object ({"q": 1}), expected a list of a query, a positive and negatives"""),
+    ("colbert", [1, 2.5], "field '[1]': a number (2.5), expected a string or an integer"),
+    ("colbert", [None, 2], "field '[0]': null (None), expected a string or an integer"),
+    ("colbert", [1, [2, 0.5], [3]], "field '[2]': a list ([3]), expected a list of a document and its score"),
+    ("colbert", [1, [2, 0.5], [3, "x"]], "field '[2][1]': a string (x), expected a number"),
     (ST + "triplet", {"a": "q", "b": "p"}, "columns a, b, expected three: the query, the positive, the negative"),
     (ST + "triplet", {"a": "q", "b": "p", "c": "n", "scores": [1]},
      "field 'scores': 1 numbers, expected 2, one for each of the positive and the negative"),
@@ -115,7 +122,8 @@ GOOD = {
     "flag-embedding": FLAG, "tevatron": TEVATRON, "ms-swift": SWIFT, "automodel": {"query": "q", "pos_doc": "p"},
     "tevatron-ids": {"query_id": "1", "query_text": "q", "positive_document_ids": ["1"]},
     "llama-index": {"query": "q", "relevant_passages": ["p"]}, "ids": {"query_id": 1, "positive_id": 2},
-    "msmarco-hard-negatives": {"qid": 1, "pos": [2]}, "pylate": {"query_id": 1, "document_ids": [2]},
+    "msmarco-hard-negatives": {"qid": 1, "pos": [2]}, "gpl": {"qid": "q", "pos": ["p"]}, "colbert": [1, 2, 3],
+    "pylate": {"query_id": 1, "document_ids": [2]},
 }  # fmt: skip
 
 
@@ -402,3 +410,21 @@ def test_a_table_that_is_none(tmp_path):
     path.write_bytes(b"PAR1 and so on")
     with pytest.raises(FormatError, match=r"rows\.parquet: unreadable after row 0 \(.*\), expected a parquet file"):
         rows(path, "pylate")
+
+
+def test_colbert_with_scores(tmp_path):
+    (tmp_path / "rows.jsonl").write_text("[1, [7, 0.5], [8, -1]]\n\n[2, 7, 8, 9]\n")
+    found = rows(tmp_path / "rows.jsonl", "colbert")
+    assert [(one["positive_ids"], one["negative_ids"], one["negative_scores"]) for one in found] == [
+        (["7"], ["8"], [-1.0]), (["7"], ["8", "9"], None)
+    ]  # fmt: skip
+
+
+def test_arctic(tmp_path):
+    path = tmp_path / "rows.parquet"
+    pq.write_table(pa.table({"QUERY_ID": [1, 1, 2], "DOCUMENT_ID": [7, 8, 7], "RELEVANCE": [-1, 1, 1]}), path)
+    assert [(one["query_id"], one["positive_ids"], one["negative_ids"]) for one in rows(path, "arctic")] == [
+        ("1", ["8"], ["7"]), ("2", ["7"], [])
+    ]  # fmt: skip
+    pq.write_table(pa.table({"QUERY_ID": [1], "DOCUMENT_ID": [7], "RELEVANCE": [0]}), path)
+    refused(path, "arctic", "rows.parquet, row 1, field 'RELEVANCE': a number (0), expected 1 or -1")

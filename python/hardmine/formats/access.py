@@ -100,7 +100,7 @@ def read_run(
 
 
 def read_rows(path: str | os.PathLike[str], format: str) -> Iterator[pa.Table]:  # noqa: A002
-    """Read training rows, some thousand at a time.
+    """Read training rows, some thousand at a time: nothing is read before it is asked for.
 
     Parameters
     ----------
@@ -108,18 +108,16 @@ def read_rows(path: str | os.PathLike[str], format: str) -> Iterator[pa.Table]: 
     format : str
         The rows of two formats may look the same, so that it has to be named.
 
-    Yields
-    ------
-    pyarrow.Table
-        Chunks of the schema `hardmine.formats.chunks.SCHEMA`, in the order of the file.
-
-    Raises
-    ------
-    FormatError, OSError
-        What is wrong with the file, when the reading gets there.
+    Returns
+    -------
+    iterator of pyarrow.Table
+        Chunks of the schema `hardmine.formats.chunks.SCHEMA`, in the order of the file. What a chunk has no column for
+        (instructions, images) is passed over. What is wrong with the file is raised as a `FormatError` or an `OSError`
+        when reading gets there.
     """
     found = find(format, "rows", "reads")
-    yield from found.load().read_rows(Path(path), format)
+    rows: Iterator[pa.Table] = found.load().read_rows(Path(path), format)
+    return rows
 
 
 def write_collection(

@@ -133,6 +133,12 @@ class Side:
         self._parts = {kind: flat(chunk[column(side, kind)]) for kind in _KINDS}
         counts = [compute.list_value_length(part) for part in self._parts.values()]
         self.lengths: _Int64 = compute.fill_null(compute.coalesce(*counts), 0).to_numpy().astype(np.int64)
+        for kind, count in zip(_KINDS, counts, strict=True):
+            found = compute.fill_null(count, pa.array(self.lengths)).to_numpy()
+            if (found != self.lengths).any():
+                row = int((found != self.lengths).argmax())
+                came = f"{found[row]} {column(side, kind)}"
+                raise ValueError(f"row {row + 1} of a chunk: {came}, expected {self.lengths[row]} as of the others")
 
     def __len__(self) -> int:
         return int(self.lengths.sum())

@@ -3,24 +3,38 @@
 ``ids``
     A query, one positive, its negatives: what ``sentence_transformers.util.resolve_ids`` and data loaders take. The
     positive's score stands first in ``scores``, a name that trainers read as the target.
-``msmarco-hard-negatives``
-    The numbers of MS MARCO, with the negatives of each system that found some.
+``msmarco-hard-negatives``, ``gpl``
+    Ids, with the negatives of each system that found some. Those of MS MARCO are integers.
+``colbert``
+    Lists of integers: a query, a positive, its negatives; or, in files of others, a query and pairs of a document and
+    its score, of which the first is the positive.
+``arctic``
+    A table of a query, a document and whether it is relevant (1 or -1), all integers.
 """
 
 from __future__ import annotations
 
+import itertools
+import json
 from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
 
+import numpy as np
+import numpy.typing as npt
+
 from hardmine.formats import fields
 from hardmine.formats.arrow import compute, pa
-from hardmine.formats.chunks import Documents, Record, Side, exploded, headed, named, tables
+from hardmine.formats.chunks import Documents, Record, Side, exploded, headed, lists, named, tables
 from hardmine.formats.layouts import check_layout
 from hardmine.formats.records import rows_of
-from hardmine.formats.rows import Row, kind, shorten
-from hardmine.formats.training_rows import Options, RowWriter
+from hardmine.formats.rows import Row, kind, lines, shorten
+from hardmine.formats.training_rows import File, Options, RowWriter
 from hardmine.nouns.arrow import flat
+from hardmine.plumbing.ragged import offsets_of, with_heads
+from hardmine.plumbing.ragged import rows_of as rows_of_each
+
+_Int64 = npt.NDArray[np.int64]
 
 _POSITIVE = ("positive_id", "positive_ids")
 _SYSTEM = "hardmine"
@@ -30,8 +44,12 @@ _INTEGER = r"^-?[0-9]{1,18}$"
 def read_rows(path: Path, name: str) -> Iterator[pa.Table]:
     """Rows of a file of the named format."""
     check_layout(path, _WRITERS[name].layouts)
-    decode = {"ids": _record, "msmarco-hard-negatives": _msmarco_record}[name]
-    yield from tables(decode(row) for row in rows_of(path))
+    if name == "colbert":
+        yield from tables(_colbert_record(path, number, line) for number, line in lines(path) if line.strip())
+    elif name == "arctic":
+        yield from tables(_arctic_records(rows_of(path)))
+    else:
+        yield from tables((_record if name == "ids" else _systems_record)(row) for row in rows_of(path))
 
 
 def row_writer(name: str, options: Options) -> RowWriter:
@@ -81,7 +99,7 @@ def query_ids(chunk: pa.Table) -> Any:
     return named(flat(chunk["query_id"]), lambda: flat(chunk["query"]))
 
 
-def _msmarco_record(row: Row) -> Record:
+def _systems_record(row: Row) -> Record:
     name, values = fields.list_of(row, ("pos",), "ids", needed=True)
     positives = fields.identifiers(row, name, values or [])
     name, systems = fields.value_of(row, ("neg",), "an object of lists by system", needed=False)
@@ -95,20 +113,99 @@ def _msmarco_record(row: Row) -> Record:
     return Record(row.identifier(("qid",)), None, Documents(positives), Documents(list(negatives)))
 
 
-class _Msmarco(RowWriter):
+class _Systems(RowWriter):
     layouts = (".jsonl",)
     takes = frozenset({"ids"})
     has_scores = False
 
     def tables(self, chunk: pa.Table) -> list[pa.Table]:
         positives, negatives = Side(chunk, "positive"), Side(chunk, "negative")
-        found = negatives.lists(integers(negatives.ids(), "document", self.name))
         columns = {
-            "qid": integers(query_ids(chunk), "query", self.name),
-            "pos": positives.lists(integers(positives.ids(), "document", self.name)),
-            "neg": pa.StructArray.from_arrays([found], [_SYSTEM]),
+            "qid": self._ids(query_ids(chunk), "query"),
+            "pos": positives.lists(self._ids(positives.ids(), "document")),
+            "neg": pa.StructArray.from_arrays([negatives.lists(self._ids(negatives.ids(), "document"))], [_SYSTEM]),
         }
         return [pa.table(columns)]
+
+    def _ids(self, ids: Any, what: str) -> Any:
+        return ids if self.name == "gpl" else integers(ids, what, self.name)
+
+
+def _colbert_record(path: Path, number: int, line: str) -> Record:
+    row = Row(path, number, {})
+    wanted = "a list of a query, a positive and negatives"
+    try:
+        values = json.loads(line)
+    except (ValueError, RecursionError):
+        raise row.error(None, repr(shorten(line)), wanted) from None
+    if not isinstance(values, list) or len(values) < 2:
+        raise row.error(None, f"{kind(values)} ({shorten(line)})", wanted)
+    query, *documents = values
+    scores: list[float | None] | None = None
+    if isinstance(documents[0], list):
+        for at, pair in enumerate(documents, start=1):
+            if not isinstance(pair, list) or len(pair) != 2:
+                raise row.error(f"[{at}]", f"{kind(pair)} ({shorten(pair)})", "a list of a document and its score")
+        scores = [fields.number(row, f"[{at}][1]", pair[1]) for at, pair in enumerate(documents, start=1)]
+        documents = [pair[0] for pair in documents]
+    ids = [fields.identifier(row, f"[{at}]", value) for at, value in enumerate(documents, start=1)]
+    return Record(
+        fields.identifier(row, "[0]", query),
+        None,
+        Documents(ids[:1], scores=scores and scores[:1]),
+        Documents(ids[1:], scores=scores and scores[1:]),
+    )
+
+
+class _ColBERT(RowWriter):
+    layouts = (".jsonl",)
+    takes = frozenset({"ids"})
+    per_positive = True
+    has_scores = False
+
+    def files(self, path: Path) -> list[File]:
+        return [File(path, is_bare=True)]
+
+    def tables(self, chunk: pa.Table) -> list[pa.Table]:
+        each = exploded(chunk)
+        positives, negatives = Side(each, "positive"), Side(each, "negative")
+        queries = integers(query_ids(each), "query", self.name)
+        documents = headed(positives, negatives, lambda side: integers(side.ids(), "document", self.name))
+        lengths = negatives.lengths + 1
+        order = with_heads(np.arange(len(queries)), len(queries) + np.arange(int(lengths.sum())), lengths)
+        values = pa.concat_arrays([queries, documents.values]).take(pa.array(order))
+        return [pa.table({"triple": lists(values, lengths + 1)})]
+
+
+def _arctic_records(rows: Iterator[Row]) -> Iterator[Record]:
+    """Rows of one query that follow each other are one."""
+    for query, group in itertools.groupby(rows, lambda row: row.identifier(("QUERY_ID",))):
+        sides: dict[bool, list[str]] = {True: [], False: []}
+        for row in group:
+            relevance = row.fields.get("RELEVANCE")
+            if relevance not in (1, -1):
+                raise row.error("RELEVANCE", f"{kind(relevance)} ({shorten(relevance)})", "1 or -1")
+            sides[relevance == 1].append(row.identifier(("DOCUMENT_ID",)))
+        yield Record(query, None, Documents(sides[True]), Documents(sides[False]))
+
+
+class _Arctic(RowWriter):
+    layouts = (".parquet",)
+    takes = frozenset({"ids"})
+    has_scores = False
+
+    def tables(self, chunk: pa.Table) -> list[pa.Table]:
+        sides = Side(chunk, "positive"), Side(chunk, "negative")
+        ids = pa.concat_arrays([integers(side.ids(), "document", self.name) for side in sides])
+        rows = np.concatenate([rows_of_each(offsets_of(side.lengths)) for side in sides])
+        order = np.argsort(rows, kind="stable")
+        relevance = np.where(order < len(sides[0]), 1, -1).astype(np.int8)
+        queries = integers(query_ids(chunk), "query", self.name).take(pa.array(rows[order]))
+        columns = {"QUERY_ID": queries, "DOCUMENT_ID": ids.take(pa.array(order)), "RELEVANCE": pa.array(relevance)}
+        return [pa.table(columns)]
+
+    def rows(self, positives: _Int64, negatives: _Int64) -> _Int64:
+        return positives + negatives
 
 
 def integers(ids: Any, what: str, name: str) -> Any:
@@ -126,4 +223,6 @@ def integers(ids: Any, what: str, name: str) -> Any:
     return ids.cast(pa.int64())
 
 
-_WRITERS: dict[str, type[RowWriter]] = {"ids": _Ids, "msmarco-hard-negatives": _Msmarco}
+_WRITERS: dict[str, type[RowWriter]] = {
+    "ids": _Ids, "msmarco-hard-negatives": _Systems, "gpl": _Systems, "colbert": _ColBERT, "arctic": _Arctic
+}  # fmt: skip

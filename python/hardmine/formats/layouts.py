@@ -42,7 +42,12 @@ class Sink(Protocol):
 
 
 @contextlib.contextmanager
-def sink(file: BinaryIO, path: Path, frame: tuple[str, str] = ("[\n", "\n]\n")) -> Iterator[Sink]:
+def sink(
+    file: BinaryIO,
+    path: Path,
+    frame: tuple[str, str] = ("[\n", "\n]\n"),
+    is_bare: bool = False,  # noqa: FBT001, FBT002
+) -> Iterator[Sink]:
     """Write tables to a file in the layout that its path names; equal tables give equal bytes.
 
     Parameters
@@ -53,6 +58,8 @@ def sink(file: BinaryIO, path: Path, frame: tuple[str, str] = ("[\n", "\n]\n")) 
         Its name: .jsonl, .json, .csv, .tsv or .parquet, all but the last perhaps with .gz or .zst behind it.
     frame : (str, str)
         What stands before and behind the rows of a .json file.
+    is_bare : bool
+        Whether a line of a .jsonl file is the value of the one column, without its name.
     """
     layout = suffix(path)
     with contextlib.ExitStack() as closing:  # also after an error: an open writer would write to a closed file later
@@ -67,7 +74,7 @@ def sink(file: BinaryIO, path: Path, frame: tuple[str, str] = ("[\n", "\n]\n")) 
             yield _array(target)
             target.write(frame[1].encode())
         else:
-            yield _jsonl(target)
+            yield _jsonl(target, is_bare=is_bare)
 
 
 @contextlib.contextmanager
@@ -106,9 +113,11 @@ def _parquet(file: BinaryIO, closing: contextlib.ExitStack) -> Sink:
     return put
 
 
-def _jsonl(file: Any) -> Sink:
+def _jsonl(file: Any, *, is_bare: bool) -> Sink:
     def put(table: pa.Table) -> None:
-        file.write("".join(_encode(row) + "\n" for row in without_infinities(table).to_pylist()).encode())
+        found = without_infinities(table)
+        rows = found.column(0).to_pylist() if is_bare else found.to_pylist()
+        file.write("".join(_encode(row) + "\n" for row in rows).encode())
 
     return put
 

@@ -165,6 +165,18 @@ FORMATS = [
         reads=("rows",), writes=("rows",), layouts=(".jsonl",),
     ),
     Format(
+        "gpl", "id_rows", "hard negatives of GPL", "ids of queries and passages, by system",
+        reads=("rows",), writes=("rows",), layouts=(".jsonl",),
+    ),
+    Format(
+        "colbert", "id_rows", "triples of ColBERT", "numbers of a query, a positive and its negatives",
+        reads=("rows",), writes=("rows",), layouts=(".jsonl",),
+    ),
+    Format(
+        "arctic", "id_rows", "a table of Arctic", "numbers of a query and a document, and whether it is relevant",
+        reads=("rows",), writes=("rows",), layouts=(".parquet",),
+    ),
+    Format(
         "msmarco-triples", "triples", "triples of MS MARCO", "a query, a positive and a negative, between tabs",
         reads=("rows",), layouts=(".tsv",), shapes=("ids", "texts"),
     ),

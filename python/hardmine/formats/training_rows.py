@@ -31,10 +31,20 @@ _Bools = npt.NDArray[np.bool_]
 
 
 class File(NamedTuple):
-    """One file of a format, and what stands before and behind its rows where it is one JSON document."""
+    """One file of a format.
+
+    Attributes
+    ----------
+    path : Path
+    frame : (str, str)
+        What stands before and behind its rows where it is one JSON document.
+    is_bare : bool
+        Whether a line of jsonl is the value of the one column, without its name.
+    """
 
     path: Path
     frame: tuple[str, str] = ("[\n", "\n]\n")
+    is_bare: bool = False
 
 
 class Options(NamedTuple):
@@ -125,11 +135,23 @@ class RowWriter:
         kept: _Bools = (positives > 0) & (negatives >= self.fewest)
         return kept
 
+    def rows(self, positives: _Int64, negatives: _Int64) -> _Int64:  # noqa: ARG002
+        """How many rows of the file a row of a chunk gives, unless each positive has its own."""
+        return np.ones(positives.size, dtype=np.int64)
+
     def kept_pairs(self, pairs: Pairs) -> tuple[_Bools, _Int64]:
         """Which pairs get into the file, and in which row of it each of them begins (-1 for none)."""
         kept = self.kept(np.ones(len(pairs), dtype=np.int64), pairs.length)
-        begins = kept if self.per_positive else kept & (np.diff(pairs.row, prepend=-1) != 0)
-        return kept, np.where(kept, np.cumsum(begins) - 1, -1)
+        is_first = np.diff(pairs.row, prepend=-1) != 0
+        begins = np.flatnonzero(kept if self.per_positive else kept & is_first)
+        counts = np.diff(np.append(np.flatnonzero(is_first), len(pairs)))
+        rows = np.zeros(len(pairs), dtype=np.int64)
+        positives = np.repeat(counts, counts)[begins]
+        rows[begins] = 1 if self.per_positive else self.rows(positives, pairs.length[begins])
+        before = np.cumsum(rows) - rows
+        if not self.per_positive:
+            before = before[np.maximum.accumulate(np.where(is_first, np.arange(len(pairs)), 0))]
+        return kept, np.where(kept, before, -1)
 
     def of_mined(self, collection: Collection, negatives: Negatives, pairs: Pairs) -> Iterator[list[pa.Table]]:
         """The tables of what was mined, from the pairs that are kept."""
@@ -210,6 +232,9 @@ def write_chunks(path: Path, writer: RowWriter, chunks: Iterable[pa.Table]) -> d
 def _kept(writer: RowWriter, chunks: Iterable[pa.Table], counts: dict[str, int]) -> Iterator[pa.Table]:
     done = 0
     for chunk in chunks:
+        if not isinstance(chunk, pa.Table) or not chunk.schema.equals(SCHEMA):
+            came = f"columns {', '.join(chunk.schema.names)}" if isinstance(chunk, pa.Table) else type(chunk).__name__
+            raise TypeError(f"chunks: {came}, expected tables of the schema hardmine.formats.chunks.SCHEMA")
         writer.begin(chunk)
         positives, negatives = Side(chunk, "positive"), Side(chunk, "negative")
         kept = writer.kept(positives.lengths, negatives.lengths)
@@ -258,10 +283,7 @@ def _put(path: Path, writer: RowWriter, tables: Iterator[list[pa.Table]], side: 
     rows = 0
     paths = [file.path for file in files]
     with _made(paths), atomic_writes(paths, removed=wrong) as handles, contextlib.ExitStack() as closing:
-        puts = [
-            closing.enter_context(sink(handle, file.path, file.frame))
-            for handle, file in zip(handles, files, strict=True)
-        ]
+        puts = [closing.enter_context(sink(handle, *file)) for handle, file in zip(handles, files, strict=True)]
         for each in tables:
             rows += each[0].num_rows
             for put, table in zip(puts, each, strict=False):
