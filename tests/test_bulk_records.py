@@ -82,6 +82,11 @@ files = st.tuples(
     1 << 20,
 )
 @example(([b'{"id": "1", "text": "a"}', b'{"_id": "2", "id": "3", "text": "a"}'], b"\n", False, False), FIELDS, 1 << 20)
+@example(
+    ([b'{"_id": "1", "text": "a"}', b'{"_id": "2", "text": "b"}{"_id": "3", "text": "c"}'], b"\n", False, True),
+    FIELDS,
+    1 << 20,
+)
 @settings(deadline=None, max_examples=300)
 def test_any_file(tmp_path_factory, file, fields, block):
     lines, end, has_mark, has_end = file

@@ -7,11 +7,11 @@ import numpy as np
 import pyarrow as pa
 import pyarrow.parquet as pq
 import pytest
-from hypothesis import given, settings
+from hypothesis import example, given, settings
 from hypothesis import strategies as st
 
 import hardmine as hm
-from hardmine.formats import FormatError, rows
+from hardmine.formats import FormatError, rows, run_order
 from tests.oracle import runs as oracle
 
 COLLECTION = hm.Collection.from_ids(["q1", "q2", "q3"], ["d1", "d2", "d3", "d4"], [["d2"], ["d1"], ["d4"]])
@@ -111,6 +111,24 @@ def test_any_run(tmp_path_factory, found, block, has_blanks):
     assert list(run.query_ids) == queries
     assert list(run.document_ids) == documents
     assert [list(zip(row.ids.tolist(), row.scores.tolist(), strict=True)) for row in run] == wanted
+
+
+@given(
+    st.lists(st.tuples(st.integers(0, 3), st.floats(width=32, allow_nan=False), st.integers(0, 2**33)), max_size=40),
+    st.sampled_from([1, 5, 1 << 20]), st.sampled_from([1, 1 << 17]),
+)  # fmt: skip
+@example([(0, -0.0, 1), (0, 0.0, 0)], 1, 1)
+@settings(deadline=None)
+def test_the_order_of_candidates(found, chunk, spread):
+    """Also of ids and query numbers that have no room in a key."""
+    queries, scores, ids = (np.array([row[i] for row in found]) for i in range(3))
+    queries, ids, scores = queries.astype(np.int64) * spread, ids.astype(np.int64), scores.astype(np.float32)
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setattr(run_order, "_CHUNK", chunk)
+        order = run_order.best_first(queries, ids, scores)
+    key = list(zip(queries.tolist(), (-scores).tolist(), ids.tolist(), strict=True))
+    assert sorted(order.tolist()) == list(range(len(found)))
+    assert [key[at] for at in order] == sorted(key)
 
 
 @given(triples, st.sampled_from(FILES))

@@ -166,9 +166,9 @@ MUTANTS = [
     ),
     Mutant(
         "runs-ties-in-the-order-of-the-file",
-        "python/hardmine/formats/run_parts.py",
-        "order = np.lexsort((ids, -scores, queries))",
-        "order = np.lexsort((-scores, queries))",
+        "python/hardmine/formats/run_order.py",
+        "falling << np.uint64(32) | ids.astype(np.uint64)",
+        "falling",
         "tests/test_runs.py",
     ),
     Mutant(

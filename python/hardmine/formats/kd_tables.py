@@ -54,9 +54,8 @@ def read_run(path: Path, *, format: str, asked: Asked) -> Candidates:  # noqa: A
 
 def _tables(path: Path) -> Iterator[pa.Table]:
     if suffix(path) != ".jsonl":
-        yield from batches(
-            path, "arrow" if suffix(path) in (".arrow", ".feather") else "parquet", _COLUMNS.__contains__
-        )
+        layout = "arrow" if suffix(path) in (".arrow", ".feather") else "parquet"
+        yield from batches(path, layout, _COLUMNS.__contains__, _QUERIES)
         return
     from hardmine.formats.rows import json_rows
 

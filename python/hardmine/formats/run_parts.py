@@ -17,6 +17,7 @@ import numpy.typing as npt
 
 from hardmine.formats.errors import FormatError
 from hardmine.formats.rows import shorten
+from hardmine.formats.run_order import best_first
 from hardmine.nouns import arrow
 from hardmine.nouns.candidates import Candidates
 from hardmine.nouns.lists import VERSION
@@ -31,7 +32,7 @@ if TYPE_CHECKING:
 
     from hardmine.nouns.collection import Collection
 
-_FOLD = 1 << 24
+_FOLD = 1 << 22
 """Candidates whose ids wait together until the tables of ids that they brought become one."""
 _CHUNK = 1 << 18
 UNKNOWN = ("error", "drop")
@@ -242,7 +243,7 @@ def _ordered(found: _Numbered, scores: npt.NDArray[np.float32], first: Positives
     is_sorted = (rises > 0) | ((rises == 0) & ((falls < 0) | ((scores[1:] == scores[:-1]) & (np.diff(ids) > 0))))
     order = None
     if not is_sorted.all():
-        order = np.lexsort((ids, -scores, queries))
+        order = best_first(queries, ids, scores)
         queries, ids, scores = queries[order], ids[order], scores[order]
     offsets = offsets_of(np.bincount(queries, minlength=len(found.query_ids)))
     return _Sorted(offsets, ids, scores, order, first)

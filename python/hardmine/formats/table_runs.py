@@ -40,8 +40,13 @@ def read_run(path: Path, *, format: str, asked: Asked) -> Candidates:  # noqa: A
     return candidates(path, tables, asked, format=format, facts=Facts(), unit="row")
 
 
-def batches(path: Path, format: str, is_read: Callable[[str], bool]) -> Iterator[pa.Table]:  # noqa: A002
-    """Some columns of a parquet, Arrow or .npz file, some hundred thousand rows at a time."""
+def batches(
+    path: Path,
+    format: str,  # noqa: A002
+    is_read: Callable[[str], bool],
+    rows: int = _ROWS,
+) -> Iterator[pa.Table]:
+    """Some columns of a parquet, Arrow or .npz file, a number of rows at a time."""
     pa = need("pyarrow", what="reading runs", extra="mine")
     if not path.is_file():
         raise FileNotFoundError(f"{path}: no such file")
@@ -50,7 +55,7 @@ def batches(path: Path, format: str, is_read: Callable[[str], bool]) -> Iterator
         return
     try:
         with contextlib.ExitStack() as closing:
-            for batch in _opened(path, format, is_read, closing):
+            for batch in _opened(path, format, is_read, rows, closing):
                 batch.validate(full=True)
                 yield pa.table(batch).select([name for name in batch.schema.names if is_read(name)])
     except FormatError:
@@ -60,7 +65,13 @@ def batches(path: Path, format: str, is_read: Callable[[str], bool]) -> Iterator
         raise FormatError(path, came, f"{'an Arrow' if format == 'arrow' else 'a parquet'} file of strings") from None
 
 
-def _opened(path: Path, format: str, is_read: Callable[[str], bool], closing: Any) -> Iterator[Any]:  # noqa: A002
+def _opened(
+    path: Path,
+    format: str,  # noqa: A002
+    is_read: Callable[[str], bool],
+    rows: int,
+    closing: contextlib.ExitStack,
+) -> Iterator[Any]:
     if format == "arrow":
         ipc = need("pyarrow.ipc", what="reading runs", extra="mine")
         pa = need("pyarrow", what="reading runs", extra="mine")
@@ -75,7 +86,7 @@ def _opened(path: Path, format: str, is_read: Callable[[str], bool], closing: An
     parquet = need("pyarrow.parquet", what="reading runs", extra="mine")
     file = closing.enter_context(parquet.ParquetFile(path))
     names = [name for name in file.schema_arrow.names if is_read(name)]
-    yield from file.iter_batches(_ROWS, columns=names)
+    yield from file.iter_batches(rows, columns=names)
 
 
 def _npz(path: Path, is_read: Callable[[str], bool]) -> pa.Table:

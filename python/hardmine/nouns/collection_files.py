@@ -31,19 +31,20 @@ class CollectionFiles:
         Parameters
         ----------
         path : path-like
-            A BEIR folder (corpus.jsonl, queries.jsonl, qrels/\*.tsv), or a jsonl or parquet file whose rows hold a
-            query and its positives: a string or a list of strings under ``positive``, ``positives``, ``pos``,
+            A BEIR folder (corpus.jsonl, queries.jsonl, qrels/\*.tsv), or a jsonl, parquet, csv or tsv file whose rows
+            hold a query and its positives: a string or a list of strings under ``positive``, ``positives``, ``pos``,
             ``answer``, ``document``, ``passage``, ``positive_1`` ..., or ids of `corpus` under ``positive_id`` or
-            ``positive_ids``. The query is under ``query``, ``anchor``, ``question`` or ``query_text``. Or, with
-            ``format="docstrings"``, a folder of Python sources, such as ``sysconfig.get_path("stdlib")``: a query is
-            the first line of a function's docstring, its document the function's source without the docstring.
-        format : {"beir", "jsonl", "parquet", "docstrings"}, optional
-            Taken from the path where it is not given; "docstrings" never is.
+            ``positive_ids``. The query is under ``query``, ``anchor``, ``question`` or ``query_text``. Or a folder of
+            MS MARCO or of ``save_to_disk``, judgements of trec_eval, and training rows; docs/formats.md has them all.
+            Or, with ``format="docstrings"``, a folder of Python sources, such as ``sysconfig.get_path("stdlib")``: a
+            query is the first line of a function's docstring, its document the function's source without it.
+        format : str, optional
+            One of ``hardmine.formats.READ``; taken from the path where it is not given and the path tells.
         corpus : path-like, optional
-            For a file of pairs: jsonl or parquet with ``text``, optional ``title`` and id. Positives whose text is not
+            For a file of pairs: the same layouts, with ``text``, optional ``title`` and id. Positives whose text is not
             in it are added. Without it the corpus is the positives of all queries.
         split : str, optional
-            For a BEIR folder: which judgements. Without it train if there is one, else dev, else test.
+            For a folder with several: which judgements. Without it train if there is one, else dev, else test.
         ignore_identical_ids : bool
             Never retrieve a document for the query that has the same id.
         progress : bool or callable
