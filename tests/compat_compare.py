@@ -4,6 +4,7 @@ import contextlib
 import io
 import logging
 import re
+import warnings
 
 import numpy as np
 from sentence_transformers.util import mine_hard_negatives as original
@@ -25,7 +26,13 @@ class Outcome:
         logging.getLogger(logger).addHandler(handler)
         printed = io.StringIO()
         try:
-            with contextlib.redirect_stdout(printed), contextlib.redirect_stderr(io.StringIO()):
+            with (
+                contextlib.redirect_stdout(printed),
+                contextlib.redirect_stderr(io.StringIO()),
+                warnings.catch_warnings(),
+            ):
+                if function is original:  # PyTorch's, about a column of one number or none
+                    warnings.filterwarnings("ignore", "std\\(\\)", UserWarning)
                 self.dataset = function(*arguments, **settings)
         except Exception as error:
             self.error = error
@@ -36,6 +43,13 @@ class Outcome:
 
 def theirs(*arguments, **settings):
     return Outcome(original, LOGGERS[0], *arguments, **settings)
+
+
+def rows_of(outcome):
+    """The dataset of an outcome that is one."""
+    if outcome.error is not None:
+        raise outcome.error
+    return outcome.dataset
 
 
 def ours(*arguments, **settings):

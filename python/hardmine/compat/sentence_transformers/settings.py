@@ -63,19 +63,21 @@ def checked(settings: Settings) -> Settings:
     checks.choice("sampling_strategy", settings.sampling_strategy, STRATEGIES)
     if settings.num_threads is not None:
         thread_count(settings.num_threads)
+    for name, value in settings.rules:  # kept as given: the statistics show it
+        checks.real(name, value, finite=False)
     least = -(2**63)
     return replace(
         settings,
         num_negatives=checks.integer("num_negatives", settings.num_negatives, minimum=least),
         range_min=checks.integer("range_min", settings.range_min, minimum=least),
-        range_max=None if settings.range_max is None else checks.integer("range_max", settings.range_max, minimum=least),
+        range_max=None
+        if settings.range_max is None
+        else checks.integer("range_max", settings.range_max, minimum=least),
         seed=checks.integer("seed", settings.seed, maximum=2**64 - 1),
-        max_memory=checks.memory("max_memory", settings.max_memory, DEFAULT_MEMORY),
-        **{name: checks.real(name, value, finite=False) for name, value in settings.rules},
     )
 
 
-def without_deprecated(settings: Settings, as_triplets: bool | None, margin: float | None) -> Settings:
+def without_deprecated(settings: Settings, *, as_triplets: bool | None, margin: float | None) -> Settings:
     """The settings after what deprecated parameters and `include_positives` change in them, with their warnings."""
     if as_triplets is not None:
         settings = replace(settings, output_format="triplet" if as_triplets else "n-tuple")
@@ -103,7 +105,8 @@ def without_deprecated(settings: Settings, as_triplets: bool | None, margin: flo
             "instead. Setting `absolute_margin` to `%s`.",
             margin,
         )
-        settings = replace(settings, absolute_margin=checks.real("margin", margin, finite=False))
+        checks.real("margin", margin, finite=False)
+        settings = replace(settings, absolute_margin=margin)
     return settings
 
 
@@ -117,7 +120,7 @@ def _with_positives(settings: Settings, margin: float | None) -> Settings:
         )
     if settings.output_format != "n-tuple":
         logger.warning(
-            "When using `include_positives=True`, `output_format` will be set to `\"n-tuple\"` to ensure that the "
+            'When using `include_positives=True`, `output_format` will be set to `"n-tuple"` to ensure that the '
             "ranking order is preserved."
         )
     return replace(settings, output_format="n-tuple")
@@ -142,9 +145,7 @@ def with_range(settings: Settings, max_positives: int, *, rescored: bool) -> Set
     if first < 0:
         raise ValueError(f"range_min must be non-negative, got range_min={first}.")
     if first >= last:
-        raise ValueError(
-            f"range_min must be smaller than range_max, got range_min={first} and range_max={last}."
-        )
+        raise ValueError(f"range_min must be smaller than range_max, got range_min={first} and range_max={last}.")
     if wanted > last - first:
         raise ValueError(
             f"Cannot mine {wanted} negatives per query: only {last - first} candidates remain after skipping the first "

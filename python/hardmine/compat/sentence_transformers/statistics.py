@@ -26,8 +26,8 @@ def print_statistics(mined: Mined, positive_scores: Float32Array, skipped: list[
     columns = [_summary(values) for values in (positive_scores, mined.negative_scores, mined.differences)]
     for name, *numbers in zip(_NAMES, *columns, strict=True):
         print(_ROW.format(name, *(f"{number:.4f}" for number in numbers)))
-    for rule, value, count, ratio in skipped:
-        print(f"Skipped {count:,} potential negatives ({ratio:.2%}) due to the {rule} of {value}.")
+    for rule, value, number, ratio in skipped:
+        print(f"Skipped {number:,} potential negatives ({ratio:.2%}) due to the {rule} of {value}.")
     missing = mined.possible - mined.table.num_rows
     if missing > 0:
         _print_missing(missing, mined.possible, settings)
