@@ -92,7 +92,8 @@ NUMBER = re.compile(r"-?\d[\d,]*\.\d+%?|nan|-?inf")
 def assert_same_prints(expected, found, *, skip=()):
     """The same lines; decimals may differ by one in the last place. Lines that hold a word of `skip` are left out."""
     left, right = ([line for line in side if not any(word in line for word in skip)] for side in (expected, found))
-    assert [NUMBER.sub("#", line) for line in right] == [NUMBER.sub("#", line) for line in left]
+    shapes = [[NUMBER.sub("#", line).split() for line in side] for side in (left, right)]
+    assert shapes[1] == shapes[0]
     for old, new in zip(left, right, strict=True):
         for a, b in zip(NUMBER.findall(old), NUMBER.findall(new), strict=True):
             a, b = (float(text.strip("%").replace(",", "")) for text in (a, b))

@@ -9,11 +9,13 @@ import sentence_transformers
 import torch
 from scipy import stats
 
+import hardmine as hm
 from hardmine.compat.sentence_transformers import mine_hard_negatives
 from tests.compat_compare import assert_same_rows, both, ours, rows_of, theirs
 from tests.compat_models import WIDTH, Model, Scorer
 from tests.test_compat import CORPUS, dataset
 
+SEARCH = hm.search
 PAIRS = datasets.Dataset.from_dict({"query": ["one", "two"], "answer": ["passage 1", "passage 2"]})
 
 
@@ -123,6 +125,16 @@ def test_a_similarity_of_the_models_own(monkeypatch):
         assert_same_rows(expected.dataset, found.dataset)
     monkeypatch.setattr("hardmine.compat.sentence_transformers.scores._PAIRS", 7)
     assert_same_rows(expected.dataset, ours(dataset("several"), Own(), **settings).dataset)
+
+
+def test_the_search_runs_where_the_model_is(monkeypatch):
+    asked = []
+    monkeypatch.setattr(hm, "search", lambda *arrays, device, **rest: asked.append(device) or SEARCH(*arrays, **rest))
+    for device in ("cpu", torch.device("cpu"), "mps", torch.device("cuda:1")):
+        model = Model()
+        model.device = device
+        assert ours(PAIRS, model).error is None
+    assert asked == [None, None, None, torch.device("cuda:1")]
 
 
 @pytest.mark.parametrize("dtype", [np.float16, np.float64])
@@ -345,6 +357,11 @@ def test_bad_datasets(columns, message):
     assert str(found.error) == message
 
 
+def test_one_split_at_a_time():
+    found = ours(datasets.DatasetDict(train=PAIRS), Model())
+    assert str(found.error) == "dataset: DatasetDict, expected one datasets.Dataset, such as a split"
+
+
 @pytest.mark.parametrize(
     ("settings", "column"),
     [
@@ -392,6 +409,7 @@ def test_datasets_of_other_forms():
 
 
 def test_long_texts_come_in_chunks(monkeypatch):
+    monkeypatch.setattr("hardmine.compat.sentence_transformers.texts._BLOCK", 7)
     settings = {"corpus": CORPUS, "output_scores": True}
     for output_format in ("triplet", "n-tuple", "labeled-pair", "labeled-list"):
         whole = mined(dataset("several"), Model(), output_format=output_format, **settings)

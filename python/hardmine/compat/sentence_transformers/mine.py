@@ -152,6 +152,8 @@ def mine_hard_negatives(
     """
     from datasets import Dataset as Output
 
+    if not isinstance(dataset, Output):
+        raise TypeError(f"dataset: {type(dataset).__name__}, expected one datasets.Dataset, such as a split")
     if len(dataset) == 0:
         raise ValueError("The dataset is empty. Please provide a non-empty dataset.")
     if faiss_batch_size <= 0:

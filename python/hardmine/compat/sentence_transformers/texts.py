@@ -19,6 +19,10 @@ if TYPE_CHECKING:
     from hardmine.plumbing.checks import Int64Array
 
 
+_BLOCK = 16_384
+"""Rows that are read at a time."""
+
+
 @dataclass(frozen=True)
 class Texts:
     """Distinct texts and the labels between them.
@@ -77,7 +81,9 @@ def _columns(dataset: Any, names: list[str]) -> list[pa.LargeStringArray]:
     """Columns as the dataset shows them: a transform of the user's is applied, any other format is passed by."""
     if dataset.format["type"] == "custom":
         return [_strings(f"dataset[{name!r}]", dataset[name]) for name in names]
-    table = dataset.select_columns(names).with_format("arrow")[:]
+    # Block by block: shuffled rows are gathered, and a whole column may be more than one string array can hold.
+    blocks = dataset.select_columns(names).with_format("arrow").iter(_BLOCK)
+    table = need("pyarrow", what="hardmine.compat", extra="mine").concat_tables(blocks)
     return [_strings(f"dataset[{name!r}]", table[name]) for name in names]
 
 
