@@ -2,6 +2,7 @@
 
 import inspect
 import random
+import sys
 
 import datasets
 import numpy as np
@@ -191,6 +192,19 @@ def test_the_same_errors(settings):
     assert expected.error is not None
     assert (type(found.error), str(found.error)) == (type(expected.error), str(expected.error))
     assert found.printed == expected.printed
+
+
+def test_without_datasets(monkeypatch):
+    monkeypatch.setitem(sys.modules, "datasets", None)
+    found = ours(None, Model())
+    assert isinstance(found.error, ImportError)
+    assert str(found.error) == "Please install `datasets` to use this function: `pip install datasets`."
+
+
+def test_a_quiet_call_says_nothing(capfd, caplog):
+    mine_hard_negatives(dataset("repeated"), Model(), corpus=CORPUS, cross_encoder=Scorer(), verbose=False)
+    assert capfd.readouterr() == ("", "")
+    assert not caplog.records
 
 
 def test_the_same_errors_about_the_dataset():

@@ -243,7 +243,7 @@ def test_the_cache_spares_the_model(tmp_path):
 @pytest.mark.parametrize(
     "change",
     [
-        {"model": Model(special={"passage 7": np.ones(WIDTH)})},
+        {"weight": 0.2},
         {"query_prompt": "other: ", "corpus_prompt": "other: "},
         {"query_prompt_name": "query", "corpus_prompt_name": "query"},
         {"prompts": {"query": "changed"}},
@@ -251,9 +251,11 @@ def test_the_cache_spares_the_model(tmp_path):
 )
 def test_what_changes_embeddings_changes_the_key(tmp_path, change):
     settings = {"corpus": CORPUS, "cache_folder": str(tmp_path)}
-    assert ours(PAIRS, Model(), **settings).error is None
-    model = change.pop("model", Model())
-    model.prompts = change.pop("prompts", model.prompts)
+    change = {"weight": 0.1, "prompts": Model().prompts} | change
+    model = Model(special={"passage 7": np.full(WIDTH, 0.1)})
+    assert ours(PAIRS, model, **settings).error is None
+    model = Model(special={"passage 7": np.full(WIDTH, change.pop("weight"))})
+    model.prompts = change.pop("prompts")
     assert ours(PAIRS, model, **settings, **change).error is None
     assert {call[0] for call in model.calls} == {"corpus", "query"}
 

@@ -128,6 +128,8 @@ def mine_hard_negatives(
         or a score of the cross-encoder (the message says where); a damaged file in `cache_folder`.
     TypeError
         A column or the corpus holds anything but text, or a parameter has another type.
+    ImportError
+        ``datasets`` is not installed.
 
     Examples
     --------
@@ -150,8 +152,10 @@ def mine_hard_negatives(
     >>> mined[0]
     {'query': 'abc', 'answer': 'aabbcc', 'negative': 'aabc'}
     """
-    from datasets import Dataset as Output
-
+    try:
+        from datasets import Dataset as Output
+    except ImportError as error:
+        raise ImportError("Please install `datasets` to use this function: `pip install datasets`.") from error
     if not isinstance(dataset, Output):
         raise TypeError(f"dataset: {type(dataset).__name__}, expected one datasets.Dataset, such as a split")
     if len(dataset) == 0:
