@@ -72,6 +72,7 @@ _LAZY = {
 """Public names that a data loader's worker does not need, or that need an extra, by the module that holds them."""
 
 _MODULES = {
+    "compat": "hardmine.compat",
     "data": "hardmine.data",
     "formats": "hardmine.formats",
     "losses": "hardmine.losses",
@@ -123,6 +124,7 @@ __all__ = [
     "Weighted",
     "__version__",
     "anchor_scores",
+    "compat",
     "data",
     "draw",
     "ensemble",

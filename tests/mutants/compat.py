@@ -1,0 +1,93 @@
+"""Planted faults: the drop-in for sentence-transformers."""
+
+from tests.mutants.table import Mutant
+
+ROOM = "python/hardmine/compat/sentence_transformers"
+GRID = "tests/test_compat.py -k the_same_rows"
+
+MUTANTS = [
+    Mutant(
+        "compat-depth-without-positives",
+        f"{ROOM}/mine.py",
+        "    depth = asked.depth + max_positives\n",
+        "    depth = asked.depth\n",
+        GRID,
+    ),
+    Mutant(
+        "compat-repeated-rows-are-no-positives",
+        f"{ROOM}/mine.py",
+        "    max_positives = int(found.rows_per_query.max())\n",
+        "    max_positives = int(np.diff(found.positives.offsets).max())\n",
+        GRID,
+    ),
+    Mutant(
+        "compat-highest-positive",
+        f"{ROOM}/choose.py",
+        "np.minimum.reduceat",
+        "np.maximum.reduceat",
+        GRID,
+    ),
+    Mutant(
+        "compat-equality-removes",
+        f"{ROOM}/choose.py",
+        "        return scores + value > positive\n",
+        "        return scores + value >= positive\n",
+        "tests/test_compat_differences.py -k margin_zero",
+    ),
+    Mutant(
+        "compat-removed-twice",
+        f"{ROOM}/choose.py",
+        "removed = alive & _fails(",
+        "removed = _fails(",
+        GRID,
+    ),
+    Mutant(
+        "compat-upper-median",
+        f"{ROOM}/statistics.py",
+        "exact[(exact.size - 1) // 2]",
+        "exact[exact.size // 2]",
+        GRID,
+    ),
+    Mutant(
+        "compat-rows-by-number",
+        f"{ROOM}/texts.py",
+        "    first.sort()\n",
+        "",
+        GRID,
+    ),
+    Mutant(
+        "compat-key-without-weights",
+        f"{ROOM}/embeddings.py",
+        "        digest.update(memoryview(flat.numpy()))\n",
+        "",
+        "tests/test_compat_differences.py -k key",
+    ),
+    Mutant(
+        "compat-key-without-prompts",
+        f"{ROOM}/embeddings.py",
+        "repr((self._model, *side.prompt))",
+        "repr((self._model,))",
+        "tests/test_compat_differences.py -k key",
+    ),
+    Mutant(
+        "compat-two-scores-of-a-pair",
+        f"{ROOM}/scores.py",
+        "    scores[where >= 0] = run.scores[where[where >= 0]]\n",
+        "",
+        "tests/test_compat_differences.py -k margin_zero",
+    ),
+    Mutant(
+        "compat-one-seed",
+        f"{ROOM}/choose.py",
+        "        seed=settings.seed,\n",
+        "",
+        "tests/test_compat_differences.py -k has_a_seed",
+    ),
+    Mutant(
+        "compat-prompts-of-the-other-side",
+        f"{ROOM}/mine.py",
+        'Side("corpus", found.documents, Prompt(corpus_prompt, corpus_prompt_name))',
+        'Side("corpus", found.documents, Prompt(query_prompt, query_prompt_name))',
+        GRID,
+    ),
+]
