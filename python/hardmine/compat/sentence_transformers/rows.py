@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING, Any, NamedTuple
 import numpy as np
 import numpy.typing as npt
 
-from hardmine.formats.training_rows import Pairs
+from hardmine.formats.mined_pairs import Pairs
 from hardmine.plumbing.extras import need
 from hardmine.plumbing.ragged import offsets_of, ranges, with_heads
 
