@@ -33,9 +33,9 @@ MUTANTS = [
     ),
     Mutant(
         "progress-reads-half-a-file",
-        "python/hardmine/formats/rows.py",
-        "            if bar is not None:\n                bar.update(stored.tell() - before)\n    except",
-        "    except",
+        "python/hardmine/formats/opening.py",
+        "        counted(size or 0)\n",
+        "",
         "tests/test_progress.py -k last_byte",
     ),
     Mutant(

@@ -16,18 +16,20 @@ from hardmine.plumbing.extras import need
 from hardmine.plumbing.files import compression
 from hardmine.plumbing.progress import Progress, Reporting
 
+_BUFFER = 1 << 20
+
 
 def opened(path: Path) -> IO[bytes]:
     """A file to read, unpacked where its suffix says that it is packed."""
     if not path.is_file():
         raise FileNotFoundError(f"{path}: no such file")
     packed = compression(path)
-    stored = io.BufferedReader(_Counted(path), 1 << 20)
+    stored = io.BufferedReader(_Counted(path), _BUFFER)
     if packed == "gzip":
         return cast("IO[bytes]", _Gzip(stored))
     if packed == "zstd":
         pa = need("pyarrow", what="reading .zst", extra="mine")
-        return io.BufferedReader(pa.CompressedInputStream(pa.PythonFile(stored, mode="r"), packed), 1 << 20)
+        return io.BufferedReader(pa.CompressedInputStream(pa.PythonFile(stored, mode="r"), packed), _BUFFER)
     return stored
 
 

@@ -146,7 +146,7 @@ def json_rows(path: Path, block: bytes | None = None, first: int = 1) -> Iterato
         yield Row(path, number, fields)
 
 
-def parquet_rows(path: Path, is_read: Callable[[str], bool], batch_rows: int = _BATCH_ROWS) -> Iterator[Row]:
+def parquet_rows(path: Path, is_read: Callable[[str], bool], batch_rows: int | None = None) -> Iterator[Row]:
     """Records of a parquet file, read in batches; a column that is not read is null, whatever it holds."""
     need("pyarrow", what="reading parquet", extra="mine")
     parquet = need("pyarrow.parquet", what="reading parquet", extra="mine")
@@ -160,7 +160,7 @@ def parquet_rows(path: Path, is_read: Callable[[str], bool], batch_rows: int = _
     with file:
         found = file.schema_arrow.names
         names = [name for name in found if is_read(name)]
-        batches = file.iter_batches(batch_size=batch_rows, columns=names)
+        batches = file.iter_batches(batch_size=batch_rows or _BATCH_ROWS, columns=names)
         while True:
             try:
                 batch = next(batches, None)
