@@ -22,6 +22,7 @@ import hardmine as hm
 import hardmine._native as _native
 from hardmine.plumbing import arrays
 from hardmine.plumbing.threads import thread_count
+from hardmine.primitives.limits import Limits
 from hardmine.primitives.search import device, device_codes, tiles
 from hardmine.primitives.search.device_documents import Documents, checked
 
@@ -115,7 +116,7 @@ def main() -> None:
     )
     print(f"{options.dtype}, documents on the {'host' if options.host else 'device'}, {threads} threads", flush=True)
 
-    rows, limits = rows_of(queries, threads), (None, None, None, False)
+    rows, limits = rows_of(queries, threads), Limits()
     coded = Documents(rows_of(documents, threads) if options.host else documents, "dot", target, threads, keep=True)
 
     def search() -> hm.Candidates:

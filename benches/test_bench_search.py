@@ -12,6 +12,7 @@ import pytest
 
 import hardmine as hm
 import hardmine._native as _native
+from hardmine.primitives.limits import Limits
 from hardmine.primitives.search import tiles
 
 SCALE = float(os.environ.get("HARDMINE_BENCH_SCALE", "1"))
@@ -146,7 +147,7 @@ def test_filter_threads(benchmark, arrays, threads):
     blocks = [np.ascontiguousarray(queries @ documents[start : start + 4096].T) for start in starts]
 
     def run():
-        state = _native.SearchScan("dot", len(queries), len(documents), K, (None, None, None, False))
+        state = _native.SearchScan("dot", len(queries), len(documents), K, Limits())
         for start, tile in zip(starts, blocks, strict=True):
             state.update(source, tile, 0, start, threads)
         return state.finish(source, threads)

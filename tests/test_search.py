@@ -16,6 +16,7 @@ from hypothesis import strategies as st
 import hardmine as hm
 import hardmine._native as _native
 from hardmine.plumbing import arrays, checks, ragged
+from hardmine.primitives.limits import Limits
 from hardmine.primitives.search import tiles
 from tests.children import PROMPT, run_script
 from tests.oracle import search as oracle
@@ -81,11 +82,10 @@ def agree(found, wanted):
 
 def cut_search(q, d, k, tiling, *, similarity="dot", threads=2, ceiling=None, floor=None, exclude=None):
     """`search` with the tiling given."""
-    limits = (
+    limits = Limits(
         checks.per_query("ceiling", ceiling, len(q)),
         checks.per_query("floor", floor, len(q)),
         ragged.csr("exclude", exclude, len(q)),
-        False,
     )
     rows = [tiles.Rows(*arrays.matrix("x", x), _native.row_norms("x", arrays.matrix("x", x), threads)) for x in (q, d)]
     found = tiles.scan(*rows, k, similarity, limits, tiling, threads)
@@ -268,9 +268,9 @@ def test_a_tile_at_the_edge_of_the_bound():
         tile = (exact + signs * allowed).astype(np.float32)
         for level_limits in ({}, limits_for(exact.astype(np.float32))):
             wanted = oracle.search(q, d, 17, **level_limits)
-            limits = (
+            limits = Limits(
                 level_limits.get("ceiling"), level_limits.get("floor"),
-                ragged.csr("exclude", level_limits.get("exclude"), 8), False,
+                ragged.csr("exclude", level_limits.get("exclude"), 8),
             )  # fmt: skip
             state = _native.SearchScan("dot", 8, 400, 17, limits)
             source = tiles.Source(tiles.Rows(q, "f32", norms[0]), tiles.Rows(d, "f32", norms[1]))
@@ -281,7 +281,7 @@ def test_a_tile_at_the_edge_of_the_bound():
 
 def test_values_that_are_not_finite_say_nothing():
     q, d = make("huge", 4, 100, 6)
-    state = _native.SearchScan("dot", 4, 100, 5, (None, None, None, False))
+    state = _native.SearchScan("dot", 4, 100, 5, Limits())
     source = tiles.Source(*(tiles.Rows(x, "f32", _native.row_norms("x", (x, "f32"), 1)) for x in (q, d)))
     tile = np.random.default_rng(0).choice(np.array([np.nan, np.inf, -np.inf], np.float32), (4, 100))
     state.update(source, tile, 0, 0, 1)

@@ -13,6 +13,7 @@ from hypothesis import strategies as st
 import hardmine as hm
 import hardmine._native as _native
 from hardmine.plumbing import arrays, checks, ragged
+from hardmine.primitives.limits import Limits
 from hardmine.primitives.search import codes, tiles
 from tests.oracle import search as oracle
 from tests.test_search import KINDS, LEVELS, agree, limits_for, make
@@ -43,7 +44,7 @@ def scan(q, d, k, *, frame=None, similarity="dot", piece=None, panel=None, step=
     frame = codes.choose_frame(documents, similarity, threads) if frame is None else frame
     for start in range(0, max(len(q), 1), panel or max(len(q), 1)):
         stop = min(start + (panel or len(q)), len(q))
-        cut = tiles.cut((*bounds, csr, False), start, stop)
+        cut = Limits(*bounds, csr).cut(start, stop)
         state = _native.SearchScan(similarity, stop - start, len(d), k, cut)
         source = tiles.Source(queries.slice(start, stop), documents)
         for first in range(0, len(d), piece or max(len(d), 1)):
@@ -56,7 +57,7 @@ def scan(q, d, k, *, frame=None, similarity="dot", piece=None, panel=None, step=
             MISSED.append(missed.size)
             part = source.queries
             some = tiles.Source(tiles.Rows(part.array[missed], part.kind, part.norms[missed]), documents)
-            again = _native.SearchScan(similarity, missed.size, len(d), k, tiles.pick(cut, missed))
+            again = _native.SearchScan(similarity, missed.size, len(d), k, cut.pick(missed))
             again.careful()
             for first in range(0, len(d), piece or max(len(d), 1)):
                 size = min(piece or len(d), len(d) - first)
@@ -210,7 +211,7 @@ def test_counts_say_what_survived_once(queries):
     # Equal documents: none can be discarded, whatever the thresholds; few queries are scanned in parts that are poured
     # together, which must not count a document twice.
     d, q = np.ones((640, 16), np.float32), np.ones((queries, 16), np.float32)
-    state = _native.SearchScan("dot", queries, len(d), 5, (None, None, None, False))
+    state = _native.SearchScan("dot", queries, len(d), 5, Limits())
     source = tiles.Source(rows_of(q), rows_of(d))
     coded = codes.encode(source.documents, codes.choose_frame(source.documents, "dot", 2), 2, 0, len(d))
     assert state.counts() == [0, 0]

@@ -14,6 +14,7 @@ from hypothesis import strategies as st
 import hardmine as hm
 import hardmine._native as _native
 from hardmine.plumbing import arrays, checks, ragged
+from hardmine.primitives.limits import Limits
 from hardmine.primitives.search import tiles
 from tests.oracle import search as oracle
 from tests.test_search import KINDS, agree, limits_for, make
@@ -51,7 +52,7 @@ def documents_of(d, similarity="dot", *, frame=None, keep=False):
 
 def limits_of(count, ceiling=None, floor=None, exclude=None):
     bounds = checks.per_query("ceiling", ceiling, count), checks.per_query("floor", floor, count)
-    return *bounds, ragged.csr("exclude", exclude, count), False
+    return Limits(*bounds, ragged.csr("exclude", exclude, count))
 
 
 def search(q, d, k, *, similarity="dot", frame=None, piece=2**17, query_tile=1024, max_memory=10**8, **limits):

@@ -13,9 +13,26 @@ _F32: TypeAlias = npt.NDArray[np.float32]
 _F64: TypeAlias = npt.NDArray[np.float64]
 
 # offsets, ids, scores; then per row: above_ceiling, below_floor, nan, excluded
-Ranked: TypeAlias = tuple[_I64, _I64, _F32, _I64, _I64, _I64, _I64]
+class Ranked(TypedDict):
+    offsets: _I64
+    ids: _I64
+    scores: _F32
+    above_ceiling: _I64
+    below_floor: _I64
+    nan: _I64
+    excluded: _I64
+
 # ceiling, floor, exclude (offsets, ids), whether NaN is dropped
-Limits: TypeAlias = tuple[_F32 | None, _F32 | None, tuple[_I64, _I64] | None, bool]
+class Limits(Protocol):
+    @property
+    def ceiling(self) -> _F32 | None: ...
+    @property
+    def floor(self) -> _F32 | None: ...
+    @property
+    def exclude(self) -> tuple[_I64, _I64] | None: ...
+    @property
+    def nan_is_dropped(self) -> bool: ...
+
 # a 2-d array and the kind of its items: "f16" | "bf16" (as uint16) | "f32" | "f64"
 Matrix: TypeAlias = npt.NDArray[Any]
 

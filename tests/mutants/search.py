@@ -103,7 +103,7 @@ MUTANTS = [
     ),
     Mutant(
         "search-panel-limits-misplaced",
-        "python/hardmine/primitives/search/tiles.py",
+        "python/hardmine/primitives/limits.py",
         "offsets[start : stop + 1] - first",
         "offsets[start : stop + 1] * 0",
         "tests/test_search.py",

@@ -149,7 +149,9 @@ class Candidates(RunFiles, Lists):
     def _from_native(cls, found: _native.Ranked, metadata: dict[str, Any] | None = None) -> Candidates:
         """Build from what a scan of the native module returns, which is right by construction."""
         self = cls.__new__(cls)
-        offsets, ids, scores, above_ceiling, below_floor, nan, excluded = found
+        offsets, ids, scores = found["offsets"], found["ids"], found["scores"]
+        above_ceiling, below_floor = found["above_ceiling"], found["below_floor"]
+        nan, excluded = found["nan"], found["excluded"]
         for name in Candidates.__slots__:
             object.__setattr__(self, name, None)
         for name, array in (("offsets", offsets), ("ids", ids), ("scores", scores)):

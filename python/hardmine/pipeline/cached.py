@@ -281,8 +281,17 @@ def _columns(found: Candidates) -> dict[str, npt.NDArray[Any]]:
 
 def _candidates(rows: Rows) -> Candidates:
     offsets, lists = rows.lists({"id": np.int64, "score": np.float32})
-    above_ceiling, below_floor, nan, excluded = (rows.column(name) for name in _COUNTED)
-    return Candidates._from_native((offsets, lists["id"], lists["score"], above_ceiling, below_floor, nan, excluded))
+    return Candidates._from_native(
+        {
+            "offsets": offsets,
+            "ids": lists["id"],
+            "scores": lists["score"],
+            "above_ceiling": rows.column("above_ceiling"),
+            "below_floor": rows.column("below_floor"),
+            "nan": rows.column("nan"),
+            "excluded": rows.column("excluded"),
+        }
+    )
 
 
 # What a user is told

@@ -15,9 +15,40 @@ if TYPE_CHECKING:
     from hardmine.rules.selection import Selection
 
 
-def scan_limits(num_queries: int, ceiling: Any, floor: Any, exclude: Any, nan: str = "raise") -> _native.Limits:
-    """The limits of a scan over `num_queries` rows, as the native module takes them."""
-    return (
+class Limits(NamedTuple):
+    """What acts inside a scan, by query, as the native module takes it."""
+
+    ceiling: Float32Array | None = None
+    floor: Float32Array | None = None
+    exclude: tuple[Int64Array, Int64Array] | None = None
+    """Offsets and ids of the documents that are none."""
+    nan_is_dropped: bool = False
+
+    def cut(self, start: int, stop: int) -> Limits:
+        """The limits of some queries that follow one another."""
+        exclude = self.exclude
+        if exclude is not None:
+            offsets, ids = exclude
+            first, last = int(offsets[start]), int(offsets[stop])
+            exclude = (offsets[start : stop + 1] - first, ids[first:last])
+        return self._of(slice(start, stop), exclude)
+
+    def pick(self, queries: Int64Array) -> Limits:
+        """The limits of these queries."""
+        exclude = self.exclude
+        if exclude is not None:
+            offsets, (ids,) = _native.take_rows(exclude[0], [exclude[1]], queries, 1)
+            exclude = offsets, ids
+        return self._of(queries, exclude)
+
+    def _of(self, queries: slice | Int64Array, exclude: tuple[Int64Array, Int64Array] | None) -> Limits:
+        ceiling, floor = (None if bound is None else bound[queries] for bound in (self.ceiling, self.floor))
+        return Limits(ceiling, floor, exclude, self.nan_is_dropped)
+
+
+def scan_limits(num_queries: int, ceiling: Any, floor: Any, exclude: Any, nan: str = "raise") -> Limits:
+    """The limits of a scan over `num_queries` rows."""
+    return Limits(
         checks.per_query("ceiling", ceiling, num_queries),
         checks.per_query("floor", floor, num_queries),
         ragged.csr("exclude", exclude, num_queries),
@@ -25,7 +56,7 @@ def scan_limits(num_queries: int, ceiling: Any, floor: Any, exclude: Any, nan: s
     )
 
 
-def refuse_misfits(limits: _native.Limits, num_queries: int, num_documents: int) -> None:
+def refuse_misfits(limits: Limits, num_queries: int, num_documents: int) -> None:
     """Raise where limits speak of other queries or documents than there are."""
     _native.check_limits(limits, num_queries, num_documents)
 

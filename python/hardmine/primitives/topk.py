@@ -11,7 +11,7 @@ from hardmine.nouns.candidates import Candidates
 from hardmine.plumbing import arrays, checks
 from hardmine.plumbing.arrays import DTYPE_NAMES
 from hardmine.plumbing.threads import one_at_a_time, share, thread_count
-from hardmine.primitives.limits import scan_limits
+from hardmine.primitives.limits import Limits, scan_limits
 
 if TYPE_CHECKING:
     import numpy.typing as npt
@@ -260,7 +260,7 @@ class TopKAccumulator:
 
 
 def _restored(
-    num_queries: int, k: int, limits: _native.Limits, num_threads: int, kind: str | None, kept: Any
+    num_queries: int, k: int, limits: Limits, num_threads: int, kind: str | None, kept: Any
 ) -> TopKAccumulator:
     """An accumulator that goes on from what another one, perhaps of another process, held."""
     self = TopKAccumulator.__new__(TopKAccumulator)

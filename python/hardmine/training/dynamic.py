@@ -19,7 +19,7 @@ from hardmine.plumbing.checks import Int64Array
 from hardmine.plumbing.float_mode import in_default_mode
 from hardmine.plumbing.threads import thread_count
 from hardmine.primitives.draw import sample_uniform_as
-from hardmine.primitives.limits import refuse_misfits
+from hardmine.primitives.limits import Limits, refuse_misfits
 from hardmine.primitives.search import embeddings
 from hardmine.primitives.search.index import ExactIndex
 from hardmine.primitives.select import select
@@ -177,7 +177,7 @@ class DynamicMiner:
             query = int(positives.query_of_each[at])
             raise ValueError(f"positives: id {int(positives.ids[at])} of query {query}, expected below {count}")
         csr = ragged.csr("exclude", exclude, queries)
-        refuse_misfits((None, None, csr, False), queries, count)
+        refuse_misfits(Limits(exclude=csr), queries, count)
         self._exclude, self._barred = _without(csr, self._positives, count)
         self._version, self._job = 0, None
 

@@ -7,16 +7,17 @@ use pyo3::prelude::*;
 use crate::array::slice;
 use crate::door::to_py;
 
-/// (offsets, ids, scores, `above_ceiling`, `below_floor`, nan, excluded): the last four per row.
-pub type RankedArrays<'py> = (
-    Bound<'py, PyArray1<i64>>,
-    Bound<'py, PyArray1<i64>>,
-    Bound<'py, PyArray1<f32>>,
-    Bound<'py, PyArray1<i64>>,
-    Bound<'py, PyArray1<i64>>,
-    Bound<'py, PyArray1<i64>>,
-    Bound<'py, PyArray1<i64>>,
-);
+/// A dictionary of these arrays; the last four have one number per row.
+#[derive(IntoPyObject)]
+pub struct RankedArrays<'py> {
+    offsets: Bound<'py, PyArray1<i64>>,
+    ids: Bound<'py, PyArray1<i64>>,
+    scores: Bound<'py, PyArray1<f32>>,
+    above_ceiling: Bound<'py, PyArray1<i64>>,
+    below_floor: Bound<'py, PyArray1<i64>>,
+    nan: Bound<'py, PyArray1<i64>>,
+    excluded: Bound<'py, PyArray1<i64>>,
+}
 
 /// Hands the arrays over without a copy.
 pub fn to_arrays(py: Python<'_>, found: Ranked) -> RankedArrays<'_> {
@@ -28,26 +29,27 @@ pub fn to_arrays(py: Python<'_>, found: Ranked) -> RankedArrays<'_> {
         }
         found.tallies.iter().map(pick).collect::<Vec<_>>().into_pyarray(py)
     };
-    let (above, below) = (column(|t| t.above_ceiling), column(|t| t.below_floor));
+    let (above_ceiling, below_floor) = (column(|t| t.above_ceiling), column(|t| t.below_floor));
     let (nan, excluded) = (column(|t| t.nan), column(|t| t.excluded));
     let (offsets, ids, scores) =
         (found.offsets.into_pyarray(py), found.ids.into_pyarray(py), found.scores.into_pyarray(py));
-    (offsets, ids, scores, above, below, nan, excluded)
+    RankedArrays { offsets, ids, scores, above_ceiling, below_floor, nan, excluded }
 }
 
-/// The arrays behind a [`Limits`]: extracted from Python as one tuple (ceiling, floor, exclude, `nan_is_dropped`).
+/// The arrays behind a [`Limits`], attributes of an object in Python.
 #[derive(FromPyObject)]
-pub struct LimitArrays<'py>(
-    Option<PyReadonlyArray1<'py, f32>>,
-    Option<PyReadonlyArray1<'py, f32>>,
-    Option<(PyReadonlyArray1<'py, i64>, PyReadonlyArray1<'py, i64>)>,
-    bool,
-);
+pub struct LimitArrays<'py> {
+    ceiling: Option<PyReadonlyArray1<'py, f32>>,
+    floor: Option<PyReadonlyArray1<'py, f32>>,
+    /// Offsets and ids.
+    exclude: Option<(PyReadonlyArray1<'py, i64>, PyReadonlyArray1<'py, i64>)>,
+    nan_is_dropped: bool,
+}
 
 impl LimitArrays<'_> {
     /// Checked limits for `rows` rows over `documents` documents (`None`: any non-negative id).
     pub fn limits(&self, rows: usize, documents: Option<usize>) -> PyResult<Limits<'_>> {
-        let exclude = match &self.2 {
+        let exclude = match &self.exclude {
             None => None,
             Some((offsets, ids)) => {
                 let (offsets, ids) = (slice("exclude", offsets)?, slice("exclude", ids)?);
@@ -56,10 +58,10 @@ impl LimitArrays<'_> {
             }
         };
         let limits = Limits {
-            ceiling: self.0.as_ref().map(|array| slice("ceiling", array)).transpose()?,
-            floor: self.1.as_ref().map(|array| slice("floor", array)).transpose()?,
+            ceiling: self.ceiling.as_ref().map(|array| slice("ceiling", array)).transpose()?,
+            floor: self.floor.as_ref().map(|array| slice("floor", array)).transpose()?,
             exclude,
-            nan: if self.3 { NanPolicy::Drop } else { NanPolicy::Raise },
+            nan: if self.nan_is_dropped { NanPolicy::Drop } else { NanPolicy::Raise },
         };
         limits.check(rows).map_err(|error| to_py(&error))?;
         Ok(limits)

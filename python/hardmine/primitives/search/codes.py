@@ -14,6 +14,7 @@ import numpy as np
 import numpy.typing as npt
 
 import hardmine._native as _native
+from hardmine.primitives.limits import Limits
 from hardmine.primitives.search import tiles
 
 BLOCK = 64
@@ -163,7 +164,7 @@ def scan(
     documents: tiles.Rows,
     k: int,
     similarity: str,
-    limits: tiles.Limits,
+    limits: Limits,
     cut: Plan,
     tiling: tiles.Tiling,
     threads: int,
@@ -196,7 +197,7 @@ def scan(
 
     def panel(start: int, stop: int) -> _native.Ranked:
         nonlocal loose, done
-        part, limited = queries.slice(start, stop), tiles.cut(limits, start, stop)
+        part, limited = queries.slice(start, stop), limits.cut(start, stop)
         source, before = tiles.Source(part, documents), done
         state = _native.SearchScan(similarity, stop - start, num_documents, k, limited)
         for piece in () if loose else pieces():
@@ -210,7 +211,7 @@ def scan(
             for first in range(0, missed.size, cut.again):
                 some = missed[first : first + cut.again]
                 rows = tiles.Rows(part.array[some], part.kind, part.norms[some])
-                again = _native.SearchScan(similarity, some.size, num_documents, k, tiles.pick(limited, some))
+                again = _native.SearchScan(similarity, some.size, num_documents, k, limited.pick(some))
                 again.careful()
                 for piece in pieces():
                     _feed(again, tiles.Source(rows, documents), piece, k, threads, lambda _: None, gives_up=False)

@@ -22,6 +22,7 @@ import torch
 
 import hardmine._native as _native
 from hardmine.plumbing import ragged
+from hardmine.primitives.limits import Limits
 from hardmine.primitives.search import device_codes as codes
 from hardmine.primitives.search import tiles
 from hardmine.primitives.search.device_documents import PIECE, Documents, to_device, vector
@@ -45,7 +46,7 @@ def scan(
     queries: tiles.Rows,
     documents: Documents,
     k: int,
-    limits: tiles.Limits,
+    limits: Limits,
     max_memory: int,
     threads: int,
     progress: tiles.Progress | None = None,
@@ -69,7 +70,7 @@ def scan(
             progress(done, total)
 
     def one(start: int, stop: int) -> _native.Ranked:
-        work = _Panel(queries.slice(start, stop), documents, k, tiles.cut(limits, start, stop), threads)
+        work = _Panel(queries.slice(start, stop), documents, k, limits.cut(start, stop), threads)
         return work.run(piece, query_tile, tick)
 
     with torch.autocast(documents.device.type, enabled=False), torch.no_grad():
@@ -104,7 +105,7 @@ class _Survivors(NamedTuple):
 class _Panel:
     """One block of queries against all documents."""
 
-    def __init__(self, queries: tiles.Rows, documents: Documents, k: int, limits: tiles.Limits, threads: int) -> None:
+    def __init__(self, queries: tiles.Rows, documents: Documents, k: int, limits: Limits, threads: int) -> None:
         self.rows, self.documents, self.k, self.threads = queries, documents, k, threads
         self.device, self.count = documents.device, queries.shape[0]
         self.state = _native.SearchScan(documents.similarity, self.count, documents.shape[0], k, limits)

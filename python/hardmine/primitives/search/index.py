@@ -18,7 +18,7 @@ from hardmine.plumbing import checks, container
 from hardmine.plumbing.arrays import DTYPE_NAMES
 from hardmine.plumbing.checks import SIMILARITIES
 from hardmine.plumbing.threads import thread_count
-from hardmine.primitives.limits import refuse_misfits, scan_limits
+from hardmine.primitives.limits import Limits, refuse_misfits, scan_limits
 from hardmine.primitives.search import codes, embeddings, tiles
 from hardmine.primitives.search.plan import decide
 
@@ -242,7 +242,7 @@ class ExactIndex:
         self,
         queries: tiles.Rows,
         k: int,
-        limits: tiles.Limits,
+        limits: Limits,
         budget: int,
         threads: int,
         report: tiles.Progress | None,
@@ -263,7 +263,7 @@ class ExactIndex:
         self,
         queries: tiles.Rows,
         k: int,
-        limits: tiles.Limits,
+        limits: Limits,
         budget: int,
         threads: int,
         report: tiles.Progress | None,

@@ -13,16 +13,11 @@ import numpy as np
 import numpy.typing as npt
 
 import hardmine._native as _native
+from hardmine.primitives.limits import Limits
 
 if TYPE_CHECKING:
     from typing import TypeAlias
 
-    Limits: TypeAlias = tuple[
-        npt.NDArray[np.float32] | None,
-        npt.NDArray[np.float32] | None,
-        tuple[npt.NDArray[np.int64], npt.NDArray[np.int64]] | None,
-        bool,
-    ]
     Progress: TypeAlias = Callable[[int, int], object]
 
 DEFAULT_MEMORY = 256 * 10**6
@@ -153,38 +148,9 @@ def scan(
 
     def panel(start: int, stop: int) -> _native.Ranked:
         part = queries.slice(start, stop)
-        return _scan_panel(part, documents, k, similarity, cut(limits, start, stop), tiling, threads, tick)
+        return _scan_panel(part, documents, k, similarity, limits.cut(start, stop), tiling, threads, tick)
 
     return join(panel, queries.shape[0], min(k, documents.shape[0]), tiling.panel)
-
-
-def cut(limits: Limits, start: int, stop: int) -> Limits:
-    """The limits of some of the queries."""
-    ceiling, floor, exclude, dropped = limits
-    if exclude is not None:
-        offsets, ids = exclude
-        first, last = int(offsets[start]), int(offsets[stop])
-        exclude = (offsets[start : stop + 1] - first, ids[first:last])
-    return (
-        None if ceiling is None else ceiling[start:stop],
-        None if floor is None else floor[start:stop],
-        exclude,
-        dropped,
-    )
-
-
-def pick(limits: Limits, queries: npt.NDArray[np.int64]) -> Limits:
-    """The limits of these queries."""
-    ceiling, floor, exclude, dropped = limits
-    if exclude is not None:
-        offsets, (ids,) = _native.take_rows(exclude[0], [exclude[1]], queries, 1)
-        exclude = offsets, ids
-    return (
-        None if ceiling is None else ceiling[queries],
-        None if floor is None else floor[queries],
-        exclude,
-        dropped,
-    )
 
 
 def join(panel: Callable[[int, int], _native.Ranked], num_queries: int, k: int, size: int) -> _native.Ranked:
@@ -197,15 +163,24 @@ def join(panel: Callable[[int, int], _native.Ranked], num_queries: int, k: int, 
     for start in range(0, num_queries, size):
         stop = min(start + size, num_queries)
         found = panel(start, stop)
-        offsets[start + 1 : stop + 1] = found[0][1:] + end
-        ids[end : end + found[1].size], scores[end : end + found[2].size] = found[1], found[2]
-        counts[:, start:stop] = found[3:]
-        end += found[1].size
+        offsets[start + 1 : stop + 1] = found["offsets"][1:] + end
+        size_found = found["ids"].size
+        ids[end : end + size_found], scores[end : end + size_found] = found["ids"], found["scores"]
+        counts[:, start:stop] = found["above_ceiling"], found["below_floor"], found["nan"], found["excluded"]
+        end += size_found
     # The arrays are referenced here alone; pages that were never written are given back.
     ids.resize(end, refcheck=False)
     scores.resize(end, refcheck=False)
     above_ceiling, below_floor, nan, excluded = counts
-    return offsets, ids, scores, above_ceiling, below_floor, nan, excluded
+    return {
+        "offsets": offsets,
+        "ids": ids,
+        "scores": scores,
+        "above_ceiling": above_ceiling,
+        "below_floor": below_floor,
+        "nan": nan,
+        "excluded": excluded,
+    }
 
 
 def _scan_panel(
