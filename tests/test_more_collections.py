@@ -169,7 +169,7 @@ def test_columns_that_are_named(pairs):
         other, query_column="frage", positive_column=["antwort"], query_id_column="nummer"
     )
     assert found.column_names == ("frage", "antwort")
-    assert list(found.query_ids) == ["en", "de"]
+    assert list(found.query_ids) == ["en", "de", "fr"], "told apart by these, not by their texts"
     with pytest.raises(
         ValueError, match=r"keep_columns: 'x', expected columns of the dataset or the corpus \(frage, an"
     ):
