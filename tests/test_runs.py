@@ -583,3 +583,22 @@ def test_unnamed_formats(tmp_path):
         RUN.write(tmp_path / "run.xyz")
     with pytest.raises(ValueError, match="format: 'beir', expected one of 'trec-run', 'msmarco', 'tevatron'"):
         RUN.write(tmp_path / "run", "beir")
+
+
+def test_infinite_scores_have_no_word_in_json(tmp_path):
+    run = hm.Candidates([0, 1], [0], np.float32([-np.inf]))
+    with pytest.raises(FormatError, match=r"kd.jsonl, field 'scores': an infinite score, expected finite ones, or .p"):
+        run.write(tmp_path / "kd.jsonl", "pylate")
+    assert not (tmp_path / "kd.jsonl").exists()
+    run.write(tmp_path / "kd.parquet", "pylate")
+    assert hm.Candidates.read(tmp_path / "kd.parquet", "pylate").scores.tolist() == [-np.inf]
+
+
+@pytest.mark.parametrize("name", ["trec-run", "msmarco", "tevatron", "trec-qrels"])
+def test_an_id_that_begins_as_a_file_does(tmp_path, name):
+    """The first letter of a file is taken for a mark, and would be missing from its first id."""
+    collection = hm.Collection.from_ids(["\ufeffq"], ["d"], ["d"])
+    run = hm.Candidates([0, 1], [0], np.float32([1]), query_ids=collection.query_ids)
+    with pytest.raises(FormatError, match=r"the id '.ufeffq', expected ids that do not begin with U.FEFF"):
+        (collection if name == "trec-qrels" else run).write(tmp_path / "out", name)
+    assert not (tmp_path / "out").exists()

@@ -163,6 +163,8 @@ def write_run(path: Path, run: Candidates, *, format: str, collection: Collectio
     check_target(path)
     check_layout(path, (".parquet", ".jsonl"))
     names = Names(run, collection)
+    if suffix(path) == ".jsonl" and not np.isfinite(run.scores).all():
+        raise FormatError(path, "an infinite score", "finite ones, or .parquet: JSON has no word for it", field=_SCORES)
     with atomic_write(path) as file, sink(file, path) as put:
         for start in range(0, max(len(run), 1), _QUERIES):
             rows = np.arange(start, min(start + _QUERIES, len(run)))

@@ -386,12 +386,18 @@ def chunks(run: Candidates, collection: Collection | None) -> Iterator[pa.Table]
 
 
 def refuse_white_space(path: Path, column: pa.Array, separators: str) -> None:
-    """Raise where an id holds what stands between the columns of a file."""
+    """Raise where an id holds what stands between the columns of a file, or begins as a file does."""
     compute = need("pyarrow.compute", what="writing runs", extra="mine")
     broken = compute.match_substring_regex(column, f"[{separators}]|^$")
     if compute.any(broken).as_py():
         name = column.filter(broken)[0].as_py()
         raise FormatError(path, f"the id {name!r}", "ids without white space, which stands between the columns")
+    marked = compute.starts_with(column, "\ufeff")
+    if compute.any(marked).as_py():
+        name = column.filter(marked)[0].as_py()
+        raise FormatError(
+            path, f"the id {name!r}", "ids that do not begin with U+FEFF, the mark of the begin of a file"
+        )
 
 
 def joined_lines(columns: Sequence[Any], behind: Sequence[str]) -> Any:
