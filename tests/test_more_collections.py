@@ -475,3 +475,19 @@ def test_empty_texts_of_csv_are_empty(tmp_path, layout):
     found = hm.Collection.read(tmp_path / f"p.{layout}", corpus=tmp_path / f"p.corpus.{layout}")
     assert found.query_texts.to_pylist() == [""]
     assert found.document_texts.to_pylist() == ["", "other"]
+
+
+@pytest.mark.parametrize("kind", [pa.dictionary(pa.int32(), pa.string()), pa.string_view()], ids=str)
+def test_columns_of_categories_and_views(kind):
+    """What pandas and polars hand over."""
+    columns = {"query": ["a", "b", "a"], "query_id": ["1", "2", "1"], "positive": ["x", "y", "z"]}
+    encoded = pa.table({name: pa.array(values, pa.string()).cast(kind) for name, values in columns.items()})
+    found = hm.Collection.from_dataset(encoded)
+    assert list(found.query_ids) == ["1", "2"]
+    assert found.document_texts.to_pylist() == ["x", "y", "z"]
+    assert labels(found) == labels(hm.Collection.from_dataset(pa.table(columns)))
+    if pa.types.is_string_view(kind):
+        values = pa.array(["x", "y", "z"], kind)
+        lists = pa.ListArray.from_arrays([0, 1, 2, 3], values)
+        listed = encoded.set_column(2, "positive", lists)
+        assert hm.Collection.from_dataset(listed).document_texts.to_pylist() == ["x", "y", "z"]

@@ -35,6 +35,8 @@ if TYPE_CHECKING:
 _FOLD = 1 << 22
 """Candidates whose ids wait together until the tables of ids that they brought become one."""
 _CHUNK = 1 << 18
+HOW_TO_DROP = "unknown='drop'"
+"""What messages tell to whoever wants to leave out what a collection does not have: an argument of `read_run`."""
 UNKNOWN = ("error", "drop")
 """What may be done with ids that the collection does not have."""
 
@@ -229,8 +231,10 @@ def _numbered(
         kind = "query" if unknown["query"][at] else "document"
         codes, known = coders[["query", "document"].index(kind)].finish()
         came = repr(shorten(known[int(codes[at])].as_py()))
-        wanted = f"the id of a {kind} of the collection; unknown='drop' leaves out and counts what it does not have"
+        wanted = f"the id of a {kind} of the collection; {HOW_TO_DROP} leaves out and counts what it does not have"
         raise place.error(at, came, wanted, kind)
+    if not kept.any():
+        raise place.error(0, "no candidate whose query and document the collection has", "at least one")
     dropped = {f"unknown_{name}": int(which.sum()) for name, which in unknown.items()}
     return found._replace(queries=found.queries[kept], documents=found.documents[kept]), kept, dropped
 
