@@ -159,5 +159,5 @@ def test_a_run_of_an_unknown_suffix_is_told_by_an_option(folder, capsys):
     (folder / "run.trec").rename(folder / "run.tsv")
     error = said(capsys, "select", folder / "beir", folder / "run.tsv", "--output", folder / "o.jsonl", code=2)
     assert error.endswith(
-        "run.tsv: no run that hardmine saved, nor a suffix that tells; say what it is with --run-format\n"
+        "run.tsv: not a hardmine file, nor a suffix that tells the format; say it with --run-format\n"
     )

@@ -2,6 +2,7 @@
 
 import gzip
 import json
+import os
 
 import numpy as np
 import pyarrow as pa
@@ -602,3 +603,21 @@ def test_an_id_that_begins_as_a_file_does(tmp_path, name):
     with pytest.raises(FormatError, match=r"the id '.ufeffq', expected ids that do not begin with U.FEFF"):
         (collection if name == "trec-qrels" else run).write(tmp_path / "out", name)
     assert not (tmp_path / "out").exists()
+
+
+@pytest.mark.parametrize("name", ["trec-run", "pylate", "parquet", "arrow", "npz", "npy"])
+@pytest.mark.parametrize("suffix", ["", ".parquet", ".jsonl"])
+def test_a_pipe_is_not_read(tmp_path, name, suffix):
+    """It gives its bytes once, and readers look twice; nobody waits for a writer that never comes."""
+    pipe = tmp_path / f"pipe{suffix}"
+    os.mkfifo(pipe)
+    with pytest.raises(OSError, match=rf"pipe{suffix}: not a regular file but a pipe, which cannot be read twice$"):
+        hm.Candidates.read(pipe, name)
+
+
+@pytest.mark.parametrize("layout", ["jsonl", "parquet", "csv"])
+def test_a_pipe_is_no_collection(tmp_path, layout):
+    pipe = tmp_path / f"pipe.{layout}"
+    os.mkfifo(pipe)
+    with pytest.raises(OSError, match="not a regular file but a pipe, which cannot be read twice$"):
+        hm.Collection.read(pipe)

@@ -249,9 +249,7 @@ def load_run_of(
     """A run of a collection, for a command with --run-format and --drop-unknown."""
     check_run_file(path)
     if format is None and path.is_file() and not is_saved(path) and recognise(path, "run") is None:
-        raise UsageError(
-            f"{path}: no run that hardmine saved, nor a suffix that tells; say what it is with --run-format"
-        )
+        raise UsageError(f"{path}: not a hardmine file, nor a suffix that tells the format; say it with --run-format")
     if format is None and is_saved(path):
         return hm.Candidates.load(path)
     return read_run(path, format, collection, drops_unknown=drops_unknown)

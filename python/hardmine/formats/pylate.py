@@ -21,7 +21,7 @@ from hardmine.formats.records import rows_of
 from hardmine.formats.rows import Row, unreadable
 from hardmine.formats.training_rows import File, Options, RowWriter
 from hardmine.plumbing.extras import need
-from hardmine.plumbing.files import suffix
+from hardmine.plumbing.files import absent, suffix
 from hardmine.plumbing.ragged import offsets_of
 
 _BATCH_ROWS = 64
@@ -71,7 +71,7 @@ def _in_bulk(path: Path) -> Iterator[pa.Table]:
     """
     parquet = need("pyarrow.parquet", what="reading parquet", extra="mine")
     if not path.is_file():
-        raise FileNotFoundError(f"{path}: no such file")
+        raise absent(path)
     number = 0
     try:
         file = parquet.ParquetFile(path)

@@ -15,7 +15,7 @@ from hardmine.formats.rows import shorten
 from hardmine.formats.run_parts import Asked, Facts, candidates, chunks
 from hardmine.nouns import arrow
 from hardmine.plumbing.extras import need
-from hardmine.plumbing.files import atomic_write, check_target
+from hardmine.plumbing.files import absent, atomic_write, check_target
 
 if TYPE_CHECKING:
     import pyarrow as pa
@@ -49,7 +49,7 @@ def batches(
     """Some columns of a parquet, Arrow or .npz file, a number of rows at a time."""
     pa = need("pyarrow", what="reading runs", extra="mine")
     if not path.is_file():
-        raise FileNotFoundError(f"{path}: no such file")
+        raise absent(path)
     if format == "npz":
         yield _npz(path, is_read)
         return

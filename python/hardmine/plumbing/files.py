@@ -75,6 +75,15 @@ def _special(mode: int) -> str:
     return "pipe" if stat.S_ISFIFO(mode) else "socket" if stat.S_ISSOCK(mode) else "device"
 
 
+def absent(path: Path, wanted: str = "file") -> OSError:
+    """The error for a path that is no file to read: nothing is there, or what gives its bytes once."""
+    with suppress(OSError):
+        mode = path.stat().st_mode
+        if not stat.S_ISREG(mode) and not stat.S_ISDIR(mode):
+            return OSError(f"{path}: not a regular file but a {_special(mode)}, which cannot be read twice")
+    return FileNotFoundError(f"{path}: no such {wanted}")
+
+
 @contextmanager
 def atomic_write(path: _Path) -> Iterator[BinaryIO]:
     """Open a temporary file beside `path` that takes its place on success and vanishes on any failure.
