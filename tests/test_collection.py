@@ -186,6 +186,37 @@ def test_pairs(tmp_path, suffix):
     assert collection.counts["duplicate_judgements"] == 1
 
 
+@pytest.mark.parametrize("suffix", [".jsonl", ".parquet", ".csv", ".tsv"])
+def test_queries_of_one_text_are_told_apart_by_their_ids(tmp_path, suffix):
+    """A folder of BEIR may hold them, and comes back from every file of pairs, with each its own positives."""
+    folder = tmp_path / "beir"
+    folder.mkdir()
+    write_jsonl(folder / "corpus.jsonl", [{"_id": f"d{i}", "text": f"text {i}"} for i in range(3)])
+    write_jsonl(folder / "queries.jsonl", [{"_id": f"q{i}", "text": "same"} for i in range(2)])
+    (folder / "qrels").mkdir()
+    (folder / "qrels" / "train.tsv").write_text("query-id\tcorpus-id\tscore\nq0\td1\t1\nq1\td2\t1\nq1\td0\t1\n")
+    hm.Collection.read(folder).write(tmp_path / f"p{suffix}")
+    found = hm.Collection.read(tmp_path / f"p{suffix}", corpus=tmp_path / f"p.corpus{suffix}")
+    assert list(found.query_ids) == ["q0", "q1"]
+    assert found.query_texts.to_pylist() == ["same", "same"]
+    assert [[found.document_ids[i] for i in row] for row in found.positives] == [["d1"], ["d2", "d0"]]
+
+
+def test_queries_of_one_text_by_ids_in_rows_and_columns(tmp_path):
+    columns = {"query_id": ["1", "2", "1"], "query": ["a"] * 3, "positive": ["x", "y", "z"]}
+    found = hm.Collection.from_dataset(pa.table(columns))
+    assert list(found.query_ids) == ["1", "2"]
+    assert [row.tolist() for row in found.positives] == [[0, 2], [1]]
+    assert found.counts["merged_queries"] == 1
+    rows = [
+        {"query_id": name, "query": "a", "positive_passages": [{"docid": d, "text": d}], "negative_passages": []}
+        for name, d in zip(columns["query_id"], columns["positive"], strict=True)
+    ]
+    found = hm.Collection.read(write_jsonl(tmp_path / "rows.jsonl", rows), "tevatron")
+    assert list(found.query_ids) == ["1", "2"]
+    assert [row.tolist() for row in found.positives] == [[0, 2], [1]]
+
+
 def test_pairs_in_parquet(tmp_path):
     table = pa.table({"anchor": ["a?", "b?"], "pos": [["A"], ["B", "BB"]], "qid": [7, 8]})
     pq.write_table(table, tmp_path / "pairs.parquet")

@@ -124,3 +124,40 @@ def test_select_takes_runs_made_elsewhere(folder, capsys, options):
     assert "1 of 2 are not among its candidates" in error
     assert "abs=0.7" in error
     said(capsys, *command, *options, "--rule", "abs=2.5")
+
+
+@pytest.mark.parametrize("command", ["convert", "select"])
+def test_what_is_dropped_is_counted_and_not_all_of_it(folder, capsys, command):
+    run = folder / "run.trec"
+    arguments = {
+        "convert": ["convert", run, folder / "out.hm", "--collection", folder / "beir"],
+        "select": [
+            "select",
+            folder / "beir",
+            run,
+            "--num-negatives",
+            1,
+            "--rule",
+            "abs=9",
+            "--output",
+            folder / "o.jsonl",
+        ],
+    }[command]
+    run.write_text(TREC + "q3 Q0 d1 1 1 x\nq1 Q0 d8 1 1 x\nq1 Q0 d9 1 1 x\n")
+    error = said(capsys, *arguments, code=2)
+    assert "'q3', expected the id of a query of the collection; --drop-unknown leaves out and counts" in error
+    assert "unknown=" not in error
+    assert main([str(argument) for argument in [*arguments, "--drop-unknown"]]) == 0
+    error = capsys.readouterr().err
+    assert f"{run}: 1 candidates of unknown queries and 2 of unknown documents left out\n" in error
+    run.write_text("q3 Q0 d1 1 1 x\nq1 Q0 d9 1 1 x\n")
+    error = said(capsys, *arguments, "--drop-unknown", code=2)
+    assert "run.trec, line 1: no candidate whose query and document the collection has, expected at least one" in error
+
+
+def test_a_run_of_an_unknown_suffix_is_told_by_an_option(folder, capsys):
+    (folder / "run.trec").rename(folder / "run.tsv")
+    error = said(capsys, "select", folder / "beir", folder / "run.tsv", "--output", folder / "o.jsonl", code=2)
+    assert error.endswith(
+        "run.tsv: not a hardmine file, nor a suffix that tells the format; say it with --run-format\n"
+    )

@@ -13,7 +13,7 @@ import pytest
 
 import hardmine as hm
 from hardmine.formats import provenance
-from hardmine.plumbing.files import atomic_write, atomic_writes
+from hardmine.plumbing.files import atomic_write, atomic_writes, save_array
 
 
 @pytest.fixture
@@ -200,3 +200,83 @@ def test_a_folder_without_rights_is_named_by_its_file(tmp_path, monkeypatch):
 def test_errors_of_another_file_keep_its_name(tmp_path):
     with pytest.raises(FileNotFoundError, match=r"'/nowhere/x'"), atomic_write(tmp_path / "a"):
         Path("/nowhere/x").read_bytes()
+
+
+def written(path, name, mined):
+    """Write to a path by whatever writes this format."""
+    if name == "atomic":
+        with atomic_write(path) as file:
+            file.write(b"new")
+    elif name == "rows":
+        mined.write(path)
+    else:
+        hm.Candidates([0, 1], [0], np.float32([0.5])).write(path, name)
+
+
+@pytest.mark.parametrize("name", ["atomic", "rows", "hardmine", "trec-run", "parquet", "npz"])
+def test_what_is_no_regular_file_is_refused_and_stays(mined, tmp_path, name):
+    """A new file would take its place: a link to a pipe is a pipe too."""
+    suffix = {"rows": ".jsonl", "parquet": ".parquet", "npz": ".npz"}.get(name, "")
+    pipe, link = tmp_path / f"pipe{suffix}", tmp_path / f"link{suffix}"
+    os.mkfifo(pipe)
+    link.symlink_to(pipe)
+    for path in (pipe, link):
+        with pytest.raises(OSError, match="a pipe") as caught:
+            written(path, name, mined)
+        assert str(caught.value) == f"{path}: a pipe, expected a regular file or nothing"
+    assert pipe.is_fifo()
+    assert link.is_symlink()
+    assert names(tmp_path) == sorted([pipe.name, link.name])
+
+
+@pytest.mark.parametrize("is_there", [True, False])
+def test_a_link_stays_and_the_file_that_it_leads_to_is_written(mined, tmp_path, is_there):
+    (tmp_path / "elsewhere").mkdir()
+    link, target = tmp_path / "link.jsonl", tmp_path / "elsewhere" / "rows.jsonl"
+    link.symlink_to(Path("elsewhere") / "rows.jsonl")
+    if is_there:
+        target.write_text("old")
+    mined.write(link)
+    assert link.is_symlink()
+    assert target.read_text().startswith("{")
+    assert names(tmp_path / "elsewhere") == ["rows.jsonl"]
+
+
+def test_an_error_names_the_link_that_was_asked_for(tmp_path):
+    link = tmp_path / "link"
+    link.symlink_to(tmp_path / "away" / "file")
+    with pytest.raises(OSError, match="link: the folder .*away does not exist$"), atomic_write(link):
+        pass
+    assert link.is_symlink()
+
+
+SAVING = """
+    import hardmine as hm, numpy as np
+    ids = np.tile(np.arange(8), (2000, 1))
+    try:
+        hm.Candidates.from_padded(ids, np.float32(9 - ids)).write({path!r}, "npy")
+    except OSError as error:
+        print(error.errno, error)
+"""
+
+
+@pytest.mark.parametrize("lacking", [1, 100, 4097, 50_000])
+def test_a_full_disk_leaves_old_arrays(tmp_path, lacking):
+    """NumPy takes no notice of the last bytes of an array that do not arrive."""
+    folder = tmp_path / "run"
+    ids = np.tile(np.arange(8), (2000, 1))
+    hm.Candidates.from_padded(ids, np.float32(9 - ids)).write(folder, "npy")
+    old = {path.name: path.read_bytes() for path in folder.iterdir()}
+    found = limited(SAVING.format(path=str(folder)), max(map(len, old.values())) - lacking)
+    assert found.stdout == f"27 [Errno 27] File too large: '{folder / 'ids.npy'}'\n"
+    assert {path.name: path.read_bytes() for path in folder.iterdir()} == old
+
+
+@pytest.mark.parametrize("order", ["C", "F"])
+@pytest.mark.parametrize("shape", [(), (0, 3), (5, 3)])
+def test_arrays_are_saved_as_numpy_saves_them(tmp_path, order, shape):
+    array = np.asarray(np.arange(int(np.prod(shape)), dtype="f4").reshape(shape), order=order)
+    with atomic_write(tmp_path / "a.npy") as file:
+        save_array(file, array)
+    np.save(tmp_path / "b.npy", array)
+    assert (tmp_path / "a.npy").read_bytes() == (tmp_path / "b.npy").read_bytes()

@@ -169,7 +169,7 @@ def test_columns_that_are_named(pairs):
         other, query_column="frage", positive_column=["antwort"], query_id_column="nummer"
     )
     assert found.column_names == ("frage", "antwort")
-    assert list(found.query_ids) == ["en", "de"]
+    assert list(found.query_ids) == ["en", "de", "fr"], "told apart by these, not by their texts"
     with pytest.raises(
         ValueError, match=r"keep_columns: 'x', expected columns of the dataset or the corpus \(frage, an"
     ):
@@ -425,3 +425,69 @@ def test_beir_that_we_write_is_read_by_datasets(tmp_path):
     assert (tmp_path / "beir" / "qrels" / "train.tsv").read_text() == (
         "query-id\tcorpus-id\tscore\n0\tpositive-1\t1\n1\tpositive-2\t1\n"
     )
+
+
+def texts_of(query="q", document="d", text="text", question="question"):
+    tables = {
+        "corpus": pa.table({"_id": [document, "other"], "title": ["", ""], "text": [text, "other"]}),
+        "queries": pa.table({"_id": [query], "text": [question]}),
+        "default": pa.table({"query-id": [query], "corpus-id": [document], "score": [1]}),
+    }
+    return hm.Collection.from_dataset(tables)
+
+
+@pytest.mark.parametrize("split", ["dev.tsv", "test.tsv.gz"])
+def test_beir_is_not_written_beside_the_judgements_of_another(tmp_path, split):
+    folder = tmp_path / "beir"
+    texts_of().write(folder, "beir")
+    texts_of().write(folder, "beir")
+    old = {path: path.read_bytes() for path in folder.rglob("*") if path.is_file()}
+    (folder / "qrels" / split).write_text("another")
+    with pytest.raises(
+        FormatError, match=f"beir: holds qrels of another collection: {split}, expected a new folder, or"
+    ):
+        texts_of(query="r").write(folder, "beir")
+    assert {path: path.read_bytes() for path in old} == old
+
+
+@pytest.mark.parametrize("query", ["q 1", "q\x0b", "q\n"])
+@pytest.mark.parametrize("side", ["query", "document"])
+def test_ids_with_blanks_are_none_of_msmarco(tmp_path, side, query):
+    if query == "q\x0b":
+        texts_of(**{side: query}).write(tmp_path / "ms", "msmarco")
+        assert query in getattr(hm.Collection.read(tmp_path / "ms", "msmarco"), f"{side}_ids")
+        return
+    with pytest.raises(FormatError, match="expected ids (without white space|and texts without tabs)"):
+        texts_of(**{side: query}).write(tmp_path / "ms", "msmarco")
+    assert not (tmp_path / "ms").exists()
+
+
+def test_an_id_of_msmarco_that_begins_as_a_file_does(tmp_path):
+    with pytest.raises(
+        FormatError, match=r"collection.tsv: the id '.ufeffd', expected ids that do not begin with U.FEFF"
+    ):
+        texts_of(document="\ufeffd").write(tmp_path / "ms", "msmarco")
+
+
+@pytest.mark.parametrize("layout", ["csv", "tsv"])
+def test_empty_texts_of_csv_are_empty(tmp_path, layout):
+    texts_of(text="", question="").write(tmp_path / f"p.{layout}")
+    found = hm.Collection.read(tmp_path / f"p.{layout}", corpus=tmp_path / f"p.corpus.{layout}")
+    assert found.query_texts.to_pylist() == [""]
+    assert found.document_texts.to_pylist() == ["", "other"]
+
+
+@pytest.mark.parametrize("kind", [pa.dictionary(pa.int32(), pa.string()), pa.string_view()], ids=str)
+def test_columns_of_categories_and_views(kind):
+    """What pandas and polars hand over."""
+    columns = {"query": ["a", "b", "a"], "query_id": ["1", "2", "1"], "positive": ["x", "y", "z"]}
+    encoded = pa.table({name: pa.array(values, pa.string()).cast(kind) for name, values in columns.items()})
+    found = hm.Collection.from_dataset(encoded)
+    assert list(found.query_ids) == ["1", "2"]
+    assert found.document_texts.to_pylist() == ["x", "y", "z"]
+    assert labels(found) == labels(hm.Collection.from_dataset(pa.table(columns)))
+    if pa.types.is_string_view(kind):
+        values = pa.array(["x", "y", "z"], kind)
+        lists = pa.ListArray.from_arrays([0, 1, 2, 3], values)
+        listed = encoded.set_column(2, "positive", lists)
+        assert hm.Collection.from_dataset(listed).document_texts.to_pylist() == ["x", "y", "z"]

@@ -513,3 +513,17 @@ def test_packed_rows_are_what_gzip_reads(tmp_path):
     mined().write(tmp_path / "rows.jsonl", "flag-embedding")
     mined().write(tmp_path / "rows.jsonl.gz", "flag-embedding")
     assert gzip.decompress((tmp_path / "rows.jsonl.gz").read_bytes()) == (tmp_path / "rows.jsonl").read_bytes()
+
+
+@pytest.mark.parametrize("name", ["007", "-0", "00", "-01"])
+@pytest.mark.parametrize(("format_", "suffix"), [
+    ("colbert", "jsonl"), ("msmarco-hard-negatives", "jsonl"), ("arctic", "parquet")
+])  # fmt: skip
+def test_an_id_that_integers_change_is_refused(tmp_path, name, format_, suffix):
+    """007 would come back as 7, which may be another document."""
+    lines = [{"query_id": "0", "positive_id": "-7", "negative_ids": ["7", name]}]
+    (tmp_path / "rows.jsonl").write_text("".join(json.dumps(line) + "\n" for line in lines))
+    message = f"document id '{name}', expected {int(name)}: {format_} holds integers, which keep no zeros in front"
+    with pytest.raises(ValueError, match=message):
+        hm.formats.write_rows(tmp_path / f"out.{suffix}", hm.formats.read_rows(tmp_path / "rows.jsonl", "ids"), format_)
+    assert not (tmp_path / f"out.{suffix}").exists()

@@ -428,3 +428,15 @@ def test_arctic(tmp_path):
     ]  # fmt: skip
     pq.write_table(pa.table({"QUERY_ID": [1], "DOCUMENT_ID": [7], "RELEVANCE": [0]}), path)
     refused(path, "arctic", "rows.parquet, row 1, field 'RELEVANCE': a number (0), expected 1 or -1")
+
+
+@pytest.mark.parametrize("suffix", ["jsonl", "parquet"])
+def test_an_empty_id_of_a_table_of_scores(tmp_path, suffix):
+    path = tmp_path / f"kd.{suffix}"
+    row = {"query_id": "q", "document_ids": ["a", ""], "scores": [1.0, 0.5]}
+    if suffix == "jsonl":
+        path.write_text(json.dumps(row))
+    else:
+        pq.write_table(pa.Table.from_pylist([row]), path)
+    unit = "line" if suffix == "jsonl" else "row"
+    refused(path, "pylate", f"kd.{suffix}, {unit} 1, field 'document_ids[1]': empty, expected an id")

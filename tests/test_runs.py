@@ -2,6 +2,7 @@
 
 import gzip
 import json
+import os
 
 import numpy as np
 import pyarrow as pa
@@ -451,14 +452,105 @@ def test_tables_of_scores(tmp_path):
         )
 
 
+def tables_of_scores(folder, rows):
+    """The same rows as parquet and as jsonl."""
+    columns = dict(zip(("query_id", "document_ids", "scores"), zip(*rows, strict=True), strict=True))
+    pq.write_table(pa.table({name: list(values) for name, values in columns.items()}), folder / "kd.parquet")
+    lines = [json.dumps(dict(zip(columns, row, strict=True))) for row in rows]
+    (folder / "kd.jsonl").write_text("\n".join(lines) + "\n")
+    return folder / "kd.parquet", folder / "kd.jsonl"
+
+
+def test_every_row_of_a_query_has_a_positive(tmp_path):
+    rows = [("q", ["p1", "n", "p2"], [0.75, 0.25, 0.5]), ("r", ["n"], [1.0]), ("q", ["p2", "n", "m"], [0.5, 0.25, 0.1])]
+    for path in tables_of_scores(tmp_path, rows):
+        run = hm.Candidates.read(path, "pylate")
+        assert {q: [d for d, _ in found] for q, found in table(run).items()} == {
+            "q": ["p1", "p2", "n", "m"],
+            "r": ["n"],
+        }
+        assert [[run.document_ids[i] for i in row] for row in run.positives] == [["p1", "p2"], ["n"]]
+        assert run.positives.scores.tolist() == [0.75, 0.5, 1.0]
+        documents = ["p1", "p2", "n", "m"]
+        collection = hm.Collection.from_ids(["q", "r"], documents, [["m"], ["n"]])
+        known = hm.Candidates.read(path, "pylate", collection=collection)
+        assert [documents[i] for i in known.ids] == ["p1", "p2", "n", "m", "n"]
+        fewer = hm.Collection.from_ids(["q", "r"], documents[:3], [["p1"], ["n"]])
+        dropped = hm.Candidates.read(path, "pylate", collection=fewer, unknown="drop")
+        assert [documents[i] for i in dropped.ids] == ["p1", "p2", "n", "n"]
+        assert dropped.metadata["unknown_document"] == 1
+    for path in tables_of_scores(tmp_path, [*rows, ("q", ["n"], [0.3])]):
+        with pytest.raises(FormatError, match=r"row 4: document 'n' occurs twice for query 'q'"):
+            hm.Candidates.read(path, "pylate")
+
+
+def test_rows_of_a_query_with_two_positives_are_a_run(tmp_path):
+    collection = hm.Collection.from_pairs(["a", "b"], [["p", "r"], ["s"]], ["n", "m"])
+    run = hm.Candidates([0, 2, 3], [0, 1, 1], np.float32([0.5, 0.25, 0.125]))
+    positives = collection.positives.with_scores([1.0, 0.75, 2.0])
+    mined = hm.Mined.from_run(collection, run, hm.Selection(1, ceiling=hm.NoCeiling()), positives=positives)
+    mined.write(tmp_path / "kd.parquet", "pylate")
+    again = hm.Candidates.read(tmp_path / "kd.parquet", "pylate")
+    assert again.positives.scores.tolist() == [1.0, 0.75, 2.0]
+    assert [again.document_ids[i] for i in again.positives.ids] == list(collection.document_ids)[2:]
+
+
+def test_an_empty_list_is_a_query_without_candidates(tmp_path):
+    for lists in ([("q", ["p"], [1.0]), ("r", [], [])], [("r", [], [])] * 600 + [("q", ["p"], [1.0])]):
+        for path in tables_of_scores(tmp_path, lists):
+            run = hm.Candidates.read(path, "pylate")
+            assert {q: [d for d, _ in found] for q, found in table(run).items()} == {"q": ["p"]}
+            assert sorted(run.query_ids) == ["q", "r"]
+            assert sorted(len(row) for row in run.positives) == [0, 1]
+            assert run.positives.scores.tolist() == [1.0]
+
+
+def test_ids_with_commas_and_quotes_in_a_text_that_spells_a_list(tmp_path):
+    ids = ["a,b", "it's", '"x"', "[1]", " y ", "\\n"]
+    scores = [6.0, 5.0, 4.0, 3.0, 2.0, 1.0]
+    for spell in (json.dumps, repr):
+        for path in tables_of_scores(tmp_path, [("q", spell(ids), spell(scores))]):
+            assert [d for d, _ in table(hm.Candidates.read(path, "pylate"))["q"]] == ids
+
+
+BAD_VALUES = {
+    "null id": (["a", None], [1.0, 2.0], r"field 'document_ids\[1\]': null \(None\), expected a string or an integer"),
+    "number": (["a", 1.5], [1.0, 2.0], r"field 'document_ids\[1\]': a number \(1.5\), expected a string or an integer"),
+    "bool": (["a"], [True], r"field 'scores\[0\]': a boolean \(True\), expected a number"),
+    "text": (["a"], ["b"], r"field 'scores\[0\]': a string \(b\), expected a number"),
+    "large": (["a"], [10**400], r"field 'scores\[0\]': 1000.*expected a number that 64 bits can hold"),
+    "null": (["a"], [None], r"field 'scores': nan or null, expected a number"),
+    "empty id": (["a", ""], [1.0, 2.0], r"field 'document_ids': empty, expected an id"),
+    "surrogate": (["\ud800"], [1.0], r"field 'document_ids\[0\]': half of a surrogate pair"),
+}
+
+
+@pytest.mark.parametrize(("ids", "scores", "message"), BAD_VALUES.values(), ids=BAD_VALUES)
+def test_values_in_lists_of_scores(tmp_path, ids, scores, message):
+    path = tmp_path / "kd.jsonl"
+    for spell in (lambda value: value, json.dumps):
+        rows = [("p", ["a"], [1.0]), ("q", spell(ids), spell(scores))]  # a list in one row, a text in the next
+        names = ("query_id", "document_ids", "scores")
+        path.write_text("\n".join(json.dumps(dict(zip(names, row, strict=True))) for row in rows))
+        with pytest.raises(FormatError, match=f"(line|row) 2, {message}"):
+            hm.Candidates.read(path, "pylate")
+
+
 BAD_SCORES = {
+    "empty id": (["a", "b"], [["d"], [""]], [[1.0], [1.0]], r"row 2, field 'document_ids': empty, expected an id"),
+    "empty query": (["a", ""], [["d"], ["d"]], [[1.0], [1.0]], r"row 2, field 'query_id': empty, expected an id"),
     "lengths": (["a"], [["d", "e"]], [[1.0]], r"row 1, field 'scores': 1 scores, expected 2, one for each document"),
     "null": (["a"], [["d"]], [[None]], r"row 1, field 'scores': nan or null, expected a number"),
     "null list": (["a", "b"], [["d"], None], [[1.0], [1.0]], r"row 2, field 'document_ids': null, expected a list"),
     "null id": (["a", "b"], [["d"], [None]], [[1.0], [1.0]], r"row 2, field 'document_ids': null, expected an id"),
-    "no list": (["a"], ["d"], [[1.0]], r"row 1, field 'document_ids': 'd', expected a list, or a text that spells one"),
+    "no list": (
+        ["a"],
+        ["d"],
+        [[1.0]],
+        r"row 1, field 'document_ids': a string \(d\), expected a list, or a text that spells one",
+    ),
     "numbers": (["a"], [1], [[1.0]], r"field 'document_ids': int64, expected lists"),
-    "words": (["a"], [["d"]], ["[high]"], r"field 'scores': .*expected lists of numbers"),
+    "words": (["a"], [["d"]], ["[high]"], r"row 1, field 'scores': a string \(\[high\]\), expected a list, or a"),
     "twice": (["a"], [["d", "d"]], [[1.0, 2.0]], r"row 1: document 'd' occurs twice for query 'a'"),
 }
 
@@ -492,3 +584,40 @@ def test_unnamed_formats(tmp_path):
         RUN.write(tmp_path / "run.xyz")
     with pytest.raises(ValueError, match="format: 'beir', expected one of 'trec-run', 'msmarco', 'tevatron'"):
         RUN.write(tmp_path / "run", "beir")
+
+
+def test_infinite_scores_have_no_word_in_json(tmp_path):
+    run = hm.Candidates([0, 1], [0], np.float32([-np.inf]))
+    with pytest.raises(FormatError, match=r"kd.jsonl, field 'scores': an infinite score, expected finite ones, or .p"):
+        run.write(tmp_path / "kd.jsonl", "pylate")
+    assert not (tmp_path / "kd.jsonl").exists()
+    run.write(tmp_path / "kd.parquet", "pylate")
+    assert hm.Candidates.read(tmp_path / "kd.parquet", "pylate").scores.tolist() == [-np.inf]
+
+
+@pytest.mark.parametrize("name", ["trec-run", "msmarco", "tevatron", "trec-qrels"])
+def test_an_id_that_begins_as_a_file_does(tmp_path, name):
+    """The first letter of a file is taken for a mark, and would be missing from its first id."""
+    collection = hm.Collection.from_ids(["\ufeffq"], ["d"], ["d"])
+    run = hm.Candidates([0, 1], [0], np.float32([1]), query_ids=collection.query_ids)
+    with pytest.raises(FormatError, match=r"the id '.ufeffq', expected ids that do not begin with U.FEFF"):
+        (collection if name == "trec-qrels" else run).write(tmp_path / "out", name)
+    assert not (tmp_path / "out").exists()
+
+
+@pytest.mark.parametrize("name", ["trec-run", "pylate", "parquet", "arrow", "npz", "npy"])
+@pytest.mark.parametrize("suffix", ["", ".parquet", ".jsonl"])
+def test_a_pipe_is_not_read(tmp_path, name, suffix):
+    """It gives its bytes once, and readers look twice; nobody waits for a writer that never comes."""
+    pipe = tmp_path / f"pipe{suffix}"
+    os.mkfifo(pipe)
+    with pytest.raises(OSError, match=rf"pipe{suffix}: not a regular file but a pipe, which cannot be read twice$"):
+        hm.Candidates.read(pipe, name)
+
+
+@pytest.mark.parametrize("layout", ["jsonl", "parquet", "csv"])
+def test_a_pipe_is_no_collection(tmp_path, layout):
+    pipe = tmp_path / f"pipe.{layout}"
+    os.mkfifo(pipe)
+    with pytest.raises(OSError, match="not a regular file but a pipe, which cannot be read twice$"):
+        hm.Collection.read(pipe)

@@ -111,8 +111,7 @@ def _run(options: argparse.Namespace, way: _Way) -> str:
     collection = None
     if options.collection is not None:
         collection = hm.Collection.read(options.collection, options.collection_format)
-    unknown = "drop" if options.drop_unknown else "error"
-    run = hm.Candidates.read(options.source, way.source, collection=collection, unknown=unknown)
+    run = shared.read_run(options.source, way.source, collection, drops_unknown=options.drop_unknown)
     run.write(options.target, way.target, collection=collection)
     return repr(run)
 

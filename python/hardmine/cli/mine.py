@@ -40,6 +40,9 @@ def add_commands(commands: Any) -> None:
     run_select.add_argument(
         "--run-format", metavar="F", help=f"{', '.join(hm.formats.names_of('run', 'reads'))} (by the path)"
     )
+    run_select.add_argument(
+        "--drop-unknown", action="store_true", help="leave out ids of the run that the collection does not have"
+    )
     shared.add_rule(run_select)
     shared.add_threads(run_select)
     shared.add_progress(run_select)
@@ -96,7 +99,7 @@ def _select(options: argparse.Namespace) -> None:
     shared.check_rows(options)
     shared.check_run_file(options.candidates)
     collection = shared.read_collection(options)
-    run = shared.load_run(options.candidates, options.run_format, collection)
+    run = shared.load_run_of(options.candidates, options.run_format, collection, drops_unknown=options.drop_unknown)
     mined = hm.Mined.from_run(
         collection,
         run,

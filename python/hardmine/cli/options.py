@@ -231,12 +231,49 @@ def check_run_file(path: Path) -> None:
         raise FileNotFoundError(f"{path}: no such file, expected a run made by hardmine retrieve")
 
 
-def load_run(path: Path, format: str | None = None, collection: hm.Collection | None = None) -> hm.Candidates:  # noqa: A002
+def load_run(path: Path) -> hm.Candidates:
     """A run that an earlier command saved, or that something else made."""
     check_run_file(path)
-    if format is None and (is_saved(path) or recognise(path, "run") is None):
+    if is_saved(path) or recognise(path, "run") is None:
         return hm.Candidates.load(path)
-    return hm.Candidates.read(path, format, collection=collection)
+    return hm.Candidates.read(path)
+
+
+def load_run_of(
+    path: Path,
+    format: str | None,  # noqa: A002
+    collection: hm.Collection | None,
+    *,
+    drops_unknown: bool,
+) -> hm.Candidates:
+    """A run of a collection, for a command with --run-format and --drop-unknown."""
+    check_run_file(path)
+    if format is None and path.is_file() and not is_saved(path) and recognise(path, "run") is None:
+        raise UsageError(f"{path}: not a hardmine file, nor a suffix that tells the format; say it with --run-format")
+    if format is None and is_saved(path):
+        return hm.Candidates.load(path)
+    return read_run(path, format, collection, drops_unknown=drops_unknown)
+
+
+def read_run(
+    path: Path,
+    format: str | None,  # noqa: A002
+    collection: hm.Collection | None,
+    *,
+    drops_unknown: bool,
+) -> hm.Candidates:
+    """A run that something else made, for a command with --drop-unknown: says how many were dropped."""
+    from hardmine.formats.run_parts import HOW_TO_DROP  # needs pyarrow, which other commands do without
+
+    try:
+        run = hm.Candidates.read(path, format, collection=collection, unknown="drop" if drops_unknown else "error")
+    except hm.formats.FormatError as error:
+        raise UsageError(str(error).replace(HOW_TO_DROP, "--drop-unknown")) from None
+    dropped = [run.metadata.get(f"unknown_{kind}", 0) for kind in ("query", "document")]
+    if any(dropped):
+        left_out = f"{dropped[0]:,} candidates of unknown queries and {dropped[1]:,} of unknown documents left out"
+        say_progress(f"hardmine: {path}: {left_out}")
+    return run
 
 
 def say(*lines: str) -> None:

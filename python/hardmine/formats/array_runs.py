@@ -20,7 +20,7 @@ from hardmine.formats.rows import shorten
 from hardmine.formats.run_parts import Asked, nearest
 from hardmine.nouns.candidates import Candidates
 from hardmine.nouns.lists import VERSION
-from hardmine.plumbing.files import atomic_write, atomic_writes, check_target
+from hardmine.plumbing.files import absent, atomic_write, atomic_writes, check_target, save_array
 
 if TYPE_CHECKING:
     from hardmine.nouns.collection import Collection
@@ -55,7 +55,7 @@ def open_arrays(path: Path) -> Iterator[Arrays]:
         )
         return
     if not path.is_file():
-        raise FileNotFoundError(f"{path}: no such file or folder")
+        raise absent(path, "file or folder")
     try:
         file = np.load(path, allow_pickle=False)
     except Exception as error:
@@ -169,4 +169,4 @@ def write_run(path: Path, run: Candidates, *, format: str, collection: Collectio
     path.mkdir(exist_ok=True)
     with atomic_writes([path / f"{name}.npy" for name in names]) as files:
         for target, table in zip(files, tables, strict=True):
-            np.save(target, table)
+            save_array(target, table)

@@ -187,7 +187,10 @@ def _split(folder: Path, split: str | None) -> Path:
 
 
 def write_collection(path: Path, collection: Collection, *, format: str) -> None:  # noqa: A002, ARG001
-    """Write a BEIR folder, with the judgements in qrels/train.tsv; all three files or none."""
+    """Write a BEIR folder, with the judgements in qrels/train.tsv; all three files or none.
+
+    A folder with other splits is refused: their judgements would be read with queries that are not theirs.
+    """
     pa = need("pyarrow", what="writing BEIR", extra="mine")
     queries, documents = collection.queries, collection.documents
     texts = {"text": collection.query_texts}  # raises where there are none
@@ -204,6 +207,10 @@ def write_collection(path: Path, collection: Collection, *, format: str) -> None
         "corpus.jsonl": pa.table({"_id": documents["id"], "title": documents["title"], "text": documents["text"]}),
         "queries.jsonl": pa.table({"_id": queries["id"], **texts}),
     }
+    others = sorted(file.name for name, file in _files(path / "qrels", ".tsv").items() if name != "train")
+    if others:
+        came = f"holds qrels of another collection: {shorten(', '.join(others))}"
+        raise FormatError(path, came, "a new folder, or one without other splits")
     (path / "qrels").mkdir(parents=True, exist_ok=True)
     names = [*tables_of, "qrels/train.tsv"]
     with atomic_writes([path / name for name in names]) as files:

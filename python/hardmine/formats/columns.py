@@ -19,6 +19,7 @@ from hardmine.formats.opening import counted
 from hardmine.formats.rows import Row, blocks, json_rows, table_rows
 from hardmine.nouns import arrow
 from hardmine.plumbing.extras import need
+from hardmine.plumbing.files import absent
 
 if TYPE_CHECKING:
     import pyarrow as pa
@@ -279,7 +280,7 @@ def _parquet_parts(path: Path, fields: Sequence[Field]) -> Iterator[list[pa.Larg
     pa = need("pyarrow", what="reading parquet", extra="mine")
     parquet = need("pyarrow.parquet", what="reading parquet", extra="mine")
     if not path.is_file():
-        raise FileNotFoundError(f"{path}: no such file")
+        raise absent(path)
     refused = FormatError(path, "no table of strings", "strings")
     size = path.stat().st_size
     try:

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import ast
+import json
 from collections.abc import Sequence
 from typing import Any
 
@@ -34,6 +36,23 @@ def list_of(row: Row, names: Names, items: str, *, needed: bool, single: bool = 
     if needed and not value:
         raise row.error(name, "empty", f"at least one of {items}")
     return name, value
+
+
+def spelled(row: Row, name: str) -> Row:
+    """The record with a list in place of a text that spells one, as tables that went through csv have them."""
+    value = row.fields.get(name)
+    if not isinstance(value, str):
+        return row
+    try:
+        found = json.loads(value)
+    except (ValueError, RecursionError):
+        try:
+            found = ast.literal_eval(value)
+        except (ValueError, SyntaxError, MemoryError, RecursionError):
+            found = None
+    if not isinstance(found, list):
+        raise row.error(name, f"a string ({shorten(value)})", "a list, or a text that spells one")
+    return row._replace(fields=row.fields | {name: found})
 
 
 def texts(row: Row, name: str, values: list[Any]) -> list[str]:

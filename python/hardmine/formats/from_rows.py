@@ -31,7 +31,7 @@ def read_collection(path: Path, chunks: Iterable[pa.Table], **options: Any) -> C
     Notes
     -----
     A document with an id is the document of that id wherever it comes; without one, equal texts are one document. Rows
-    of one query (by its text) share their positives.
+    of one query (by its id, or without one by its text) share their positives.
     """
     builder = PairsBuilder()
     texts: dict[str, tuple[str, str]] = {}

@@ -138,7 +138,7 @@ def _one(name: str, found: Any, split: str | None) -> pa.Table:
     if not isinstance(found, Mapping):
         if split is not None:
             raise ValueError(f"split: {split!r}, but the {name} has no splits")
-        return found
+        return _plain(found)
     names = ", ".join(found)
     if split is None:
         split = next((known for known in _SPLITS if known in found), next(iter(found)) if len(found) == 1 else None)
@@ -147,6 +147,28 @@ def _one(name: str, found: Any, split: str | None) -> pa.Table:
     if split not in found:
         raise ValueError(f"split: {split!r}, expected one of {names}")
     return _one(name, found[split], None)
+
+
+def _plain(table: pa.Table) -> pa.Table:
+    """The table with strings in place of codes of a dictionary and of views, as other libraries hold categories."""
+    pa = need("pyarrow", what="hardmine.Collection", extra="mine")
+    for number, field in enumerate(table.schema):
+        kind = _plain_type(pa, field.type)
+        if kind is not None:
+            table = table.set_column(number, field.name, table.column(number).cast(kind))
+    return table
+
+
+def _plain_type(pa: Any, kind: Any) -> Any:
+    """What a column of this type is cast to; None for as it is."""
+    if pa.types.is_dictionary(kind):
+        return _plain_type(pa, kind.value_type) or kind.value_type
+    if pa.types.is_string_view(kind):
+        return pa.large_string()
+    if pa.types.is_list(kind) or pa.types.is_large_list(kind):
+        inner = _plain_type(pa, kind.value_type)
+        return None if inner is None else pa.large_list(inner)
+    return None
 
 
 def _beir(found: Mapping[str, Any], split: str | None, keep: tuple[str, ...], source: str) -> dict[str, Any]:

@@ -39,6 +39,7 @@ _Int64 = npt.NDArray[np.int64]
 _POSITIVE = ("positive_id", "positive_ids")
 _SYSTEM = "hardmine"
 _INTEGER = r"^-?[0-9]{1,18}$"
+_AS_WRITTEN = r"^(0|-?[1-9][0-9]*)$"
 
 
 def read_rows(path: Path, name: str) -> Iterator[pa.Table]:
@@ -214,12 +215,18 @@ def integers(ids: Any, what: str, name: str) -> Any:
     Raises
     ------
     ValueError
-        One spells none.
+        One spells none, or would come back as another id: 7 for 007.
     """
     odd = compute.invert(compute.match_substring_regex(ids, _INTEGER))
     if compute.any(odd).as_py():
         first = ids.filter(odd)[0].as_py()
         raise ValueError(f"{what} id {shorten(first)!r}, expected an integer, which is what {name} holds")
+    changed = compute.invert(compute.match_substring_regex(ids, _AS_WRITTEN))
+    if compute.any(changed).as_py():
+        first = ids.filter(changed)[0].as_py()
+        raise ValueError(
+            f"{what} id {first!r}, expected {int(first)}: {name} holds integers, which keep no zeros in front"
+        )
     return ids.cast(pa.int64())
 
 

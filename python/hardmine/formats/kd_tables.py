@@ -1,19 +1,21 @@
 """Tables of scores for distillation, as PyLate reads them and LightOn publishes them: a row for each query.
 
 Columns ``query_id``, ``document_ids`` (a list) and ``scores`` (a list of the same length); lists are sometimes stored
-as text. The first document is the positive. https://lightonai.github.io/pylate/documentation/training/
+as text. The first document is a positive; a query with several has a row for each. https://lightonai.github.io/pylate/documentation/training/
 """
 
 from __future__ import annotations
 
+import math
 from collections.abc import Iterable, Iterator
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
+from hardmine.formats import fields
 from hardmine.formats.errors import FormatError
-from hardmine.formats.rows import kind, shorten
+from hardmine.formats.rows import Row, kind, shorten
 from hardmine.formats.run_parts import Asked, Facts, Names, candidates
 from hardmine.formats.table_runs import as_codes, batches, encoded
 from hardmine.nouns import arrow
@@ -38,7 +40,8 @@ def read_run(path: Path, *, format: str, asked: Asked) -> Candidates:  # noqa: A
 
     Notes
     -----
-    Without a collection the first document of a query is its positive, with its score.
+    Without a collection the first document of each row is a positive of its query, with its score. Rows of one query
+    may share documents, each with one score; a query whose list is empty has no candidates.
     """
 
     def tables() -> Iterable[pa.Table]:
@@ -60,26 +63,33 @@ def _tables(path: Path) -> Iterator[pa.Table]:
     from hardmine.formats.rows import json_rows
 
     pa = need("pyarrow", what="reading runs", extra="mine")
+    schema = pa.schema(
+        [("query_id", pa.string()), (_DOCUMENTS, pa.list_(pa.string())), (_SCORES, pa.list_(pa.float64()))]
+    )
     waiting: list[dict[str, Any]] = []
     for row in json_rows(path):
-        for name in (_DOCUMENTS, _SCORES):
-            if not isinstance(row.fields.get(name), (list, str)):
-                raise row.error(name, kind(row.fields.get(name)), "a list")
-        fields: dict[str, Any] = {name: row.fields[name] for name in (_DOCUMENTS, _SCORES)}
-        ids = fields[_DOCUMENTS]
-        if isinstance(ids, list):
-            fields[_DOCUMENTS] = [row.string(_DOCUMENTS, str(i) if type(i) is int else i) for i in ids]
-        if isinstance(fields[_SCORES], list):
-            for score in fields[_SCORES]:
-                if isinstance(score, bool) or not isinstance(score, (int, float)):
-                    raise row.error(_SCORES, f"{kind(score)} ({shorten(score)})", "a list of numbers")
-            fields[_SCORES] = [float(score) for score in fields[_SCORES]]
-        waiting.append({"query_id": row.identifier(_QUERY), **fields})
+        waiting.append({"query_id": row.identifier(_QUERY), **_lists(row)})
         if len(waiting) >= _QUERIES:
-            yield pa.Table.from_pylist(waiting)
+            yield pa.Table.from_pylist(waiting, schema)
             waiting = []
     if waiting:
-        yield pa.Table.from_pylist(waiting)
+        yield pa.Table.from_pylist(waiting, schema)
+
+
+def _lists(row: Row) -> dict[str, list[Any]]:
+    """The ids and the scores of a record, whether they are lists or texts that spell such."""
+    return {_DOCUMENTS: _values(row, _DOCUMENTS), _SCORES: _values(row, _SCORES)}
+
+
+def _values(row: Row, name: str) -> list[Any]:
+    row = fields.spelled(row, name)
+    values = row.fields.get(name)
+    if not isinstance(values, list):
+        raise row.error(name, kind(values), "a list")
+    if name == _DOCUMENTS:
+        return fields.identifiers(row, name, values)
+    numbers = [fields.number(row, f"{name}[{place}]", value) for place, value in enumerate(values)]
+    return [math.nan if number is None else number for number in numbers]  # refused with those that are none
 
 
 def _flat(path: Path, table: pa.Table, first: int) -> pa.Table:
@@ -104,6 +114,7 @@ def _flat(path: Path, table: pa.Table, first: int) -> pa.Table:
             "query": queries.take(pa.array(rows)),
             "document": encoded(path, documents, _DOCUMENTS, lambda at: int(rows[at]) + first),
             "score": pa.array(numbers),
+            "is_first": pa.array(np.diff(rows, prepend=-1) != 0),
             "line": pa.array(rows + first),
         }
     )
@@ -117,23 +128,16 @@ def _list(path: Path, table: pa.Table, name: str, first: int) -> tuple[Any, Any]
     if column.null_count:
         at = int(column.is_null().to_numpy(zero_copy_only=False).argmax())
         raise FormatError(path, "null", "a list", line=first + at, field=name, unit="row")
-    is_text = pa.types.is_string(column.type) or pa.types.is_large_string(column.type)
-    if is_text:
-        spelled = compute.match_substring_regex(column, r"^\s*\[[^\[\]]*\]\s*$")
-        if not compute.all(spelled).as_py():
-            at = int((~spelled.to_numpy(zero_copy_only=False)).argmax())
-            came = repr(shorten(column[at].as_py()))
-            raise FormatError(path, came, "a list, or a text that spells one", line=first + at, field=name, unit="row")
-        inner = compute.utf8_trim(column, "[] \t\n")
-        column = compute.split_pattern(inner, ",")
-        empty = compute.equal(inner, "").to_numpy(zero_copy_only=False)
-        lengths = np.where(empty, 0, compute.list_value_length(column).to_numpy())
-        values = compute.utf8_trim(column.flatten(), " \t\n'\"")
-        kept = np.repeat(~empty, compute.list_value_length(column).to_numpy())
-        return lengths.astype(np.int64), values.filter(pa.array(kept))
+    if pa.types.is_string(column.type) or pa.types.is_large_string(column.type):
+        texts = enumerate(column.to_pylist(), start=first)
+        found = [_values(Row(path, number, {name: text}, "row"), name) for number, text in texts]
+        column = pa.array(found, pa.list_(pa.string() if name == _DOCUMENTS else pa.float64()))
     if not (pa.types.is_list(column.type) or pa.types.is_large_list(column.type)):
         raise FormatError(path, f"{column.type}", "lists", field=name)
-    return compute.list_value_length(column).to_numpy().astype(np.int64), column.flatten()
+    values = column.flatten()
+    if pa.types.is_null(values.type) and not len(values):
+        values = values.cast(pa.string() if name == _DOCUMENTS else pa.float64())
+    return compute.list_value_length(column).to_numpy().astype(np.int64), values
 
 
 def _numbers(path: Path, values: Any, rows: Any, first: int) -> Any:
@@ -159,6 +163,8 @@ def write_run(path: Path, run: Candidates, *, format: str, collection: Collectio
     check_target(path)
     check_layout(path, (".parquet", ".jsonl"))
     names = Names(run, collection)
+    if suffix(path) == ".jsonl" and not np.isfinite(run.scores).all():
+        raise FormatError(path, "an infinite score", "finite ones, or .parquet: JSON has no word for it", field=_SCORES)
     with atomic_write(path) as file, sink(file, path) as put:
         for start in range(0, max(len(run), 1), _QUERIES):
             rows = np.arange(start, min(start + _QUERIES, len(run)))

@@ -15,7 +15,7 @@ import numpy as np
 from hardmine.formats.delimited import Layout, tables
 from hardmine.formats.errors import FormatError
 from hardmine.formats.qrels import JUDGEMENT
-from hardmine.formats.run_parts import joined_lines
+from hardmine.formats.run_parts import joined_lines, refuse_white_space
 from hardmine.nouns import arrow
 from hardmine.nouns.collection import Collection
 from hardmine.nouns.tables import parts
@@ -136,7 +136,7 @@ def _labels(path: Path, query_ids: Any, ids: Any, queries: str, corpus: str) -> 
 
 
 def write_collection(path: Path, collection: Collection, *, format: str) -> None:  # noqa: A002, ARG001
-    """Write a folder of passages, with the split train; texts must hold no tab and no line end."""
+    """Write a folder of passages, with the split train: no white space in ids, no tab or line end in texts."""
     pa = need("pyarrow", what="writing MS MARCO", extra="mine")
     labels = collection.positives
     queries, documents = arrow.of_table(collection.query_ids), arrow.of_table(collection.document_ids)
@@ -149,6 +149,9 @@ def write_collection(path: Path, collection: Collection, *, format: str) -> None
     for name, (columns, _) in files.items():
         for column in columns:
             _refuse_tabs(path / name, column)
+        ids = columns if name.startswith("qrels") else columns[:1]
+        for column in ids:
+            refuse_white_space(path / name, column, r"\s")
     path.mkdir(exist_ok=True)
     with atomic_writes([path / name for name in files]) as targets:
         for target, (columns, behind) in zip(targets, files.values(), strict=True):

@@ -13,7 +13,7 @@ from typing import IO, Any, cast
 
 from hardmine.formats.errors import FormatError
 from hardmine.plumbing.extras import need
-from hardmine.plumbing.files import compression
+from hardmine.plumbing.files import absent, compression
 from hardmine.plumbing.progress import Progress, Reporting
 
 _BUFFER = 1 << 20
@@ -22,7 +22,7 @@ _BUFFER = 1 << 20
 def opened(path: Path) -> IO[bytes]:
     """A file to read, unpacked where its suffix says that it is packed."""
     if not path.is_file():
-        raise FileNotFoundError(f"{path}: no such file")
+        raise absent(path)
     packed = compression(path)
     stored = io.BufferedReader(_Counted(path), _BUFFER)
     if packed == "gzip":

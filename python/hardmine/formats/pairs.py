@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import re
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Sequence
 from pathlib import Path
 from typing import Any
 
@@ -52,7 +52,7 @@ def read_collection(path: Path, *, format: str, corpus: Path | None = None, **op
     if corpus is not None:
         _read_corpus(pairs, corpus)
     names = None
-    for row in _rows(path, format, _is_field_of_pairs):
+    for row in _rows(path, format, _is_field_of_pairs, texts=QUERY):
         field, documents = _positives(pairs, row, corpus)
         name = row.identifier(QUERY_ID) if row.find(QUERY_ID) else None
         text = row.text(QUERY)
@@ -67,12 +67,15 @@ def read_collection(path: Path, *, format: str, corpus: Path | None = None, **op
     return Collection(**pairs.parts(path, names), **options)
 
 
-def _rows(path: Path, layout: str, is_read: Callable[[str], bool]) -> Iterator[Row]:
-    """Records in any layout; an empty value of a csv file is none."""
+def _rows(path: Path, layout: str, is_read: Callable[[str], bool], *, texts: Sequence[str]) -> Iterator[Row]:
+    """Records in any layout; an empty value of a csv file is none, but for the texts, which may be empty."""
     if layout not in ("csv", "tsv"):
         return table_rows(path, layout, is_read)
     rows = quoted_rows(path, f".{layout}")
-    return (row._replace(fields={name: value or None for name, value in row.fields.items()}) for row in rows)
+    return (
+        row._replace(fields={name: value if name in texts else value or None for name, value in row.fields.items()})
+        for row in rows
+    )
 
 
 def is_positive(name: str) -> bool:
@@ -90,7 +93,7 @@ def _read_corpus(pairs: PairsBuilder, path: Path) -> None:
         raise ValueError(
             f"{path}: suffix {path.suffix!r}, expected a corpus in .jsonl, .jsonl.gz, .parquet, .csv or .tsv"
         )
-    for row in _rows(path, layout, _FIELDS_OF_CORPUS.__contains__):
+    for row in _rows(path, layout, _FIELDS_OF_CORPUS.__contains__, texts=DOCUMENT_TEXT):
         name = row.identifier(DOCUMENT_ID, default=str(row.number - 1))
         title, text = row.text(("title",), default=""), row.text(DOCUMENT_TEXT)
         if name in pairs.document_numbers:

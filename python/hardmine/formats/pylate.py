@@ -5,7 +5,6 @@ The first document of a row is the positive. Without the tables of texts beside 
 
 from __future__ import annotations
 
-import ast
 from collections.abc import Callable, Iterator
 from pathlib import Path
 from typing import Any
@@ -19,10 +18,10 @@ from hardmine.formats.corpora import CorpusTable, QueryTable, Strings, beside, r
 from hardmine.formats.id_rows import query_ids
 from hardmine.formats.layouts import check_layout
 from hardmine.formats.records import rows_of
-from hardmine.formats.rows import Row, shorten, unreadable
+from hardmine.formats.rows import Row, unreadable
 from hardmine.formats.training_rows import File, Options, RowWriter
 from hardmine.plumbing.extras import need
-from hardmine.plumbing.files import suffix
+from hardmine.plumbing.files import absent, suffix
 from hardmine.plumbing.ragged import offsets_of
 
 _BATCH_ROWS = 64
@@ -72,7 +71,7 @@ def _in_bulk(path: Path) -> Iterator[pa.Table]:
     """
     parquet = need("pyarrow.parquet", what="reading parquet", extra="mine")
     if not path.is_file():
-        raise FileNotFoundError(f"{path}: no such file")
+        raise absent(path)
     number = 0
     try:
         file = parquet.ParquetFile(path)
@@ -113,7 +112,7 @@ def _chunk(batch: pa.RecordBatch) -> pa.Table | None:
         if (compute.list_value_length(scores).to_numpy() != lengths).any():
             return None
         sides["scores"] = scores.flatten().cast(pa.float64())
-    if sides["ids"].null_count or lengths.min() < 1:
+    if sides["ids"].null_count or lengths.min() < 1 or compute.any(compute.equal(sides["ids"], "")).as_py():
         return None
     is_first = np.zeros(int(lengths.sum()), dtype=bool)
     is_first[offsets_of(lengths)[:-1]] = True
@@ -137,26 +136,17 @@ def _is_list(kind: pa.DataType, holds: Callable[[pa.DataType], bool]) -> bool:
 
 
 def _record(row: Row) -> Record:
-    name, ids = fields.list_of(_unpacked(row, "document_ids"), ("document_ids",), "ids", needed=True)
+    name, ids = fields.list_of(fields.spelled(row, "document_ids"), ("document_ids",), "ids", needed=True)
     documents = fields.identifiers(row, name, ids or [])
-    scores = fields.numbers(_unpacked(row, "scores"), "scores", len(documents), "document_ids")
+    if "" in documents:
+        raise row.error(f"{name}[{documents.index('')}]", "empty", "an id")
+    scores = fields.numbers(fields.spelled(row, "scores"), "scores", len(documents), "document_ids")
     return Record(
         row.identifier(("query_id",)),
         None,
         Documents(documents[:1], scores=scores and scores[:1]),
         Documents(documents[1:], scores=scores and scores[1:]),
     )
-
-
-def _unpacked(row: Row, name: str) -> Row:
-    """The record with a list in place of a text that spells one, as tables that went through csv have them."""
-    value = row.fields.get(name)
-    if not isinstance(value, str):
-        return row
-    try:
-        return row._replace(fields=row.fields | {name: ast.literal_eval(value)})
-    except (ValueError, SyntaxError, MemoryError, RecursionError):
-        raise row.error(name, f"a string ({shorten(value)})", "a list, or a text that spells one") from None
 
 
 def row_writer(name: str, options: Options) -> RowWriter:

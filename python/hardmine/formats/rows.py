@@ -14,6 +14,7 @@ import numpy as np
 from hardmine.formats.errors import FormatError
 from hardmine.formats.opening import BROKEN, broken, counted, opened
 from hardmine.plumbing.extras import need
+from hardmine.plumbing.files import absent
 
 BLOCK = 8 << 20
 """Bytes of a file that are looked at together."""
@@ -151,7 +152,7 @@ def parquet_rows(path: Path, is_read: Callable[[str], bool], batch_rows: int | N
     need("pyarrow", what="reading parquet", extra="mine")
     parquet = need("pyarrow.parquet", what="reading parquet", extra="mine")
     if not path.is_file():
-        raise FileNotFoundError(f"{path}: no such file")
+        raise absent(path)
     number, size = 0, path.stat().st_size
     try:
         file = parquet.ParquetFile(path)

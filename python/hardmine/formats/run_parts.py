@@ -35,6 +35,8 @@ if TYPE_CHECKING:
 _FOLD = 1 << 22
 """Candidates whose ids wait together until the tables of ids that they brought become one."""
 _CHUNK = 1 << 18
+HOW_TO_DROP = "unknown='drop'"
+"""What messages tell to whoever wants to leave out what a collection does not have: an argument of `read_run`."""
 UNKNOWN = ("error", "drop")
 """What may be done with ids that the collection does not have."""
 
@@ -103,7 +105,8 @@ class Facts:
     teacher : str
         Who scored, as the file says.
     first_is_positive : bool
-        Whether the first document of every query is its positive.
+        Whether the first document of every row is a positive of its query: tables then have a column ``is_first``.
+        Several rows of a query may share documents that have the same score in each.
     """
 
     teacher: str = ""
@@ -148,18 +151,31 @@ def candidates(
     FormatError
         An id that the collection does not have (unless these are dropped), a document twice for a query, or nothing.
     """
-    coders, scores = (Coder(), Coder()), []
+    coders, scores, heads = (Coder(), Coder()), [], []
     for table in tables():
         for coder, name in zip(coders, ("query", "document"), strict=True):
             coder.add(table[name])
         scores.append(nearest(table["score"].to_numpy()))
+        if facts.first_is_positive:
+            heads.append(table["is_first"].to_numpy())
     score = np.concatenate(scores) if scores else np.empty(0, np.float32)
     if not score.size:
         raise FormatError(path, "no candidates", "at least one")
     place = _Place(path, tables, unit)
     numbered, kept, dropped = _numbered(coders, asked, place)
     score = score if kept is None else score[kept]
-    first = _first_of_each(numbered) if facts.first_is_positive and asked.collection is None else None
+    first = None
+    if heads:
+        is_first = np.concatenate(heads)
+        rows = np.cumsum(is_first)
+        is_first, rows = (is_first, rows) if kept is None else (is_first[kept], rows[kept])
+        first = _positives(numbered, is_first) if asked.collection is None else None
+        once = _once(numbered, score, rows)
+        if not once.all():
+            numbered = numbered._replace(queries=numbered.queries[once], documents=numbered.documents[once])
+            kept = np.ones(once.size, bool) if kept is None else kept
+            kept[kept] = once
+            score = score[once]
     lists = _ordered(numbered, score, first)
     return _about(_checked(lists, numbered, kept, place), asked, facts, format, path, dropped)
 
@@ -215,16 +231,38 @@ def _numbered(
         kind = "query" if unknown["query"][at] else "document"
         codes, known = coders[["query", "document"].index(kind)].finish()
         came = repr(shorten(known[int(codes[at])].as_py()))
-        wanted = f"the id of a {kind} of the collection; unknown='drop' leaves out and counts what it does not have"
+        wanted = f"the id of a {kind} of the collection; {HOW_TO_DROP} leaves out and counts what it does not have"
         raise place.error(at, came, wanted, kind)
+    if not kept.any():
+        raise place.error(0, "no candidate whose query and document the collection has", "at least one")
     dropped = {f"unknown_{name}": int(which.sum()) for name, which in unknown.items()}
     return found._replace(queries=found.queries[kept], documents=found.documents[kept]), kept, dropped
 
 
-def _first_of_each(found: _Numbered) -> Positives:
-    """The document that comes first in the file for each query, as its positive."""
-    _, first = np.unique(found.queries, return_index=True)
-    return Positives(np.arange(first.size + 1), found.documents[first])
+def _positives(found: _Numbered, is_first: npt.NDArray[np.bool_]) -> Positives:
+    """The documents that come first in the rows of each query, in their order."""
+    queries, documents = found.queries[is_first], found.documents[is_first]
+    _, once = np.unique(queries * max(len(found.document_ids), 1) + documents, return_index=True)
+    once.sort()
+    order = once[np.argsort(queries[once], kind="stable")]
+    return Positives(offsets_of(np.bincount(queries[order], minlength=len(found.query_ids))), documents[order])
+
+
+def _once(found: _Numbered, scores: npt.NDArray[np.float32], rows: _Int64) -> npt.NDArray[np.bool_]:
+    """All candidates but those that came before, with the same score, where their query has several rows."""
+    queries = found.queries
+    first_row = np.zeros(len(found.query_ids), np.int64)
+    first_row[queries[::-1]] = rows[::-1]
+    has_several = np.zeros(len(found.query_ids), bool)
+    has_several[queries[rows != first_row[queries]]] = True
+    at = np.flatnonzero(has_several[queries])
+    keys = queries[at] * max(len(found.document_ids), 1) + found.documents[at]
+    order = np.lexsort((scores[at], keys))
+    keys, at = keys[order], at[order]
+    is_again = (keys[1:] == keys[:-1]) & (scores[at[1:]] == scores[at[:-1]])
+    kept = np.ones(queries.size, bool)
+    kept[at[1:][is_again]] = False
+    return kept
 
 
 class _Sorted(NamedTuple):
@@ -239,8 +277,9 @@ def _ordered(found: _Numbered, scores: npt.NDArray[np.float32], first: Positives
     """Lists by query, best first, equal scores by lower index; `order` says where each candidate had been."""
     queries, ids = found.queries, found.documents
     rises = np.diff(queries)
-    falls = np.diff(scores)
-    is_sorted = (rises > 0) | ((rises == 0) & ((falls < 0) | ((scores[1:] == scores[:-1]) & (np.diff(ids) > 0))))
+    is_sorted = (rises > 0) | (
+        (rises == 0) & ((scores[1:] < scores[:-1]) | ((scores[1:] == scores[:-1]) & (np.diff(ids) > 0)))
+    )
     order = None
     if not is_sorted.all():
         order = best_first(queries, ids, scores)
@@ -351,12 +390,18 @@ def chunks(run: Candidates, collection: Collection | None) -> Iterator[pa.Table]
 
 
 def refuse_white_space(path: Path, column: pa.Array, separators: str) -> None:
-    """Raise where an id holds what stands between the columns of a file."""
+    """Raise where an id holds what stands between the columns of a file, or begins as a file does."""
     compute = need("pyarrow.compute", what="writing runs", extra="mine")
     broken = compute.match_substring_regex(column, f"[{separators}]|^$")
     if compute.any(broken).as_py():
         name = column.filter(broken)[0].as_py()
         raise FormatError(path, f"the id {name!r}", "ids without white space, which stands between the columns")
+    marked = compute.starts_with(column, "\ufeff")
+    if compute.any(marked).as_py():
+        name = column.filter(marked)[0].as_py()
+        raise FormatError(
+            path, f"the id {name!r}", "ids that do not begin with U+FEFF, the mark of the begin of a file"
+        )
 
 
 def joined_lines(columns: Sequence[Any], behind: Sequence[str]) -> Any:

@@ -15,7 +15,7 @@ from hardmine.formats.rows import shorten
 from hardmine.formats.run_parts import Asked, Facts, candidates, chunks
 from hardmine.nouns import arrow
 from hardmine.plumbing.extras import need
-from hardmine.plumbing.files import atomic_write, check_target
+from hardmine.plumbing.files import absent, atomic_write, check_target
 
 if TYPE_CHECKING:
     import pyarrow as pa
@@ -49,7 +49,7 @@ def batches(
     """Some columns of a parquet, Arrow or .npz file, a number of rows at a time."""
     pa = need("pyarrow", what="reading runs", extra="mine")
     if not path.is_file():
-        raise FileNotFoundError(f"{path}: no such file")
+        raise absent(path)
     if format == "npz":
         yield _npz(path, is_read)
         return
@@ -127,7 +127,7 @@ def as_codes(path: Path, table: pa.Table, names: tuple[str, ...], first: int) ->
 
 
 def encoded(path: Path, column: Any, name: str, row_of: Callable[[int], int]) -> pa.DictionaryArray:
-    """Ids as a dictionary-encoded column of strings; refuses other types and nulls."""
+    """Ids as a dictionary-encoded column of strings; refuses other types, nulls and empty ones."""
     pa = need("pyarrow", what="reading runs", extra="mine")
     if pa.types.is_dictionary(column.type):
         column = column.dictionary_decode()
@@ -138,6 +138,12 @@ def encoded(path: Path, column: Any, name: str, row_of: Callable[[int], int]) ->
         at = int(column.is_null().to_numpy(zero_copy_only=False).argmax())
         raise FormatError(path, "null", "an id", line=row_of(at), field=name, unit="row")
     codes = column.dictionary_encode()
+    if is_string:
+        compute = need("pyarrow.compute", what="reading runs", extra="mine")
+        empty = compute.index(codes.dictionary, pa.scalar("", codes.dictionary.type)).as_py()
+        if empty >= 0:
+            at = int((codes.indices.to_numpy() == empty).argmax())
+            raise FormatError(path, "empty", "an id", line=row_of(at), field=name, unit="row")
     return pa.DictionaryArray.from_arrays(codes.indices, codes.dictionary.cast(pa.string()))
 
 

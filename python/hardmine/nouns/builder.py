@@ -104,7 +104,10 @@ class Builder:
 
 
 class PairsBuilder(Builder):
-    """Builder of a collection whose queries and positives come as texts: equal texts are one query, one document."""
+    """Builder of a collection whose queries and positives come as texts.
+
+    Equal texts are one document, and one query unless their ids differ.
+    """
 
     def __init__(self) -> None:
         super().__init__()
@@ -129,20 +132,19 @@ class PairsBuilder(Builder):
         return found
 
     def is_another_query(self, name: str, text: str) -> bool:
-        """Whether the id belongs to another text: it came before, or was given to a query without one."""
+        """Whether the id came before with another text, or was given to a query without one."""
         return self._text_of_query.get(name, text) != text
 
     def query(self, name: str | None, text: str) -> int:
-        """The query with this text: rows that share it share their positives."""
-        if name is not None:
-            self._text_of_query.setdefault(name, text)
-        found = self._query_by_text.get(text)
+        """The query with this id, or without one that with this text: rows that share it share their positives."""
+        found = self.query_numbers.get(name) if name else self._query_by_text.get(text)
         if found is not None:
             self.counts["merged_queries"] += 1
             return found
         name = name or _free(str(len(self.query_numbers)), self._text_of_query)
         self._text_of_query[name] = text
-        found = self._query_by_text[text] = self.add_query(name, text)
+        found = self.add_query(name, text)
+        self._query_by_text.setdefault(text, found)
         return found
 
 

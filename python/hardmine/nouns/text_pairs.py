@@ -1,4 +1,4 @@
-"""The parameters of a `Collection` from columns of (query, positive): equal texts are one query, one document.
+"""The parameters of a `Collection` from columns of (query, positive): equal texts are one document (or unnamed query).
 
 What `PairsBuilder` does row by row, at the speed of Arrow.
 """
@@ -68,11 +68,12 @@ def parts_of_columns(
 ) -> dict[str, Any]:
     """The parameters of a `Collection`; no id has two texts."""
     pa = need("pyarrow", what="hardmine.Collection", extra="mine")
-    query_codes, first_rows, texts = _different(pairs.queries)
     if pairs.query_ids is None:
+        query_codes, first_rows, texts = _different(pairs.queries)
         names = arrow.digits(np.arange(first_rows.size))
     else:
-        names = pairs.query_ids.take(pa.array(first_rows))
+        query_codes, first_rows, names = _different(pairs.query_ids)
+        texts = pairs.queries.take(pa.array(first_rows))
     extra = {name: column.take(pa.array(first_rows)) for name, column in pairs.extra.items()}
     if isinstance(pairs.positives, np.ndarray):
         assert corpus is not None  # noqa: S101

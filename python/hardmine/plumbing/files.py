@@ -5,11 +5,13 @@ from __future__ import annotations
 import os
 import stat
 from contextlib import contextmanager, suppress
-from typing import TYPE_CHECKING, BinaryIO
+from typing import TYPE_CHECKING, Any, BinaryIO, cast
 
 if TYPE_CHECKING:
     from collections.abc import Iterator, Sequence
     from pathlib import Path
+
+    import numpy.typing as npt
 
     _Path = str | os.PathLike[str]
 
@@ -34,17 +36,23 @@ def stem(path: Path) -> str:
     return (path.with_suffix("") if compression(path) else path).stem
 
 
-def check_target(path: _Path) -> None:
+def check_target(path: _Path, *, is_added_to: bool = False) -> None:
     """Raise where no file can be written to `path`, before any work is done.
+
+    Parameters
+    ----------
+    path : path-like
+    is_added_to : bool
+        Whether what is there stays: lines may go into a pipe or a device, which a new file would take the place of.
 
     Raises
     ------
     FileNotFoundError
         The folder does not exist.
     OSError
-        There is a folder in its place, or its name is none that a file can have.
+        There is a folder, a pipe or a device in its place, or its name is none that a file can have.
     """
-    parent = os.path.dirname(path) or "."  # noqa: PTH120 - pathlib costs more than the rest of this module
+    parent = os.path.dirname(_followed(path)) or "."  # noqa: PTH120 - pathlib costs more than the rest of this module
     if not os.path.isdir(parent):  # noqa: PTH112
         raise FileNotFoundError(f"{os.fspath(path)}: the folder {parent} does not exist")
     try:
@@ -53,6 +61,27 @@ def check_target(path: _Path) -> None:
         return
     if stat.S_ISDIR(mode):
         raise IsADirectoryError(f"{os.fspath(path)}: a folder, expected a file to write")
+    if not is_added_to and not stat.S_ISREG(mode):
+        raise OSError(f"{os.fspath(path)}: a {_special(mode)}, expected a regular file or nothing")
+
+
+def _followed(path: _Path) -> _Path:
+    """What a symbolic link leads to, whether it is there or not; any other path as it is."""
+    return os.path.realpath(path) if os.path.islink(path) else path  # noqa: PTH114
+
+
+def _special(mode: int) -> str:
+    """What a file is that is neither a regular file nor a folder."""
+    return "pipe" if stat.S_ISFIFO(mode) else "socket" if stat.S_ISSOCK(mode) else "device"
+
+
+def absent(path: Path, wanted: str = "file") -> OSError:
+    """The error for a path that is no file to read: nothing is there, or what gives its bytes once."""
+    with suppress(OSError):
+        mode = path.stat().st_mode
+        if not stat.S_ISREG(mode) and not stat.S_ISDIR(mode):
+            return OSError(f"{path}: not a regular file but a {_special(mode)}, which cannot be read twice")
+    return FileNotFoundError(f"{path}: no such {wanted}")
 
 
 @contextmanager
@@ -64,7 +93,7 @@ def atomic_write(path: _Path) -> Iterator[BinaryIO]:
     Parameters
     ----------
     path : path-like
-        File to write. Its folder must exist.
+        File to write. Its folder must exist. A symbolic link stays: the file that it leads to is written.
 
     Yields
     ------
@@ -74,7 +103,8 @@ def atomic_write(path: _Path) -> Iterator[BinaryIO]:
     Raises
     ------
     OSError
-        The folder does not exist, a folder stands in its place, or the disk is full; the message names the file.
+        The folder does not exist, something else than a file stands in its place, or the disk is full; the message
+        names the file.
     """
     with atomic_writes([path]) as (file,):
         yield file
@@ -101,12 +131,13 @@ def atomic_writes(paths: Sequence[_Path], *, removed: Sequence[_Path] = ()) -> I
     """
     from pathlib import Path
 
-    targets = [Path(path) for path in paths]
+    names = [Path(path) for path in paths]
+    targets = [Path(_followed(name)) for name in names]
     parts: list[Path] = []
     files: list[BinaryIO] = []
     try:
-        for target in targets:
-            check_target(target)
+        for name, target in zip(names, targets, strict=True):
+            check_target(name)
             parts.append(_temporary(target))
             files.append(parts[-1].open("wb"))
         yield files
@@ -117,7 +148,7 @@ def atomic_writes(paths: Sequence[_Path], *, removed: Sequence[_Path] = ()) -> I
         _take_places(parts, targets, [Path(path) for path in removed])
     except OSError as error:
         # A full disk has no name, and that of a temporary file says nothing to whoever asked for another.
-        known = {None: targets[0]} | {str(part): target for part, target in zip(parts, targets, strict=False)}
+        known = {None: names[0]} | {str(part): name for part, name in zip(parts, names, strict=False)}
         if error.errno is None or error.filename not in known:
             raise
         raise OSError(error.errno, error.strerror, str(known[error.filename])) from error
@@ -127,6 +158,23 @@ def atomic_writes(paths: Sequence[_Path], *, removed: Sequence[_Path] = ()) -> I
                 file.close()
         for part in parts:
             part.unlink(missing_ok=True)
+
+
+def save_array(file: BinaryIO, array: npt.NDArray[Any]) -> None:
+    """Write an array as .npy, and raise where the disk is full.
+
+    NumPy writes to a real file past the buffer of Python, and does not see that the last bytes failed to arrive.
+    """
+    import numpy as np
+
+    np.lib.format.write_array(cast("BinaryIO", _Raising(file)), array, allow_pickle=False)
+
+
+class _Raising:
+    """A file as NumPy sees one that is none of the operating system: every byte goes through `write`."""
+
+    def __init__(self, file: BinaryIO) -> None:
+        self.write = file.write
 
 
 def sync_folder(path: _Path) -> None:

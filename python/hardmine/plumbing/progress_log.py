@@ -44,7 +44,7 @@ class ProgressLog:
     """
 
     def __init__(self, path: Path) -> None:
-        check_target(path)
+        check_target(path, is_added_to=True)
         _refuse_other(path)
         # Never waits: a pipe without a reader is refused here, one whose reader is slow loses lines.
         flags = os.O_WRONLY | os.O_APPEND | os.O_CREAT | getattr(os, "O_NONBLOCK", 0) | getattr(os, "O_BINARY", 0)

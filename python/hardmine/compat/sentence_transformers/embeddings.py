@@ -12,7 +12,7 @@ import numpy as np
 import numpy.typing as npt
 
 from hardmine.compat.sentence_transformers.settings import logger
-from hardmine.plumbing.files import atomic_write
+from hardmine.plumbing.files import atomic_write, save_array
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
@@ -141,7 +141,7 @@ class _Cache:
     def save(self, side: Side, array: npt.NDArray[Any]) -> None:
         path = self._path(side)
         with atomic_write(path) as file:
-            np.save(file, array, allow_pickle=False)
+            save_array(file, array)
         if self._verbose:
             print(f"[Cache] Saved {side.kind} embeddings to {path}")
 
