@@ -187,7 +187,7 @@ MUTANTS = [
     Mutant(
         "store-queries-and-documents-share-rows",
         CACHED,
-        '    facts = {**facts, "texts": what, "group": [GROUP_TEXTS, kept.group_bytes]}\n',
+        '    facts = {"teacher": facts, "texts": what, "group": [GROUP_TEXTS, kept.group_bytes]}\n',
         '    facts = {**facts, "group": [GROUP_TEXTS, kept.group_bytes]}\n',
         f"{RUNS} -k never_share",
     ),

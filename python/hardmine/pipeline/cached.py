@@ -152,7 +152,8 @@ def embedding_rows(kept: Kept, what: str, texts: Any) -> Rows | None:
     facts = kept.facts[what]
     if facts is None:
         return None
-    facts = {**facts, "texts": what, "group": [GROUP_TEXTS, kept.group_bytes]}
+    # A name of its own for what the teacher says: one of its facts may be called as one of ours.
+    facts = {"teacher": facts, "texts": what, "group": [GROUP_TEXTS, kept.group_bytes]}
     return kept.store.rows(f"embeddings of {what}", "embeddings", facts, fingerprint.of_texts(texts))
 
 
@@ -185,7 +186,8 @@ def _embed_missing(
     done: list[npt.NDArray[Any]] = []
     first, begun = 0, time.monotonic()
     for start, stop in cuts:
-        done.append(_embeddings(teacher, call(texts[start:stop], progress=False), stop - start))
+        # A copy: a teacher may hand out the same buffer again.
+        done.append(np.array(_embeddings(teacher, call(texts[start:stop], progress=False), stop - start)))
         bar.update(stop - start)
         is_full = time.monotonic() - begun >= SHARD_SECONDS or sum(part.nbytes for part in done) >= SHARD_BYTES
         if is_full or stop == missing.size:

@@ -20,7 +20,7 @@ from hardmine.plumbing import container, ragged
 from hardmine.plumbing.files import sync_folder
 from hardmine.store import fingerprint
 
-LAYOUT = 1
+LAYOUT = 2
 """Raised when a shard or what its rows mean changes: shards of another number are never read."""
 SUFFIX = ".shard"
 
@@ -119,8 +119,11 @@ def _difference(found: Any, facts: Mapping[str, Any]) -> str:
     """What a shard was made of, and what was wanted."""
     found = found if isinstance(found, dict) else {}
     for name in sorted({*facts, *found}):
-        if found.get(name) != facts.get(name):
-            return f"made with {name} {_shown(found.get(name))}, expected {_shown(facts.get(name))}"
+        one, other = found.get(name), facts.get(name)
+        if isinstance(one, dict) and isinstance(other, dict) and one != other:
+            return _difference(one, other)
+        if one != other:
+            return f"made with {name} {_shown(one)}, expected {_shown(other)}"
     return "made with other settings"
 
 
