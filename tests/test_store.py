@@ -344,6 +344,63 @@ def test_what_a_killed_run_was_writing_is_swept(tmp_path):
     assert shard.exists()
 
 
+@posix
+@pytest.mark.parametrize("policy", ["refuse", "reuse", "overwrite"])
+@pytest.mark.parametrize(
+    ("make", "what"),
+    [
+        (lambda path: path.mkdir(), "a folder, expected a file"),
+        (lambda path: path.symlink_to("nowhere"), "a link to nothing, expected a file"),
+        (lambda path: path.symlink_to(path.name), "a link to nothing, expected a file"),
+        (os.mkfifo, "a device or a pipe, expected a file"),
+    ],
+)
+def test_places_of_shards_that_are_no_files(tmp_path, make, what, policy):
+    path = tmp_path / "facts" / "x.shard"
+    path.parent.mkdir()
+    make(path)
+    is_folder, said = path.is_dir(), []
+
+    def look():
+        return Rows(path.parent, "k", FACTS, keys_of("a"), policy=policy, say=said.append)
+
+    if policy == "refuse" or is_folder:
+        with pytest.raises(shards.ShardError) as caught:
+            look()
+        assert str(caught.value).startswith(f"{path}: {what}; ")
+        assert ("remove it" in str(caught.value), "\n" in str(caught.value)) == (True, False)
+        assert os.path.lexists(path)
+    else:
+        assert look().missing.tolist() == [0]
+        assert said == [f"thrown away: {path}: {what}"]
+        assert not os.path.lexists(path)
+
+
+@pytest.mark.parametrize("kind", [True, False])
+def test_a_file_in_place_of_a_folder_of_shards(tmp_path, kind):
+    with held(tmp_path / "c") as store:
+        folder = store.folder / "k" / fingerprint.of_facts(FACTS)
+    path = folder.parent if kind else folder
+    path.parent.mkdir(exist_ok=True)
+    path.write_text("x")
+    message = rf"{path.name}: no folder, expected one of shards; remove it, or compute its rows again by"
+    with pytest.raises(shards.ShardError, match=message), held(tmp_path / "c") as store:
+        store.rows("s", "k", FACTS, keys_of("a"))
+    with held(tmp_path / "c", "reuse") as store:
+        rows = store.rows("s", "k", FACTS, keys_of("a"))
+        rows.add(np.array([0]), {"row.v": np.zeros((1, 1))})
+    with held(tmp_path / "c") as store:
+        assert store.rows("s", "k", FACTS, keys_of("a")).missing.size == 0
+
+
+def test_counts_that_cannot_be_written_cost_no_result(tmp_path):
+    said = []
+    with held(tmp_path / "c", say=said.append) as store:
+        (store.folder / manifest.LAST_RUN).mkdir()
+    assert len(said) == 1
+    assert said[0].startswith(f"cache {tmp_path / 'c'}: last-run.json is not written (")
+
+
 def test_a_first_run_killed_before_its_manifest(tmp_path):
     folder = tmp_path / "c"
     folder.mkdir()

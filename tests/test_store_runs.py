@@ -354,6 +354,13 @@ def test_groups_end_by_bytes_too(tmp_path):
 # Teachers
 
 
+def nested(depth):
+    found = []
+    for _ in range(depth):
+        found = [found]
+    return found
+
+
 class Nameless(Toy):
     fingerprint = None
 
@@ -367,6 +374,9 @@ class Nameless(Toy):
         ({"a": object()}, "teacher 'toy': fingerprint: Object of type object is not JSON serializable"),
         ({"a": float("nan")}, "teacher 'toy': fingerprint: Out of range float values are not JSON compliant"),
         ("x" * 70_000, "teacher 'toy': fingerprint: .* expected at most 65,536"),
+        ({"a": "x" * 65_520}, "teacher 'toy': fingerprint: .* expected at most 65,536"),
+        ({"a": nested(70)}, "teacher 'toy': fingerprint: fingerprint: nested deeper than 64 levels"),
+        ({"a": nested(100_000)}, "teacher 'toy': fingerprint: fingerprint: nested deeper than 64 levels"),
     ],
 )
 def test_teachers_that_do_not_say_who_they_are(value, message, tmp_path):
@@ -456,6 +466,8 @@ def spoilt(change):
     [
         (lambda found: found[:-1], "teacher 'toy': 15 embeddings, expected 16"),
         (lambda found: found.astype(np.float64), "teacher 'toy': embeddings of dtype float64, expected float32"),
+        (lambda found: found.tolist(), "teacher 'toy': embeddings as a list, expected an array"),
+        (lambda _: None, "teacher 'toy': NoneType, expected an array"),
         (lambda found: found[0], "teacher 'toy': 1 dimensions, shape .*, expected 2"),
         (
             lambda found: np.where(found == found[3, 2], np.float32(np.nan), found),
@@ -468,6 +480,48 @@ def test_wrong_embeddings_are_never_kept(change, message, tmp_path):
         retrieve(collect(), spoilt(change), tmp_path / "c")
     retrieve(collect(), Toy(), tmp_path / "c")
     assert counts(tmp_path / "c") == {"queries": (20, 0), "documents": (0, 100), "candidates": (0, 20)}
+
+
+@pytest.mark.parametrize(
+    ("change", "message"),
+    [
+        (lambda found: found[:, :3], "embeddings of 3 float32 numbers"),
+        (lambda found: found.astype(np.float16), "embeddings of 8 float16 numbers"),
+    ],
+)
+def test_groups_of_another_shape_are_noticed(change, message, tmp_path):
+    teacher = spoilt(lambda found: change(found) if len(found) < 16 else found)
+    with pytest.raises(ValueError, match=f"teacher 'toy': {message}, expected 8 float32 ones as for the texts before"):
+        retrieve(collect(), teacher, tmp_path / "c")
+    retrieve(collect(), Toy(), tmp_path / "c")
+    assert counts(tmp_path / "c")["documents"] == (96, 4)  # what was right is kept
+
+
+@pytest.mark.parametrize(
+    ("change", "message"),
+    [
+        (lambda found: found.tolist(), "teacher 'toy': embeddings as a list, expected an array"),
+        (lambda _: None, "teacher 'toy': NoneType, expected an array"),
+        (lambda found: found[0], "teacher 'toy': 1 dimensions, shape .*, expected 2"),
+    ],
+)
+def test_wrong_embeddings_without_a_cache(change, message):
+    with pytest.raises((TypeError, ValueError), match=message):
+        retrieve(collect(), spoilt(change), None)
+
+
+@pytest.mark.parametrize("floor", [None, -np.inf, np.float32(0.5), 2])
+def test_a_floor_may_be_any_number(floor, tmp_path):
+    teachers = [hm.teachers.load("bm25") for _ in range(3)]
+    for teacher in teachers:
+        teacher.floor = floor
+    hm.plan(collect(), teachers[0], 10, cache=tmp_path / "c")
+    expected = retrieve(collect(), teachers[0], None)
+    for teacher, reused in zip(teachers[1:], (0, 20), strict=True):
+        found = retrieve(collect(), teacher, tmp_path / "c")
+        assert saved(found, tmp_path / "a") == saved(expected, tmp_path / "b")
+        assert counts(tmp_path / "c")["candidates"] == (reused, 20 - reused)
+    assert hm.plan(collect(), teachers[0], 10, cache=tmp_path / "c").candidates_cached == 20
 
 
 def test_a_fingerprint_that_lies_is_noticed_by_the_shape(tmp_path):
