@@ -563,6 +563,11 @@ def test_paths_that_are_none(value, message):
         retrieve(collect(), "bm25", value)
 
 
+def test_a_path_with_a_nul():
+    with pytest.raises(ValueError, match=r"cache: 'a\\x00b', expected a path without NUL"):
+        retrieve(collect(), "bm25", "a\0b")
+
+
 def test_policies_that_are_none(tmp_path):
     with pytest.raises(ValueError, match="cache_policy: 'redo', expected one of 'refuse', 'reuse', 'overwrite'"):
         retrieve(collect(), "bm25", tmp_path / "c", cache_policy="redo")
@@ -640,6 +645,28 @@ def test_minilm_through_a_cache(minilm, tmp_path, monkeypatch):
 @pytest.fixture(scope="module")
 def beir(tmp_path_factory):
     return random_beir(tmp_path_factory.mktemp("beir") / "c")
+
+
+@pytest.mark.parametrize("command", ["mine", "retrieve", "plan"])
+@pytest.mark.parametrize(
+    ("given", "message"),
+    [
+        (["--cache", ""], "argument --cache: '', expected a path"),
+        (["--cache", "a\0b"], "argument --cache: 'a\\x00b', expected a path"),
+        (["--log-json", ""], "argument --log-json: '', expected a path"),
+        (["--cache-policy", "reuse"], "--cache-policy reuse: expected --cache DIR beside it"),
+    ],
+)
+def test_options_that_name_nothing(beir, tmp_path, capsys, monkeypatch, command, given, message):
+    if command == "plan" and given[0] != "--cache":
+        pytest.skip("an option that it lacks")
+    monkeypatch.chdir(tmp_path)
+    output = [] if command == "plan" else ["--output", "out.jsonl"]
+    assert main([command, str(beir), "--teacher", "bm25", *output, *given]) == 2
+    error = capsys.readouterr().err
+    assert error.startswith(f"hardmine: {message}")
+    assert error.count("\n") == 1
+    assert list(tmp_path.iterdir()) == []
 
 
 def test_the_command_line(beir, tmp_path, capsys):

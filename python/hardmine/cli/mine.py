@@ -54,7 +54,7 @@ def _selection(options: argparse.Namespace) -> hm.Selection:
 
 
 def _mine(options: argparse.Namespace) -> None:
-    selection = _selection(options)
+    selection, policy = _selection(options), shared.cache_policy(options)
     shared.check_rows(options)
     collection = shared.read_collection(options)
     mined = hm.mine(
@@ -64,7 +64,7 @@ def _mine(options: argparse.Namespace) -> None:
         k=options.k,
         epoch=options.epoch,
         cache=options.cache,
-        cache_policy=options.cache_policy,
+        cache_policy=policy,
         num_threads=options.threads,
         max_memory=options.max_memory,
         progress=options.progress,
@@ -73,6 +73,7 @@ def _mine(options: argparse.Namespace) -> None:
 
 
 def _retrieve(options: argparse.Namespace) -> None:
+    policy = shared.cache_policy(options)
     shared.check_run(options.output)
     shared.check_numbers(options)
     collection = shared.read_collection(options)
@@ -82,7 +83,7 @@ def _retrieve(options: argparse.Namespace) -> None:
         options.k,
         anchors=options.anchors,
         cache=options.cache,
-        cache_policy=options.cache_policy,
+        cache_policy=policy,
         num_threads=options.threads,
         max_memory=options.max_memory,
         progress=options.progress,

@@ -84,6 +84,8 @@ def checked_cache(cache: Any) -> Path | None:
         return None
     if not isinstance(cache, (str, os.PathLike)) or not os.fspath(cache):
         raise TypeError(f"cache: {type(cache).__name__} {cache!r}, expected the path of a folder")
+    if "\0" in os.fsdecode(cache):
+        raise ValueError(f"cache: {cache!r}, expected a path without NUL")
     return Path(cache)
 
 
