@@ -101,11 +101,11 @@ def keeping(folder: Path | None, policy: str, teacher: Any) -> Iterator[Kept | N
 
 
 def looking_at(folder: Path | None, teacher: Any) -> Kept | None:
-    """The store in a folder, to count in; None where there is none. What cannot be kept is refused."""
+    """The store in a folder, to count in, empty where there is none yet. What cannot be kept is refused."""
     if folder is None:
         return None
-    facts, size, store = facts_of(teacher), _group_bytes(teacher), looked_at(folder)
-    return None if store is None else Kept(store, facts, size)
+    facts, size = facts_of(teacher), _group_bytes(teacher)
+    return Kept(looked_at(folder) or Store(folder, "reuse", say, writes=False), facts, size)
 
 
 def _group_bytes(teacher: Any) -> int:

@@ -96,6 +96,11 @@ class Rows:
         return found
 
     @property
+    def num_held(self) -> int:
+        """How many of the keys, equal ones among them, have a row in a shard."""
+        return int((self._shard_of[self._number] >= 0).sum())
+
+    @property
     def counts(self) -> Counts:
         """What was taken and what was added, in distinct rows."""
         held = int((self._shard_of >= 0).sum())
