@@ -26,8 +26,8 @@ MUTANTS = [
     Mutant(
         "store-facts-not-compared",
         SHARDS,
-        "if not isinstance(found, dict) or json.dumps(found, sort_keys=True) != json.dumps(facts, sort_keys=True):",
-        "if not isinstance(found, dict):",
+        "if not isinstance(stated, dict) or json.dumps(stated, sort_keys=True) != json.dumps(facts, sort_keys=True):",
+        "if not isinstance(stated, dict):",
         f"{UNIT} -k foreign",
     ),
     Mutant(
@@ -54,8 +54,8 @@ MUTANTS = [
     Mutant(
         "store-refused-shard-thrown-away",
         ROWS,
-        '            if self._policy == "refuse":\n',
-        "            if False:\n",
+        '        if self._policy == "refuse":\n',
+        "        if False:\n",
         f"{UNIT} -k policies",
     ),
     Mutant(
