@@ -325,12 +325,18 @@ def test_weights_are_the_key_of_a_real_model(tmp_path):
         ({"seed": -1}, "seed: -1, expected at least 0"),
         ({"num_threads": 0}, "num_threads: 0, expected at least 1"),
         ({"max_memory": "much"}, "max_memory: 'much', expected a number of bytes such as '6GB' or '500MiB'"),
-        ({"relative_margin": float("nan")}, "relative_margin: nan, expected a finite number"),
+        ({"relative_margin": "nan"}, "relative_margin: str 'nan', expected a number"),
         ({"max_score": "0.5"}, "max_score: str '0.5', expected a number"),
         ({"num_negatives": 2.0}, "num_negatives: float 2.0, expected an integer"),
         ({"corpus": "text"}, "corpus: str, expected a list of texts"),
         ({"corpus": ["text", 3]}, "corpus[1]: int, expected text"),
         ({"corpus": ["text", None]}, "corpus[1]: None, expected text"),
+        ({"corpus": [b"text"]}, "corpus[0]: bytes, expected text"),
+        ({"corpus": ["text", b"text"]}, "corpus[1]: bytes, expected text"),
+        (
+            {"num_negatives": 10**6, "output_format": "n-tuple"},
+            "num_negatives: 1000000, expected at most 100000 for an n-tuple, with a column for each",
+        ),
         ({"corpus": ["text", "\ud800"]}, "corpus[1]: '\\ud800', expected text that UTF-8 can hold"),
         (
             {"anchor_column_name": "answer"},
@@ -380,6 +386,65 @@ def test_a_column_in_the_place_of_another(settings, column):
     data = datasets.Dataset.from_dict({"query": ["one"], column: ["a"]})
     message = str(ours(data, Model(), corpus=CORPUS, **settings).error)
     assert message.startswith(f"dataset: a column {column!r} of texts, expected another name: output_format='")
+
+
+def test_names_that_only_look_like_one_that_is_added():
+    for name in ("negative_4", "negative_0", "negative_01", "negative_", "negative_1x", "negative_" + "9" * 30):
+        data = datasets.Dataset.from_dict({"query": ["one"], name: ["a"]})
+        assert ours(data, Model(), corpus=CORPUS, output_format="n-tuple").error is None
+
+
+@pytest.mark.parametrize("similarity", ["cosine", "manhattan"])
+@pytest.mark.parametrize(
+    "settings",
+    [
+        {"num_negatives": 10**12},
+        {"num_negatives": 10**12, "sampling_strategy": "random"},
+        {"num_negatives": 2**62, "output_format": "labeled-list"},
+        {"range_max": 2**63 - 1},
+        {"range_max": 2**63 - 1, "max_score": 10.0},
+        {"range_min": 2**63 - 5},
+    ],
+)
+def test_numbers_beyond_the_corpus_cost_nothing(settings, similarity):
+    """In a process of its own each would take all memory; here what comes is what a wide window gives."""
+    found = ours(PAIRS, Model(similarity), corpus=CORPUS[:6], **settings)
+    some = {name: min(value, 1_000) if isinstance(value, int) else value for name, value in settings.items()}
+    expected = ours(PAIRS, Model(similarity), corpus=CORPUS[:6], **some)
+    assert len(rows_of(found)) == (0 if "range_min" in settings else len(rows_of(expected)))
+    assert rows_of(found)[:] == rows_of(expected)[:]
+
+
+@pytest.mark.parametrize("rule", ["absolute_margin", "relative_margin", "max_score", "min_score"])
+@pytest.mark.parametrize("value", [float("nan"), True, False, np.bool_(False), np.float32(0.5), -np.inf])
+def test_bounds_of_any_kind_act_as_theirs(rule, value):
+    settings = {"corpus": CORPUS, rule: value, "num_negatives": 1}
+    expected, found = theirs(PAIRS, Model(), **settings), ours(PAIRS, Model(), **settings)
+    assert (found.error, expected.error) == (None, None)
+    assert found.dataset[:] == expected.dataset[:]
+
+
+@pytest.mark.parametrize("value", [0, 1, "", "yes", None, [0], np.bool_(True)])
+def test_verbose_is_what_it_is_worth(value):
+    found = ours(PAIRS, Model(), corpus=CORPUS, verbose=value)
+    assert len(rows_of(found)) == 6
+    assert bool(found.printed) == bool(value)
+
+
+def test_views_of_strings_are_texts():
+    pa = pytest.importorskip("pyarrow", minversion="18")
+    view = pa.array(CORPUS, pa.string_view())
+    found, expected = ours(PAIRS, Model(), corpus=view), ours(PAIRS, Model(), corpus=CORPUS)
+    assert rows_of(found)[:] == rows_of(expected)[:]
+    table = pa.table({name: pa.array(PAIRS[name][:], pa.string_view()) for name in PAIRS.column_names})
+    found = ours(datasets.Dataset(table), Model(), corpus=CORPUS)
+    assert rows_of(found)[:] == rows_of(expected)[:]
+
+
+def test_the_original_divides_by_the_candidates_that_are_left():
+    settings = {"corpus": CORPUS, "absolute_margin": 100.0, "min_score": 0.1, "range_max": 3, "include_positives": True}
+    assert isinstance(theirs(PAIRS, Model(), **settings).error, ZeroDivisionError)
+    assert len(rows_of(ours(PAIRS, Model(), **settings))) == 0
 
 
 def test_a_column_that_is_not_there_is_said():

@@ -538,3 +538,16 @@ def test_a_line_that_was_cut_off_spoils_no_other(tmp_path, monkeypatch):
         log.close()
         log(hm.ProgressEvent("end", "work", 1, 1, 0.0))
     assert len(path.read_text().splitlines()) == 3
+
+
+def test_a_log_goes_on_behind_a_line_that_was_cut_off(tmp_path):
+    path = tmp_path / "log.jsonl"
+    for _ in range(2):
+        with ProgressLog(path) as log:
+            log(hm.ProgressEvent("start", "work", 0, 1, 0.0))
+        path.write_bytes(path.read_bytes()[:-9])  # a process that was killed, a disk that was full
+    with ProgressLog(path) as log:
+        log(hm.ProgressEvent("end", "work", 1, 1, 0.0))
+    lines = path.read_text().splitlines()
+    assert len(lines) == 3
+    assert json.loads(lines[2])["event"] == "end"

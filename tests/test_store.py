@@ -151,7 +151,7 @@ def test_shards_of_another_layout(tmp_path, monkeypatch):
     monkeypatch.setattr(shards, "LAYOUT", 0)
     path, _ = written(tmp_path)
     monkeypatch.undo()
-    with pytest.raises(shards.ShardError, match=r"layout 0, expected 1 \(made by another release\)"):
+    with pytest.raises(shards.ShardError, match=r"layout 0, expected 2 \(made by another release\)"):
         shards.read(path, "embeddings", FACTS)
 
 
@@ -174,7 +174,7 @@ def test_shards_that_are_none(tmp_path, columns):
     from hardmine.plumbing import container
 
     path = tmp_path / "x.shard"
-    about = {"layout": 1, "facts": FACTS, "checksum": shards._checksum("embeddings", 1, FACTS, columns)}
+    about = {"layout": 2, "facts": FACTS, "checksum": shards._checksum("embeddings", 2, FACTS, columns)}
     container.save(path, "shard of embeddings", columns, about)
     with pytest.raises(shards.ShardError, match=r"x\.shard: malformed shard"):
         shards.read(path, "embeddings", FACTS)
@@ -191,7 +191,7 @@ def test_a_folder_and_nonsense_are_no_shards(tmp_path):
 
 @pytest.mark.parametrize("depth", [50, 900, 3_000, 100_000])
 def test_facts_nested_as_deep_as_they_may(tmp_path, depth):
-    about = '{"layout":1,"facts":{"a":' + "[" * depth + "]" * depth + "}}"
+    about = '{"layout":2,"facts":{"a":' + "[" * depth + "]" * depth + "}}"
     header = json.dumps({"__metadata__": {"hardmine": "shard of k", "metadata": about}}).encode()
     path = tmp_path / "x.shard"
     path.write_bytes(len(header).to_bytes(8, "little") + header)
@@ -286,7 +286,7 @@ def test_a_cache_is_made_and_known_again(tmp_path):
     with held(path) as store:
         rows = store.rows("stage", "kind", FACTS, keys_of("a"))
         rows.add(rows.missing, {"row.v": np.float32([[1]])})
-    assert json.loads((path / manifest.MANIFEST).read_text()) == {"hardmine": "cache", "layout": 1}
+    assert json.loads((path / manifest.MANIFEST).read_text()) == {"hardmine": "cache", "layout": 2}
     counts = {"shards_reused": 0, "rows_reused": 0, "shards_computed": 1, "rows_computed": 1}
     assert json.loads((path / manifest.LAST_RUN).read_text()) == {"stage": counts}
     with held(path) as store:
@@ -317,8 +317,8 @@ def test_folders_that_are_no_cache(tmp_path):
         pass
     assert sorted(path.name for path in tmp_path.iterdir()) == ["file"]
     for text, message in (
-        ('{"hardmine": "cache", "layout": 2}', "layout 2, expected 1; give another folder"),
-        ('{"hardmine": "else", "layout": 1}', "layout None, expected 1"),
+        ('{"hardmine": "cache", "layout": 1}', "layout 1, expected 2; give another folder"),
+        ('{"hardmine": "else", "layout": 2}', "layout None, expected 2"),
         ("[" * 5_000, "malformed, expected the manifest of a cache"),
         ("", "malformed, expected the manifest of a cache"),
         ("7", "malformed, expected the manifest of a cache"),
@@ -342,6 +342,63 @@ def test_what_a_killed_run_was_writing_is_swept(tmp_path):
         store.rows("s", "k", FACTS, keys_of("a"))
     assert not any(part.exists() for part in parts)
     assert shard.exists()
+
+
+@posix
+@pytest.mark.parametrize("policy", ["refuse", "reuse", "overwrite"])
+@pytest.mark.parametrize(
+    ("make", "what"),
+    [
+        (lambda path: path.mkdir(), "a folder, expected a file"),
+        (lambda path: path.symlink_to("nowhere"), "a link to nothing, expected a file"),
+        (lambda path: path.symlink_to(path.name), "a link to nothing, expected a file"),
+        (os.mkfifo, "a device or a pipe, expected a file"),
+    ],
+)
+def test_places_of_shards_that_are_no_files(tmp_path, make, what, policy):
+    path = tmp_path / "facts" / "x.shard"
+    path.parent.mkdir()
+    make(path)
+    is_folder, said = path.is_dir(), []
+
+    def look():
+        return Rows(path.parent, "k", FACTS, keys_of("a"), policy=policy, say=said.append)
+
+    if policy == "refuse" or is_folder:
+        with pytest.raises(shards.ShardError) as caught:
+            look()
+        assert str(caught.value).startswith(f"{path}: {what}; ")
+        assert ("remove it" in str(caught.value), "\n" in str(caught.value)) == (True, False)
+        assert os.path.lexists(path)
+    else:
+        assert look().missing.tolist() == [0]
+        assert said == [f"thrown away: {path}: {what}"]
+        assert not os.path.lexists(path)
+
+
+@pytest.mark.parametrize("kind", [True, False])
+def test_a_file_in_place_of_a_folder_of_shards(tmp_path, kind):
+    with held(tmp_path / "c") as store:
+        folder = store.folder / "k" / fingerprint.of_facts(FACTS)
+    path = folder.parent if kind else folder
+    path.parent.mkdir(exist_ok=True)
+    path.write_text("x")
+    message = rf"{path.name}: no folder, expected one of shards; remove it, or compute its rows again by"
+    with pytest.raises(shards.ShardError, match=message), held(tmp_path / "c") as store:
+        store.rows("s", "k", FACTS, keys_of("a"))
+    with held(tmp_path / "c", "reuse") as store:
+        rows = store.rows("s", "k", FACTS, keys_of("a"))
+        rows.add(np.array([0]), {"row.v": np.zeros((1, 1))})
+    with held(tmp_path / "c") as store:
+        assert store.rows("s", "k", FACTS, keys_of("a")).missing.size == 0
+
+
+def test_counts_that_cannot_be_written_cost_no_result(tmp_path):
+    said = []
+    with held(tmp_path / "c", say=said.append) as store:
+        (store.folder / manifest.LAST_RUN).mkdir()
+    assert len(said) == 1
+    assert said[0].startswith(f"cache {tmp_path / 'c'}: last-run.json is not written (")
 
 
 def test_a_first_run_killed_before_its_manifest(tmp_path):
@@ -391,6 +448,109 @@ def test_the_second_waits_for_the_first(tmp_path, end):
     thread.join(60)
     first.join(60)
     assert len(said) == 1
+
+
+@posix
+@pytest.mark.parametrize("forget", [True, False], ids=["Python forks", "a library forks"])
+def test_a_forked_child_does_not_keep_the_lock(tmp_path, forget):
+    """Nor does it take away what its parent holds."""
+    out = run_script(
+        f"""
+import ctypes, warnings
+from pathlib import Path
+from hardmine.store import lock
+warnings.simplefilter("ignore", DeprecationWarning)
+fork = os.fork if {forget} else ctypes.PyDLL(None).fork
+path = Path({str(tmp_path / "lock")!r})
+with lock.locked(path, print):
+    child = fork()
+    if child == 0:
+        time.sleep(60)
+        os._exit(0)
+    descriptor = os.open(path, os.O_RDWR)
+    try:
+        lock.fcntl.flock(descriptor, lock.fcntl.LOCK_EX | lock.fcntl.LOCK_NB)
+        print("lost")
+    except BlockingIOError:
+        print("held")
+    os.close(descriptor)
+with lock.locked(path, print) as held:
+    print(held)
+os.kill(child, signal.SIGKILL)
+os.waitpid(child, 0)
+""",
+        timeout=30,
+    )
+    assert out.split() == ["held", "True"]
+
+
+@posix
+def test_the_lock_of_a_killed_parent_does_not_live_on(tmp_path):
+    out = run_script(
+        f"""
+import subprocess
+from pathlib import Path
+path = Path({str(tmp_path / "lock")!r})
+code = '''
+import os, signal, sys, time, warnings
+from pathlib import Path
+from hardmine.store import lock
+warnings.simplefilter("ignore", DeprecationWarning)
+ready, told = os.pipe()
+with lock.locked(Path(sys.argv[1]), print):
+    child = os.fork()
+    if child == 0:
+        signal.alarm(25)
+        os.write(told, b"1")
+        time.sleep(60)
+        os._exit(0)
+    os.read(ready, 1)
+    print(child, flush=True)
+    os.kill(os.getpid(), signal.SIGKILL)
+'''
+parent = subprocess.Popen([sys.executable, "-c", code, path], stdout=subprocess.PIPE, text=True)
+orphan = int(parent.stdout.readline())
+assert parent.wait() == -signal.SIGKILL
+from hardmine.store import lock
+try:
+    with lock.locked(path, lambda line: sys.exit("waits: " + line)) as held:
+        print(held)
+finally:
+    os.kill(orphan, signal.SIGKILL)
+""",
+        timeout=30,
+    )
+    assert out.split() == ["True"]
+
+
+@posix
+def test_a_run_inside_a_run_does_not_wait_for_itself(tmp_path):
+    out = run_script(
+        f"""
+from pathlib import Path
+from hardmine.store import lock
+path = Path({str(tmp_path / "lock")!r})
+with lock.locked(path, print):
+    for inside in (path, path.parent / "." / "lock"):
+        try:
+            with lock.locked(inside, print):
+                print("entered")
+        except RuntimeError as error:
+            print(error)
+    with lock.locked(path.parent / "other", print) as held:
+        print(held)
+with lock.locked(path, print) as held:
+    print(held)
+""",
+        timeout=30,
+    )
+    lines = out.splitlines()
+    assert lines[2:] == ["True", "True"]
+    said = (
+        f"cache {tmp_path}: held by a run of this thread, which has not ended (a teacher or a progress callable that "
+        "starts another would wait for itself); expected another folder for the run inside"
+    )
+    assert lines[:2] == [said, said]
 
 
 @posix

@@ -2,6 +2,7 @@
 
 import json
 import os
+import re
 import subprocess
 import sys
 
@@ -13,6 +14,7 @@ from hardmine.cli.main import main
 from hardmine.pipeline import cached
 from hardmine.store import matrix
 from hardmine.store.shards import ShardError
+from hardmine.teachers.bm25 import BM25
 from tests.store_job import Toy, shards_in
 from tests.texts import random_beir, random_texts
 
@@ -182,6 +184,11 @@ def test_similarity_is_part_of_the_candidates(tmp_path):
     assert run.metadata["similarity"] == "dot"
 
 
+class Stemmed(BM25):
+    def words(self, text):
+        return [word[:2] for word in super().words(text)]
+
+
 def test_bm25_is_known_by_its_settings_and_texts(tmp_path):
     cache = tmp_path / "c"
     retrieve(collect(), "bm25", cache)
@@ -190,6 +197,8 @@ def test_bm25_is_known_by_its_settings_and_texts(tmp_path):
         (hm.teachers.load("bm25", b=0.5), collect()),
         (hm.teachers.load("bm25", stopwords=["w1"]), collect()),
         (hm.teachers.load("bm25", token_pattern=r"\S+"), collect()),
+        (hm.teachers.load("bm25", token_pattern=re.compile(r"\S+", re.ASCII)), collect()),
+        (Stemmed(), collect()),
         ("bm25", collect(documents=[*TEXTS, "one more"])),
         ("bm25", collect(documents=TEXTS[::-1])),
     ):
@@ -295,7 +304,7 @@ def test_a_foreign_shard_is_refused(tmp_path):
     retrieve(collect(), Toy(weights=7), other)
     folder = next((cache / "embeddings").iterdir())
     moved = next((other / "embeddings").rglob("*.shard")).rename(folder / "0000.shard")
-    with pytest.raises(ShardError, match=r"0000\.shard: made with (toy|texts) .*, expected"):
+    with pytest.raises(ShardError, match=r"0000\.shard: made with toy 7, expected 0;"):
         retrieve(collect(), Toy(), cache)
     assert moved.exists()
 
@@ -345,6 +354,13 @@ def test_groups_end_by_bytes_too(tmp_path):
 # Teachers
 
 
+def nested(depth):
+    found = []
+    for _ in range(depth):
+        found = [found]
+    return found
+
+
 class Nameless(Toy):
     fingerprint = None
 
@@ -358,6 +374,9 @@ class Nameless(Toy):
         ({"a": object()}, "teacher 'toy': fingerprint: Object of type object is not JSON serializable"),
         ({"a": float("nan")}, "teacher 'toy': fingerprint: Out of range float values are not JSON compliant"),
         ("x" * 70_000, "teacher 'toy': fingerprint: .* expected at most 65,536"),
+        ({"a": "x" * 65_520}, "teacher 'toy': fingerprint: .* expected at most 65,536"),
+        ({"a": nested(70)}, "teacher 'toy': fingerprint: fingerprint: nested deeper than 64 levels"),
+        ({"a": nested(100_000)}, "teacher 'toy': fingerprint: fingerprint: nested deeper than 64 levels"),
     ],
 )
 def test_teachers_that_do_not_say_who_they_are(value, message, tmp_path):
@@ -377,6 +396,36 @@ def test_a_string_is_a_fingerprint(tmp_path):
     again.fingerprint = "model of Monday"
     retrieve(collect(), again, tmp_path / "c")
     assert again.seen["documents"] == []
+
+
+def test_facts_may_have_any_name(tmp_path):
+    """Those of a teacher and those of a store never stand for each other."""
+
+    class Version(Toy):
+        def __init__(self, name, value):
+            super().__init__()
+            self.fingerprint = {name: value}
+
+    for name in ("texts", "group", "teacher"):
+        for value in (1, 2):
+            teacher = Version(name, value)
+            retrieve(collect(), teacher, tmp_path / name)
+            assert len(teacher.seen["documents"]) == 100
+
+
+def test_a_buffer_that_is_used_again(tmp_path, monkeypatch):
+    class Buffered(Toy):
+        buffer = None
+
+        def embed_documents(self, texts, *, progress=False):  # noqa: ARG002
+            found = super().embed_documents(texts)
+            self.buffer = found if self.buffer is None else self.buffer
+            self.buffer[: len(found)] = found
+            return self.buffer[: len(found)]
+
+    monkeypatch.setattr(cached, "SHARD_SECONDS", 1e9)  # all groups in one shard
+    expected = retrieve(collect(), Toy(), tmp_path / "a")
+    assert saved(retrieve(collect(), Buffered(), tmp_path / "b"), tmp_path / "x") == saved(expected, tmp_path / "y")
 
 
 def test_queries_and_documents_never_share_rows(tmp_path):
@@ -417,6 +466,8 @@ def spoilt(change):
     [
         (lambda found: found[:-1], "teacher 'toy': 15 embeddings, expected 16"),
         (lambda found: found.astype(np.float64), "teacher 'toy': embeddings of dtype float64, expected float32"),
+        (lambda found: found.tolist(), "teacher 'toy': embeddings as a list, expected an array"),
+        (lambda _: None, "teacher 'toy': NoneType, expected an array"),
         (lambda found: found[0], "teacher 'toy': 1 dimensions, shape .*, expected 2"),
         (
             lambda found: np.where(found == found[3, 2], np.float32(np.nan), found),
@@ -429,6 +480,48 @@ def test_wrong_embeddings_are_never_kept(change, message, tmp_path):
         retrieve(collect(), spoilt(change), tmp_path / "c")
     retrieve(collect(), Toy(), tmp_path / "c")
     assert counts(tmp_path / "c") == {"queries": (20, 0), "documents": (0, 100), "candidates": (0, 20)}
+
+
+@pytest.mark.parametrize(
+    ("change", "message"),
+    [
+        (lambda found: found[:, :3], "embeddings of 3 float32 numbers"),
+        (lambda found: found.astype(np.float16), "embeddings of 8 float16 numbers"),
+    ],
+)
+def test_groups_of_another_shape_are_noticed(change, message, tmp_path):
+    teacher = spoilt(lambda found: change(found) if len(found) < 16 else found)
+    with pytest.raises(ValueError, match=f"teacher 'toy': {message}, expected 8 float32 ones as for the texts before"):
+        retrieve(collect(), teacher, tmp_path / "c")
+    retrieve(collect(), Toy(), tmp_path / "c")
+    assert counts(tmp_path / "c")["documents"] == (96, 4)  # what was right is kept
+
+
+@pytest.mark.parametrize(
+    ("change", "message"),
+    [
+        (lambda found: found.tolist(), "teacher 'toy': embeddings as a list, expected an array"),
+        (lambda _: None, "teacher 'toy': NoneType, expected an array"),
+        (lambda found: found[0], "teacher 'toy': 1 dimensions, shape .*, expected 2"),
+    ],
+)
+def test_wrong_embeddings_without_a_cache(change, message):
+    with pytest.raises((TypeError, ValueError), match=message):
+        retrieve(collect(), spoilt(change), None)
+
+
+@pytest.mark.parametrize("floor", [None, -np.inf, np.float32(0.5), 2])
+def test_a_floor_may_be_any_number(floor, tmp_path):
+    teachers = [hm.teachers.load("bm25") for _ in range(3)]
+    for teacher in teachers:
+        teacher.floor = floor
+    hm.plan(collect(), teachers[0], 10, cache=tmp_path / "c")
+    expected = retrieve(collect(), teachers[0], None)
+    for teacher, reused in zip(teachers[1:], (0, 20), strict=True):
+        found = retrieve(collect(), teacher, tmp_path / "c")
+        assert saved(found, tmp_path / "a") == saved(expected, tmp_path / "b")
+        assert counts(tmp_path / "c")["candidates"] == (reused, 20 - reused)
+    assert hm.plan(collect(), teachers[0], 10, cache=tmp_path / "c").candidates_cached == 20
 
 
 def test_a_fingerprint_that_lies_is_noticed_by_the_shape(tmp_path):
@@ -468,6 +561,11 @@ def test_hardly_anything(tmp_path):
 def test_paths_that_are_none(value, message):
     with pytest.raises(TypeError, match=message):
         retrieve(collect(), "bm25", value)
+
+
+def test_a_path_with_a_nul():
+    with pytest.raises(ValueError, match=r"cache: 'a\\x00b', expected a path without NUL"):
+        retrieve(collect(), "bm25", "a\0b")
 
 
 def test_policies_that_are_none(tmp_path):
@@ -547,6 +645,28 @@ def test_minilm_through_a_cache(minilm, tmp_path, monkeypatch):
 @pytest.fixture(scope="module")
 def beir(tmp_path_factory):
     return random_beir(tmp_path_factory.mktemp("beir") / "c")
+
+
+@pytest.mark.parametrize("command", ["mine", "retrieve", "plan"])
+@pytest.mark.parametrize(
+    ("given", "message"),
+    [
+        (["--cache", ""], "argument --cache: '', expected a path"),
+        (["--cache", "a\0b"], "argument --cache: 'a\\x00b', expected a path"),
+        (["--log-json", ""], "argument --log-json: '', expected a path"),
+        (["--cache-policy", "reuse"], "--cache-policy reuse: expected --cache DIR beside it"),
+    ],
+)
+def test_options_that_name_nothing(beir, tmp_path, capsys, monkeypatch, command, given, message):
+    if command == "plan" and given[0] != "--cache":
+        pytest.skip("an option that it lacks")
+    monkeypatch.chdir(tmp_path)
+    output = [] if command == "plan" else ["--output", "out.jsonl"]
+    assert main([command, str(beir), "--teacher", "bm25", *output, *given]) == 2
+    error = capsys.readouterr().err
+    assert error.startswith(f"hardmine: {message}")
+    assert error.count("\n") == 1
+    assert list(tmp_path.iterdir()) == []
 
 
 def test_the_command_line(beir, tmp_path, capsys):

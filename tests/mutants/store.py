@@ -26,8 +26,8 @@ MUTANTS = [
     Mutant(
         "store-facts-not-compared",
         SHARDS,
-        "if not isinstance(found, dict) or json.dumps(found, sort_keys=True) != json.dumps(facts, sort_keys=True):",
-        "if not isinstance(found, dict):",
+        "if not isinstance(stated, dict) or json.dumps(stated, sort_keys=True) != json.dumps(facts, sort_keys=True):",
+        "if not isinstance(stated, dict):",
         f"{UNIT} -k foreign",
     ),
     Mutant(
@@ -54,8 +54,8 @@ MUTANTS = [
     Mutant(
         "store-refused-shard-thrown-away",
         ROWS,
-        '            if self._policy == "refuse":\n',
-        "            if False:\n",
+        '        if self._policy == "refuse":\n',
+        "        if False:\n",
         f"{UNIT} -k policies",
     ),
     Mutant(
@@ -187,7 +187,7 @@ MUTANTS = [
     Mutant(
         "store-queries-and-documents-share-rows",
         CACHED,
-        '    facts = {**facts, "texts": what, "group": [GROUP_TEXTS, kept.group_bytes]}\n',
+        '    facts = {"teacher": facts, "texts": what, "group": [GROUP_TEXTS, kept.group_bytes]}\n',
         '    facts = {**facts, "group": [GROUP_TEXTS, kept.group_bytes]}\n',
         f"{RUNS} -k never_share",
     ),

@@ -57,7 +57,7 @@ def _selection(options: argparse.Namespace) -> hm.Selection:
 
 
 def _mine(options: argparse.Namespace) -> None:
-    selection = _selection(options)
+    selection, policy = _selection(options), shared.cache_policy(options)
     shared.check_rows(options)
     collection = shared.read_collection(options)
     mined = hm.mine(
@@ -67,7 +67,7 @@ def _mine(options: argparse.Namespace) -> None:
         k=options.k,
         epoch=options.epoch,
         cache=options.cache,
-        cache_policy=options.cache_policy,
+        cache_policy=policy,
         num_threads=options.threads,
         max_memory=options.max_memory,
         progress=options.progress,
@@ -76,6 +76,7 @@ def _mine(options: argparse.Namespace) -> None:
 
 
 def _retrieve(options: argparse.Namespace) -> None:
+    policy = shared.cache_policy(options)
     shared.check_run(options.output)
     shared.check_numbers(options)
     collection = shared.read_collection(options)
@@ -85,7 +86,7 @@ def _retrieve(options: argparse.Namespace) -> None:
         options.k,
         anchors=options.anchors,
         cache=options.cache,
-        cache_policy=options.cache_policy,
+        cache_policy=policy,
         num_threads=options.threads,
         max_memory=options.max_memory,
         progress=options.progress,

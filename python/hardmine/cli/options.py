@@ -66,14 +66,29 @@ def add_teacher(parser: argparse.ArgumentParser) -> None:
     parser.add_argument("--max-memory", metavar="SIZE", help="working memory of the search, such as 2GB")
 
 
+def named(text: str) -> Path:
+    """A path that names something: an empty one, as of a variable that is not set, would be this folder."""
+    if not text or "\0" in text:
+        raise argparse.ArgumentTypeError(f"{text!r}, expected a path")
+    return Path(text)
+
+
+def cache_policy(options: argparse.Namespace) -> str:
+    """What becomes of shards that are there; to say so without a cache is a mistake."""
+    if options.cache is None and options.cache_policy is not None:
+        raise UsageError(f"--cache-policy {options.cache_policy}: expected --cache DIR beside it")
+    return options.cache_policy or POLICIES[0]
+
+
 def add_cache(parser: argparse.ArgumentParser) -> None:
     """Options that say where embeddings and candidates are kept."""
     group = parser.add_argument_group("cache")
-    group.add_argument("--cache", type=Path, metavar="DIR", help="keep embeddings and candidates: a killed run goes on")
+    group.add_argument(
+        "--cache", type=named, metavar="DIR", help="keep embeddings and candidates: a killed run goes on"
+    )
     group.add_argument(
         "--cache-policy",
         choices=POLICIES,
-        default=POLICIES[0],
         help="damaged shards: refuse (default) stops at them, reuse computes their rows again, overwrite all rows",
     )
 
@@ -121,7 +136,7 @@ def add_progress(parser: argparse.ArgumentParser) -> None:
     group.add_argument("--quiet", action="store_true", help="show none on standard error; errors are shown still")
     group.add_argument(
         "--log-json",
-        type=Path,
+        type=named,
         metavar="FILE",
         help="add it to a file, one JSON object per line: time, event, stage, done, total, rate, remaining, elapsed",
     )

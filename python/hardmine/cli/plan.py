@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import argparse
 import json
-from pathlib import Path
 from typing import Any
 
 import hardmine as hm
@@ -18,7 +17,9 @@ def add_commands(commands: Any) -> None:
     shared.add_collection(run_plan)
     shared.add_teacher(run_plan)
     run_plan.add_argument("-k", type=int, default=DEFAULT_K, help=f"candidates per query ({DEFAULT_K})")
-    run_plan.add_argument("--cache", type=Path, metavar="DIR", help="count what it holds; nothing is changed in it")
+    run_plan.add_argument(
+        "--cache", type=shared.named, metavar="DIR", help="count what it holds; nothing is changed in it"
+    )
     run_plan.add_argument("--json", action="store_true", help="print the plan as JSON")
     run_plan.set_defaults(run=_plan)
 

@@ -84,6 +84,8 @@ def checked_cache(cache: Any) -> Path | None:
         return None
     if not isinstance(cache, (str, os.PathLike)) or not os.fspath(cache):
         raise TypeError(f"cache: {type(cache).__name__} {cache!r}, expected the path of a folder")
+    if "\0" in os.fsdecode(cache):
+        raise ValueError(f"cache: {cache!r}, expected a path without NUL")
     return Path(cache)
 
 
@@ -99,11 +101,11 @@ def keeping(folder: Path | None, policy: str, teacher: Any) -> Iterator[Kept | N
 
 
 def looking_at(folder: Path | None, teacher: Any) -> Kept | None:
-    """The store in a folder, to count in; None where there is none. What cannot be kept is refused."""
+    """The store in a folder, to count in, empty where there is none yet. What cannot be kept is refused."""
     if folder is None:
         return None
-    facts, size, store = facts_of(teacher), _group_bytes(teacher), looked_at(folder)
-    return None if store is None else Kept(store, facts, size)
+    facts, size = facts_of(teacher), _group_bytes(teacher)
+    return Kept(looked_at(folder) or Store(folder, "reuse", say, writes=False), facts, size)
 
 
 def _group_bytes(teacher: Any) -> int:
@@ -138,7 +140,7 @@ def facts_of(teacher: Any) -> Facts:
         facts: Facts = {"fingerprint": value} if isinstance(value, str) else dict(value)
         found[what] = facts
         try:
-            fingerprint.spelt(facts)
+            fingerprint.spelt({"teacher": facts, "texts": what, "group": [GROUP_TEXTS, 2**63]})
         except (TypeError, ValueError) as error:
             raise type(error)(f"teacher {teacher.name!r}: fingerprint: {error}") from None
     return found
@@ -152,7 +154,8 @@ def embedding_rows(kept: Kept, what: str, texts: Any) -> Rows | None:
     facts = kept.facts[what]
     if facts is None:
         return None
-    facts = {**facts, "texts": what, "group": [GROUP_TEXTS, kept.group_bytes]}
+    # A name of its own for what the teacher says: one of its facts may be called as one of ours.
+    facts = {"teacher": facts, "texts": what, "group": [GROUP_TEXTS, kept.group_bytes]}
     return kept.store.rows(f"embeddings of {what}", "embeddings", facts, fingerprint.of_texts(texts))
 
 
@@ -167,7 +170,9 @@ def embed(kept: Kept | None, teacher: Any, what: str, texts: Any, *, progress: R
     rows = embedding_rows(kept, what, texts) if kept is not None and len(texts) else None
     call = getattr(teacher, f"embed_{what}")
     if rows is None or kept is None:
-        return Matrix(call(texts, progress=progress))
+        found = call(texts, progress=progress)
+        _matrix(teacher, found)
+        return Matrix(found)
     _say_reused(rows, f"embeddings of {what}", progress=progress)
     missing = rows.missing
     if missing.size:
@@ -183,9 +188,18 @@ def _embed_missing(
 ) -> None:
     missing = rows.missing
     done: list[npt.NDArray[Any]] = []
+    form: tuple[int, np.dtype[Any]] | None = None
     first, begun = 0, time.monotonic()
     for start, stop in cuts:
-        done.append(_embeddings(teacher, call(texts[start:stop], progress=False), stop - start))
+        # A copy: a teacher may hand out the same buffer again.
+        found = np.array(_embeddings(teacher, call(texts[start:stop], progress=False), stop - start))
+        form = form or (found.shape[1], found.dtype)
+        if (found.shape[1], found.dtype) != form:
+            raise ValueError(
+                f"teacher {teacher.name!r}: embeddings of {found.shape[1]} {found.dtype} numbers, expected {form[0]} "
+                f"{form[1]} ones as for the texts before"
+            )
+        done.append(found)
         bar.update(stop - start)
         is_full = time.monotonic() - begun >= SHARD_SECONDS or sum(part.nbytes for part in done) >= SHARD_BYTES
         if is_full or stop == missing.size:
@@ -205,10 +219,18 @@ def groups(lengths: npt.NDArray[np.int64], size: int) -> Iterator[tuple[int, int
         start = stop
 
 
+def _matrix(teacher: Any, found: Any) -> tuple[npt.NDArray[Any], str]:
+    """What `arrays.matrix` gives, of an array; what is wrong is said of the teacher."""
+    name = f"teacher {teacher.name!r}"
+    if isinstance(found, (list, tuple)):
+        raise TypeError(f"{name}: embeddings as a {type(found).__name__}, expected an array")
+    return arrays.matrix(name, found)
+
+
 def _embeddings(teacher: Any, found: Any, count: int) -> npt.NDArray[Any]:
     """What a teacher gave for a group, checked: nothing wrong may be kept."""
     name = f"teacher {teacher.name!r}"
-    array, kind = arrays.matrix(name, found)
+    array, kind = _matrix(teacher, found)
     if kind == "f64":
         raise TypeError(f"{name}: embeddings of dtype float64, expected float32, float16 or bfloat16")
     if len(array) != count:
@@ -231,7 +253,9 @@ def embedding_keys(teacher: Any, queries: Matrix, documents: Matrix) -> SearchKe
 def text_keys(kept: Kept, teacher: Any, collection: Collection) -> SearchKeys:
     """Candidates of a lexical teacher are known by its fingerprint and the texts."""
     documents = fingerprint.of_matrix(fingerprint.of_texts(collection.document_texts))
-    about = {"scores": kept.facts["documents"], "floor": teacher.floor, "documents": documents}
+    # Its digits, for JSON has no infinities and no numbers of NumPy's.
+    floor = None if teacher.floor is None else float(teacher.floor).hex()
+    about = {"scores": kept.facts["documents"], "floor": floor, "documents": documents}
     return about, fingerprint.of_texts(collection.query_texts)
 
 

@@ -9,6 +9,7 @@ from hardmine.pipeline import cached, samples
 from hardmine.pipeline.scorers import TILE_MEMORY, left_out_of, texts_of
 from hardmine.plumbing import arrays, checks
 from hardmine.primitives.search.plan import search_plan
+from hardmine.store import fingerprint
 from hardmine.store.matrix import IN_MEMORY, Matrix, assembled
 
 if TYPE_CHECKING:
@@ -16,6 +17,7 @@ if TYPE_CHECKING:
 
 _DTYPES = {"f16": "float16", "bf16": "bfloat16", "f32": "float32"}
 _KEY, _COUNTS = 16, 40  # bytes of a row on disk: its key; of candidates an offset and four counts too
+_HEADER = 4_096  # bytes of a shard's header without the teacher's facts, at most
 _CANDIDATE = 12  # bytes: id and score
 
 
@@ -39,6 +41,7 @@ def dense(
         )
     matrix, item = arrays.matrix(f"teacher {teacher.name!r}", sample)
     dimension, dtype, count = matrix.shape[1], _DTYPES.get(item, "float32"), {w: len(lacking[w]) for w in texts}
+    held_texts = dict.fromkeys(texts, 0) | {what: found.num_held for what, found in rows.items() if found is not None}
     row = dimension * matrix.itemsize
     sides = {what: len(texts[what]) * row for what in texts}
     is_mapped = {what: folder is not None and not looks_up and size > IN_MEMORY for what, size in sides.items()}
@@ -56,14 +59,19 @@ def dense(
         similarity=teacher.similarity, dtype=dtype, max_memory=max_memory, num_threads=threads,
     )  # fmt: skip
     pairs = samples.searched(len(texts["queries"]), len(texts["documents"]), dimension, k, teacher.similarity, threads)
-    growth = sum(count.values()) * (row + _KEY) + _candidate_bytes(collection, k, held)
+    growth = 0
+    if kept is not None:
+        growth = sum(count.values()) * (row + _KEY) + _candidate_bytes(collection, kept, k, held)
+        for what in texts:
+            shards = sum(1 for _ in cached.groups(fingerprint.lengths_of(lacking[what]), kept.group_bytes))
+            growth += shards * _header_bytes(kept.facts[what])
     return {
         "dimension": dimension,
         "dtype": dtype,
         "queries_to_embed": count["queries"],
         "documents_to_embed": count["documents"],
-        "queries_cached": 0 if looks_up else len(texts["queries"]) - count["queries"],
-        "documents_cached": 0 if looks_up else len(texts["documents"]) - count["documents"],
+        "queries_cached": held_texts["queries"],
+        "documents_cached": held_texts["documents"],
         "candidates_cached": held if folder is not None else 0,
         "embeddings": sum(sides.values()),
         "mapped": mapped,
@@ -71,7 +79,7 @@ def dense(
         "search": foreseen,
         "working": foreseen.working,
         "result": foreseen.result,
-        "cache_growth": growth if folder is not None else 0,
+        "cache_growth": growth,
         "disk_scratch": mapped,
         "texts_per_second": rate,
         "pairs_per_second": pairs,
@@ -104,7 +112,7 @@ def lexical(
         "search": None,
         "working": checks.memory("max_memory", max_memory, TILE_MEMORY),
         "result": queries * min(k, documents) * _CANDIDATE + 8 * (queries + 1),
-        "cache_growth": _candidate_bytes(collection, k, held) if folder is not None else 0,
+        "cache_growth": _candidate_bytes(collection, kept, k, held) if kept is not None else 0,
         "disk_scratch": 0,
         "texts_per_second": rate,
         "pairs_per_second": pairs,
@@ -122,9 +130,15 @@ def _candidates_held(collection: Collection, kept: cached.Kept, known: cached.Se
     return collection.num_queries - rows.missing.size
 
 
-def _candidate_bytes(collection: Collection, k: int, held: int | None) -> int:
+def _candidate_bytes(collection: Collection, kept: cached.Kept, k: int, held: int | None) -> int:
     row = min(k, collection.num_documents) * _CANDIDATE + _KEY + _COUNTS
-    return (collection.num_queries - (held or 0)) * row
+    queries = collection.num_queries - (held or 0)
+    return queries * row + -(-queries // cached.FEWEST_QUERIES) * _header_bytes(kept.facts["documents"])
+
+
+def _header_bytes(facts: cached.Facts | None) -> int:
+    """Most that the header of a shard takes: facts as JSON within JSON, with a blank for every byte at worst."""
+    return _HEADER + 4 * len(fingerprint.spelt(facts or {}))
 
 
 def _seconds(collection: Collection, held: int | None, pairs_per_second: float | None) -> float:

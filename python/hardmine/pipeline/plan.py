@@ -33,7 +33,7 @@ class Plan:
     dtype : str
         Of the embeddings; empty for a teacher that has none. Measured.
     queries_to_embed, documents_to_embed : int
-        Texts that the cache lacks; all of them without a cache.
+        Texts that the cache lacks, equal ones once; all of them without a cache.
     queries_cached, documents_cached : int
         Texts whose embeddings the cache holds.
     candidates_cached : int or None

@@ -45,12 +45,12 @@ class ProgressLog:
 
     def __init__(self, path: Path) -> None:
         check_target(path, is_added_to=True)
-        _refuse_other(path)
+        is_torn = _refuse_other(path)
         # Never waits: a pipe without a reader is refused here, one whose reader is slow loses lines.
         flags = os.O_WRONLY | os.O_APPEND | os.O_CREAT | getattr(os, "O_NONBLOCK", 0) | getattr(os, "O_BINARY", 0)
         self._path, self._descriptor = path, os.open(path, flags, 0o666)
         self._last = -_SECONDS_BETWEEN_LINES
-        self._has_failed = self._is_torn = False
+        self._has_failed, self._is_torn = False, is_torn
 
     def __call__(self, event: ProgressEvent) -> None:
         """Write the event, or pass over it if the last line is less than a second old."""
@@ -105,14 +105,17 @@ def _rounded(value: float | None) -> float | None:
     return None if value is None else round(value, 3)
 
 
-def _refuse_other(path: Path) -> None:
-    """Raise where the file is there and is no such log: nobody wants lines behind their corpus."""
+def _refuse_other(path: Path) -> bool:
+    """Whether the last line was cut off. Raises where it is no such log: nobody wants lines behind their corpus."""
     try:
         if not stat.S_ISREG(path.stat().st_mode):
-            return
+            return False
         with path.open("rb") as file:
             beginning = file.read(len(_BEGINNING))
+            file.seek(max(file.seek(0, os.SEEK_END) - 1, 0))
+            end = file.read(1)
     except FileNotFoundError:
-        return
+        return False
     if not _BEGINNING.startswith(beginning):  # a line may have been cut off by a full disk
         raise ValueError(f"{path}: holds something else, expected a log of progress or a new file")
+    return end not in (b"", b"\n")

@@ -16,6 +16,8 @@ SIZE = 16
 """Bytes of a digest."""
 MOST_FACTS = 65_536
 """Bytes of facts, as JSON, that a shard's header carries."""
+MOST_LEVELS = 64
+"""Levels of facts inside facts: a reader of a header must not run out of stack."""
 
 Keys: TypeAlias = npt.NDArray[np.uint8]
 """Digests of rows, uint8 [num_rows, SIZE]."""
@@ -33,12 +35,27 @@ def spelt(facts: Mapping[str, Any]) -> str:
     Raises
     ------
     TypeError, ValueError
-        They are none that JSON can hold, or longer than `MOST_FACTS`.
+        They are none that JSON can hold, longer than `MOST_FACTS` or deeper than `MOST_LEVELS`.
     """
-    text = json.dumps(facts, sort_keys=True, allow_nan=False, separators=(",", ":"))
+    try:
+        text = json.dumps(facts, sort_keys=True, allow_nan=False, separators=(",", ":"))
+    except RecursionError:
+        text = None
+    if text is None or _is_deep(facts):
+        raise ValueError(
+            f"fingerprint: nested deeper than {MOST_LEVELS} levels, expected fewer (give a digest instead)"
+        )
     if len(text) > MOST_FACTS:
         raise ValueError(f"fingerprint: {len(text):,} bytes, expected at most {MOST_FACTS:,} (give a digest instead)")
     return text
+
+
+def _is_deep(facts: Any) -> bool:
+    level = [facts]
+    for _ in range(MOST_LEVELS):
+        values = (each.values() if isinstance(each, Mapping) else each for each in level)
+        level = [inner for each in values for inner in each if isinstance(inner, (Mapping, list, tuple))]
+    return bool(level)
 
 
 def of_texts(texts: Any) -> Keys:

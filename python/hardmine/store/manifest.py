@@ -94,7 +94,10 @@ def opened(path: str | os.PathLike[str], policy: str, say: Callable[[str], objec
             _sweep(folder)
         store = Store(folder, policy, say, writes=True, alone=held)
         yield store
-        _write(folder / LAST_RUN, store.report())
+        try:
+            _write(folder / LAST_RUN, store.report())
+        except OSError as error:  # what the run has found is worth more than its counts
+            say(f"cache {folder}: {LAST_RUN} is not written ({error.strerror or error})")
 
 
 def looked_at(path: str | os.PathLike[str]) -> Store | None:

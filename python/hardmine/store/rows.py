@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 from collections.abc import Callable, Iterator, Mapping
 from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
@@ -75,6 +76,9 @@ class Rows:
         self._shard_of = np.full(distinct.size, -1, np.int32)
         self._row_of = np.zeros(distinct.size, np.int64)
         self._latest: tuple[int, dict[str, npt.NDArray[Any]]] | None = None
+        for place in (folder.parent, folder):
+            if os.path.lexists(place) and not place.is_dir():
+                self._refuse(place, shards.ShardError(f"{place}: no folder, expected one of shards"))
         paths = sorted(folder.glob(f"*{shards.SUFFIX}")) if folder.is_dir() else []
         with ThreadPoolExecutor(thread_count(None)) as pool:  # hashing lets other threads run
             for path, found in zip(paths, pool.map(self._read, paths), strict=True):
@@ -90,6 +94,11 @@ class Rows:
         """Places, among the keys, of rows that no shard holds: rising, and of equal keys the first alone."""
         found: npt.NDArray[np.int64] = np.sort(self._first[self._shard_of < 0]).astype(np.int64)
         return found
+
+    @property
+    def num_held(self) -> int:
+        """How many of the keys, equal ones among them, have a row in a shard."""
+        return int((self._shard_of[self._number] >= 0).sum())
 
     @property
     def counts(self) -> Counts:
@@ -171,24 +180,33 @@ class Rows:
     def _take(self, path: Path, found: npt.NDArray[np.bytes_] | shards.ShardError) -> None:
         """Take what is wanted of a shard, or refuse it, or throw it away."""
         if isinstance(found, shards.ShardError):
-            if self._policy == "refuse":
-                raise shards.ShardError(f"{found}; remove it, or compute its rows again by cache_policy='reuse'")
-            if self._verify:
-                path.unlink()
-                self._say(f"thrown away: {found}")
+            self._refuse(path, found)
             return
         keys = found
         number = np.searchsorted(self._distinct, keys)
         number[number == self._distinct.size] = 0
         wanted = self._distinct[number] == keys if self._distinct.size else np.zeros(keys.size, bool)
         if self._policy == "overwrite" and wanted.any():
-            path.unlink()
-            self._say(f"thrown away: {path}: {int(wanted.sum()):,} of its rows are wanted anew")
+            self._remove(path, f"{path}: {int(wanted.sum()):,} of its rows are wanted anew")
             return
         wanted &= self._shard_of[number] < 0 if self._distinct.size else wanted
         if wanted.any():
             self._shard_of[number[wanted]], self._row_of[number[wanted]] = len(self._shards), np.flatnonzero(wanted)
             self._shards.append(path)
+
+    def _refuse(self, path: Path, why: shards.ShardError) -> None:
+        """Stop at what should not be there, or throw it away."""
+        if self._policy == "refuse":
+            raise shards.ShardError(f"{why}; remove it, or compute its rows again by cache_policy='reuse'")
+        if self._verify:
+            self._remove(path, str(why))
+
+    def _remove(self, path: Path, why: str) -> None:
+        try:
+            path.unlink()
+        except OSError as error:
+            raise shards.ShardError(f"{why}; it cannot be thrown away ({error.strerror}), remove it") from None
+        self._say(f"thrown away: {why}")
 
     def _columns(self, shard: int) -> dict[str, npt.NDArray[Any]]:
         """The columns of a shard whose bytes were verified; only the latest stays open, for there may be thousands."""

@@ -9,6 +9,7 @@ from __future__ import annotations
 
 import hashlib
 import json
+import os
 from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
@@ -20,7 +21,7 @@ from hardmine.plumbing import container, ragged
 from hardmine.plumbing.files import sync_folder
 from hardmine.store import fingerprint
 
-LAYOUT = 1
+LAYOUT = 2
 """Raised when a shard or what its rows mean changes: shards of another number are never read."""
 SUFFIX = ".shard"
 
@@ -60,19 +61,22 @@ def read(path: Path, kind: str, facts: Mapping[str, Any], *, verify: bool = True
     Raises
     ------
     ShardError
-        It is truncated, malformed, of another layout, made of something else, or a byte of it has changed.
+        It is no file, truncated, malformed, of another layout, made of something else, or a byte of it has changed.
     OSError
         It cannot be read.
     """
+    if os.path.lexists(path) and not path.is_file():  # a pipe would be waited for
+        found = "a folder" if path.is_dir() else "a link to nothing" if path.is_symlink() else "a device or a pipe"
+        raise ShardError(f"{path}: {found}, expected a file")
     try:
         columns, about = container.load(path, _holds(kind))
-    except (ValueError, IsADirectoryError) as error:
-        raise ShardError(str(error) if isinstance(error, ValueError) else f"{path}: a folder") from None
+    except ValueError as error:
+        raise ShardError(str(error)) from None
     if about.get("layout") != LAYOUT:
         raise ShardError(f"{path}: layout {about.get('layout')!r}, expected {LAYOUT} (made by another release)")
-    found = about.get("facts")
-    if not isinstance(found, dict) or json.dumps(found, sort_keys=True) != json.dumps(facts, sort_keys=True):
-        raise ShardError(f"{path}: {_difference(found, facts)}")
+    stated = about.get("facts")
+    if not isinstance(stated, dict) or json.dumps(stated, sort_keys=True) != json.dumps(facts, sort_keys=True):
+        raise ShardError(f"{path}: {_difference(stated, facts)}")
     if verify and _checksum(kind, LAYOUT, facts, columns) != about.get("checksum"):
         raise ShardError(f"{path}: damaged (its bytes do not match its checksum)")
     try:
@@ -119,8 +123,11 @@ def _difference(found: Any, facts: Mapping[str, Any]) -> str:
     """What a shard was made of, and what was wanted."""
     found = found if isinstance(found, dict) else {}
     for name in sorted({*facts, *found}):
-        if found.get(name) != facts.get(name):
-            return f"made with {name} {_shown(found.get(name))}, expected {_shown(facts.get(name))}"
+        one, other = found.get(name), facts.get(name)
+        if isinstance(one, dict) and isinstance(other, dict) and one != other:
+            return _difference(one, other)
+        if one != other:
+            return f"made with {name} {_shown(one)}, expected {_shown(other)}"
     return "made with other settings"
 
 

@@ -38,7 +38,7 @@ class BM25:
         Saturation of term counts, and how far document length matters.
     stopwords : iterable of str
         Words that are passed over; none by default.
-    token_pattern : str
+    token_pattern : str or re.Pattern
         Regular expression of a word.
 
     Notes
@@ -53,7 +53,12 @@ class BM25:
     floor: float | None = _SMALLEST
 
     def __init__(
-        self, *, k1: float = 1.5, b: float = 0.75, stopwords: Iterable[str] = (), token_pattern: str = WORD
+        self,
+        *,
+        k1: float = 1.5,
+        b: float = 0.75,
+        stopwords: Iterable[str] = (),
+        token_pattern: str | re.Pattern[str] = WORD,
     ) -> None:
         self.k1 = checks.real("k1", k1, minimum=0)
         self.b = checks.real("b", b, minimum=0, maximum=1)
@@ -79,10 +84,12 @@ class BM25:
         """All that scores depend on besides the texts; see `LexicalTeacher`."""
         return {
             "teacher": self.name,
+            "class": f"{type(self).__module__}.{type(self).__qualname__}",
             "k1": self.k1,
             "b": self.b,
             "stopwords": sorted(self.stopwords),
             "token_pattern": self._pattern.pattern,
+            "token_flags": int(self._pattern.flags),
             "bm25s": need("bm25s", what="teacher 'bm25'", extra="mine").__version__,
         }
 

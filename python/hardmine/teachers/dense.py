@@ -177,6 +177,7 @@ class Dense:
         recipe = self.recipe
         return {
             "teacher": "dense",
+            "class": f"{type(self).__module__}.{type(self).__qualname__}",
             **model_digests(self._model, self._tokenizer),
             "pooling": recipe.pooling,
             "normalize": recipe.normalize,

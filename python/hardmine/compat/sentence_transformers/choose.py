@@ -78,13 +78,15 @@ def _fails(rule: str, value: np.float32, scores: Float32Array, positive: Float32
     return scores > value if rule == "max_score" else scores < value
 
 
-def chosen(run: hm.Candidates, settings: Settings) -> hm.Negatives:
+def chosen(run: hm.Candidates, settings: Settings, num_documents: int) -> hm.Negatives:
     """The negatives of every query: the best of the window, or a seeded draw from all of it."""
+    # No query has more than the documents: beyond them a window, and a number of negatives, mean nothing.
+    most = min(settings.num_negatives, num_documents)
     rule = hm.Selection(
-        settings.num_negatives,
+        most,
         ceiling=hm.NoCeiling(),
-        range_min=settings.range_min,
-        range_max=settings.range_max,
+        range_min=min(settings.range_min, num_documents),
+        range_max=min(settings.depth, num_documents + most),
         draw=hm.Top() if settings.sampling_strategy == "top" else hm.Uniform(),
         seed=settings.seed,
     )

@@ -156,6 +156,7 @@ def mine_hard_negatives(
         from datasets import Dataset as Output
     except ImportError as error:
         raise ImportError("Please install `datasets` to use this function: `pip install datasets`.") from error
+    verbose = bool(verbose)
     if not isinstance(dataset, Output):
         raise TypeError(f"dataset: {type(dataset).__name__}, expected one datasets.Dataset, such as a split")
     if len(dataset) == 0:
@@ -197,10 +198,11 @@ def mine_hard_negatives(
         verbose=verbose,
     )
     depth = asked.depth + max_positives
-    run, positives = scores.retrieve(model, found, embeddings, depth, asked)
+    most = min(depth, len(found.documents))
+    run, positives = scores.retrieve(model, found, embeddings, most, asked)
     del embeddings
     if not include_positives:
-        run = choose.without_positives(run, positives, depth, num_threads)
+        run = choose.without_positives(run, positives, most, num_threads)
     if cross_encoder is not None:
         run, positives = scores.rescore(
             cross_encoder,
@@ -212,7 +214,7 @@ def mine_hard_negatives(
             verbose=verbose,
         )
     run, skipped = choose.filtered(run, positives, asked, len(run) * depth)
-    negatives = choose.chosen(run, asked)
+    negatives = choose.chosen(run, asked, len(found.documents))
     if verbose:
         print("Negative candidates mined, preparing dataset...")
     mined = rows(found, negatives, positives, names, asked)

@@ -91,7 +91,8 @@ class _Cut:
             int(np.diff(np.frombuffer(texts.buffers()[1], np.int64)).max(initial=1))
             for texts in (self._texts.queries, self._texts.documents)
         )
-        per_pair = 1 if self._settings.output_format == "n-tuple" else self._settings.num_negatives + 1
+        most = min(self._settings.num_negatives, len(self._texts.documents))
+        per_pair = 1 if self._settings.output_format == "n-tuple" else most + 1
         return max(1, min(_MOST_PAIRS, _BYTES // (longest * per_pair)))
 
     def _strings(self, texts: pa.LargeStringArray, ids: Int64Array) -> pa.StringArray:

@@ -6,8 +6,13 @@ Messages are those of sentence-transformers 6.2 wherever it has one: scripts and
 from __future__ import annotations
 
 import logging
+import math
+import numbers
+import re
 from dataclasses import dataclass, replace
 from typing import Any
+
+import numpy as np
 
 from hardmine.plumbing import checks
 from hardmine.plumbing.threads import thread_count
@@ -64,7 +69,7 @@ def checked(settings: Settings) -> Settings:
     if settings.num_threads is not None:
         thread_count(settings.num_threads)
     for name, value in settings.rules:  # kept as given: the statistics show it
-        checks.real(name, value, finite=False)
+        _check_bound(name, value)
     least = -(2**63)
     return replace(
         settings,
@@ -75,6 +80,13 @@ def checked(settings: Settings) -> Settings:
         else checks.integer("range_max", settings.range_max, minimum=least),
         seed=checks.integer("seed", settings.seed, maximum=2**64 - 1),
     )
+
+
+def _check_bound(name: str, value: Any) -> None:
+    """Raise where a bound is no number. NaN removes nothing, and True is 1, as in comparisons of the original."""
+    is_nan = isinstance(value, numbers.Real) and math.isnan(value)
+    if not (is_nan or isinstance(value, (bool, np.bool_))):
+        checks.real(name, value, finite=False)
 
 
 def without_deprecated(settings: Settings, *, as_triplets: bool | None, margin: float | None) -> Settings:
@@ -105,7 +117,7 @@ def without_deprecated(settings: Settings, *, as_triplets: bool | None, margin: 
             "instead. Setting `absolute_margin` to `%s`.",
             margin,
         )
-        checks.real("margin", margin, finite=False)
+        _check_bound("margin", margin)
         settings = replace(settings, absolute_margin=margin)
     return settings
 
@@ -152,6 +164,8 @@ def with_range(settings: Settings, max_positives: int, *, rescored: bool) -> Set
             f"range_min={first} of range_max={last}. Consider decreasing num_negatives or range_min, or increasing "
             "range_max."
         )
+    if settings.output_format == "n-tuple":
+        checks.n_tuple(wanted)
     return replace(settings, range_max=last)
 
 
@@ -183,18 +197,24 @@ def _warn_of_unknown(parameter: str, name: str | None, columns: list[str], numbe
         logger.warning("%s: no column %r in the dataset, taking %r instead.", parameter, name, columns[number])
 
 
+def _is_numbered(name: str, most: int) -> bool:
+    """Whether a name is that of one of so many negatives of an n-tuple."""
+    found = re.fullmatch(r"negative_([1-9][0-9]{0,18})", name)
+    return found is not None and int(found[1]) <= most
+
+
 def refuse_clash(settings: Settings, anchor: str, positive: str) -> None:
     """Raise where a column of the input is called as one that the output adds: one would take the other's place."""
     added = {
         "triplet": ["negative"],
-        "n-tuple": [f"negative_{number}" for number in range(1, settings.num_negatives + 1)],
+        "n-tuple": [],
         "labeled-pair": ["score" if settings.output_scores else "label"],
         "labeled-list": [] if settings.output_scores else ["labels"],
     }[settings.output_format]
     if settings.output_scores and settings.output_format != "labeled-pair":
         added.append("scores")
     for name in (anchor, positive):
-        if name in added:
+        if name in added or (settings.output_format == "n-tuple" and _is_numbered(name, settings.num_negatives)):
             raise ValueError(
                 f"dataset: a column {name!r} of texts, expected another name: output_format="
                 f"{settings.output_format!r} adds a column of that name"

@@ -108,6 +108,8 @@ def _of_objects(name: str, values: Any) -> pa.Array:
         raise TypeError(f"{name}: {type(values).__name__}, expected a list of texts")
     values = list(values)
     try:
+        if any(issubclass(kind, (bytes, bytearray, memoryview)) for kind in set(map(type, values))):
+            raise pa.ArrowTypeError  # which Arrow would take for text
         return pa.array(values, pa.large_string())
     except (pa.ArrowTypeError, pa.ArrowInvalid, UnicodeEncodeError):
         for at, value in enumerate(values):
@@ -122,4 +124,5 @@ def _of_objects(name: str, values: Any) -> pa.Array:
 
 def _is_text(kind: Any) -> bool:
     pa = need("pyarrow", what="hardmine.compat", extra="mine")
-    return bool(pa.types.is_string(kind) or pa.types.is_large_string(kind))
+    is_view = getattr(pa.types, "is_string_view", lambda _: False)  # since Arrow 16
+    return bool(pa.types.is_string(kind) or pa.types.is_large_string(kind) or is_view(kind))
