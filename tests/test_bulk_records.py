@@ -87,6 +87,7 @@ files = st.tuples(
     FIELDS,
     1 << 20,
 )
+@example(([b'\xef\xbb\xbf{"_id": "8", "text": "a"}'], b"\n", True, False), FIELDS, 1)
 @settings(deadline=None, max_examples=300)
 def test_any_file(tmp_path_factory, file, fields, block):
     lines, end, has_mark, has_end = file

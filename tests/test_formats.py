@@ -527,5 +527,5 @@ def test_ids_that_are_given_are_free(tmp_path):
             {"query": "b", "positive": "z"}, {"query": "c", "positive": "x"}]  # fmt: skip
     path = write_text(tmp_path / "pairs.jsonl", "".join(json.dumps(row) + "\n" for row in rows))
     found = hm.Collection.read(path)
-    assert found.queries.to_pydict() == {"id": ["q", "1+", "2"], "text": ["a", "b", "c"]}
-    assert [row.tolist() for row in found.positives] == [[0, 1], [2], [0]]
+    assert found.queries.to_pydict() == {"id": ["q", "1", "2", "3"], "text": ["a", "a", "b", "c"]}
+    assert [row.tolist() for row in found.positives] == [[0], [1], [2], [0]]

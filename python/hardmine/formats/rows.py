@@ -86,20 +86,20 @@ def shorten(value: Any) -> str:
 def lines(path: Path) -> Iterator[tuple[int, str]]:
     """Numbered lines of a UTF-8 file, plain or packed (by its suffix), without their line ends."""
     with opened(path) as file:
-        yield from _decoded(path, file, 1)
+        yield from _decoded(path, file, 1, first_line="utf-8-sig")
 
 
 def decoded(path: Path, block: bytes, first: int) -> Iterator[tuple[int, str]]:
     """Numbered lines of a block of a file whose first line has this number."""
-    return _decoded(path, io.BytesIO(block), first)
+    return _decoded(path, io.BytesIO(block), first, first_line="utf-8")  # `blocks` has taken the mark
 
 
-def _decoded(path: Path, file: Iterable[bytes], first: int) -> Iterator[tuple[int, str]]:
+def _decoded(path: Path, file: Iterable[bytes], first: int, *, first_line: str) -> Iterator[tuple[int, str]]:
     number = first - 1
     try:
         for number, raw in enumerate(file, start=first):
             try:
-                text = raw.decode("utf-8-sig" if number == 1 else "utf-8")
+                text = raw.decode(first_line if number == 1 else "utf-8")
             except UnicodeDecodeError as error:
                 byte = raw[error.start]
                 raise FormatError(
