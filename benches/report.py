@@ -192,6 +192,7 @@ def measure(level: str, passes: int, only: set[str], *, skip: tuple[str, ...], f
                 HARDMINE_ISA=level,
                 HARDMINE_BENCH_ONLY=" ".join(sorted(only)),
                 HARDMINE_BENCH_SKIP=" ".join(skip),
+                HARDMINE_BENCH_FORCED=" ".join(forced),
                 **forced,
             )
             run = subprocess.run(command, env=variables, stdout=subprocess.PIPE, stderr=subprocess.STDOUT, text=True)

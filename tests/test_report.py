@@ -85,6 +85,7 @@ def test_every_process_of_the_report_takes_its_environment(report, monkeypatch, 
     assert report.main() == 0
     assert len(seen) == 3
     assert [env.get("OPENBLAS_CORETYPE") for env in seen] == [found] * 3
+    assert [env["HARDMINE_BENCH_FORCED"] for env in seen[1:]] == ["OPENBLAS_CORETYPE" if found else ""] * 2
 
 
 def test_the_page_names_the_kernels_of_blas(report):
