@@ -19,6 +19,7 @@ from hardmine.formats.id_rows import query_ids
 from hardmine.formats.layouts import check_layout
 from hardmine.formats.records import rows_of
 from hardmine.formats.rows import Row, unreadable
+from hardmine.formats.tolerance import each, place
 from hardmine.formats.training_rows import File, Options, RowWriter
 from hardmine.plumbing.extras import need
 from hardmine.plumbing.files import absent, suffix
@@ -40,7 +41,7 @@ def read_rows(path: Path, name: str) -> Iterator[pa.Table]:  # noqa: ARG001
     texts = {part: Strings.read(file, *_TABLES[part]) for part, file in others.items()}
     for file in rows:
         check_layout(file, _Writer.layouts)
-        found = _in_bulk(file) if suffix(file) == ".parquet" else tables(_record(row) for row in rows_of(file))
+        found = _in_bulk(file) if suffix(file) == ".parquet" else tables(each(_record, rows_of(file)))
         yield from resolved(file, found, texts.get("documents"), texts.get("queries"))
 
 
@@ -89,10 +90,11 @@ def _in_bulk(path: Path) -> Iterator[pa.Table]:
                 raise unreadable(path, number, error) from None
             made = _chunk(batch)
             if made is not None:
+                place(range(number + 1, number + 1 + len(batch)))
                 yield made
             else:
                 rows = (Row(path, number + at, row, "row") for at, row in enumerate(batch.to_pylist(), start=1))
-                yield from tables(map(_record, rows))
+                yield from tables(each(_record, rows))
             number += len(batch)
 
 
@@ -146,6 +148,7 @@ def _record(row: Row) -> Record:
         None,
         Documents(documents[:1], scores=scores and scores[:1]),
         Documents(documents[1:], scores=scores and scores[1:]),
+        row.number,
     )
 
 
