@@ -51,6 +51,8 @@ if TYPE_CHECKING:
     from hardmine.primitives.ensemble import ensemble
     from hardmine.primitives.fuse import fuse
     from hardmine.primitives.merge import merge
+    from hardmine.report.audit.report import AuditReport
+    from hardmine.report.audit.run import audit
     from hardmine.training.bank import MemoryBank
     from hardmine.training.clusters import Clusters, OnlineClusters, spherical_kmeans
     from hardmine.training.dynamic import DynamicLists, DynamicMiner
@@ -65,6 +67,8 @@ _LAZY = {
     "hardmine.primitives.ensemble": ("ensemble",),
     "hardmine.primitives.fuse": ("fuse",),
     "hardmine.primitives.merge": ("merge",),
+    "hardmine.report.audit.report": ("AuditReport",),
+    "hardmine.report.audit.run": ("audit",),
     "hardmine.training.bank": ("MemoryBank",),
     "hardmine.training.clusters": ("Clusters", "OnlineClusters", "spherical_kmeans"),
     "hardmine.training.dynamic": ("DynamicLists", "DynamicMiner"),
@@ -91,6 +95,7 @@ __all__ = [
     "AllOf",
     "Among",
     "Anchored",
+    "AuditReport",
     "Candidates",
     "Clusters",
     "Collection",
@@ -124,6 +129,7 @@ __all__ = [
     "Weighted",
     "__version__",
     "anchor_scores",
+    "audit",
     "compat",
     "data",
     "draw",

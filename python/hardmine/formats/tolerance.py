@@ -35,13 +35,13 @@ class _Listener:
 _LISTENER: ContextVar[_Listener | None] = ContextVar("listener", default=None)
 
 
-def listening(chunks: Iterable[pa.Table], hear: Callable[[FormatError], None]) -> Iterator[tuple[pa.Table, _Int64]]:
-    """The chunks of a reader with the 1-based line (or row) of every row; records that are wrong are left out.
+def tolerant(records: Iterable[_T], hear: Callable[[FormatError], None]) -> Iterator[_T]:
+    """What a reader gives; records that are wrong are left out.
 
     Parameters
     ----------
-    chunks : iterable of pyarrow.Table
-        What `hardmine.formats.read_rows` gives, unread.
+    records : iterable
+        Of a reader that has not begun.
     hear : callable
         Is called with the `FormatError` of every record that is left out.
 
@@ -49,26 +49,47 @@ def listening(chunks: Iterable[pa.Table], hear: Callable[[FormatError], None]) -
     ------
     FormatError, OSError
         What makes the rest of the file unreadable.
+    """
+    return (record for record, _ in _heard(records, _Listener(hear)))
+
+
+def listening(chunks: Iterable[pa.Table], hear: Callable[[FormatError], None]) -> Iterator[tuple[pa.Table, _Int64]]:
+    """The chunks of a reader of rows with the 1-based line (or row) of every row; wrong records are left out.
+
+    Parameters
+    ----------
+    chunks : iterable of pyarrow.Table
+        What `hardmine.formats.read_rows` gives, unread.
+    hear : callable
+        As in `tolerant`.
+
+    Raises
+    ------
+    FormatError, OSError
+        As in `tolerant`.
 
     Notes
     -----
     Readers that look at no single records do not say where rows stand: they are numbered as they come.
     """
-    listener = _Listener(hear)
-    waiting = iter(chunks)
     done = 0
+    for chunk, lines in _heard(chunks, _Listener(hear)):
+        yield chunk, np.arange(done + 1, done + 1 + chunk.num_rows) if lines is None else lines
+        done += chunk.num_rows
+
+
+def _heard(records: Iterable[_T], listener: _Listener) -> Iterator[tuple[_T, _Int64 | None]]:
+    waiting = iter(records)
     while True:
         listener.lines = None
         token = _LISTENER.set(listener)  # for as long as the reader is at work and no longer
         try:
-            chunk = next(waiting, None)
+            record = next(waiting)
+        except StopIteration:
+            return
         finally:
             _LISTENER.reset(token)
-        if chunk is None:
-            return
-        lines = listener.lines
-        yield chunk, np.arange(done + 1, done + 1 + chunk.num_rows) if lines is None else lines
-        done += chunk.num_rows
+        yield record, listener.lines
 
 
 def pass_over(error: FormatError) -> None:
