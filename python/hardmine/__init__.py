@@ -85,7 +85,7 @@ _MODULES = {
 }
 """Public names that are modules, imported when asked for."""
 
-_NEEDS = {"Collection": "pyarrow", "data": "torch", "losses": "torch"}
+_NEEDS = {"Collection": "pyarrow", "audit": "pyarrow", "data": "torch", "losses": "torch"}
 """Public names that are not there without a package."""
 
 __all__ = [

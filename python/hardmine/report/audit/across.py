@@ -8,7 +8,7 @@ from typing import Any
 import numpy as np
 import numpy.typing as npt
 
-from hardmine.plumbing.extras import need
+from hardmine.formats.arrow import compute
 from hardmine.report.audit.findings import EXAMPLES, Findings
 from hardmine.report.audit.seen import FirstSeen, Keys, Often, among, mixed, summed
 from hardmine.report.audit.view import Documents, Example, View, place_of
@@ -93,7 +93,7 @@ class Across:
         flags = [np.zeros(len(side), bool) for side in view.sides]
         for each, there, found in zip(flags, known, np.split(differs, [int(known[0].sum())]), strict=True):
             each[there] = found
-        findings.anywhere("document_id_with_two_texts", view, np.zeros(view.num_rows, bool), *flags)
+        findings.anywhere("document_id_with_two_texts", view, flags)
 
     def _look_at_gaps(self, view: View, findings: Findings) -> None:
         """Ids and scores that are missing: only the end tells whether others of the kind have one."""
@@ -101,9 +101,8 @@ class Across:
         ids = {"query": view.has_query_id, "positive": positives.ids >= 0, "negative": negatives.ids >= 0}
         self._ids.add(view, ids)
         self._scores.add(view, {"positive": positives.has_score, "negative": negatives.has_score})
-        findings.anywhere(
-            "empty_id", view, _is_empty(view.query_id_strings), *(_is_empty(side.id_strings) for side in view.sides)
-        )
+        empty = [_is_empty(side.id_strings) for side in view.sides]
+        findings.anywhere("empty_id", view, empty, _is_empty(view.query_id_strings))
 
     def _count(self, view: View) -> None:
         """How many negatives rows have; those without any have a finding of their own."""
@@ -248,6 +247,5 @@ def other_positives(view: View, others: Keys) -> _Bools:
 
 
 def _is_empty(strings: Any) -> _Bools:
-    compute = need("pyarrow.compute", what="hardmine.audit", extra="mine")
     found: _Bools = compute.fill_null(compute.equal(strings, ""), False).to_numpy(zero_copy_only=False)  # noqa: FBT003
     return found

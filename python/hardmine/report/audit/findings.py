@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from functools import partial
 from typing import Any
 
@@ -49,16 +49,33 @@ class Findings:
             rows = int(np.unique(side.rows[at]).size)
             self.add(name, at.size, rows, lambda number: view.document_place(side, int(at[number])))
 
-    def anywhere(self, name: str, view: View, queries: _Bools, positives: _Bools, negatives: _Bools) -> None:
-        """Count queries and documents of a chunk that a flag is set for; a row with several is one row."""
-        sides = list(zip(view.sides, (positives, negatives), strict=True))
-        rows = np.unique(np.concatenate([np.flatnonzero(queries), *(side.rows[flags] for side, flags in sides)]))
-        of_query = np.flatnonzero(queries).tolist()
-        places = [(view.query_place, row) for row in of_query[:EXAMPLES]]
+    def anywhere(
+        self,
+        name: str,
+        view: View,
+        documents: Sequence[_Bools],
+        queries: _Bools | None = None,
+        pattern: str | None = None,
+    ) -> None:
+        """Count documents of both sides, and queries, that a flag is set for; a row with several is one row.
+
+        Parameters
+        ----------
+        name : str
+        view : View
+        documents : (bool [positives], bool [negatives])
+        queries : bool [rows], optional
+        pattern : str, optional
+            What examples show the surroundings of.
+        """
+        of_query = np.empty(0, np.int64) if queries is None else np.flatnonzero(queries)
+        sides = list(zip(view.sides, documents, strict=True))
+        rows = np.unique(np.concatenate([of_query, *(side.rows[flags] for side, flags in sides)]))
+        places: list[tuple[Any, int]] = [(view.query_place, row) for row in of_query[:EXAMPLES].tolist()]
         for side, flags in sides:
             places += [(partial(view.document_place, side), at) for at in np.flatnonzero(flags)[:EXAMPLES].tolist()]
-        count = len(of_query) + int(positives.sum()) + int(negatives.sum())
-        self.add(name, count, rows.size, lambda number: places[number][0](places[number][1]))
+        count = of_query.size + sum(int(flags.sum()) for flags in documents)
+        self.add(name, count, rows.size, lambda number: places[number][0](places[number][1], pattern))
 
     def queries(self, name: str, view: View, flags: _Bools) -> None:
         """Count queries of a chunk that a flag is set for."""

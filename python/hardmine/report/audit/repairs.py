@@ -5,21 +5,19 @@ from __future__ import annotations
 from collections import Counter
 from collections.abc import Iterable, Sequence
 from pathlib import Path
-from typing import TYPE_CHECKING, Any, NamedTuple
+from typing import Any, NamedTuple
 
 import numpy as np
 import numpy.typing as npt
 
 from hardmine.formats.access import check_output, write_rows
-from hardmine.plumbing.extras import need
+from hardmine.formats.arrow import compute, pa
+from hardmine.formats.chunks import Side, column, lists
 from hardmine.report.audit.across import other_positives, row_keys
 from hardmine.report.audit.seen import FirstSeen, Keys
 from hardmine.report.audit.sources import Source
 from hardmine.report.audit.view import Documents, View
 from hardmine.report.audit.within import repeated_positives, wrong_negatives
-
-if TYPE_CHECKING:
-    import pyarrow as pa
 
 _Bools = npt.NDArray[np.bool_]
 
@@ -97,7 +95,6 @@ def target(path: Path, found: Sequence[Source]) -> Target:
 
 
 def _repaired(view: View, others: Keys, seen: FirstSeen, repairs: Counter[str]) -> pa.Table:
-    pa = need("pyarrow", what="hardmine.audit", extra="mine")
     wrong = wrong_negatives(view)
     taken = np.any(list(wrong.values()), axis=0)
     wrong["other_positive_in_negatives"] = other_positives(view, others) & ~taken
@@ -120,10 +117,6 @@ def _repaired(view: View, others: Keys, seen: FirstSeen, repairs: Counter[str]) 
 
 def _without(chunk: pa.Table, side: Documents, dropped: _Bools) -> pa.Table:
     """The chunk without some documents of a side; scores that are not known are NaN, which every writer takes."""
-    from hardmine.formats.chunks import Side, column, lists
-
-    pa = need("pyarrow", what="hardmine.audit", extra="mine")
-    compute = need("pyarrow.compute", what="hardmine.audit", extra="mine")
     kept = ~dropped
     lengths = np.bincount(side.rows[kept], minlength=side.lengths.size)
     held = Side(chunk, side.name)

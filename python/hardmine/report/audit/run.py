@@ -7,12 +7,13 @@ from collections.abc import Iterator, Sequence
 from contextlib import AbstractContextManager, nullcontext
 from functools import partial
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import Any
 
 from hardmine.formats.errors import FormatError
+from hardmine.formats.opening import reading
+from hardmine.nouns.collection import Collection
 from hardmine.nouns.frozen import frozen
 from hardmine.plumbing import checks
-from hardmine.plumbing.extras import is_a, need
 from hardmine.plumbing.progress import Reporting, reporting
 from hardmine.report.audit import faults, repairs, scores, texts, within
 from hardmine.report.audit.across import Across, other_positives
@@ -22,9 +23,6 @@ from hardmine.report.audit.report import AuditReport
 from hardmine.report.audit.seen import Keys
 from hardmine.report.audit.sources import Source, files_of, sources
 from hardmine.report.audit.view import Example, View
-
-if TYPE_CHECKING:
-    from hardmine.nouns.collection import Collection
 
 
 def audit(
@@ -86,7 +84,6 @@ def audit(
     ...     print(finding["severity"], finding["check"], finding["count"])
     error positive_in_negatives_text 1
     """
-    need("pyarrow", what="hardmine.audit", extra="mine")
     found = sources(rows, format)
     near, threshold = _near(near_duplicates)
     share = checks.real("hub_share", hub_share, minimum=0, maximum=1)
@@ -167,7 +164,11 @@ class _Audit:
 
     def repair(self, target: repairs.Target, others: Keys) -> dict[str, Any]:
         """Go through all rows again and write them."""
-        left_out = {name: count for name, count in self.findings.counts().items() if name in faults.CHECKS}
+        counts = self.findings.counts()
+        if "unreadable_rest" in counts:
+            lost = ", ".join(place["file"] for place in self.findings.examples("unreadable_rest"))
+            raise ValueError(f"fix: the end of {lost} cannot be read, expected whole files")
+        left_out = {name: count for name, count in counts.items() if name in faults.CHECKS}
         with self._stage("repairing"):
             fixed = target.write(self._again(), others, scores=self._has_scores)
         fixed["repairs"] = left_out | fixed["repairs"]
@@ -182,8 +183,6 @@ class _Audit:
         name, paths = files_of(self._sources)
         if not paths:
             return nullcontext()
-        from hardmine.formats.opening import reading
-
         return reading(f"{name} ({what})", paths, self._progress)
 
 
@@ -201,11 +200,8 @@ def _near(near_duplicates: Any) -> tuple[within.Near | None, float]:
 
 
 def _collection(against: Any) -> Collection:
-    if is_a(against, "hardmine.nouns.collection", "Collection"):
-        collection: Collection = against
-        return collection
+    if isinstance(against, Collection):
+        return against
     if not isinstance(against, (str, os.PathLike)):
         raise TypeError(f"against: {type(against).__name__}, expected a Collection or a path")
-    from hardmine.nouns.collection import Collection
-
     return Collection.read(against)

@@ -14,7 +14,7 @@ _Floats = npt.NDArray[np.float64]
 def look(view: View, findings: Findings) -> None:
     """Find what is wrong with the scores of a chunk."""
     wrong = [side.has_score & ~np.isfinite(side.scores) for side in view.sides]
-    findings.anywhere("score_not_finite", view, np.zeros(view.num_rows, bool), *wrong)
+    findings.anywhere("score_not_finite", view, wrong)
     lowest = _lowest_positive(view)
     negatives = view.negatives
     with np.errstate(invalid="ignore"):

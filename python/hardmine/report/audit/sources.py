@@ -7,9 +7,13 @@ from collections.abc import Callable, Iterator, Sequence
 from pathlib import Path
 from typing import Any, NamedTuple
 
+import numpy as np
+
 from hardmine.formats.access import format_of_rows, read_rows
 from hardmine.formats.errors import FormatError
+from hardmine.formats.mined_pairs import Pairs, chunks_of
 from hardmine.formats.registry import names_of
+from hardmine.formats.tolerance import listening
 from hardmine.plumbing import checks
 from hardmine.plumbing.extras import is_a
 from hardmine.plumbing.files import absent, suffix
@@ -51,8 +55,6 @@ class Source(NamedTuple):
         if self.path is None:
             yield from _views_of_mined(self.mined, self.name, file_number)
             return
-        from hardmine.formats.tolerance import listening
-
         unit = "row" if suffix(self.path) in _TABLES or self.path.is_dir() else "line"
         heard = 0
 
@@ -78,10 +80,6 @@ class Source(NamedTuple):
 
 
 def _views_of_mined(mined: Any, name: str, file_number: int) -> Iterator[View]:
-    import numpy as np
-
-    from hardmine.formats.mined_pairs import Pairs, chunks_of
-
     takes = _EVERYTHING if mined.collection.has_texts else _EVERYTHING - {"texts", "titles"}
     done = 0
     pairs = Pairs(mined.negatives, mined.positives)

@@ -8,7 +8,7 @@ from typing import Any
 import numpy as np
 import numpy.typing as npt
 
-from hardmine.plumbing.extras import need
+from hardmine.formats.arrow import compute
 from hardmine.report.audit.findings import EXAMPLES, Findings
 from hardmine.report.audit.view import Documents, Example, Texts, View
 from hardmine.report.audit.within import blank, form_lengths
@@ -44,11 +44,11 @@ def look(view: View, findings: Findings) -> None:
         is_cut |= _all_single(side, side.text.where(single | empty))
     findings.rows("text_in_characters", view, is_cut)
     flags = [side.text.where(single) & ~is_cut[side.rows] for side in view.sides]
-    findings.anywhere("one_character_text", view, view.query.where(single), *flags)
+    findings.anywhere("one_character_text", view, flags, view.query.where(single))
     for name, damaged in _damage(view).items():
         if damaged.any():
             flags = [side.text.where(damaged) for side in view.sides]
-            findings.anywhere(name, view, view.query.where(damaged), *flags)
+            findings.anywhere(name, view, flags, view.query.where(damaged), DAMAGE[name])
 
 
 def _all_single(side: Documents, flags: _Bools) -> _Bools:
@@ -59,7 +59,6 @@ def _all_single(side: Documents, flags: _Bools) -> _Bools:
 
 def _damage(view: View) -> dict[str, _Bools]:
     """Which of the different texts of a chunk are damaged, by check."""
-    compute = need("pyarrow.compute", what="hardmine.audit", extra="mine")
     texts = view.unique.texts
     plain = compute.string_is_ascii(texts)
     others = np.flatnonzero(~plain.to_numpy(zero_copy_only=False))
@@ -82,7 +81,6 @@ class Lengths:
 
     def add(self, view: View) -> None:
         """Count the texts of a chunk."""
-        compute = need("pyarrow.compute", what="hardmine.audit", extra="mine")
         lengths = compute.utf8_length(view.unique.texts).to_numpy(zero_copy_only=False).astype(np.int64)
         lengths = np.append(lengths, 0)
         self._add("query", lengths, view.query, view.query_place)

@@ -2,21 +2,19 @@
 
 from __future__ import annotations
 
+import re
 from functools import cached_property
-from typing import TYPE_CHECKING, Any
+from typing import Any
 
 import numpy as np
 import numpy.typing as npt
 
+from hardmine.formats.arrow import compute, pa
 from hardmine.formats.chunks import SIDES, Side
 from hardmine.nouns.arrow import flat
 from hardmine.nouns.normal_form import normalised_all
-from hardmine.plumbing.extras import need
 from hardmine.plumbing.ragged import offsets_of, rows_of
 from hardmine.report.audit.seen import Keys, mixed
-
-if TYPE_CHECKING:
-    import pyarrow as pa
 
 _Int64 = npt.NDArray[np.int64]
 _Bools = npt.NDArray[np.bool_]
@@ -62,12 +60,10 @@ class _Unique:
     """The different texts of a chunk; one that is there behind the last stands for a null."""
 
     def __init__(self, texts: Any) -> None:
-        pa = need("pyarrow", what="hardmine.audit", extra="mine")
         self.texts = texts
         encoded = normalised_all(texts).dictionary_encode()
         self.folded = np.append(encoded.indices.to_numpy(), -1).astype(np.int64)
         self.forms = encoded.dictionary
-        self._pa = pa
 
     @cached_property
     def exact(self) -> Keys:
@@ -79,7 +75,7 @@ class _Unique:
 
 
 def keys_of(strings: Any) -> Keys:
-    """A key for each string, 0 for a null, and a last one for no string at all."""
+    """A key for each string, and a last one for no string at all; 0 stands for that, for null and for an empty one."""
     found = [0 if text is None else hash(text) & 0xFFFFFFFFFFFFFFFF for text in strings.to_pylist()]
     return np.array([*found, 0], np.uint64)
 
@@ -157,7 +153,6 @@ class View:
     """
 
     def __init__(self, chunk: pa.Table, lines: _Int64, file: str, unit: str, file_number: int) -> None:
-        pa = need("pyarrow", what="hardmine.audit", extra="mine")
         self.chunk, self.lines, self.file, self.unit = chunk, lines, file, unit
         self.num_rows: int = chunk.num_rows
         self.places: Keys = lines.astype(np.uint64) | np.uint64(file_number << _LINE_BITS)
@@ -195,23 +190,26 @@ class View:
         """Positives and negatives."""
         return self.positives, self.negatives
 
-    def query_place(self, row: int) -> Example:
-        """An example of a query that something is wrong with."""
-        return self._example(row, "query", self.query_texts[row].as_py(), self.query_id_strings[row].as_py())
+    def query_place(self, row: int, pattern: str | None = None) -> Example:
+        """An example of a query that something is wrong with: its beginning, or what surrounds a pattern."""
+        return self._example(row, "query", self.query_texts[row].as_py(), self.query_id_strings[row].as_py(), pattern)
 
-    def document_place(self, side: Documents, at: int) -> Example:
+    def document_place(self, side: Documents, at: int, pattern: str | None = None) -> Example:
         """An example of a document that something is wrong with."""
         field = f"{side.name}s[{side.places[at]}]"
         row = int(side.rows[at])
-        return self._example(row, field, side.texts[at].as_py(), side.id_strings[at].as_py())
+        return self._example(row, field, side.texts[at].as_py(), side.id_strings[at].as_py(), pattern)
 
     def row_place(self, row: int, shown: str | None = None) -> Example:
         """An example of a row that something is wrong with."""
         example = self.query_place(row)
         return {**example, "field": None, "shown": example["shown"] if shown is None else shown}
 
-    def _example(self, row: int, field: str, text: str | None, name: str | None) -> Example:
+    def _example(self, row: int, field: str, text: str | None, name: str | None, pattern: str | None = None) -> Example:
         shown = f"id {name}" if text is None else text
+        found = None if pattern is None else re.search(pattern, shown)
+        if found is not None and found.start() > _SHOWN // 2:
+            shown = "..." + shown[found.start() - _SHOWN // 3 :]
         place = {"file": self.file, "unit": self.unit, "line": int(self.lines[row])}
         return {**place, "field": field, "shown": shortened(shown)}
 
@@ -234,6 +232,5 @@ def shortened(text: str) -> str:
 
 def _numbers(encoded: Any) -> _Int64:
     """Numbers of dictionary-encoded strings, -1 for null."""
-    compute = need("pyarrow.compute", what="hardmine.audit", extra="mine")
     found: _Int64 = compute.fill_null(encoded.indices, -1).to_numpy(zero_copy_only=False).astype(np.int64)
     return found

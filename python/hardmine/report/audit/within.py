@@ -8,6 +8,7 @@ from typing import Any
 import numpy as np
 import numpy.typing as npt
 
+from hardmine.formats.arrow import compute
 from hardmine.plumbing.ragged import ranges
 from hardmine.report.audit.findings import Findings
 from hardmine.report.audit.view import Documents, View
@@ -57,8 +58,6 @@ def blank(view: View) -> _Bools:
 
 def form_lengths(view: View) -> _Int64:
     """Characters of every different text of a chunk as it is compared."""
-    from hardmine.formats.arrow import compute
-
     found: _Int64 = compute.utf8_length(view.unique.forms).to_numpy(zero_copy_only=False).astype(np.int64)
     return found
 
