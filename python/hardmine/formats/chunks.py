@@ -30,7 +30,8 @@ import numpy as np
 import numpy.typing as npt
 
 from hardmine.formats.arrow import compute, pa
-from hardmine.formats.tolerance import place
+from hardmine.formats.errors import FormatError
+from hardmine.formats.tolerance import place, until_wrong
 from hardmine.nouns.arrow import flat
 from hardmine.plumbing.ragged import offsets_of, rows_of, with_heads
 
@@ -88,7 +89,8 @@ def tables(records: Iterable[Record]) -> Iterator[pa.Table]:
     """Chunks of rows that a reader finds one by one."""
     waiting: list[Record] = []
     documents = 0
-    for record in records:
+    lost: list[FormatError] = []
+    for record in until_wrong(records, lost):
         waiting.append(record)
         documents += record.positives.size + record.negatives.size
         if len(waiting) >= MOST_ROWS or documents >= MOST_DOCUMENTS:
@@ -96,6 +98,8 @@ def tables(records: Iterable[Record]) -> Iterator[pa.Table]:
             waiting, documents = [], 0
     if waiting:
         yield _table(waiting)
+    if lost:
+        raise lost[0]
 
 
 def _table(records: list[Record]) -> pa.Table:

@@ -111,6 +111,23 @@ def each(make: Callable[[_T], _Found], records: Iterable[_T]) -> Iterator[_Found
         yield found
 
 
+def until_wrong(records: Iterable[_T], lost: list[FormatError]) -> Iterator[_T]:
+    """The records before the one that ends a file; where somebody listens, the error is left for the caller to raise.
+
+    Parameters
+    ----------
+    records : iterable
+    lost : list
+        Takes the error: to be raised once the records before it are used.
+    """
+    try:
+        yield from records
+    except FormatError as error:
+        if _LISTENER.get() is None:
+            raise
+        lost.append(error)
+
+
 def place(lines: Any) -> None:
     """Say on which lines the rows of the chunk stand that comes next."""
     listener = _LISTENER.get()

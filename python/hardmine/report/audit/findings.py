@@ -71,11 +71,14 @@ class Findings:
         of_query = np.empty(0, np.int64) if queries is None else np.flatnonzero(queries)
         sides = list(zip(view.sides, documents, strict=True))
         rows = np.unique(np.concatenate([of_query, *(side.rows[flags] for side, flags in sides)]))
-        places: list[tuple[Any, int]] = [(view.query_place, row) for row in of_query[:EXAMPLES].tolist()]
+        places: list[tuple[int, Any, int]] = [(row, view.query_place, row) for row in of_query[:EXAMPLES].tolist()]
         for side, flags in sides:
-            places += [(partial(view.document_place, side), at) for at in np.flatnonzero(flags)[:EXAMPLES].tolist()]
+            at = np.flatnonzero(flags)[:EXAMPLES]
+            place = partial(view.document_place, side)
+            places += [(int(side.rows[each]), place, each) for each in at.tolist()]
+        places.sort(key=lambda each: each[0])
         count = of_query.size + sum(int(flags.sum()) for flags in documents)
-        self.add(name, count, rows.size, lambda number: places[number][0](places[number][1], pattern))
+        self.add(name, count, rows.size, lambda number: places[number][1](places[number][2], pattern))
 
     def queries(self, name: str, view: View, flags: _Bools) -> None:
         """Count queries of a chunk that a flag is set for."""

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+from collections import Counter
 from collections.abc import Iterator, Sequence
 from contextlib import AbstractContextManager, nullcontext
 from functools import partial
@@ -110,6 +111,7 @@ class _Audit:
     def __init__(self, found: Sequence[Source], progress: Reporting, across: Across) -> None:
         self._sources, self._progress, self._across = found, progress, across
         self._has_scores = False
+        self._left_out: Counter[str] = Counter()
         self.findings = Findings()
         self.files: list[dict[str, Any]] = []
         self.counts = {"rows": 0, "positives": 0, "negatives": 0}
@@ -143,7 +145,7 @@ class _Audit:
             self.findings.add("unreadable_rest", 1, 0, lambda _: faults.example(error))
         else:
             file["unreadable"] += 1
-            faults.add(error, self.findings)
+            self._left_out[faults.add(error, self.findings)] += 1
 
     def _count(self, view: View, file: dict[str, Any]) -> None:
         file["rows"] += view.num_rows
@@ -164,14 +166,14 @@ class _Audit:
 
     def repair(self, target: repairs.Target, others: Keys) -> dict[str, Any]:
         """Go through all rows again and write them."""
-        counts = self.findings.counts()
-        if "unreadable_rest" in counts:
-            lost = ", ".join(place["file"] for place in self.findings.examples("unreadable_rest"))
-            raise ValueError(f"fix: the end of {lost} cannot be read, expected whole files")
-        left_out = {name: count for name, count in counts.items() if name in faults.CHECKS}
+        lost = self.findings.examples("unreadable_rest")
+        if lost:
+            names = ", ".join(place["file"] for place in lost)
+            raise ValueError(f"fix: the end of {names} cannot be read, expected whole files")
         with self._stage("repairing"):
             fixed = target.write(self._again(), others, scores=self._has_scores)
-        fixed["repairs"] = left_out | fixed["repairs"]
+        # What cannot be read is left out by reading, before any repair.
+        fixed["repairs"] = dict(sorted((self._left_out + Counter(fixed["repairs"])).items()))
         return fixed
 
     def _again(self) -> Iterator[View]:
