@@ -102,7 +102,7 @@ def suffixes_of(key):
     """What the files of a format may be called."""
     if " " in key:
         return [suffix for suffix in ALL if key.endswith(suffix)]
-    layouts = [layout for layout in layouts_of(key) if not (key.endswith("list") and layout in (".csv", ".tsv"))]
+    layouts = layouts_of(key)
     return [suffix for suffix in ALL if "." + suffix.split(".")[1] in layouts]
 
 

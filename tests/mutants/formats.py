@@ -183,7 +183,7 @@ MUTANTS = [
         "python/hardmine/formats/array_runs.py",
         "        scores = -scores\n",
         "        pass\n",
-        "tests/test_runs.py -k distances",
+        "tests/test_runs_tables.py -k distances",
     ),
     Mutant(
         "runs-positives-that-are-missing-scored",
