@@ -155,13 +155,17 @@ PARQUET = {
 }
 
 
+IN_BULK = ("strings", "integers", "large strings", "the other name")
+
+
 @pytest.mark.parametrize("name", PARQUET)
-def test_parquet(tmp_path, name):
+def test_parquet(tmp_path, monkeypatch, name):
     path = tmp_path / "file.parquet"
     pq.write_table(pa.table(PARQUET[name]), path)
-    assert outcome(lambda: records(path, "parquet", FIELDS, "document")) == outcome(
-        lambda: by_line(path, "parquet", FIELDS, "document")
-    )
+    wanted = outcome(lambda: by_line(path, "parquet", FIELDS, "document"))
+    if name in IN_BULK:
+        monkeypatch.setattr(columns, "table_rows", None)
+    assert outcome(lambda: records(path, "parquet", FIELDS, "document")) == wanted
 
 
 def test_first_repeat():

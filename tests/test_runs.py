@@ -8,7 +8,7 @@ from hypothesis import example, given, settings
 from hypothesis import strategies as st
 
 import hardmine as hm
-from hardmine.formats import FormatError, run_order
+from hardmine.formats import FormatError, access, run_order
 from tests.oracle import runs as oracle
 from tests.run_cases import COLLECTION, FILES, RUN, table, triples
 
@@ -191,3 +191,26 @@ def test_a_pipe_is_no_collection(tmp_path, layout):
     os.mkfifo(pipe)
     with pytest.raises(OSError, match="not a regular file but a pipe, which cannot be read twice$"):
         hm.Collection.read(pipe)
+
+
+@pytest.mark.parametrize(("given", "message"), [
+    ({"collection": "x"}, "collection: str, expected a Collection or None"),
+    ({"collection": RUN}, "collection: Candidates, expected a Collection or None"),
+    ({"teacher": 5}, "teacher: int, expected a string or None"),
+])  # fmt: skip
+def test_arguments_of_another_kind(tmp_path, given, message):
+    RUN.write(tmp_path / "run.trec")
+    with pytest.raises(TypeError, match=f"^{message}$"):
+        hm.Candidates.read(tmp_path / "run.trec", **given)
+    if "collection" in given:
+        with pytest.raises(TypeError, match=f"^{message}$"):
+            RUN.write(tmp_path / "other.trec", **given)
+    assert [file.name for file in tmp_path.iterdir()] == ["run.trec"]
+
+
+def test_writing_something_else(tmp_path):
+    with pytest.raises(TypeError, match="^run: Collection, expected Candidates$"):
+        access.write_run(tmp_path / "run.trec", COLLECTION)
+    for value in (None, RUN):
+        with pytest.raises(TypeError, match=f"^collection: {type(value).__name__}, expected a Collection$"):
+            access.write_collection(tmp_path / "pairs.jsonl", value)

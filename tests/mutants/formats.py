@@ -83,8 +83,8 @@ MUTANTS = [
     Mutant(
         "formats-every-column-read",
         "python/hardmine/formats/rows.py",
-        "names = [name for name in found if is_read(name)]",
-        "names = list(found)",
+        "columns=is_read and [name for name in names if is_read(name)]",
+        "columns=names",
         "tests/test_readers.py",
     ),
     Mutant(
@@ -156,6 +156,13 @@ MUTANTS = [
         "        if before and (",
         "        if False and (",
         "tests/test_bulk_records.py",
+    ),
+    Mutant(
+        "columns-parquet-never-in-bulk",
+        "python/hardmine/formats/columns.py",
+        '    refused = FormatError(path, "no table of strings", "strings")\n',
+        '    refused = FormatError(path, "no table of strings", "strings")\n    raise refused\n',
+        "tests/test_bulk_records.py -k parquet",
     ),
     Mutant(
         "columns-ids-that-come-twice",
