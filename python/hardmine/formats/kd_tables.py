@@ -16,7 +16,8 @@ from hardmine.formats import fields
 from hardmine.formats.errors import FormatError
 from hardmine.formats.mined_pairs import shortest
 from hardmine.formats.rows import Row, kind
-from hardmine.formats.run_parts import Asked, Facts, Names, candidates
+from hardmine.formats.run_parts import Asked, Facts, candidates
+from hardmine.formats.run_tables import Names
 from hardmine.formats.table_runs import as_codes, as_scores, batches, encoded
 from hardmine.nouns import arrow
 from hardmine.plumbing.extras import need

@@ -12,7 +12,8 @@ import numpy as np
 from hardmine.formats.array_runs import open_arrays
 from hardmine.formats.errors import FormatError
 from hardmine.formats.rows import shorten
-from hardmine.formats.run_parts import Asked, Facts, candidates, chunks
+from hardmine.formats.run_parts import Asked, Facts, candidates
+from hardmine.formats.run_tables import chunks
 from hardmine.nouns import arrow
 from hardmine.plumbing.extras import need
 from hardmine.plumbing.files import absent, atomic_write, check_target
@@ -60,7 +61,7 @@ def batches(
                 yield pa.table(batch).select([name for name in batch.schema.names if is_read(name)])
     except FormatError:
         raise
-    except Exception as error:
+    except Exception as error:  # Arrow raises all sorts for a broken file, OSError and ValueError among them
         came = f"unreadable ({shorten(error) or type(error).__name__})"
         raise FormatError(path, came, f"{'an Arrow' if format == 'arrow' else 'a parquet'} file of strings") from None
 
