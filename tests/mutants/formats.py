@@ -97,7 +97,7 @@ MUTANTS = [
     Mutant(
         "rows-titles-lost",
         "python/hardmine/formats/chunks.py",
-        'return flat(compute.if_else(compute.equal(titles, ""), texts, joined))',
+        'return joined(compute.fill_null(self.values("titles"), ""), texts)',
         "return texts",
         "tests/test_row_formats.py -k titles",
     ),
