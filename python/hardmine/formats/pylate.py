@@ -71,7 +71,7 @@ def _in_bulk(path: Path) -> Iterator[pa.Table]:
     for batch in parquet_batches(path, None, _BATCH_ROWS):
         try:
             batch.rows.validate(full=True)
-        except Exception as error:
+        except Exception as error:  # offsets that point outside, bytes that are no UTF-8
             raise unreadable(path, batch.before, error) from None
         made = _chunk(batch.rows)
         if made is not None:

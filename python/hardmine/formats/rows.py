@@ -173,7 +173,7 @@ def parquet_batches(path: Path, is_read: Callable[[str], bool] | None, size: int
     number, length = 0, path.stat().st_size
     try:
         file = parquet.ParquetFile(path)
-    except Exception as error:
+    except Exception as error:  # Arrow raises all sorts for a broken file
         raise unreadable(path, 0, error) from None
     with file:
         names = file.schema_arrow.names
@@ -181,7 +181,7 @@ def parquet_batches(path: Path, is_read: Callable[[str], bool] | None, size: int
         while True:
             try:
                 batch = next(batches, None)
-            except Exception as error:
+            except Exception as error:  # a page may be broken where the footer is not
                 raise unreadable(path, number, error) from None
             if batch is None:
                 return
@@ -203,7 +203,7 @@ def _values(path: Path, number: int, name: str, batch: Any) -> list[Any]:
     """A column as Python values; dates out of range, unknown time zones and bytes that are no text raise all sorts."""
     try:
         values: list[Any] = batch.column(name).to_pylist()
-    except Exception as error:
+    except Exception as error:  # bytes that are no UTF-8, dates out of range
         raise unreadable(path, number, error, name) from None
     return values
 
