@@ -113,10 +113,15 @@ def _group_bytes(teacher: Any) -> int:
     return checks.integer(f"teacher {teacher.name!r}: group_bytes", size, minimum=1)
 
 
-def looks_up(teacher: Any) -> bool:
-    """Whether embeddings are looked up by row: there is nothing to keep."""
+def looks_up(kept: Kept | None, teacher: Any) -> bool:
+    """Whether embeddings are looked up by row: there is nothing to keep.
+
+    The fingerprint of a model is a digest of all of its weights, so without a store none is asked for that reads texts.
+    """
+    if kept is not None:
+        return kept.facts["documents"] is None
     found = getattr(teacher, "fingerprint", "")
-    return callable(found) and found("documents") is None
+    return not getattr(teacher, "needs_texts", True) and callable(found) and found("documents") is None
 
 
 def facts_of(teacher: Any) -> Facts:
