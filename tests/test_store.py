@@ -335,12 +335,14 @@ def test_what_a_killed_run_was_writing_is_swept(tmp_path):
     with held(tmp_path / "c") as store:
         store.rows("s", "k", FACTS, keys_of("a")).add(np.array([0]), {"row.v": np.zeros((1, 1))})
     shard = next((tmp_path / "c").rglob("*.shard"))
-    parts = [tmp_path / "c" / ".x.part", shard.with_name(f".{shard.name}.abc.part")]
-    for part in parts:
+    parts = [tmp_path / "c" / ".x.part", tmp_path / "c" / ".rows.jsonl.abc.1.old", shard.with_name(f".{shard.name}.abc.part")]
+    kept = [tmp_path / "c" / name for name in (".rows.jsonl.abc.1.moved", "mine.old", ".mine.old")]
+    for part in (*parts, *kept):
         part.write_bytes(b"half")
     with held(tmp_path / "c") as store:
         store.rows("s", "k", FACTS, keys_of("a"))
     assert not any(part.exists() for part in parts)
+    assert all(path.exists() for path in kept), "what may have no other name, and what is none of ours"
     assert shard.exists()
 
 
