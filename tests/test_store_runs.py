@@ -12,6 +12,7 @@ import pytest
 import hardmine as hm
 from hardmine.cli.main import main
 from hardmine.pipeline import cached
+from hardmine.plumbing import container
 from hardmine.store import matrix
 from hardmine.store.shards import ShardError
 from hardmine.teachers.bm25 import BM25
@@ -175,6 +176,16 @@ def test_what_changes_is_computed_again(name, tmp_path):
         )
 
 
+def test_embeddings_outlive_an_upgrade_and_candidates_do_not(tmp_path, monkeypatch):
+    cache = tmp_path / "c"
+    retrieve(collect(), Toy(), cache)
+    monkeypatch.setattr(cached, "VERSION", "999.0")
+    teacher = Toy()
+    retrieve(collect(), teacher, cache)
+    assert teacher.seen == {"queries": [], "documents": []}
+    assert counts(cache) == {"queries": (20, 0), "documents": (100, 0), "candidates": (0, 20)}
+
+
 def test_similarity_is_part_of_the_candidates(tmp_path):
     cache, teacher = tmp_path / "c", Toy()
     retrieve(collect(), Toy(), cache)
@@ -286,6 +297,7 @@ def test_a_damaged_shard_is_refused_and_made_again_when_asked(stage, tmp_path, c
     cache = tmp_path / "c"
     expected = saved(retrieve(collect(), Toy(), cache), tmp_path / "a")
     victim = sorted((cache / stage).rglob("*.shard"))[1]
+    lost = len(container.load(victim, f"shard of {stage}")[0]["keys"])
     bad = bytearray(victim.read_bytes())
     bad[-5] ^= 4
     victim.write_bytes(bad)
@@ -294,7 +306,7 @@ def test_a_damaged_shard_is_refused_and_made_again_when_asked(stage, tmp_path, c
     assert victim.read_bytes() == bad
     assert saved(retrieve(collect(), Toy(), cache, cache_policy="reuse"), tmp_path / "b") == expected
     assert f"thrown away: {victim}: damaged" in capsys.readouterr().err
-    assert sum(computed for _, computed in counts(cache).values()) in (2, 4, 6, 8, 16)
+    assert sum(computed for _, computed in counts(cache).values()) == lost
     assert saved(retrieve(collect(), Toy(), cache), tmp_path / "b") == expected
 
 
@@ -678,13 +690,8 @@ def test_the_command_line(beir, tmp_path, capsys):
     assert counts(cache) == {"candidates": (40, 0)}
     rows = str(tmp_path / "rows.jsonl")
     assert main(["mine", str(beir), *here, "--output", rows, "--cache-policy", "reuse"]) == 0
-    victim = next(cache.rglob("*.shard"))
-    victim.write_bytes(victim.read_bytes()[:100])
-    capsys.readouterr()
-    assert main(["retrieve", str(beir), *here, "-k", "9", "--output", str(tmp_path / "one")]) in (0, 2)
-    victim = sorted(cache.rglob("*.shard"))
-    for each in victim:
-        each.write_bytes(each.read_bytes()[:100])
+    for victim in sorted(cache.rglob("*.shard")):
+        victim.write_bytes(victim.read_bytes()[:100])
     assert main(["retrieve", str(beir), *here, "-k", "9", "--output", str(tmp_path / "three")]) == 2
     said = capsys.readouterr().err.splitlines()[-1]
     assert said.startswith("hardmine: ")
