@@ -4,6 +4,7 @@ import errno
 import json
 import multiprocessing
 import os
+import re
 import resource
 import subprocess
 import sys
@@ -60,6 +61,16 @@ def test_digests_of_a_matrix_do_not_see_how_it_lies(monkeypatch, tmp_path):
     digests = {fingerprint.of_matrix(each) for each in same}
     monkeypatch.setattr(fingerprint, "_BLOCK", 60)
     assert digests == {fingerprint.of_matrix(matrix)}
+
+
+def test_a_digest_of_all_texts_tells_their_cuts_and_order():
+    import pyarrow as pa
+
+    others = [[], [""], ["", ""], ["ab", "c"], ["a", "bc"], ["abc"], ["c", "ab"], ["ab", "c", ""]]
+    digests = [fingerprint.of_all_texts(texts) for texts in others]
+    assert len(set(digests)) == len(others)
+    sliced = pa.array(["x", "ab", "c", "y"]).slice(1, 2)
+    assert {fingerprint.of_all_texts(each) for each in (sliced, sliced.cast(pa.large_string()))} == {digests[3]}
 
 
 def test_rows_with_lists_do_not_run_into_each_other():
@@ -293,8 +304,16 @@ def test_a_cache_is_made_and_known_again(tmp_path):
         assert store.rows("stage", "kind", FACTS, keys_of("a")).missing.size == 0
     store = manifest.looked_at(path)
     assert store.rows("stage", "kind", FACTS, keys_of("a", "b")).missing.tolist() == [1]
-    assert manifest.looked_at(tmp_path / "none") is None
+    assert manifest.looked_at(tmp_path / "none").rows("stage", "kind", FACTS, keys_of("a")).missing.tolist() == [0]
     assert not (tmp_path / "none").exists()
+
+
+def test_the_layout_that_the_page_names():
+    page = (ROOT / "docs/cache.md").read_text()
+    assert re.findall(r'"layout": (\d+)|`layout` \((\d+);', page) == [
+        (str(shards.LAYOUT), ""),
+        ("", str(shards.LAYOUT)),
+    ]
 
 
 def test_looking_passes_over_damage_and_leaves_it(tmp_path):
@@ -335,7 +354,11 @@ def test_what_a_killed_run_was_writing_is_swept(tmp_path):
     with held(tmp_path / "c") as store:
         store.rows("s", "k", FACTS, keys_of("a")).add(np.array([0]), {"row.v": np.zeros((1, 1))})
     shard = next((tmp_path / "c").rglob("*.shard"))
-    parts = [tmp_path / "c" / ".x.part", tmp_path / "c" / ".rows.jsonl.abc.1.old", shard.with_name(f".{shard.name}.abc.part")]
+    parts = [
+        tmp_path / "c" / ".x.part",
+        tmp_path / "c" / ".rows.jsonl.abc.1.old",
+        shard.with_name(f".{shard.name}.abc.part"),
+    ]
     kept = [tmp_path / "c" / name for name in (".rows.jsonl.abc.1.moved", "mine.old", ".mine.old")]
     for part in (*parts, *kept):
         part.write_bytes(b"half")

@@ -19,8 +19,8 @@ MUTANTS = [
     Mutant(
         "store-checksum-of-the-keys-alone",
         SHARDS,
-        "    for name in names:\n        column",
-        '    for name in ["keys"]:\n        column',
+        "    for name in names:\n        state",
+        '    for name in ["keys"]:\n        state',
         f"{UNIT} -k flipped",
     ),
     Mutant(
@@ -162,6 +162,27 @@ MUTANTS = [
         '    facts = {**facts, "k": k, "hardmine": VERSION}\n',
         '    facts = {**facts, "hardmine": VERSION}\n',
         f"{RUNS} -k computed_again",
+    ),
+    Mutant(
+        "store-candidates-outlive-an-upgrade",
+        CACHED,
+        '    facts = {**facts, "k": k, "hardmine": VERSION}\n',
+        '    facts = {**facts, "k": k}\n',
+        f"{RUNS} -k upgrade",
+    ),
+    Mutant(
+        "store-texts-run-into-each-other",
+        "python/hardmine/store/fingerprint.py",
+        "    state.update(bytes_of(np.diff(table.offsets)))\n",
+        "",
+        f"{UNIT} -k cuts_and_order",
+    ),
+    Mutant(
+        "store-embeddings-carry-the-version",
+        CACHED,
+        '    facts = {"teacher": facts, "texts": what, "group": [GROUP_TEXTS, kept.group_bytes]}\n',
+        '    facts = {"teacher": facts, "texts": what, "group": [GROUP_TEXTS, kept.group_bytes], "version": VERSION}\n',
+        f"{RUNS} -k upgrade",
     ),
     Mutant(
         "store-documents-left-out-of-the-facts",

@@ -105,7 +105,7 @@ def looking_at(folder: Path | None, teacher: Any) -> Kept | None:
     if folder is None:
         return None
     facts, size = facts_of(teacher), _group_bytes(teacher)
-    return Kept(looked_at(folder) or Store(folder, "reuse", say, writes=False), facts, size)
+    return Kept(looked_at(folder), facts, size)
 
 
 def _group_bytes(teacher: Any) -> int:
@@ -257,7 +257,7 @@ def embedding_keys(teacher: Any, queries: Matrix, documents: Matrix) -> SearchKe
 
 def text_keys(kept: Kept, teacher: Any, collection: Collection) -> SearchKeys:
     """Candidates of a lexical teacher are known by its fingerprint and the texts."""
-    documents = fingerprint.of_matrix(fingerprint.of_texts(collection.document_texts))
+    documents = fingerprint.of_all_texts(collection.document_texts)
     # Its digits, for JSON has no infinities and no numbers of NumPy's.
     floor = None if teacher.floor is None else float(teacher.floor).hex()
     about = {"scores": kept.facts["documents"], "floor": floor, "documents": documents}
