@@ -51,6 +51,7 @@ if TYPE_CHECKING:
     from hardmine.primitives.ensemble import ensemble
     from hardmine.primitives.fuse import fuse
     from hardmine.primitives.merge import merge
+    from hardmine.primitives.shingles import near_duplicate_groups
     from hardmine.report.audit.report import AuditReport
     from hardmine.report.audit.run import audit
     from hardmine.training.bank import MemoryBank
@@ -67,6 +68,7 @@ _LAZY = {
     "hardmine.primitives.ensemble": ("ensemble",),
     "hardmine.primitives.fuse": ("fuse",),
     "hardmine.primitives.merge": ("merge",),
+    "hardmine.primitives.shingles": ("near_duplicate_groups",),
     "hardmine.report.audit.report": ("AuditReport",),
     "hardmine.report.audit.run": ("audit",),
     "hardmine.training.bank": ("MemoryBank",),
@@ -141,6 +143,7 @@ __all__ = [
     "merge",
     "mine",
     "mine_scores",
+    "near_duplicate_groups",
     "pair_scores",
     "plan",
     "retrieve",

@@ -3,11 +3,13 @@
 //! Scores fall along a list, so what the window and the bounds on the score let through is one stretch of it, found by
 //! search. The only full pass is over the ids, for the excluded documents.
 
+mod apart;
 mod columns;
 mod fill;
 mod front;
 mod hits;
 mod list;
+mod near;
 mod output;
 mod plan;
 mod row;
@@ -24,6 +26,8 @@ use crate::pool::{self, Execution};
 
 use columns::Columns;
 pub use list::{Lists, Ragged};
+use near::Judge;
+pub use near::{Cosine, Near};
 pub use plan::{Choice, Chosen, Law, Plan, Queries, Shortage, Window, COUNTS};
 use row::Worker;
 pub use strata::{By, Strata};
@@ -44,16 +48,20 @@ pub fn select(exec: &Execution<'_>, lists: &Lists<'_>, queries: &Queries<'_>, pl
     let block = rows_of_task(exec, lists, rows, plan);
     let blocks: Vec<Range<usize>> = (0..rows).step_by(block).map(|start| start..(start + block).min(rows)).collect();
     let sizes: Vec<usize> = blocks.iter().map(|block| capacity(lists, queries, plan, block)).collect();
-    let mut columns = Columns::new(&sizes, rows, plan, queries)?;
+    let mut columns = Columns::new(&sizes, rows, plan.counted(lists, queries), plan)?;
     let parts = columns.parts(&blocks, &sizes);
     let twins = match (plan.shortage, queries.groups) {
         (Shortage::Fill(_), Some(groups)) => Some(Twins::new(exec, queries.positives, groups)?),
         _ => None,
     };
-    let worker = || Worker::new(exec, lists, queries, plan, twins.as_ref());
-    let extents = pool::map(exec, blocks.iter().cloned().zip(parts), worker, |worker, _, (block, mut part)| {
+    let worker = || {
+        let judge = queries.near.map(Judge::new).transpose();
+        judge.map(|judge| (Worker::new(exec, lists, queries, plan, twins.as_ref()), judge))
+    };
+    let extents = pool::map(exec, blocks.iter().cloned().zip(parts), worker, |own, _, (block, mut part)| {
+        let (worker, judge) = own.as_mut().map_err(|error| error.clone())?;
         for row in block {
-            worker.run(row, &mut part)?;
+            worker.run(row, judge.as_mut(), &mut part)?;
         }
         Ok(part.finish())
     })?;
@@ -98,6 +106,7 @@ fn check(lists: &Lists<'_>, queries: &Queries<'_>, plan: &Plan<'_>) -> Result<()
         ("scores", lists.scores.len(), items),
         ("ranks", lists.ranks.map_or(items, <[i32]>::len), items),
         ("anchor_scores", lists.anchors.map_or(items, <[f32]>::len), items),
+        ("above", lists.above.map_or(items, <[u8]>::len), items),
         ("exclude", queries.exclude.map_or(queries.positives.rows(), |csr| csr.rows()), queries.positives.rows()),
         ("positive_scores", queries.positive_scores.map_or(labels, <[f32]>::len), labels),
         ("query_keys", queries.keys.map_or(queries.positives.rows(), <[u64]>::len), queries.positives.rows()),
@@ -119,6 +128,9 @@ fn check(lists: &Lists<'_>, queries: &Queries<'_>, plan: &Plan<'_>) -> Result<()
     }
     if let Some(groups) = queries.groups {
         queries.positives.check_ids("positives", groups.len())?;
+    }
+    for (argument, documents) in queries.near.iter().flat_map(Near::documents) {
+        queries.positives.check_ids(argument, documents)?;
     }
     if let Some(Law::Weights(LogWeight::Weighted { log_weights })) = plan.choice.law {
         if log_weights.len() != items {

@@ -9,6 +9,7 @@ use crate::select::fill::Filler;
 use crate::select::front::{leading, prefetch};
 use crate::select::hits::{self, Excluded, Hit};
 use crate::select::list::{List, Lists};
+use crate::select::near::Judge;
 use crate::select::span::{free, Span};
 use crate::select::weighed::{Source, Weighed};
 use crate::select::{Plan, Queries, Shortage, COUNTS};
@@ -16,11 +17,12 @@ use crate::select::{Plan, Queries, Shortage, COUNTS};
 const POSITIVE: usize = 0;
 const EXCLUDED: usize = 1;
 const DUPLICATE_TEXT: usize = 2;
-const OUTSIDE_WINDOW: usize = 3;
-const ABOVE_CEILING: usize = 4;
-const BELOW_FLOOR: usize = 5;
-const NOT_DRAWN: usize = 6;
-const KEPT: usize = 7;
+const NEAR_DUPLICATE: usize = 3;
+const OUTSIDE_WINDOW: usize = 4;
+const ABOVE_CEILING: usize = 5;
+const BELOW_FLOOR: usize = 6;
+const NOT_DRAWN: usize = 7;
+const KEPT: usize = 8;
 
 /// Rows between a prefetch and its use.
 const AHEAD: usize = 2;
@@ -31,24 +33,29 @@ type Counts = [usize; COUNTS.len()];
 
 /// Selects row after row; one per thread, since it owns the scratch space.
 pub struct Worker<'a> {
-    exec: &'a Execution<'a>,
+    pub(super) exec: &'a Execution<'a>,
     lists: &'a Lists<'a>,
-    queries: &'a Queries<'a>,
-    plan: &'a Plan<'a>,
+    pub(super) queries: &'a Queries<'a>,
+    pub(super) plan: &'a Plan<'a>,
     twins: Option<&'a Twins<'a>>,
     rows: usize,
     needs_positive: bool,
     is_plain: bool,
     anchored: Vec<Ceiling>,
     /// Excluded documents in the list of the current row.
-    hits: Vec<Hit>,
+    pub(super) hits: Vec<Hit>,
     sorted: Vec<i64>,
     /// Text groups of the positives of the current row.
     groups: Vec<i64>,
     /// List positions of a [`Span::Listed`].
-    positions: Vec<u32>,
-    weighed: Weighed,
-    filler: Filler,
+    pub(super) positions: Vec<u32>,
+    /// List positions of all candidates of a span, and of the chosen, where near-duplicates are kept apart.
+    pub(super) free: Vec<u32>,
+    pub(super) chosen: Vec<u32>,
+    /// Documents that fill such a row.
+    pub(super) filled: Vec<i64>,
+    pub(super) weighed: Weighed,
+    pub(super) filler: Filler,
 }
 
 impl<'a> Worker<'a> {
@@ -68,29 +75,38 @@ impl<'a> Worker<'a> {
             plan,
             twins,
             rows: queries.rows(),
-            is_plain: plan.is_plain() && lists.ranks.is_none(),
+            is_plain: plan.is_plain() && lists.ranks.is_none() && lists.above.is_none() && queries.near.is_none(),
             needs_positive: plan.needs_positive(),
             anchored: plan.ceilings.iter().filter(is_anchored).copied().collect(),
             hits: Vec::new(),
             sorted: Vec::new(),
             groups: Vec::new(),
             positions: Vec::new(),
+            free: Vec::new(),
+            chosen: Vec::new(),
+            filled: Vec::new(),
             weighed: Weighed::new(plan.seed, plan.epoch),
             filler: Filler::new(plan.seed, plan.epoch),
         }
     }
 
     /// Appends the negatives of `row` to `part`, and what became of its candidates.
-    pub fn run(&mut self, row: usize, part: &mut Part<'_>) -> Result<()> {
+    pub fn run(&mut self, row: usize, mut judge: Option<&mut Judge<'a>>, part: &mut Part<'_>) -> Result<()> {
         let list = self.list(row);
         self.check(&list)?;
         self.find_excluded(row, &list)?;
+        if let Some(judge) = judge.as_deref_mut() {
+            self.exclude_near(judge, &list)?;
+        }
         let mut counts = [0; COUNTS.len()];
         self.count_excluded(&mut counts);
-        let kept =
-            if self.is_plain { self.take_top(&list, &mut counts, part) } else { self.pick(&list, &mut counts, part)? };
+        let kept = if self.is_plain {
+            self.take_top(&list, &mut counts, part)
+        } else {
+            self.pick(judge.as_deref_mut(), &list, &mut counts, part)?
+        };
         counts[KEPT] = kept;
-        if kept < self.plan.n && !self.mend(&list, kept, part)? {
+        if kept < self.plan.n && !self.mend(judge, &list, kept, part)? {
             part.drop_row();
             return Ok(());
         }
@@ -121,8 +137,14 @@ impl<'a> Worker<'a> {
     }
 
     /// Everything else.
-    fn pick(&mut self, list: &List<'_>, counts: &mut Counts, part: &mut Part<'_>) -> Result<usize> {
-        let mut span = if self.anchored.is_empty() {
+    fn pick(
+        &mut self,
+        judge: Option<&mut Judge<'a>>,
+        list: &List<'_>,
+        counts: &mut Counts,
+        part: &mut Part<'_>,
+    ) -> Result<usize> {
+        let mut span = if self.anchored.is_empty() && self.lists.above.is_none() {
             self.score_bounds(list, counts)
         } else {
             self.candidate_by_candidate(list, counts)?
@@ -133,9 +155,13 @@ impl<'a> Worker<'a> {
             counts[OUTSIDE_WINDOW] += seen - span.len(&self.hits);
         }
         let admissible = span.len(&self.hits);
-        self.choose(list, span, part)?;
+        let passed = match judge {
+            None => self.choose(list, span, part).map(|()| 0)?,
+            Some(judge) => self.choose_apart(judge, list, span, part)?,
+        };
         let kept = part.row_len();
-        counts[NOT_DRAWN] = admissible - kept;
+        counts[NEAR_DUPLICATE] += passed;
+        counts[NOT_DRAWN] = admissible - passed - kept;
         Ok(kept)
     }
 
@@ -209,6 +235,7 @@ impl<'a> Worker<'a> {
                 Kind::Positive => POSITIVE,
                 Kind::Excluded => EXCLUDED,
                 Kind::DuplicateText => DUPLICATE_TEXT,
+                Kind::NearDuplicate => NEAR_DUPLICATE,
             };
             counts[count] += 1;
         }
@@ -262,33 +289,37 @@ impl<'a> Worker<'a> {
         Span::Stretch(first, end)
     }
 
-    /// The survivors under [`Ceiling::Anchored`], which looks at each candidate.
+    /// The survivors of tests that look at each candidate: [`Ceiling::Anchored`], and ceilings computed elsewhere.
     fn candidate_by_candidate(&mut self, list: &List<'_>, counts: &mut Counts) -> Result<Span> {
         let (low, high) = self.raw_window(list);
         counts[OUTSIDE_WINDOW] = free(&self.hits, 0, low) + free(&self.hits, high, list.ids.len());
         let ceiling = score_ceiling(self.plan.ceilings, list.p);
         let floor = self.plan.floor.unwrap_or(f32::NEG_INFINITY);
-        let anchors = self.lists.anchors.map_or(&[][..], |anchors| &anchors[list.start..][..list.ids.len()]);
-        if let Some(anchor) = anchors.iter().find(|anchor| !anchor.is_finite()) {
+        let all = list.start..list.start + list.ids.len();
+        let anchors = self.lists.anchors.filter(|_| !self.anchored.is_empty()).map(|anchors| &anchors[all.clone()]);
+        let told = self.lists.above.map(|above| &above[all]);
+        if let Some(anchor) = anchors.and_then(|anchors| anchors.iter().find(|anchor| !anchor.is_finite())) {
             let problem = format!("{anchor} for query {}, expected finite numbers", list.query);
             return Err(Error::Value { argument: "anchor_scores", problem });
         }
         self.positions.clear();
         try_reserve(&mut self.positions, high - low)?;
         let mut hits = self.hits[hits::before(&self.hits, low)..].iter().peekable();
-        for (at, (&score, &anchor)) in (low..high).zip(list.scores[low..high].iter().zip(&anchors[low..high])) {
+        for (at, &score) in (low..high).zip(&list.scores[low..high]) {
             if (at - low) % STRETCH == STRETCH - 1 {
                 self.exec.check()?;
             }
             if hits.next_if(|hit| hit.at == at).is_some() {
                 continue;
             }
-            let (exact, anchor) = (f64::from(score), f64::from(anchor));
-            let holds = |rule: &Ceiling| match *rule {
-                Ceiling::Anchored { weight, .. } => exact + weight * anchor <= rule.bound(list.p),
+            let is_told = told.is_some_and(|told| told[at] != 0);
+            let holds = |rule: &Ceiling| match (*rule, anchors) {
+                (Ceiling::Anchored { weight, .. }, Some(anchors)) => {
+                    f64::from(score) + weight * f64::from(anchors[at]) <= rule.bound(list.p)
+                }
                 _ => true,
             };
-            if score > ceiling || !self.anchored.iter().all(holds) {
+            if is_told || score > ceiling || !self.anchored.iter().all(holds) {
                 counts[ABOVE_CEILING] += 1;
             } else if score < floor {
                 counts[BELOW_FLOOR] += 1;
@@ -360,7 +391,13 @@ impl<'a> Worker<'a> {
     }
 
     /// Deals with a row of `kept` negatives, fewer than wanted; tells whether the row stays.
-    fn mend(&mut self, list: &List<'_>, kept: usize, part: &mut Part<'_>) -> Result<bool> {
+    fn mend(
+        &mut self,
+        judge: Option<&mut Judge<'a>>,
+        list: &List<'_>,
+        kept: usize,
+        part: &mut Part<'_>,
+    ) -> Result<bool> {
         let n = self.plan.n;
         match self.plan.shortage {
             Shortage::Keep => Ok(true),
@@ -372,8 +409,12 @@ impl<'a> Worker<'a> {
             }
             Shortage::Fill(documents) => {
                 self.forbid(list)?;
-                for &id in self.filler.draw(self.exec, list.key, documents, n - kept)? {
-                    part.push(id, f32::NAN, 0);
+                match judge {
+                    None => {
+                        let drawn = self.filler.draw(self.exec, list.key, documents, n - kept, 0)?;
+                        drawn.iter().for_each(|&id| part.push(id, f32::NAN, 0));
+                    }
+                    Some(judge) => self.fill_apart(judge, list, documents, n - kept, part)?,
                 }
                 Ok(true)
             }
