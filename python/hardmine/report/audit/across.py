@@ -25,7 +25,7 @@ _QUERY, _POSITIVE, _NEGATIVE = 11, 12, 13
 
 
 class Across:
-    """What is remembered of all rows: at most 72 bytes a row and query, 16 a positive, 16 a document with an id.
+    """What is remembered of all rows: at most 56 bytes a row, 16 a positive, 16 a document with an id.
 
     Parameters
     ----------
@@ -98,7 +98,7 @@ class Across:
     def _look_at_gaps(self, view: View, findings: Findings) -> None:
         """Ids and scores that are missing: only the end tells whether others of the kind have one."""
         positives, negatives = view.sides
-        ids = {"query": view.has_query_id, "positive": positives.ids >= 0, "negative": negatives.ids >= 0}
+        ids = {"query": view.has_query_id, "positive": positives.has_id, "negative": negatives.has_id}
         self._ids.add(view, ids)
         self._scores.add(view, {"positive": positives.has_score, "negative": negatives.has_score})
         empty = [_is_empty(side.id_strings) for side in view.sides]

@@ -30,13 +30,14 @@ class AuditReport:
     against : mapping or None
         ``source``, ``queries`` and ``positives`` of the evaluation.
     fixed : mapping or None
-        ``output``, ``format``, ``rows`` written, and under ``repairs`` how many were made for each check.
+        ``output``, ``format``, ``rows`` written, ``pairs_left_out`` that the format cannot hold with so few negatives,
+        and under ``repairs`` how many were made for each check.
 
     Examples
     --------
     >>> from pathlib import Path
     >>> import hardmine as hm
-    >>> size = Path("rows.jsonl").write_text('{"query": "q", "pos": ["one"], "neg": ["One", "two"]}')
+    >>> size = Path("rows.jsonl").write_text('{"query": "what?", "pos": ["one"], "neg": ["One", "two"]}')
     >>> report = hm.audit("rows.jsonl", near_duplicates=None)
     >>> report, report.worst
     (AuditReport(1 rows, 1 findings, worst error), 'error')

@@ -72,7 +72,7 @@ def audit(
     Notes
     -----
     Records that readers refuse are findings; the audit goes on behind them. Memory holds some thousand rows and, of
-    all others, keys of 64 bits: at most 72 bytes a row, 16 a positive and 16 for each document with an id and a text.
+    all others, keys of 64 bits: at most 56 bytes a row, 16 a positive and 16 for each document with an id and a text.
     Equal keys of unequal texts make a false finding among 10,000,000 rows with a probability of 1 in 100,000. Findings
     do not depend on threads.
 
@@ -80,7 +80,7 @@ def audit(
     --------
     >>> from pathlib import Path
     >>> import hardmine as hm
-    >>> size = Path("rows.jsonl").write_text('{"query": "q", "pos": ["one"], "neg": ["one", "two"]}')
+    >>> size = Path("rows.jsonl").write_text('{"query": "what?", "pos": ["one"], "neg": ["one", "two"]}')
     >>> for finding in hm.audit("rows.jsonl", near_duplicates=None).findings:
     ...     print(finding["severity"], finding["check"], finding["count"])
     error positive_in_negatives_text 1
@@ -157,6 +157,7 @@ class _Audit:
     def compare(self) -> Keys:
         """Go through all rows again where queries have several; the keys of positives that matter then."""
         others = self._across.positives_of_several_rows()
+        del self._across  # what it remembers is not needed any more
         if others.size:
             with self._stage("comparing rows of one query"):
                 for view in self._again():

@@ -5,12 +5,14 @@ from __future__ import annotations
 import numpy as np
 import numpy.typing as npt
 
+from hardmine.plumbing.float_mode import in_default_mode
 from hardmine.report.audit.findings import Findings
 from hardmine.report.audit.view import View
 
 _Floats = npt.NDArray[np.float64]
 
 
+@in_default_mode
 def look(view: View, findings: Findings) -> None:
     """Find what is wrong with the scores of a chunk."""
     wrong = [side.has_score & ~np.isfinite(side.scores) for side in view.sides]

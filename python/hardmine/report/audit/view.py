@@ -93,7 +93,7 @@ class Documents:
     text : Texts
         With the title in front.
     ids : int64 [n]
-        Numbers of the ids, -1 for null.
+        Numbers of the ids, -1 for null and for an empty one, which tells nothing apart.
     scores : float64 [n]
         NaN for null too.
     """
@@ -105,6 +105,7 @@ class Documents:
         self.places = np.arange(self.rows.size) - self.offsets[self.rows]
         self.texts = texts
         self.id_strings = side.values("ids")
+        self.has_id: _Bools = np.asarray(self.id_strings.is_valid().to_numpy(zero_copy_only=False))
         scores = side.values("scores")
         self.has_score: _Bools = np.asarray(scores.is_valid().to_numpy(zero_copy_only=False))
         self.scores: npt.NDArray[np.float64] = scores.to_numpy(zero_copy_only=False)
@@ -170,15 +171,19 @@ class View:
         self.unique = unique
         ids = pa.concat_arrays([flat(side.id_strings) for side in (self.positives, self.negatives)])
         encoded = ids.dictionary_encode()
-        self.positives.ids, self.negatives.ids = np.split(_numbers(encoded), [len(self.positives)])
-        self.positives.unique_ids = self.negatives.unique_ids = keys_of(encoded.dictionary)
+        keys = keys_of(encoded.dictionary)
+        numbers = _numbers(encoded)
+        numbers[keys[numbers] == 0] = -1
+        self.positives.ids, self.negatives.ids = np.split(numbers, [len(self.positives)])
+        self.positives.unique_ids = self.negatives.unique_ids = keys
         self.query_id_strings = flat(chunk["query_id"])
         self.has_query_id: _Bools = np.asarray(self.query_id_strings.is_valid().to_numpy(zero_copy_only=False))
 
     @cached_property
     def query_id_keys(self) -> Keys:
-        """Keys of the ids of queries; those of a null are 0."""
-        return np.where(self.has_query_id, mixed(keys_of(self.query_id_strings)[:-1], ID), 0).astype(np.uint64)
+        """Keys of the ids of queries; those of a null and of an empty one are 0."""
+        keys = keys_of(self.query_id_strings)[:-1]
+        return np.where(keys == 0, 0, mixed(keys, ID)).astype(np.uint64)
 
     @property
     def query_keys(self) -> Keys:
