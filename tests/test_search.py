@@ -512,3 +512,29 @@ def test_everything_and_half_excluded():
     for exclude in (np.arange(3000), np.arange(0, 3000, 2), np.arange(1, 3000, 2)[::-1]):
         lists = [exclude.tolist(), [], exclude.tolist()]
         agree(hm.search(q, d, 1600, exclude=lists), oracle.search(q, d, 1600, exclude=lists))
+
+
+@pytest.mark.parametrize("argument", ["queries", "documents"])
+def test_tensors_that_are_no_dense_floats_are_named(argument):
+    torch = pytest.importorskip("torch")
+    rows = np.ones((3, 4), np.float32)
+    dense = torch.ones(3, 4)
+    cases = {
+        dense.to_sparse(): f"{argument}: a sparse_coo tensor of torch.float32, expected a dense one of float16, "
+        "bfloat16, float32",
+        dense.to(torch.float8_e4m3fn): f"{argument}: a strided tensor of torch.float8_e4m3fn, expected a dense one",
+        dense.to("meta"): f"{argument}: a tensor on meta",
+        dense.int(): f"{argument}: dtype int32, expected one of float16, bfloat16, float32$",
+    }
+    for tensor, message in cases.items():
+        given = {"queries": rows, "documents": rows, argument: tensor}
+        with pytest.raises(TypeError, match=message):
+            hm.search(given["queries"], given["documents"], 1)
+
+
+@pytest.mark.parametrize("bound", ["0.5", b"1", True, np.True_])
+def test_bounds_are_numbers(bound):
+    rows = np.ones((1, 4), np.float32)
+    for name in ("ceiling", "floor"):
+        with pytest.raises(TypeError, match=rf"{name}: \w+ .*, expected None, a number or one per query"):
+            hm.search(rows, rows, 1, **{name: bound})

@@ -16,8 +16,8 @@ from tests.bad_input.table import (
     vast,
 )
 
-matrix_cases("search", "queries", lambda queries: hm.search(queries, S, 2))
-matrix_cases("search", "documents", lambda documents: hm.search(S, documents, 2))
+matrix_cases("search", "queries", lambda queries: hm.search(queries, S, 2), widest="float32")
+matrix_cases("search", "documents", lambda documents: hm.search(S, documents, 2), widest="float32")
 count_cases_of("search", "k", lambda k: hm.search(S, S, k))
 limit_cases("search", lambda **limits: hm.search(S, np.vstack([S, S[:1]]), 2, **limits))
 thread_cases("search", lambda **threads: hm.search(S, S, 2, **threads))
@@ -54,8 +54,8 @@ case(
 case("search", "parameter", TypeError, "progress: int, expected None", lambda: hm.search(S, S, 2, progress=3))
 case("search", "memory", MemoryError, "could not allocate", lambda: hm.search(vast(2**50, 0), np.zeros((1, 0), F32), 2))
 
-matrix_cases("ExactIndex", "documents", lambda documents: hm.ExactIndex(documents))
-matrix_cases("ExactIndex", "queries", lambda queries: hm.ExactIndex(S).search(queries, 2))
+matrix_cases("ExactIndex", "documents", lambda documents: hm.ExactIndex(documents), widest="float32")
+matrix_cases("ExactIndex", "queries", lambda queries: hm.ExactIndex(S).search(queries, 2), widest="float32")
 count_cases_of("ExactIndex", "k", lambda k: hm.ExactIndex(S).search(S, k))
 limit_cases("ExactIndex", lambda **limits: hm.ExactIndex(np.vstack([S, S[:1]])).search(S, 2, **limits))
 case("ExactIndex", "nan", ValueError, "documents: NaN at row 1, column 2", lambda: hm.ExactIndex(WITH_NAN))
@@ -72,8 +72,8 @@ def search_plan(**options):
     return hm.search_plan(**{"num_queries": 5, "num_documents": 9, "dimension": 4, "k": 2} | options)
 
 
-matrix_cases("pair_scores", "queries", lambda queries: pairs(queries=queries))
-matrix_cases("pair_scores", "documents", lambda documents: pairs(documents=documents))
+matrix_cases("pair_scores", "queries", lambda queries: pairs(queries=queries), widest="float32")
+matrix_cases("pair_scores", "documents", lambda documents: pairs(documents=documents), widest="float32")
 case("pair_scores", "nan", ValueError, "documents: NaN at row 1, column 2", lambda: pairs([0], [1], documents=WITH_NAN))
 case(
     "pair_scores", "infinite", ValueError, "queries: inf at row 1, column 2", lambda: pairs([1], [0], queries=WITH_INF)

@@ -51,9 +51,10 @@ def case(target, row, error, pattern, call):
     CASES.append(Case(target, row, call, error, pattern))
 
 
-def matrix_cases(target, argument, call):
+def matrix_cases(target, argument, call, *, widest="float64"):
     """What every function that takes a matrix must refuse."""
-    floats = f"{argument}: dtype {{}}, expected one of float16, bfloat16, float32, float64"
+    accepted = "float16, bfloat16, float32" + (", float64" if widest == "float64" else "$")
+    floats = f"{argument}: dtype {{}}, expected one of {accepted}"
     for dtype in ("int64", "bool", "complex128", "object", "longdouble"):
         case(target, "dtype", TypeError, floats.format(np.dtype(dtype).name), lambda d=dtype: call(S.astype(d)))
     case(target, "dtype", TypeError, floats.format(r"str\d+"), lambda: call(np.array([["a"]])))

@@ -70,7 +70,7 @@ case(
     lambda: hm.ensemble([kept(fill=True)]),
 )
 
-matrix_cases("spherical_kmeans", "vectors", lambda vectors: hm.spherical_kmeans(vectors, 1))
+matrix_cases("spherical_kmeans", "vectors", lambda vectors: hm.spherical_kmeans(vectors, 1), widest="float32")
 for target, least, call in (
     ("spherical_kmeans", 1, lambda **o: hm.spherical_kmeans(S, **{"num_clusters": 2, **o})),
     ("OnlineClusters", 2, lambda **o: hm.OnlineClusters(**{"num_clusters": 2, **o})),
@@ -164,8 +164,8 @@ def bank(vectors=2):
     return found
 
 
-matrix_cases("MemoryBank", "vectors", lambda vectors: hm.MemoryBank(4, 4).push(vectors))
-matrix_cases("MemoryBank", "queries", lambda queries: bank().hardest(queries, 1))
+matrix_cases("MemoryBank", "vectors", lambda vectors: hm.MemoryBank(4, 4).push(vectors), widest="float32")
+matrix_cases("MemoryBank", "queries", lambda queries: bank().hardest(queries, 1), widest="float32")
 count_cases_of("MemoryBank", "size", lambda v: hm.MemoryBank(v, 4), minimum=1)
 count_cases_of("MemoryBank", "h", lambda v: hm.MemoryBank(4, v), minimum=1)
 count_cases_of("MemoryBank", "k", lambda v: bank().hardest(S, v))
@@ -191,14 +191,14 @@ def miner(selection=PLAIN, documents=S, **options):
     return hm.DynamicMiner(documents, LABELS, selection, **options)
 
 
-matrix_cases("DynamicMiner", "documents", lambda documents: miner(documents=documents))
-matrix_cases("DynamicMiner", "documents", lambda documents: miner().refresh(documents))
+matrix_cases("DynamicMiner", "documents", lambda documents: miner(documents=documents), widest="float32")
+matrix_cases("DynamicMiner", "documents", lambda documents: miner().refresh(documents), widest="float32")
 for call in (
     lambda vectors, ids=(0, 1, 2): miner().lists(vectors, ids),
     lambda vectors, ids=(0, 1, 2): miner().negatives(vectors, ids),
     lambda vectors, ids=(0, 1, 2): miner().dns(vectors, ids, num_samples=1),
 ):
-    matrix_cases("DynamicMiner", "query_vectors", call)
+    matrix_cases("DynamicMiner", "query_vectors", call, widest="float32")
     wanted = "query_vectors: dimension 3, expected 4"
     case("DynamicMiner", "shape", ValueError, wanted, lambda c=call: c(S[:, :3]))
     case("DynamicMiner", "shape", ValueError, "query_ids: length 2, expected 3", lambda c=call: c(S, [0, 1]))

@@ -21,19 +21,19 @@ _NATIVE_KINDS = {np.dtype(name): ITEM_KINDS[name] for name in ("float16", "float
 """By dtype: the name of a dtype is made anew each time it is asked for."""
 
 
-def matrix(name: str, value: Any) -> tuple[npt.NDArray[Any], str]:
+def matrix(name: str, value: Any, *, widest: str = "float64") -> tuple[npt.NDArray[Any], str]:
     """A 2-d float array as (NumPy array, item kind for the native module), without a copy.
 
     Takes float16, bfloat16 (ml_dtypes or a torch tensor), float32 and float64, any strides. bfloat16 comes back as its
-    bit pattern (uint16).
+    bit pattern (uint16). `widest` is for messages: where float64 is of no use either.
     """
-    array, kind = _floats(name, value)
+    array, kind = _floats(name, value, widest)
     if array.ndim != 2:
         raise ValueError(f"{name}: {array.ndim} dimensions, shape {array.shape}, expected 2")
     return array, kind
 
 
-def _floats(name: str, value: Any) -> tuple[npt.NDArray[Any], str]:
+def _floats(name: str, value: Any, widest: str) -> tuple[npt.NDArray[Any], str]:
     known = _NATIVE_KINDS.get(value.dtype) if type(value) is np.ndarray else None
     if known is not None:
         return value, known
@@ -44,7 +44,11 @@ def _floats(name: str, value: Any) -> tuple[npt.NDArray[Any], str]:
             raise TypeError(f"{name}: a tensor on {tensor.device}, expected one on the CPU (call .cpu())")
         if tensor.dtype is torch.bfloat16:
             return tensor.view(torch.int16).numpy().view(np.uint16), "bf16"
-        value = tensor.resolve_conj().resolve_neg().numpy()
+        try:
+            value = tensor.resolve_conj().resolve_neg().numpy()
+        except (TypeError, RuntimeError):  # sparse, nested, quantised, or of a dtype that NumPy has not
+            kind = f"{str(tensor.layout).removeprefix('torch.')} tensor of {tensor.dtype}"
+            raise TypeError(f"{name}: a {kind}, expected a dense one of {_accepted(widest)}") from None
     elif isinstance(value, np.ma.MaskedArray):
         raise TypeError(f"{name}: a masked array, whose mask would be lost; expected a plain one (call .filled())")
     elif not isinstance(value, np.ndarray):
@@ -55,12 +59,16 @@ def _floats(name: str, value: Any) -> tuple[npt.NDArray[Any], str]:
     array: npt.NDArray[Any] = value
     kind_of_item = ITEM_KINDS.get(array.dtype.name)
     if kind_of_item is None or not array.dtype.isnative:
-        accepted = ", ".join(ITEM_KINDS)
         order = "" if array.dtype.isnative else " with swapped byte order"
-        raise TypeError(f"{name}: dtype {array.dtype.name}{order}, expected one of {accepted}")
+        raise TypeError(f"{name}: dtype {array.dtype.name}{order}, expected one of {_accepted(widest)}")
     if kind_of_item == "bf16":
         array = array.view(np.uint16)
     return array, kind_of_item
+
+
+def _accepted(widest: str) -> str:
+    names = list(ITEM_KINDS)
+    return ", ".join(names[: names.index(widest) + 1])
 
 
 @in_default_mode

@@ -166,7 +166,9 @@ def per_query(name: str, value: Any, num_queries: int) -> Float32Array | None:
     """A bound per query: None, one number for all, or a float32 vector. NaN is refused."""
     if value is None:
         return None
-    if isinstance(value, numbers.Real) and not isinstance(value, (bool, np.bool_)):
+    if isinstance(value, (str, bytes, bool, np.bool_)):
+        raise TypeError(f"{name}: {type(value).__name__} {value!r}, expected None, a number or one per query")
+    if isinstance(value, numbers.Real):
         return np.full(num_queries, _float32(np.asarray(real(name, value, finite=False))), dtype=np.float32)
     bounds = float32_vector(name, value, length=num_queries)
     if np.isnan(bounds).any():

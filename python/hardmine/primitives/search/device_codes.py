@@ -33,8 +33,10 @@ from these letters by roundings, all covered by `_MARGIN |q'| |d'|` with _MARGIN
 Thresholds are computed in float64 and moved outwards by more than all that (`lower`, `keeps`, `Queries.bounds`).
 
 A score S is float32, E its float64 sum, S = E rounded once. With t' = the float32 number below t: E <= t' gives
-S <= t' < t, and E <= t gives S <= t; likewise upwards. |E - q d| <= (h + 8) 2^-53 |q| (|d'| + |m|) is covered by
-_MARGIN for d' and by `_CENTRE_MARGIN |q| |m|` for m, which also covers the float64 product q m.
+S <= t' < t, and E <= t gives S <= t; likewise upwards. Sums beyond the largest float32 number M round to infinity and
+tie there: t' = M for every t beyond M, and for t below -M there is none (`_before`). |E - q d| <=
+(h + 8) 2^-53 |q| (|d'| + |m|) is covered by _MARGIN for d' and by `_CENTRE_MARGIN |q| |m|` for m, which also covers the
+float64 product q m.
 
 A group without codes (all zero, or beyond 2^-60 .. 2^60, where float32 might lose digits on the way) has codes 0, scale
 1 and a residual not below its length: the bound then says |q' d'| <= |q'| |d'|. Infinities and NaN say nothing, and
@@ -172,8 +174,14 @@ class Queries(NamedTuple):
 
 
 def _before(score: torch.Tensor) -> torch.Tensor:
-    """Not above the float32 number before the last one that is at most `score` (float64)."""
-    return torch.where(score.isinf(), score, score - (score.abs() * _RELATIVE + 2.0**-146))
+    """What a sum has to stay below so that it rounds to less than any sum from `score` on does (float64).
+
+    Beyond the largest float32 number all sums round to infinity: they stay below it together, and beyond its negative
+    nothing is surely less.
+    """
+    largest = torch.finfo(torch.float32).max
+    reached = score.clamp(max=largest)
+    return torch.where(score < -largest, -torch.inf, reached - (reached.abs() * _RELATIVE + 2.0**-146))
 
 
 def _float32_below(x: torch.Tensor) -> torch.Tensor:

@@ -17,7 +17,7 @@ BLOCK = 65536
 
 def checked(name: str, value: Any) -> tuple[npt.NDArray[Any], str]:
     """A matrix of embeddings and its kind. That they are finite is seen by whoever computes their norms."""
-    array, kind = arrays.matrix(name, value)
+    array, kind = arrays.matrix(name, value, widest="float32")
     if kind == "f64":
         raise TypeError(f"{name}: dtype float64, expected float16, bfloat16 or float32; convert: .astype(np.float32)")
     return array, kind

@@ -230,8 +230,13 @@ class ExactIndex:
         limits = scan_limits(len(array), ceiling, floor, exclude)
         refuse_misfits(limits, len(array), len(self))
         rows = tiles.Rows(array, kind, embeddings.row_norms("queries", (array, kind), threads))
+        on_device = device is not None and str(device) != "cpu"
+        if on_device:
+            from hardmine.primitives.search.device_documents import checked
+
+            device = checked(device)
         with _reporter(progress, len(array) * len(self)) as report:
-            if device is not None and str(device) != "cpu" and self.dimension <= codes.MAX_DIMENSION:
+            if on_device and self.dimension <= codes.MAX_DIMENSION:
                 found = self._scan_on_device(rows, k, limits, budget, threads, report, device)
             else:
                 found = self._scan(rows, k, limits, budget, threads, report)
@@ -271,9 +276,8 @@ class ExactIndex:
     ) -> _native.Ranked:
         """The scan with PyTorch; codes stay on the device for the next one."""
         from hardmine.primitives.search.device import scan
-        from hardmine.primitives.search.device_documents import Documents, checked
+        from hardmine.primitives.search.device_documents import Documents
 
-        device = checked(device)
         documents = self._on_device
         if documents is None or documents.device != device:
             rows = self._rows(threads) if self._tensor is None else self._tensor
@@ -361,6 +365,8 @@ class ExactIndex:
         known = isinstance(about, dict) and about.get("similarity") in SIMILARITIES
         if array is None or array.ndim != 2 or not known or kinds.get(array.dtype.name) != about.get("kind"):
             raise ValueError(f"{os.fspath(path)}: malformed exact-index")
+        if "turned" not in about:  # codes of another rotation, which an earlier version made: better made anew
+            arrays.pop("codes", None)
         norms, kept = arrays.get("norms"), _loaded_codes(arrays, about, array.shape)
         wrong = norms is not None and (norms.shape != array.shape[:1] or norms.dtype != np.float64)
         if wrong or (kept is None and "codes" in arrays):
@@ -452,6 +458,8 @@ def _device_tensor(name: str, value: Any) -> Any:
     if torch is None or not isinstance(value, torch.Tensor) or value.device.type == "cpu":
         return None
     tensor = value.detach()
+    if tensor.device.type == "meta":
+        raise TypeError(f"{name}: a tensor on meta, which holds no numbers")
     if tensor.ndim != 2:
         raise ValueError(f"{name}: {tensor.ndim} dimensions, shape {tuple(tensor.shape)}, expected 2")
     if tensor.dtype not in (torch.float16, torch.bfloat16, torch.float32):
