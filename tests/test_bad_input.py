@@ -40,7 +40,7 @@ APPLIES = {
     "mine_scores pair_scores search spherical_kmeans",
     "count": "AliasTable Among Candidates DynamicMiner ExactIndex MemoryBank OnlineClusters Positives Selection "
     "Stratified StringTable TopKAccumulator TopThen draw ensemble fuse merge mine mine_scores retrieve sample_uniform "
-    "plan search search_plan select spherical_kmeans strategies topk triplets",
+    "near_duplicate_groups plan search search_plan select spherical_kmeans strategies topk triplets",
     "shape": "AliasTable Candidates Clusters Collection DynamicMiner ExactIndex MemoryBank OnlineClusters Popularity "
     "Positives StringTable TopKAccumulator Weighted anchor_scores draw ensemble fuse in_batch_mask merge mine_scores "
     "pair_scores retrieve sample_uniform search select spherical_kmeans teachers topk triplets",
@@ -51,12 +51,16 @@ APPLIES = {
     "TopKAccumulator anchor_scores merge mine_scores pair_scores sample_uniform search select topk triplets",
     "parameter": "Absolute AliasTable Anchored Candidates Clusters Collection DynamicMiner ExactIndex Laplace "
     "MarginPos MemoryBank OnlineClusters PercPos Popularity RankPower Selection SimANS Softmax Stratified StringTable "
-    "TopKAccumulator audit draw ensemble formats fuse in_batch_mask merge mine_scores pair_scores plan retrieve "
+    "audit "
+    "TopKAccumulator draw ensemble formats fuse in_batch_mask merge mine_scores "
+    "near_duplicate_groups pair_scores plan retrieve "
     "sample_uniform search search_plan select spherical_kmeans strategies teachers topk triplets",
     "memory": "AliasTable ExactIndex TopKAccumulator anchor_scores draw pair_scores sample_uniform search select topk",
     "kind": "Absolute AliasTable AllOf Among Anchored Candidates Collection DynamicMiner ExactIndex Laplace MarginPos "
     "MemoryBank Negatives PercPos Popularity Positives RankPower Selection SimANS Softmax Stratified StringTable "
-    "TopKAccumulator TopThen anchor_scores audit draw ensemble fuse in_batch_mask merge mine mine_scores pair_scores "
+    "audit "
+    "TopKAccumulator TopThen anchor_scores draw ensemble fuse in_batch_mask merge mine mine_scores "
+    "near_duplicate_groups pair_scores "
     "plan retrieve sample_uniform search search_plan select spherical_kmeans teachers topk triplets",
 }
 """For each row of the table, the names that it applies to. The others take nothing of the sort."""

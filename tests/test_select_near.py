@@ -202,7 +202,7 @@ THREE = np.eye(3, dtype=np.float32)
         (
             {"near_cosine": 0.9},
             {"document_embeddings": THREE * [[1], [np.nan], [1]]},
-            "document_embeddings: nan at row 1, column 0, expected finite embeddings",
+            "document_embeddings: NaN at row 1, column 0, expected finite embeddings",
         ),
         ({"near_cosine": 0.9}, {"document_embeddings": THREE[0]}, "document_embeddings: "),
     ],

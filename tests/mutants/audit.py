@@ -45,7 +45,7 @@ MUTANTS = [
         "audit-counts-never-fall",
         f"{ROOM}/seen.py",
         "            self.counts -= np.partition(self.counts, rest - 1)[rest - 1]\n",
-        "            self.counts -= 1\n",
+        "            self.counts -= 0\n",
         f"{TESTS} -k never_too_high",
     ),
     Mutant(

@@ -38,6 +38,9 @@ impl<'a> Worker<'a> {
             }
             Ok(())
         })?;
+        if self.hits.len() == known {
+            return Ok(());
+        }
         sort::sort_by_key(self.exec, &mut self.hits, |hit| hit.at)
     }
 
@@ -147,7 +150,9 @@ impl<'a> Worker<'a> {
             self.filler.forbid_drawn()?;
         }
         sort::sort_by_key(self.exec, &mut self.filled, |id| *id)?;
-        self.filled.iter().for_each(|&id| part.push(id, f32::NAN, 0));
+        for &id in &self.filled {
+            part.push(id, f32::NAN, 0);
+        }
         Ok(())
     }
 }

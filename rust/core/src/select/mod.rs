@@ -129,8 +129,8 @@ fn check(lists: &Lists<'_>, queries: &Queries<'_>, plan: &Plan<'_>) -> Result<()
     if let Some(groups) = queries.groups {
         queries.positives.check_ids("positives", groups.len())?;
     }
-    for (argument, documents) in queries.near.iter().flat_map(Near::documents) {
-        queries.positives.check_ids(argument, documents)?;
+    for documents in queries.near.iter().flat_map(Near::documents) {
+        queries.positives.check_ids("positives", documents)?;
     }
     if let Some(Law::Weights(LogWeight::Weighted { log_weights })) = plan.choice.law {
         if log_weights.len() != items {

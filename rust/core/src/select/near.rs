@@ -28,11 +28,10 @@ pub struct Cosine<'a> {
 }
 
 impl Near<'_> {
-    /// The number of documents that it knows, by the name of the argument that says so.
-    pub(super) fn documents(&self) -> impl Iterator<Item = (&'static str, usize)> {
-        let groups = self.groups.map(|groups| ("near_groups", groups.len()));
-        let rows = self.cosine.map(|cosine| ("document_embeddings", cosine.embeddings.rows()));
-        groups.into_iter().chain(rows)
+    /// The numbers of documents that it knows.
+    pub(super) fn documents(&self) -> impl Iterator<Item = usize> {
+        let rows = self.cosine.map(|cosine| cosine.embeddings.rows());
+        self.groups.map(<[i64]>::len).into_iter().chain(rows)
     }
 }
 

@@ -412,7 +412,9 @@ impl<'a> Worker<'a> {
                 match judge {
                     None => {
                         let drawn = self.filler.draw(self.exec, list.key, documents, n - kept, 0)?;
-                        drawn.iter().for_each(|&id| part.push(id, f32::NAN, 0));
+                        for &id in drawn {
+                            part.push(id, f32::NAN, 0);
+                        }
                     }
                     Some(judge) => self.fill_apart(judge, list, documents, n - kept, part)?,
                 }

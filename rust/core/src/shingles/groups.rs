@@ -1,4 +1,4 @@
-//! Groups of near-duplicates: candidates by bands of MinHash, each pair verified by its shingles.
+//! Groups of near-duplicates: candidates by bands of min-wise hashes, each pair verified by its shingles.
 //!
 //! Documents of one hash in a band share a bucket. First come buckets of equal sets, of which one document each goes on.
 //! Inside a bucket a document is compared with at most [`KEPT`] that stand before it, so that no bucket takes more than
@@ -27,7 +27,7 @@ pub struct Settings {
     pub threshold: f32,
     /// Words of a shingle.
     pub size: usize,
-    /// Bands, and MinHashes in each.
+    /// Bands, and hashes in each.
     pub bands: usize,
     /// See `bands`.
     pub rows: usize,
@@ -74,8 +74,7 @@ impl Keys {
                 exec.check()?;
                 shingler.set_of(exec, texts.text(row), set)?;
                 out[0] = set.iter().fold(set.len() as u64, |hash, shingle| fold(hash, *shingle));
-                in_steps(exec, set.len(), |_| Ok(()))?;
-                permutations.signature(exec.isa(), set, signature);
+                permutations.signature(exec, set, signature)?;
                 bands(signature, settings.rows, &mut out[1..]);
             }
             Ok(())
@@ -255,13 +254,20 @@ mod tests {
 
     use super::*;
     use crate::isa::Isa;
+    use crate::steps::tests::{going, stopped};
 
     const SETTINGS: Settings = Settings { threshold: 0.5, size: 1, bands: 40, rows: 2, seed: 3 };
 
-    fn groups(texts: &[String], threads: usize, settings: Settings) -> Vec<i64> {
+    fn offsets_of(texts: &[String]) -> Vec<i64> {
         let mut offsets = vec![0];
-        texts.iter().for_each(|text| offsets.push(offsets[offsets.len() - 1] + text.len() as i64));
-        let data = texts.concat();
+        for text in texts {
+            offsets.push(offsets[offsets.len() - 1] + text.len() as i64);
+        }
+        offsets
+    }
+
+    fn groups(texts: &[String], threads: usize, settings: Settings) -> Vec<i64> {
+        let (offsets, data) = (offsets_of(texts), texts.concat());
         let exec = Execution::new(NonZeroUsize::new(threads).unwrap(), Isa::detect(), &|| false);
         let texts = Texts::new("texts", &offsets, data.as_bytes()).unwrap();
         near_duplicate_groups(&exec, &texts, settings).unwrap()
@@ -278,21 +284,18 @@ mod tests {
         assert_eq!(groups(&texts, 1, SETTINGS), [0, 1, 0, 0, 4, 0, 4, 1]);
     }
 
+    /// Strangers that share a bucket, as texts made for the purpose would: each is compared with so many, and no more are
+    /// kept.
     #[test]
     fn a_giant_bucket_takes_linear_time() {
-        // No two of them are similar, and all share every bucket, since all bands are of no row's choosing: the least
-        // hash of "common" would have to be the least of all. So they are put in one bucket by hand.
         let texts: Vec<String> = (0..5000).map(|i| format!("common a{i} b{i}")).collect();
-        let mut offsets = vec![0];
-        texts.iter().for_each(|text| offsets.push(offsets[offsets.len() - 1] + text.len() as i64));
-        let data = texts.concat();
-        let exec = Execution::new(NonZeroUsize::MIN, Isa::detect(), &|| false);
+        let (offsets, data) = (offsets_of(&texts), texts.concat());
         let texts = Texts::new("texts", &offsets, data.as_bytes()).unwrap();
         let roots: Vec<u32> = (0..5000).collect();
         let mut bucket = Bucket::new(&texts, SETTINGS, &roots);
         let members: Vec<(u64, u32)> = (0..5000).map(|i| (7, i)).collect();
         let mut links = Vec::new();
-        bucket.link(&exec, &members, &mut links).unwrap();
+        bucket.link(&going(), &members, &mut links).unwrap();
         assert!(links.is_empty());
         assert_eq!(bucket.kept.len(), KEPT);
         assert!(bucket.kept.len() + bucket.spare.len() <= KEPT + 1);
@@ -300,7 +303,6 @@ mod tests {
 
     #[test]
     fn groups_that_alternate_in_a_giant_bucket_stay_known() {
-        // Sixty groups in turn, then again: a window of the last would have lost none, one of the first either.
         let texts: Vec<String> = (0..600).map(|i| format!("g{0} h{0} i{0} {1}", i % 60, i)).collect();
         let expected: Vec<i64> = (0..600).map(|i| i % 60).collect();
         for threads in [1, 4] {
@@ -312,14 +314,13 @@ mod tests {
     fn tasks_cut_no_bucket() {
         let pairs: Vec<(u64, u32)> = (0..5000).map(|i| (u64::from(i / 700), i)).collect();
         let found = tasks(&pairs);
-        assert_eq!(found.iter().map(|task| task.len()).sum::<usize>(), 5000);
+        assert_eq!(found.iter().map(ExactSizeIterator::len).sum::<usize>(), 5000);
         assert!(found.iter().all(|task| task.start % 700 == 0));
     }
 
     #[test]
     fn stopping_is_noticed() {
-        let exec = crate::steps::tests::stopped();
         let texts = Texts::new("texts", &[0, 1, 2], b"ab").unwrap();
-        assert_eq!(near_duplicate_groups(&exec, &texts, SETTINGS), Err(Error::Interrupted));
+        assert_eq!(near_duplicate_groups(&stopped(), &texts, SETTINGS), Err(Error::Interrupted));
     }
 }

@@ -1,8 +1,10 @@
-//! MinHash signatures (Broder 1997), of which only the hash of each band is kept.
+//! Signatures of min-wise hashes (Broder 1997), of which only the hash of each band is kept.
 
 use crate::draw::{Domain, Noise};
-use crate::isa::Isa;
+use crate::error::Result;
+use crate::pool::Execution;
 use crate::shingles::sets::fold;
+use crate::steps;
 
 /// Permutations of 32 bits: x -> (x xor shift) * factor, the factor odd.
 pub struct Permutations {
@@ -22,9 +24,9 @@ impl Permutations {
     }
 
     /// The least image of a set under each permutation, into `signature`, which has one place for each.
-    pub fn signature(&self, isa: Isa, set: &[u64], signature: &mut [u32]) {
+    pub fn signature(&self, exec: &Execution<'_>, set: &[u64], signature: &mut [u32]) -> Result<()> {
         signature.fill(u32::MAX);
-        lower(isa, set, &self.shifts, &self.factors, signature);
+        steps::each(exec, set, |some| lower(exec.isa(), some, &self.shifts, &self.factors, signature))
     }
 }
 
@@ -52,8 +54,13 @@ pub fn bands(signature: &[u32], rows: usize, out: &mut [u64]) {
 
 #[cfg(test)]
 mod tests {
+    use std::num::NonZeroUsize;
+
     use super::*;
+    use crate::error::Error;
+    use crate::isa::Isa;
     use crate::shingles::sets::mix;
+    use crate::steps::tests::stopped;
 
     #[test]
     fn levels_agree_and_the_share_of_equal_places_is_the_similarity() {
@@ -65,13 +72,21 @@ mod tests {
         let mut signatures = [vec![0; 4001], vec![0; 4001]];
         for isa in Isa::available() {
             let mut again = [vec![0; 4001], vec![0; 4001]];
-            permutations.signature(isa, &a, &mut again[0]);
-            permutations.signature(isa, &b, &mut again[1]);
+            let exec = Execution::new(NonZeroUsize::MIN, isa, &|| false);
+            permutations.signature(&exec, &a, &mut again[0]).unwrap();
+            permutations.signature(&exec, &b, &mut again[1]).unwrap();
             assert!(equal == 0 || again == signatures, "{isa:?}");
             equal = again[0].iter().zip(&again[1]).filter(|(a, b)| a == b).count();
             signatures = again;
         }
         assert!((equal as f64 / 4001.0 - 0.6).abs() < 4.0 * (0.24f64 / 4001.0).sqrt(), "{equal}");
+    }
+
+    #[test]
+    fn large_sets_end_when_asked() {
+        let set: Vec<u64> = (0..2 * steps::STEP as u64).collect();
+        let found = Permutations::new(0, 3).signature(&stopped(), &set, &mut [0; 3]);
+        assert_eq!(found, Err(Error::Interrupted));
     }
 
     #[test]

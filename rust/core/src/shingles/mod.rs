@@ -1,4 +1,4 @@
-//! Near-duplicate texts: the Jaccard similarity of their sets of word shingles, and groups found by MinHash.
+//! Near-duplicate texts: the Jaccard similarity of their sets of word shingles, and groups found by min-wise hashes.
 //!
 //! A word is what stands between ASCII white space, ASCII letters in lower case; a shingle is a run of words, a text
 //! shorter than one is a shingle of its own. Shingles are compared by hashes of 64 bits.
