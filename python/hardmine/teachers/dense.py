@@ -18,7 +18,7 @@ from hardmine.plumbing import checks
 from hardmine.plumbing.extras import need
 from hardmine.plumbing.progress import Progress, Reporting
 from hardmine.teachers._dtype import MeasuredDtype, measured
-from hardmine.teachers._model_digest import model_digests
+from hardmine.teachers.model_digest import model_digests
 from hardmine.teachers._model_folder import POOLINGS, read_recipe
 from hardmine.teachers.protocol import strings
 
