@@ -162,8 +162,9 @@ def choose(
     num_documents: int | None,
     num_threads: int,
     lists_by_pair: bool = False,
+    above: npt.NDArray[np.bool_] | None = None,
 ) -> Negatives:
-    """`select` of checked arguments."""
+    """`select` of checked arguments; `above` marks the candidates over a ceiling that was computed elsewhere."""
     expect("positives", positives, Positives)
     epoch = checks.integer("epoch", epoch)
     each = selection.positive_agg == "each"
@@ -195,19 +196,25 @@ def choose(
         "lists_by_pair": lists_by_pair,
     }
     plan = _plan(selection, law, documents.count, epoch, keys)
-    found = _native.select(_lists(candidates, selection, documents.count, None), queries, plan, num_threads)
+    found = _native.select(_lists(candidates, selection, documents.count, None, above), queries, plan, num_threads)
     list_of_row = None if lists_by_pair else query_of_pair
     return _negatives(candidates, positives, selection, epoch, found, query_of_pair, list_of_row)
 
 
 def _lists(
-    candidates: Candidates, selection: Selection, num_documents: int | None, rows: npt.NDArray[np.int64] | None
+    candidates: Candidates,
+    selection: Selection,
+    num_documents: int | None,
+    rows: npt.NDArray[np.int64] | None,
+    above: npt.NDArray[np.bool_] | None = None,
 ) -> _native.SelectLists:
+    """What the kernel is told of the lists; `above` marks candidates over a ceiling that was computed elsewhere."""
     return {
         "lists": (candidates.offsets, candidates.ids),
         "scores": candidates.scores,
         "ranks": candidates.ranks,
         "anchor_scores": candidates.anchor_scores if selection.ceiling.needs_anchor_scores else None,
+        "above": None if above is None else above.view(np.uint8),
         "num_documents": num_documents,
         "rows": rows,
     }
