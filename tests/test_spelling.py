@@ -86,7 +86,9 @@ def test_every_value_that_can_be_spelled_is_listed_with_its_defaults():
 
 
 def test_every_ceiling_has_a_spelling():
-    kinds = {made for made in _subclasses(hm.rules.ceilings.Ceiling) if made.kind and made.__module__[:9] == "hardmine."}
+    kinds = {
+        made for made in _subclasses(hm.rules.ceilings.Ceiling) if made.kind and made.__module__[:9] == "hardmine."
+    }
     assert kinds - {hm.AllOf} == {made for made, _ in spelling._CEILINGS.values()}
     assert spell(hm.AllOf(())) == "naive"
 

@@ -137,7 +137,9 @@ class Positives(Frozen):
         wanted = checks.int64_vector("rows", rows)
         offsets, taken = take_rows(self.offsets, [getattr(self, name) for name in names], wanted)
         others = teachers.taken(self.teacher_scores, self.offsets, wanted, 1)
-        return Positives._trusted({"offsets": offsets, **dict(zip(names, taken, strict=True)), "teacher_scores": others})
+        return Positives._trusted(
+            {"offsets": offsets, **dict(zip(names, taken, strict=True)), "teacher_scores": others}
+        )
 
     def with_scores(self, scores: npt.ArrayLike) -> Positives:
         """These positives with scores, beside what they have of further teachers.

@@ -8,6 +8,7 @@ import numpy as np
 import numpy.typing as npt
 
 import hardmine._native as _native
+from hardmine.plumbing.float_mode import in_default_mode
 from hardmine.rules.ceilings import Ceiling
 from hardmine.rules.selection import Selection
 
@@ -23,6 +24,7 @@ def refuse_teachers(ceiling: Ceiling, instead: str) -> None:
         raise ValueError(f"ceiling: {ceiling!r} names the teacher {ceiling.teachers[0]!r}, but {instead}")
 
 
+@in_default_mode
 def above_of_teachers(
     candidates: Candidates, positives: Positives, selection: Selection, num_threads: int, *, by_pair: bool = False
 ) -> npt.NDArray[np.bool_] | None:
@@ -72,7 +74,9 @@ def _bounds(
         lacking = np.diff(offsets) == 0
         if lacking.any():
             query = int(lacking.argmax())
-            raise ValueError(f"positives: query {query} has no positive, but the ceiling {rule!r} of {name!r} needs one")
+            raise ValueError(
+                f"positives: query {query} has no positive, but the ceiling {rule!r} of {name!r} needs one"
+            )
     return _native.ceilings(rule._native(), offsets, scores, "min" if by_pair else aggregate, num_threads)
 
 

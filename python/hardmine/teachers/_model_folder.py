@@ -77,8 +77,8 @@ def read_pair_recipe(model: str) -> PairRecipe:
         found = {"subfolder": path, "max_length": _transformer(model, path)["max_length"]}
     if about.get("default_prompt_name"):
         raise ValueError(
-            f"{model}/config_sentence_transformers.json: the prompt {about['default_prompt_name']!r} before every pair, "
-            "expected none; give the object that sentence_transformers.CrossEncoder loads instead"
+            f"{model}/config_sentence_transformers.json: the prompt {about['default_prompt_name']!r} before every "
+            "pair, expected none; give the object that sentence_transformers.CrossEncoder loads instead"
         )
     config: Any = _json(model, "config.json", found.get("subfolder", "")) or {}
     older: Any = config.get("sentence_transformers")

@@ -1,4 +1,4 @@
-"""What every transformers model here has in common: where it is loaded from, its device, its arithmetic, its batches."""
+"""What the transformers models here have in common: where it is loaded from, its device, arithmetic, batches."""
 
 from __future__ import annotations
 
@@ -42,7 +42,14 @@ class Transformer:
     """
 
     def __init__(
-        self, model: str, *, what: str, device: str | None, dtype: str | None, batch_tokens: int | None, name: str | None
+        self,
+        model: str,
+        *,
+        what: str,
+        device: str | None,
+        dtype: str | None,
+        batch_tokens: int | None,
+        name: str | None,
     ) -> None:
         self._torch = need("torch", what=f"{what}s", extra="torch")
         self.name = name or (Path(model).resolve().name if Path(model).is_dir() else model)

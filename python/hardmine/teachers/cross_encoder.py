@@ -123,7 +123,7 @@ class CrossEncoder(Transformer):
         return result
 
     def fingerprint(self) -> dict[str, Any]:
-        """All that a score depends on besides the two texts; the weights are hashed each time, a second per GB or so."""
+        """All that a score depends on besides the two texts; weights are hashed each time, a second per GB or so."""
         return {
             "scorer": _WHAT,
             "class": f"{type(self).__module__}.{type(self).__qualname__}",
@@ -160,7 +160,9 @@ class CrossEncoder(Transformer):
         fills = {"input_ids": self._tokenizer.pad_token_id or 0, "token_type_ids": self._tokenizer.pad_token_type_id}
 
         def padded(values: list[list[int]], fill: int) -> Any:
-            filled = [([fill] * (width - len(row)) + row) if left else (row + [fill] * (width - len(row))) for row in values]
+            filled = [
+                ([fill] * (width - len(row)) + row) if left else (row + [fill] * (width - len(row))) for row in values
+            ]
             return torch.tensor(filled, device=self.device)
 
         inputs = {name: padded(values, fills.get(name, 0)) for name, values in columns.items()}

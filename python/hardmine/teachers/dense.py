@@ -13,10 +13,11 @@ import numpy.typing as npt
 from hardmine.plumbing import checks
 from hardmine.plumbing.extras import need
 from hardmine.plumbing.progress import Progress, Reporting
-from hardmine.teachers.model_digest import model_digests
 from hardmine.teachers._model_folder import POOLINGS, read_recipe
 from hardmine.teachers._transformer import WINDOW, Transformer, check_place, loading
+from hardmine.teachers.model_digest import model_digests
 from hardmine.teachers.protocol import strings
+
 
 class Dense(Transformer):
     """A transformers encoder that embeds queries and documents; made by `hardmine.teachers.load`.
@@ -93,9 +94,7 @@ class Dense(Transformer):
         recipe = read_recipe(model)
         recipe = replace(recipe, **{key: value for key, value in given.items() if value is not None})
         self.similarity = checks.similarity(recipe.similarity or "cosine")
-        super().__init__(
-            model, what="dense teacher", device=device, dtype=dtype, batch_tokens=batch_tokens, name=name
-        )
+        super().__init__(model, what="dense teacher", device=device, dtype=dtype, batch_tokens=batch_tokens, name=name)
         with loading(transformers, "teacher", model):
             self._tokenizer = transformers.AutoTokenizer.from_pretrained(model, subfolder=recipe.subfolder)
             config = transformers.AutoConfig.from_pretrained(model, subfolder=recipe.subfolder)
