@@ -50,8 +50,8 @@ APPLIES = {
     "TopKAccumulator anchor_scores merge mine_scores pair_scores rescore sample_uniform search select topk triplets",
     "parameter": "Absolute AliasTable Anchored Candidates Clusters Collection DynamicMiner ExactIndex Laplace "
     "MarginPos MemoryBank OnlineClusters PercPos Popularity Positives RankPower Selection SimANS Softmax Stratified "
-    "StringTable TopKAccumulator draw ensemble formats fuse in_batch_mask merge mine_scores pair_scores plan rescore retrieve "
-    "sample_uniform search search_plan select spherical_kmeans strategies teachers topk triplets",
+    "StringTable TopKAccumulator draw ensemble formats fuse in_batch_mask merge mine_scores pair_scores plan "
+    "rescore retrieve sample_uniform search search_plan select spherical_kmeans strategies teachers topk triplets",
     "memory": "AliasTable ExactIndex TopKAccumulator anchor_scores draw pair_scores sample_uniform search select topk",
     "kind": "Absolute AliasTable AllOf Among Anchored Candidates Collection DynamicMiner ExactIndex Laplace MarginPos "
     "MemoryBank Negatives PercPos Popularity Positives RankPower Selection SimANS Softmax Stratified StringTable "
