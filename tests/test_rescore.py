@@ -253,7 +253,7 @@ def test_what_a_scorer_may_return(collection, run):
         assert as_equal(wanted, rescored(collection, run, lambda q, d, kind=kind: kind(exact(q, d))))
 
 
-def test_a_buffer_that_is_handed_out_again_does_no_harm(collection, run):
+def test_a_buffer_that_is_handed_out_again_does_no_harm(collection, run, tmp_path):
     buffer = np.empty(10_000, F32)
 
     class Lazy(Counting):
@@ -262,6 +262,7 @@ def test_a_buffer_that_is_handed_out_again_does_no_harm(collection, run):
             return buffer[: len(queries)]
 
     assert as_equal(rescored(collection, run, Counting()), rescored(collection, run, Lazy()))
+    assert as_equal(rescored(collection, run, Counting()), rescored(collection, run, Lazy(), cache=tmp_path / "cache"))
 
 
 def test_infinite_candidates_are_ordered(collection, run):
