@@ -52,6 +52,7 @@ if TYPE_CHECKING:
     from hardmine.primitives.ensemble import ensemble
     from hardmine.primitives.fuse import fuse
     from hardmine.primitives.merge import merge
+    from hardmine.primitives.shingles import near_duplicate_groups
     from hardmine.training.bank import MemoryBank
     from hardmine.training.clusters import Clusters, OnlineClusters, spherical_kmeans
     from hardmine.training.dynamic import DynamicLists, DynamicMiner
@@ -67,6 +68,7 @@ _LAZY = {
     "hardmine.primitives.ensemble": ("ensemble",),
     "hardmine.primitives.fuse": ("fuse",),
     "hardmine.primitives.merge": ("merge",),
+    "hardmine.primitives.shingles": ("near_duplicate_groups",),
     "hardmine.training.bank": ("MemoryBank",),
     "hardmine.training.clusters": ("Clusters", "OnlineClusters", "spherical_kmeans"),
     "hardmine.training.dynamic": ("DynamicLists", "DynamicMiner"),
@@ -137,6 +139,7 @@ __all__ = [
     "merge",
     "mine",
     "mine_scores",
+    "near_duplicate_groups",
     "pair_scores",
     "plan",
     "rescore",

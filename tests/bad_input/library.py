@@ -316,6 +316,13 @@ case(
     lambda: select(rule=hm.Selection(2, ceiling=hm.NoCeiling(), draw=hm.Weighted([0.0]))),
 )
 case("select", "parameter", ValueError, "positives: no scores", lambda: select(positives=LABELS, rule=RULE))
+for bound, lacking in (("near_duplicates", "near_groups"), ("near_cosine", "document_embeddings")):
+    case(
+        "select", "parameter", ValueError, f"{lacking}: missing", lambda b=bound: select(rule=PLAIN.replace(**{b: 0.9}))
+    )
+    number_cases("Selection", bound, lambda v, b=bound: hm.Selection(**{b: v}), least="above 0")
+case("select", "dtype", TypeError, "near_groups: dtype float64", lambda: select(near_groups=[0.5, 1, 2, 3]))
+case("select", "ids", ValueError, "near_groups: -1 at position 0", lambda: select(near_groups=[-1, 1, 2, 3]))
 case("select", "parameter", ValueError, "num_documents: missing", lambda: select(rule=RULE.replace(on_shortage="fill")))
 case("select", "count", TypeError, "num_documents: bool", lambda: select(num_documents=True))
 case(
@@ -516,6 +523,39 @@ case(
     ValueError,
     "similarity: 'l2', expected",
     lambda: hm.teachers.precomputed(S, S, similarity="l2"),
+)
+
+
+def near_duplicate_groups(texts=("a", "b"), threshold=0.9, **options):
+    return hm.near_duplicate_groups(texts, threshold, **options)
+
+
+number_cases("near_duplicate_groups", "threshold", lambda t: near_duplicate_groups(threshold=t), least="above 0")
+for setting, least in (("size", 1), ("num_permutations", 1), ("seed", 0)):
+    count_cases_of(
+        "near_duplicate_groups", setting, lambda v, s=setting: near_duplicate_groups(**{s: v}), minimum=least
+    )
+thread_cases("near_duplicate_groups", lambda **threads: near_duplicate_groups(**threads))
+case(
+    "near_duplicate_groups",
+    "parameter",
+    ValueError,
+    "threshold: 2, expected at most 1",
+    lambda: near_duplicate_groups(threshold=2),
+)
+case(
+    "near_duplicate_groups",
+    "kind",
+    TypeError,
+    "texts: str, expected an iterable of strings",
+    lambda: near_duplicate_groups("a"),
+)
+case(
+    "near_duplicate_groups",
+    "kind",
+    TypeError,
+    r"texts\[1\]: int, expected a string",
+    lambda: near_duplicate_groups(["a", 1]),
 )
 
 case("fuse", "kind", TypeError, "runs: int, expected a sequence", lambda: hm.fuse(3))
