@@ -13,6 +13,7 @@ mod near;
 mod output;
 mod plan;
 mod row;
+mod shortage;
 mod span;
 mod strata;
 mod weighed;

@@ -70,9 +70,9 @@ impl<'a> Judge<'a> {
         }
         if let Some(Cosine { embeddings, .. }) = &self.near.cosine {
             let row = place("document_embeddings", document, embeddings.rows())?;
-            let own = finite(row, embeddings.row(row, &mut self.rows[0]))?;
+            let own = finite_norm(exec, row, embeddings.row(row, &mut self.rows[0]))?;
             try_reserve(&mut self.taken, 1)?;
-            self.taken.push((row, norm(exec.isa(), own)));
+            self.taken.push((row, own));
         }
         Ok(())
     }
@@ -90,8 +90,8 @@ impl<'a> Judge<'a> {
         }
         let row = place("document_embeddings", document, embeddings.rows())?;
         let [own, other] = &mut self.rows;
-        let own = finite(row, embeddings.row(row, own))?;
-        let own_norm = norm(exec.isa(), own);
+        let own = embeddings.row(row, own);
+        let own_norm = finite_norm(exec, row, own)?;
         for (number, &(taken, taken_norm)) in self.taken.iter().enumerate() {
             if number % SOME == SOME - 1 {
                 exec.check()?;
@@ -111,9 +111,13 @@ fn place(argument: &'static str, id: i64, documents: usize) -> Result<usize> {
     at.ok_or(Error::IdOutOfRange { argument, row: 0, id, limit: documents as i64 })
 }
 
-fn finite(row: usize, values: &[f32]) -> Result<&[f32]> {
-    check_finite("document_embeddings", row, values)?;
-    Ok(values)
+/// The norm of an embedding of finite numbers: their squares cannot overflow in float64.
+fn finite_norm(exec: &Execution<'_>, row: usize, values: &[f32]) -> Result<f64> {
+    let found = norm(exec.isa(), values);
+    if !found.is_finite() {
+        check_finite("document_embeddings", row, values)?;
+    }
+    Ok(found)
 }
 
 #[cfg(test)]

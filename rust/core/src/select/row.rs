@@ -12,7 +12,7 @@ use crate::select::list::{List, Lists};
 use crate::select::near::Judge;
 use crate::select::span::{free, Span};
 use crate::select::weighed::{Source, Weighed};
-use crate::select::{Plan, Queries, Shortage, COUNTS};
+use crate::select::{Plan, Queries, COUNTS};
 
 const POSITIVE: usize = 0;
 const EXCLUDED: usize = 1;
@@ -37,7 +37,7 @@ pub struct Worker<'a> {
     lists: &'a Lists<'a>,
     pub(super) queries: &'a Queries<'a>,
     pub(super) plan: &'a Plan<'a>,
-    twins: Option<&'a Twins<'a>>,
+    pub(super) twins: Option<&'a Twins<'a>>,
     rows: usize,
     needs_positive: bool,
     is_plain: bool,
@@ -46,7 +46,7 @@ pub struct Worker<'a> {
     pub(super) hits: Vec<Hit>,
     sorted: Vec<i64>,
     /// Text groups of the positives of the current row.
-    groups: Vec<i64>,
+    pub(super) groups: Vec<i64>,
     /// List positions of a [`Span::Listed`].
     pub(super) positions: Vec<u32>,
     /// List positions of all candidates of a span, and of the chosen, where near-duplicates are kept apart.
@@ -388,50 +388,5 @@ impl<'a> Worker<'a> {
                 }
             }
         }
-    }
-
-    /// Deals with a row of `kept` negatives, fewer than wanted; tells whether the row stays.
-    fn mend(
-        &mut self,
-        judge: Option<&mut Judge<'a>>,
-        list: &List<'_>,
-        kept: usize,
-        part: &mut Part<'_>,
-    ) -> Result<bool> {
-        let n = self.plan.n;
-        match self.plan.shortage {
-            Shortage::Keep => Ok(true),
-            Shortage::Drop => Ok(false),
-            Shortage::Error => {
-                let problem =
-                    format!("query {} has {kept} admissible candidates in its window, wanted {n}", list.query);
-                Err(Error::Value { argument: "on_shortage", problem })
-            }
-            Shortage::Fill(documents) => {
-                self.forbid(list)?;
-                match judge {
-                    None => {
-                        let drawn = self.filler.draw(self.exec, list.key, documents, n - kept, 0)?;
-                        for &id in drawn {
-                            part.push(id, f32::NAN, 0);
-                        }
-                    }
-                    Some(judge) => self.fill_apart(judge, list, documents, n - kept, part)?,
-                }
-                Ok(true)
-            }
-        }
-    }
-
-    /// Tells the filler which documents never come: those excluded, and those of the list.
-    fn forbid(&mut self, list: &List<'_>) -> Result<()> {
-        let positives = self.queries.positives.row(list.query);
-        let named = self.queries.exclude.map_or(&[][..], |exclude| exclude.row(list.query));
-        let forbidden = self.filler.start();
-        for ids in [positives, named, list.ids] {
-            try_reserve(forbidden, ids.len())?;
-            forbidden.extend_from_slice(ids);
-        }
-        self.twins.map_or(Ok(()), |twins| twins.extend(positives, &mut self.groups, forbidden))
     }
 }
