@@ -26,6 +26,7 @@ EXEMPT = {
     "Plan": "a plain record that `plan` hands out",
     "SearchPlan": "a plain record that `search_plan` hands out",
     "DynamicLists": "a plain record that `DynamicMiner.lists` hands out",
+    "AuditReport": "a plain record that `audit` hands out; tests/test_audit.py tries its severities",
     "Mined": "a plain record that `mine` hands out; its writer's cases stand under formats",
 }
 """Public names without cases, and why."""
@@ -53,13 +54,13 @@ APPLIES = {
     "topk triplets",
     "parameter": "Absolute AliasTable Anchored Candidates Clusters Collection DynamicMiner ExactIndex Laplace "
     "MarginPos MemoryBank OnlineClusters PercPos Popularity Positives RankPower Selection SimANS Softmax "
-    "Stratified StringTable TopKAccumulator draw ensemble formats fuse in_batch_mask merge mine_scores "
+    "Stratified StringTable TopKAccumulator audit draw ensemble formats fuse in_batch_mask merge mine_scores "
     "near_duplicate_groups pair_scores plan rescore retrieve sample_uniform search search_plan select "
     "spherical_kmeans strategies teachers topk triplets",
     "memory": "AliasTable ExactIndex TopKAccumulator anchor_scores draw pair_scores sample_uniform search select topk",
     "kind": "Absolute AliasTable AllOf Among Anchored Candidates Collection DynamicMiner ExactIndex Laplace "
     "MarginPos MemoryBank Negatives PercPos Popularity Positives RankPower Selection SimANS Softmax "
-    "Stratified StringTable TopKAccumulator TopThen anchor_scores draw ensemble fuse in_batch_mask merge "
+    "Stratified StringTable TopKAccumulator TopThen anchor_scores audit draw ensemble fuse in_batch_mask merge "
     "mine mine_scores near_duplicate_groups pair_scores plan rescore retrieve sample_uniform search "
     "search_plan select spherical_kmeans teachers topk triplets",
 }

@@ -505,6 +505,21 @@ case("retrieve", "parameter", ValueError, "ceiling: nan", lambda: retrieve(ceili
 case("retrieve", "shape", ValueError, "ceiling: length 1, expected 2", lambda: retrieve(ceiling=F32([1])))
 case("retrieve", "kind", TypeError, "cache: int 3, expected the path of a folder", lambda: retrieve(cache=3))
 case("retrieve", "parameter", ValueError, "cache_policy: 'x', expected", lambda: retrieve(cache_policy="x"))
+
+
+def audited(**options):
+    return hm.audit(mine(), **options)
+
+
+case("audit", "kind", TypeError, "rows: int, expected paths or Mined", lambda: hm.audit(3))
+case("audit", "kind", TypeError, "against: int, expected a Collection or a path", lambda: audited(against=3))
+case("audit", "kind", TypeError, "progress: int 3, expected True, False", lambda: audited(progress=3))
+case("audit", "kind", TypeError, "rows: bytes, expected paths or Mined", lambda: hm.audit(b"rows.jsonl"))
+case("audit", "parameter", ValueError, "rows: none, expected at least one path", lambda: hm.audit([]))
+case("audit", "parameter", ValueError, "format: 'beir', expected one of", lambda: audited(format="beir"))
+case("audit", "parameter", ValueError, "near_duplicates: nan, expected", lambda: audited(near_duplicates=NAN))
+case("audit", "parameter", ValueError, "hub_share: 2, expected at most 1", lambda: audited(hub_share=2))
+case("audit", "parameter", ValueError, "fix: rows that are no file, expected files", lambda: audited(fix="a.jsonl"))
 case("plan", "kind", TypeError, "collection: int, expected a Collection", lambda: hm.plan(3, "bm25"))
 case("plan", "kind", TypeError, "teacher: int, expected a name", lambda: hm.plan(collection(), 3))
 case("plan", "kind", TypeError, "cache: int 3, expected the path", lambda: hm.plan(collection(), "bm25", cache=3))
