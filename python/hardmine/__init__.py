@@ -47,6 +47,8 @@ if TYPE_CHECKING:
     from hardmine.pipeline.mined import Mined
     from hardmine.pipeline.plan import Plan, plan
     from hardmine.pipeline.retrieve import retrieve
+    from hardmine.pipeline.sweep import sweep
+    from hardmine.pipeline.sweeps.result import Sweep
     from hardmine.plumbing.progress import ProgressEvent
     from hardmine.primitives.ensemble import ensemble
     from hardmine.primitives.fuse import fuse
@@ -61,6 +63,8 @@ _LAZY = {
     "hardmine.pipeline.mined": ("Mined",),
     "hardmine.pipeline.plan": ("Plan", "plan"),
     "hardmine.pipeline.retrieve": ("retrieve",),
+    "hardmine.pipeline.sweep": ("sweep",),
+    "hardmine.pipeline.sweeps.result": ("Sweep",),
     "hardmine.plumbing.progress": ("ProgressEvent",),
     "hardmine.primitives.ensemble": ("ensemble",),
     "hardmine.primitives.fuse": ("fuse",),
@@ -117,6 +121,7 @@ __all__ = [
     "Softmax",
     "Stratified",
     "StringTable",
+    "Sweep",
     "Top",
     "TopKAccumulator",
     "TopThen",
@@ -144,6 +149,7 @@ __all__ = [
     "select",
     "spherical_kmeans",
     "strategies",
+    "sweep",
     "teachers",
     "topk",
     "triplets",
