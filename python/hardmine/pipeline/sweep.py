@@ -26,6 +26,7 @@ if TYPE_CHECKING:
     from hardmine.nouns.candidates import Candidates
     from hardmine.nouns.collection import Collection
     from hardmine.nouns.negatives import Negatives
+    from hardmine.nouns.positives import Positives
     from hardmine.rules.ceilings import Ceiling
     from hardmine.rules.selection import Selection
 
@@ -173,16 +174,15 @@ def sweep(
     wanted = settings(grid, num_negatives, positive_agg, seed, run, positives)
     anchored = any(selection.ceiling.needs_anchor_scores for _, selection in wanted)
     if document_embeddings is not None:
-        embeddings, _ = arrays.matrix("document_embeddings", document_embeddings)
-        if embeddings.shape[0] != collection.num_documents:
-            raise ValueError(
-                f"document_embeddings: {embeddings.shape[0]} rows, expected {collection.num_documents} (one per document)"
-            )
+        rows_there = arrays.matrix("document_embeddings", document_embeddings)[0].shape[0]
+        if rows_there != collection.num_documents:
+            wanted_rows = f"{collection.num_documents} (one per document)"
+            raise ValueError(f"document_embeddings: {rows_there} rows, expected {wanted_rows}")
     if anchored and document_embeddings is not None:
         run = anchor_scores(run, positives, document_embeddings, num_threads=num_threads)
     other = None
     if second is not None:
-        other = Second(second, collection.positives_under(second, scores=False), collection.num_documents)
+        other = Second(second, _positives_of_second(collection, second), collection.num_documents)
     left_out: dict[str, Any] = {
         "document_groups": collection.document_groups,
         "exclude": collection.identical_ids() if collection.ignore_identical_ids else None,
@@ -223,6 +223,14 @@ def sweep(
             "version": VERSION,
         },
     )
+
+
+def _positives_of_second(collection: Collection, second: Candidates) -> Positives:
+    """The positives under the second teacher; what is wrong with its run is said of the second one."""
+    try:
+        return collection.positives_under(second, scores=False)
+    except (TypeError, ValueError) as error:
+        raise type(error)(f"second: {str(error).removeprefix('run: ')}") from None
 
 
 def _removes(negatives: Negatives, run: Candidates) -> bool:
