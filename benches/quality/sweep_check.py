@@ -47,7 +47,7 @@ def check(collection: hm.Collection, teacher: object, embeddings: np.ndarray, sh
     """One split."""
     known, unknown = split(collection.positives, share, seed)
     part = dataclasses.replace(collection, positives=known)
-    run = hm.retrieve(part, teacher, k=400, anchors=True, progress=False)
+    run = hm.retrieve(part, teacher, k=200, anchors=True, progress=False)
     found = hm.sweep(
         part,
         run,

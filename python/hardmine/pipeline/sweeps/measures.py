@@ -84,6 +84,7 @@ def eci(ratios: _Float64, lengths: Int64Array) -> float | None:
 class Second:
     """What a second teacher says of negatives: which of them it found, and which it puts above the positive."""
 
+    @in_default_mode
     def __init__(self, run: Candidates, positives: Positives, num_documents: int) -> None:
         self._size = num_documents
         rows = run.row_of_each

@@ -10,6 +10,7 @@ import numpy.typing as npt
 from hardmine.nouns.candidates import Candidates
 from hardmine.nouns.positives import Positives
 from hardmine.plumbing import checks, ragged
+from hardmine.plumbing.float_mode import in_default_mode
 from hardmine.primitives.select import select
 from hardmine.rules.ceilings import NoCeiling
 from hardmine.rules.draws import Uniform
@@ -138,6 +139,7 @@ def depth(run: Candidates) -> int:
     return k if isinstance(k, int) and not isinstance(k, bool) and k >= longest else longest
 
 
+@in_default_mode
 def with_labels(lists: Candidates, k: int, labels: Labels, groups: Int64Array) -> Candidates:
     """The lists as they were if nothing had been left out: every label that is good enough for them at its place.
 
