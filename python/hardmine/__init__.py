@@ -48,6 +48,8 @@ if TYPE_CHECKING:
     from hardmine.pipeline.plan import Plan, plan
     from hardmine.pipeline.rescore import rescore
     from hardmine.pipeline.retrieve import retrieve
+    from hardmine.pipeline.sweep import sweep
+    from hardmine.pipeline.sweeps.result import Sweep
     from hardmine.plumbing.progress import ProgressEvent
     from hardmine.primitives.ensemble import ensemble
     from hardmine.primitives.fuse import fuse
@@ -66,6 +68,8 @@ _LAZY = {
     "hardmine.pipeline.plan": ("Plan", "plan"),
     "hardmine.pipeline.rescore": ("rescore",),
     "hardmine.pipeline.retrieve": ("retrieve",),
+    "hardmine.pipeline.sweep": ("sweep",),
+    "hardmine.pipeline.sweeps.result": ("Sweep",),
     "hardmine.plumbing.progress": ("ProgressEvent",),
     "hardmine.primitives.ensemble": ("ensemble",),
     "hardmine.primitives.fuse": ("fuse",),
@@ -126,6 +130,7 @@ __all__ = [
     "Softmax",
     "Stratified",
     "StringTable",
+    "Sweep",
     "Top",
     "TopKAccumulator",
     "TopThen",
@@ -156,6 +161,7 @@ __all__ = [
     "select",
     "spherical_kmeans",
     "strategies",
+    "sweep",
     "teachers",
     "topk",
     "triplets",
