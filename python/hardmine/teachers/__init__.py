@@ -5,10 +5,21 @@ from __future__ import annotations
 import os
 from typing import Any
 
+from hardmine.teachers.judge import CrossEncoderJudge, Judge, JudgeError
 from hardmine.teachers.precomputed import precomputed
 from hardmine.teachers.protocol import DenseTeacher, LexicalIndex, LexicalTeacher, Teacher
 
-__all__ = ["DenseTeacher", "LexicalIndex", "LexicalTeacher", "Teacher", "load", "precomputed"]
+__all__ = [
+    "CrossEncoderJudge",
+    "DenseTeacher",
+    "Judge",
+    "JudgeError",
+    "LexicalIndex",
+    "LexicalTeacher",
+    "Teacher",
+    "load",
+    "precomputed",
+]
 
 
 def load(name: str | os.PathLike[str], /, **options: Any) -> Teacher:

@@ -1,0 +1,87 @@
+"""Which items a judge is asked about: distinct triples of texts in their order, up to the budget."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING, NamedTuple
+
+import numpy as np
+import numpy.typing as npt
+
+from hardmine.nouns.strings import StringTable
+from hardmine.pipeline.judge_calls import Texts
+from hardmine.pipeline.judge_pairs import Pairs, coded, distinct
+from hardmine.pipeline.scorers import texts_of
+from hardmine.store import fingerprint
+
+if TYPE_CHECKING:
+    from hardmine.nouns.collection import Collection
+
+_Int64 = npt.NDArray[np.int64]
+
+
+class Items(NamedTuple):
+    """Distinct triples of texts in the order in which they are asked about.
+
+    Attributes
+    ----------
+    texts : Texts
+    first : int64 [items]
+        The pair that each stands for.
+    of_each : int64 [pairs]
+        Item of each pair; -1 where there is none.
+    """
+
+    texts: Texts
+    first: _Int64
+    of_each: _Int64
+
+
+def items_of(
+    collection: Collection, pairs: Pairs, suspicious: npt.NDArray[np.float64] | None, budget: int | None
+) -> Items:
+    """What there is to ask within the budget."""
+    wanted = np.flatnonzero(~pairs.is_known)
+    if suspicious is not None:
+        keys = (pairs.documents[wanted], pairs.queries[wanted], -suspicious[wanted])
+        wanted = wanted[np.lexsort(keys)]
+    queries, documents = pairs.queries[wanted], pairs.documents[wanted]
+    # Documents of a query with one text, up to case and white space, have one verdict: that on the first of them.
+    same = coded(queries, collection.document_groups[documents], collection.num_documents)
+    first, of_same = distinct(same)
+    query_texts, document_texts = (StringTable.from_strings(texts) for texts in texts_of(collection))
+    q, d, p = queries[first], documents[first], pairs.positives[wanted[first]]
+    text_of_query = _numbered(query_texts, q)
+    text_of_document = _numbered(document_texts, np.concatenate([d, p]))
+    triples = text_of_query * (d.size + p.size + 1) + text_of_document[d.size :]
+    triples = distinct(triples)[1] * (d.size + p.size + 1) + text_of_document[: d.size]
+    chosen, of_triple = distinct(triples)
+    number = of_triple[of_same]
+    if budget is not None:
+        chosen = chosen[:budget]
+        number = np.where(number < budget, number, -1)
+    of_each = np.full(pairs.queries.size, -1, np.int64)
+    of_each[wanted] = number
+    texts = Texts((query_texts, q[chosen]), (document_texts, d[chosen]), (document_texts, p[chosen]))
+    return Items(texts, wanted[first[chosen]], of_each)
+
+
+def _numbered(table: StringTable, rows: _Int64) -> _Int64:
+    """A number for each of some rows, the same for equal texts; that of no row (-1) is like no other."""
+    used, place = np.unique(rows, return_inverse=True)
+    digests = fingerprint.of_texts(table.rows(used[used >= 0]))
+    codes = np.zeros(used.size, np.int64)
+    _, inverse = np.unique(digests.view(f"S{fingerprint.SIZE}").reshape(-1), return_inverse=True)
+    codes[used >= 0] = inverse.reshape(-1) + 1
+    numbers: _Int64 = codes[place.reshape(-1)]
+    return numbers
+
+
+def keys_of(texts: Texts) -> fingerprint.Keys:
+    """Digest of the three texts of every item."""
+    columns = []
+    for table, rows in texts:
+        used, place = np.unique(rows, return_inverse=True)
+        digests = np.zeros((used.size, fingerprint.SIZE), np.uint8)
+        digests[used >= 0] = fingerprint.of_texts(table.rows(used[used >= 0]))
+        columns.append(digests[place.reshape(-1)])
+    return fingerprint.of_rows(columns[0].shape[0], *columns)
