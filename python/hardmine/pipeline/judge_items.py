@@ -9,7 +9,7 @@ import numpy.typing as npt
 
 from hardmine.nouns.strings import StringTable
 from hardmine.pipeline.judge_calls import Texts
-from hardmine.pipeline.judge_pairs import Pairs, coded, distinct
+from hardmine.pipeline.judge_pairs import Pairs, distinct
 from hardmine.pipeline.scorers import texts_of
 from hardmine.store import fingerprint
 
@@ -44,25 +44,24 @@ def items_of(
     if suspicious is not None:
         keys = (pairs.documents[wanted], pairs.queries[wanted], -suspicious[wanted])
         wanted = wanted[np.lexsort(keys)]
-    queries, documents = pairs.queries[wanted], pairs.documents[wanted]
-    # Documents of a query with one text, up to case and white space, have one verdict: that on the first of them.
-    same = coded(queries, collection.document_groups[documents], collection.num_documents)
-    first, of_same = distinct(same)
+    # Documents with one text, up to case and white space, have one verdict: that on the first of them in the corpus.
+    groups = collection.document_groups
+    _, first_of_group = np.unique(groups, return_index=True)
+    queries, documents = pairs.queries[wanted], first_of_group[groups[pairs.documents[wanted]]]
+    positives = pairs.positives[wanted]
     query_texts, document_texts = (StringTable.from_strings(texts) for texts in texts_of(collection))
-    q, d, p = queries[first], documents[first], pairs.positives[wanted[first]]
-    text_of_query = _numbered(query_texts, q)
-    text_of_document = _numbered(document_texts, np.concatenate([d, p]))
-    triples = text_of_query * (d.size + p.size + 1) + text_of_document[d.size :]
-    triples = distinct(triples)[1] * (d.size + p.size + 1) + text_of_document[: d.size]
-    chosen, of_triple = distinct(triples)
-    number = of_triple[of_same]
+    text_of_query = _numbered(query_texts, queries)
+    text_of_document = _numbered(document_texts, np.concatenate([documents, positives]))
+    count = text_of_document.size + 1
+    both = distinct(text_of_query * count + text_of_document[documents.size :])[1]
+    first, number = distinct(both * count + text_of_document[: documents.size])
     if budget is not None:
-        chosen = chosen[:budget]
+        first = first[:budget]
         number = np.where(number < budget, number, -1)
     of_each = np.full(pairs.queries.size, -1, np.int64)
     of_each[wanted] = number
-    texts = Texts((query_texts, q[chosen]), (document_texts, d[chosen]), (document_texts, p[chosen]))
-    return Items(texts, wanted[first[chosen]], of_each)
+    parts = (query_texts, queries), (document_texts, documents), (document_texts, positives)
+    return Items(Texts(*((table, rows[first]) for table, rows in parts)), wanted[first], of_each)
 
 
 def _numbered(table: StringTable, rows: _Int64) -> _Int64:
