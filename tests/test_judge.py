@@ -296,6 +296,38 @@ def test_several_teachers_keep_their_sources(collection, run):
     assert found.mined.report["teacher"] == mined.report["teacher"]
 
 
+def test_further_teachers_go_along(collection, run):
+    """Their disagreement is a signal; their scores of what becomes a positive are known too."""
+    rescored = hm.rescore(
+        collection,
+        run,
+        lambda queries, documents: [float(len(q) * len(d) % 17) for q, d in zip(queries, documents, strict=True)],
+        progress=False,
+    )
+    found = judged(collection, rescored, policy="relabel", max_false=None)
+    full = pairs_of(collection, rescored)
+    (name,) = rescored.teacher_scores
+    expected = oracle.suspicion(full, rescored.anchor_scores.tolist(), [rescored.teacher_scores[name].tolist()])
+    np.testing.assert_allclose(found.suspicion, expected, rtol=0, atol=1e-12)
+    table = dict(
+        zip(
+            zip(rescored.row_of_each.tolist(), rescored.ids.tolist(), strict=True),
+            rescored.teacher_scores[name].tolist(),
+            strict=True,
+        )
+    )
+    stays = ~found.flags
+    assert found.run.teacher_scores[name].tolist() == rescored.teacher_scores[name][stays].tolist()
+    labels = found.run.positives
+    assert found.report["relabelled"] > 0
+    for query, document, score in zip(
+        labels.query_of_each.tolist(), labels.ids.tolist(), labels.teacher_scores[name].tolist(), strict=True
+    ):
+        if document not in collection.positives[query]:
+            assert score == table[query, document]
+    assert hm.Mined.from_run(found.collection, found.run, hm.Selection(2, ceiling=hm.PercPos(0.9))).negatives.ids.size
+
+
 def test_the_best_positive_is_shown(tmp_path):
     folder = write_beir(
         tmp_path / "c",
@@ -683,8 +715,8 @@ def test_a_callable_scores_too_and_bad_scores_are_named():
     assert judge.fingerprint is None
     for scores, error, message in (
         ([0.5, np.nan], ValueError, "scorer '<lambda>': NaN for item 1, expected a score"),
-        ([0.5], ValueError, r"scorer '<lambda>': scores of shape \(1,\), expected \(2,\)"),
-        (["a", "b"], TypeError, "scorer '<lambda>': scores of dtype str32, expected floats"),
+        ([0.5], ValueError, "scorer '<lambda>': length 1, expected 2"),
+        (["a", "b"], TypeError, "scorer '<lambda>': dtype str32, expected floats"),
     ):
         wrong = CrossEncoderJudge(lambda queries, documents, s=scores: s, negative_below=0, positive_above=1)  # noqa: ARG005
         with pytest.raises(error, match=message):
@@ -698,7 +730,7 @@ def test_a_callable_scores_too_and_bad_scores_are_named():
         ({"negative_below": np.nan, "positive_above": 1}, ValueError, "negative_below: nan, expected a finite number"),
         ({"negative_below": 0, "positive_above": "1"}, TypeError, "positive_above: str '1', expected a number"),
         ({"negative_below": 0, "positive_above": 1, "relative": 1}, TypeError, "relative: int 1, expected True or"),
-        ({"scorer": 3, "negative_below": 0, "positive_above": 1}, TypeError, "scorer: int, expected score_pairs"),
+        ({"scorer": 3, "negative_below": 0, "positive_above": 1}, TypeError, "scorer: int, expected the name"),
     ],
 )  # fmt: skip
 def test_bad_thresholds(arguments, error, message):

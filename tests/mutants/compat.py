@@ -58,9 +58,16 @@ MUTANTS = [
     Mutant(
         "compat-key-without-weights",
         f"{ROOM}/embeddings.py",
-        "        digest.update(memoryview(flat.numpy()))\n",
+        "    digest.update(of_weights(weights).encode())\n",
         "",
         "tests/test_compat_differences.py -k key",
+    ),
+    Mutant(
+        "compat-key-with-what-a-call-leaves",
+        "python/hardmine/teachers/model_digest.py",
+        'return facts | {"truncation": tokenizer.truncation_side, "padding": None}',
+        "return facts",
+        "tests/test_compat_differences.py -k real_model",
     ),
     Mutant(
         "compat-key-without-prompts",

@@ -137,7 +137,7 @@ MUTANTS = [
     ),
     Mutant(
         "store-weights-known-by-their-shapes",
-        "python/hardmine/teachers/_model_digest.py",
+        "python/hardmine/teachers/model_digest.py",
         "        state.update(tensor.reshape(-1).view(torch.uint8).numpy().data)\n",
         "",
         f"{RUNS} -k other_weights",

@@ -177,6 +177,7 @@ def select(
     exclude=None,
     num_documents=None,
     lists_by_pair=False,
+    above=None,
 ):
     """(rows, dropped queries); a row is a dict of what Negatives hold."""
     rows, dropped = [], []
@@ -218,7 +219,7 @@ def select(
                 removed += 1
             elif raw and not _inside(place, selection):
                 reasons["outside_window"] += 1
-            elif is_above(selection.ceiling, score, anchor, p):
+            elif (above is not None and above[position]) or is_above(selection.ceiling, score, anchor, p):
                 reasons["above_ceiling"] += 1
             elif selection.floor is not None and score < np.float32(selection.floor):
                 reasons["below_floor"] += 1

@@ -131,19 +131,22 @@ def facts_of(teacher: Any) -> Facts:
     found: Facts = {what: given(what) if callable(given) else given for what in ("queries", "documents")}
     if callable(given) and isinstance(teacher, DenseTeacher) and not any(value is not None for value in found.values()):
         return found
-    for what, value in found.items():
-        if not isinstance(value, (str, Mapping)) or not value:
-            raise TypeError(
-                f"teacher {teacher.name!r}: fingerprint {value!r}, by which a cache would know it; expected an "
-                "attribute or a method that gives a string, or facts for JSON, that change whenever its scores do"
-            )
-        facts: Facts = {"fingerprint": value} if isinstance(value, str) else dict(value)
-        found[what] = facts
-        try:
-            fingerprint.spelt({"teacher": facts, "texts": what, "group": [GROUP_TEXTS, 2**63]})
-        except (TypeError, ValueError) as error:
-            raise type(error)(f"teacher {teacher.name!r}: fingerprint: {error}") from None
-    return found
+    return {what: known_by(f"teacher {teacher.name!r}", value, texts=what) for what, value in found.items()}
+
+
+def known_by(whose: str, value: Any, **beside: str) -> Facts:
+    """A fingerprint as facts, which must fit into the header of a shard with what stands `beside` them."""
+    if not isinstance(value, (str, Mapping)) or not value:
+        raise TypeError(
+            f"{whose}: fingerprint {value!r}, by which a cache would know it; expected an attribute or a method that "
+            "gives a string, or facts for JSON, that change whenever its scores do"
+        )
+    facts: Facts = {"fingerprint": value} if isinstance(value, str) else dict(value)
+    try:
+        fingerprint.spelt({"teacher": facts, **beside, "group": [GROUP_TEXTS, 2**63]})
+    except (TypeError, ValueError) as error:
+        raise type(error)(f"{whose}: fingerprint: {error}") from None
+    return facts
 
 
 # Embeddings

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import os
 import time
-from collections.abc import Callable, Mapping
+from collections.abc import Callable
 from contextlib import nullcontext
 from typing import TYPE_CHECKING, Any
 
@@ -14,7 +14,7 @@ import numpy.typing as npt
 from hardmine.nouns.candidates import Candidates
 from hardmine.nouns.frozen import frozen
 from hardmine.nouns.negatives import Negatives
-from hardmine.pipeline.cached import checked_cache, checked_policy
+from hardmine.pipeline.cached import checked_cache, checked_policy, known_by
 from hardmine.pipeline.judge_calls import (
     FAILED,
     KNOWN,
@@ -34,7 +34,6 @@ from hardmine.pipeline.scorers import expect_collection
 from hardmine.pipeline.suspicion import suspicion
 from hardmine.plumbing import checks
 from hardmine.plumbing.progress import Reporting, reporting, say
-from hardmine.store import fingerprint
 from hardmine.store.manifest import opened
 from hardmine.teachers.judge import named
 
@@ -171,7 +170,7 @@ def judge(
     )
     _callable("judge", judge)
     folder, kept_how = checked_cache(cache), checked_policy(cache_policy)
-    known_by = None if folder is None else _facts_of(judge)
+    facts = {} if folder is None else _facts_of(judge)
     if not collection.has_texts and getattr(judge, "needs_texts", True):
         raise ValueError(f"judge {named(judge)!r}: reads texts, but the collection holds ids alone")
     given = listed(collection, negatives_or_run)
@@ -181,7 +180,7 @@ def judge(
     with nullcontext() if folder is None else opened(folder, kept_how, say) as store:
         rows = None
         if store is not None and items.texts.queries[1].size:
-            rows = store.rows("verdicts", "verdicts", {"judge": known_by}, keys_of(items.texts))
+            rows = store.rows("verdicts", "verdicts", facts, keys_of(items.texts))
         answers = ask(judge, items.texts, rows, manner, lambda item: _described(collection, pairs, items, item))
     outcomes = np.full(pairs.queries.size, NOT_JUDGED, np.int8)
     asked = items.of_each >= 0
@@ -226,17 +225,7 @@ def judge(
 def _facts_of(judge: Any) -> dict[str, Any]:
     """What a store knows a judge's verdicts by."""
     given = getattr(judge, "fingerprint", None)
-    if not isinstance(given, (str, Mapping)) or not given:
-        raise TypeError(
-            f"judge {named(judge)!r}: fingerprint {given!r}, by which a cache would know it; expected an attribute "
-            "that is a string, or facts for JSON, that change whenever its verdicts may"
-        )
-    found = {"fingerprint": given} if isinstance(given, str) else dict(given)
-    try:
-        fingerprint.spelt({"judge": found})
-    except (TypeError, ValueError) as error:
-        raise type(error)(f"judge {named(judge)!r}: fingerprint: {error}") from None
-    return found
+    return {"judge": known_by(f"judge {named(judge)!r}", given() if callable(given) else given)}
 
 
 def _described(collection: Collection, pairs: Pairs, items: Items, item: int) -> str:

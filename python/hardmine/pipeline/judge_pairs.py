@@ -143,8 +143,8 @@ def _columns(
     source: Candidates | None, codes: _Int64, num_documents: int
 ) -> tuple[_Float32 | None, Mapping[str, _Float32]]:
     """Anchor scores and further teachers' scores of the pairs; NaN for one that the candidates do not hold."""
-    further: Mapping[str, _Float32] = getattr(source, "teacher_scores", None) or {}
-    if source is None or (source.anchor_scores is None and not further):
+    further = None if source is None else source.teacher_scores
+    if source is None or (source.anchor_scores is None and further is None):
         return None, {}
     known = coded(source.row_of_each, source.ids, num_documents)
     order = np.argsort(known)
@@ -158,7 +158,7 @@ def _columns(
         return found
 
     anchors = None if source.anchor_scores is None else taken(source.anchor_scores)
-    return anchors, {name: taken(column) for name, column in further.items()}
+    return anchors, {name: taken(column) for name, column in (further or {}).items()}
 
 
 def _labelled(collection: Collection, queries: _Int64, documents: _Int64) -> npt.NDArray[np.bool_]:

@@ -99,9 +99,8 @@ def of_run(run: Candidates, leaving: Leaving, positives: Positives | None, about
             counts[name] = added(name, [counts[name], here]) if name in counts else here
     columns: dict[str, Any] = {"sources": run.sources, "anchor_scores": run.anchor_scores}
     columns = {name: column[stays] for name, column in columns.items() if column is not None}
-    further = getattr(run, "teacher_scores", None)
-    if further:
-        columns["teacher_scores"] = {name: column[stays] for name, column in further.items()}
+    if run.teacher_scores is not None:
+        columns["teacher_scores"] = {name: column[stays] for name, column in run.teacher_scores.items()}
     if run.ranks is not None:
         before = np.cumsum(~stays)
         before -= np.concatenate([[0], before])[run.offsets[:-1]][rows]
@@ -144,10 +143,13 @@ def of_positives(positives: Positives, labels: Labels) -> Positives:
         return both
 
     scores = None if positives.scores is None else joined(positives.scores, labels.scores)
-    further = getattr(positives, "teacher_scores", None) or {}
-    known = {name: joined(old, labels.teacher_scores[name]) for name, old in further.items()}
-    more: dict[str, Any] = {"teacher_scores": known} if known else {}
-    return Positives(ragged.offsets_of(lengths), joined(positives.ids, labels.documents), scores, **more)
+    further = None
+    if positives.teacher_scores is not None:
+        known = {name: labels.teacher_scores.get(name) for name in positives.teacher_scores}
+        further = {name: joined(positives.teacher_scores[name], new) for name, new in known.items() if new is not None}
+    return Positives(
+        ragged.offsets_of(lengths), joined(positives.ids, labels.documents), scores, teacher_scores=further
+    )
 
 
 def of_collection(collection: Collection, labels: Labels) -> Collection:

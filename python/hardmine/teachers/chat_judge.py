@@ -47,9 +47,9 @@ class ChatJudge:
     timeout : float
         Seconds without a byte after which a request has failed.
     max_retries : int
-        How often a request is repeated after a time-out, a broken connection, 408, 409, 429 or 5xx: after the time that
-        ``Retry-After`` says, else after 0.5 s, twice as long each time, at most 8 s, with jitter (the client's own). And
-        how often an item is asked again whose answer is malformed; after that it is "unsure".
+        How often a request is repeated after a time-out, a broken connection, 408, 409, 429 or 5xx: after the time
+        that ``Retry-After`` says, else after 0.5 s, twice as long each time, at most 8 s, with jitter (the client's
+        own). And how often an item is asked again whose answer is malformed; after that it is "unsure".
     max_concurrency : int
         Requests at a time.
     requests_per_minute : float, optional

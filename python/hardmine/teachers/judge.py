@@ -2,13 +2,14 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Mapping, Sequence
 from reprlib import repr  # noqa: A004 - a verdict may be any text, and a message is a line
 from typing import Any, Protocol
 
 import numpy as np
 
-from hardmine.plumbing import checks
+from hardmine.plumbing import arrays, checks
+from hardmine.teachers.pairs import pair_scorer
 
 VERDICTS = ("negative", "positive", "unsure")
 """What a judge may say of a document."""
@@ -21,9 +22,9 @@ class Judge(Protocol):
     ----------
     name : str, optional
         What reports call it; without one, the name of the function or of the class.
-    fingerprint : str or mapping, optional
+    fingerprint : str, mapping, or method, optional
         What a cache knows its verdicts by: a string, or JSON-able facts, that change whenever a verdict on the same
-        three texts may. Only ``cache=`` asks for it.
+        three texts may; or a method without arguments that returns one. Only ``cache=`` asks for it.
     needs_texts : bool, optional
         False for a judge that reads no texts: of a collection of ids alone it is given the ids in their place. Absent
         means True.
@@ -78,9 +79,8 @@ class CrossEncoderJudge:
 
     Parameters
     ----------
-    scorer : pair scorer, callable or str
-        What scores pairs: an object with ``score_pairs(queries, documents)``, a callable of the two, or the name or
-        folder of a model for `hardmine.teachers.load_cross_encoder`. It gives a float for each pair; no NaN.
+    scorer : str, path-like, PairScorer, CrossEncoder of sentence-transformers, or callable
+        What scores pairs, as `hardmine.rescore` takes it; no NaN.
     negative_below : float
         A document that scores less is "negative".
     positive_above : float
@@ -118,24 +118,18 @@ class CrossEncoderJudge:
             raise ValueError(
                 f"positive_above: {self.positive_above:g}, expected at least negative_below ({self.negative_below:g})"
             )
-        if isinstance(scorer, str):
-            from hardmine import teachers
-
-            scorer = teachers.load_cross_encoder(scorer)
-        self._score: Callable[..., Any] = getattr(scorer, "score_pairs", scorer)
-        if not callable(self._score):
-            raise TypeError(f"scorer: {type(scorer).__name__}, expected score_pairs(queries, documents) or a callable")
-        self.scorer = scorer
+        self.scorer = pair_scorer(scorer)
 
     @property
     def name(self) -> str:
         """The name of the scorer."""
-        return named(self.scorer)
+        return self.scorer.name
 
     @property
     def fingerprint(self) -> dict[str, Any] | None:
         """What a cache knows the verdicts by; None where the scorer says nothing."""
         given = getattr(self.scorer, "fingerprint", None)
+        given = given() if callable(given) else given
         if given is None:
             return None
         thresholds = {"negative_below": self.negative_below, "positive_above": self.positive_above}
@@ -157,12 +151,10 @@ class CrossEncoderJudge:
         return [("unsure", "positive", "negative")[each] for each in sure.tolist()]
 
     def _scores(self, queries: Sequence[str], documents: Sequence[str]) -> Any:
-        scores = np.asarray(self._score(queries, documents))
-        if scores.shape != (len(queries),):
-            raise ValueError(f"scorer {self.name!r}: scores of shape {scores.shape}, expected ({len(queries)},)")
-        if scores.dtype.kind not in "fiu" and scores.dtype.name != "bfloat16":
-            raise TypeError(f"scorer {self.name!r}: scores of dtype {scores.dtype.name}, expected floats")
-        scores = scores.astype(np.float64)
+        found = self.scorer.score_pairs(list(queries), list(documents), progress=False)
+        tensor = arrays.tensor(found)
+        found = found if tensor is None else tensor.float().cpu().numpy()
+        scores = checks.float32_vector(f"scorer {self.name!r}", found, length=len(queries)).astype(np.float64)
         if np.isnan(scores).any():
             raise ValueError(f"scorer {self.name!r}: NaN for item {int(np.isnan(scores).argmax())}, expected a score")
         return scores
