@@ -14,7 +14,7 @@ from pathlib import Path
 from typing import NoReturn
 
 import hardmine as hm
-from hardmine.cli import combine, convert, demo, mine, plan, rescore
+from hardmine.cli import combine, convert, demo, judge, mine, plan, rescore
 from hardmine.cli.options import UsageError, reporting
 from hardmine.plumbing import interrupts
 
@@ -74,6 +74,6 @@ def _parser() -> _Parser:
     parser = _Parser(prog="hardmine", description="Mine hard negatives for retrieval and embedding models.")
     parser.add_argument("--version", action="version", version=f"hardmine {hm.__version__}")
     commands = parser.add_subparsers(title="commands", required=True, metavar="COMMAND")
-    for family in (demo, mine, rescore, combine, plan, convert):
+    for family in (demo, mine, rescore, judge, combine, plan, convert):
         family.add_commands(commands)
     return parser
