@@ -132,8 +132,8 @@ def test_signals_in_loops():
 
 
 def test_a_negative_positive_score_does_not_turn_the_order():
-    signals = Signals(np.array([0, 0]), np.float32([-1, -3]), np.float32([-2, -2]), None, {})
-    assert suspicion(signals).tolist() == [0.5, 0.0]
+    signals = Signals(np.array([0, 1]), np.float32([-3, -1]), np.float32([-2, -2]), None, {})
+    assert suspicion(signals).tolist() == [0.0, 0.25]
 
 
 def select_args(collection):
@@ -297,7 +297,7 @@ def test_several_teachers_keep_their_sources(collection, run):
 
 
 def test_further_teachers_go_along(collection, run):
-    """Their disagreement is a signal; their scores of what becomes a positive are known too."""
+    """Their best place is a signal; their scores of what becomes a positive are known too."""
     rescored = hm.rescore(
         collection,
         run,

@@ -22,30 +22,28 @@ def shares(values):
 
 def suspicion(pairs, anchors=None, teachers=()):
     """`pairs` are (query, document, s, p) in the order of the lists; further signals have an entry for each."""
-    gaps = []
-    known = any(not math.isnan(p) for *_, p in pairs)
-    places = {}
-    for query, _, s, p in pairs:
-        place = places[query] = places.get(query, -1) + 1
-        if not known:
-            gaps.append(float(-place))
-        elif s == p == 0:
-            gaps.append(0.0)
-        else:
-            gaps.append(math.copysign(math.inf, s - p) if p == 0 else (s - p) / abs(p))
-    signals = [shares(gaps)]
+    places, ranks = {}, []
+    for query, *_ in pairs:
+        places[query] = places.get(query, -1) + 1
+        ranks.append(float(-places[query]))
+    signals = [shares(ranks)]
+    if any(not math.isnan(p) for *_, p in pairs):
+        gaps = []
+        for _, _, s, p in pairs:
+            if s == p == 0:
+                gaps.append(0.0)
+            else:
+                gaps.append(math.copysign(math.inf, s - p) if p == 0 else (s - p) / abs(p))
+        signals.append(shares(gaps))
     if anchors is not None:
         signals.append(shares(list(anchors)))
     if teachers:
-        apart = []
-        for query, document, *_ in pairs:
+        best = []
+        for at, (query, *_) in enumerate(pairs):
             here = [i for i, pair in enumerate(pairs) if pair[0] == query]
-            at = next(i for i in here if pairs[i][1] == document)
-            ranks = []
-            for column in ([pair[2] for pair in pairs], *teachers):
-                ranks.append(sum(column[i] > column[at] or (column[i] == column[at] and i < at) for i in here))
-            apart.append((max(ranks) - min(ranks)) / len(here))
-        signals.append(shares(apart))
+            above = (sum(c[i] > c[at] or (c[i] == c[at] and i < at) for i in here) for c in teachers)
+            best.append(float(-min(above)))
+        signals.append(shares(best))
     return [sum(column[i] for column in signals) / len(signals) for i in range(len(pairs))]
 
 

@@ -39,41 +39,39 @@ class Signals(NamedTuple):
 def suspicion(signals: Signals) -> npt.NDArray[np.float64]:
     """How suspicious each pair is, in [0, 1): the mean, over the signals that there are, of the share of pairs below.
 
-    The signals are (s - p) / abs(p), or the place in the list where no p is known at all; the cosine of document and
-    positive; and how far apart the teachers rank the document: the largest difference of its ranks in the query's list,
-    divided by the length of the list. A pair for which a signal is not known has nothing below it there.
+    The signals are (s - p) / abs(p), where any p is known; the place in the query's list, the first one highest; the
+    cosine of document and positive; and the best place that a further teacher gives the document in that list. A pair
+    for which a signal is not known has nothing below it there.
+
+    Notes
+    -----
+    Two teachers that rank a document apart make it no suspect: on cranfield (MiniLM, then BM25) the largest differences
+    of ranks found fewer hidden positives than chance did, and a good place under either found most.
     """
-    found = [_below(_gap(signals))]
+    found = [_below(-_places(signals.queries).astype(np.float64))]
+    if not np.isnan(signals.positive_scores).all():
+        found.append(_below(_gap(signals)))
     if signals.anchor_scores is not None:
         found.append(_below(signals.anchor_scores))
     if signals.teacher_scores:
-        found.append(_below(_disagreement(signals)))
+        ranks = [_ranks(signals.queries, column) for column in signals.teacher_scores.values()]
+        found.append(_below(-np.min(ranks, axis=0).astype(np.float64)))
     mean: npt.NDArray[np.float64] = np.mean(found, axis=0)
     return mean
 
 
 @in_default_mode
 def _gap(signals: Signals) -> npt.NDArray[np.float64]:
-    """(s - p) / abs(p), which rises with s for a p of either sign; the place in the list where there is no p."""
+    """(s - p) / abs(p), which rises with s for a p of either sign."""
     s, p = (np.asarray(column, dtype=np.float64) for column in (signals.scores, signals.positive_scores))
-    if np.isnan(p).all():
-        return -_places(signals.queries).astype(np.float64)
     with np.errstate(divide="ignore", invalid="ignore"):
         gap = (s - p) / np.abs(p)
     # At p = 0 a document scores as much, infinitely more or infinitely less; an infinite s keeps its sign.
     return np.where((s == p) & (p == 0), 0.0, gap)
 
 
-def _disagreement(signals: Signals) -> npt.NDArray[np.float64]:
-    """The largest difference of a document's ranks under two teachers, as a share of the list."""
-    lengths = np.bincount(signals.queries)[signals.queries] if signals.queries.size else signals.queries
-    ranks = [_ranks(signals.queries, column) for column in (signals.scores, *signals.teacher_scores.values())]
-    apart: npt.NDArray[np.float64] = (np.max(ranks, axis=0) - np.min(ranks, axis=0)) / np.maximum(lengths, 1)
-    return apart
-
-
 def _ranks(queries: _Int64, scores: _Floats) -> _Int64:
-    """Rank of each document in its query's list under some scores: the earlier one first among equals, NaN last."""
+    """Place of each document in its query's list by some scores: the earlier one first among equals, NaN last."""
     order = np.lexsort((-np.asarray(scores, dtype=np.float64), queries))
     ranks = np.empty(queries.size, np.int64)
     ranks[order] = _places(queries[order])
