@@ -50,7 +50,7 @@ MUTANTS = [
     ),
     Mutant(
         "compat-rows-by-number",
-        f"{ROOM}/texts.py",
+        "python/hardmine/nouns/tables.py",
         "    first.sort()\n",
         "",
         GRID,

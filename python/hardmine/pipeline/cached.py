@@ -105,7 +105,7 @@ def looking_at(folder: Path | None, teacher: Any) -> Kept | None:
     if folder is None:
         return None
     facts, size = facts_of(teacher), _group_bytes(teacher)
-    return Kept(looked_at(folder) or Store(folder, "reuse", say, writes=False), facts, size)
+    return Kept(looked_at(folder), facts, size)
 
 
 def _group_bytes(teacher: Any) -> int:
@@ -113,10 +113,15 @@ def _group_bytes(teacher: Any) -> int:
     return checks.integer(f"teacher {teacher.name!r}: group_bytes", size, minimum=1)
 
 
-def looks_up(teacher: Any) -> bool:
-    """Whether embeddings are looked up by row: there is nothing to keep."""
+def looks_up(kept: Kept | None, teacher: Any) -> bool:
+    """Whether embeddings are looked up by row: there is nothing to keep.
+
+    The fingerprint of a model is a digest of all of its weights, so without a store none is asked for that reads texts.
+    """
+    if kept is not None:
+        return kept.facts["documents"] is None
     found = getattr(teacher, "fingerprint", "")
-    return callable(found) and found("documents") is None
+    return not getattr(teacher, "needs_texts", True) and callable(found) and found("documents") is None
 
 
 def facts_of(teacher: Any) -> Facts:
@@ -255,7 +260,7 @@ def embedding_keys(teacher: Any, queries: Matrix, documents: Matrix) -> SearchKe
 
 def text_keys(kept: Kept, teacher: Any, collection: Collection) -> SearchKeys:
     """Candidates of a lexical teacher are known by its fingerprint and the texts."""
-    documents = fingerprint.of_matrix(fingerprint.of_texts(collection.document_texts))
+    documents = fingerprint.of_all_texts(collection.document_texts)
     # Its digits, for JSON has no infinities and no numbers of NumPy's.
     floor = None if teacher.floor is None else float(teacher.floor).hex()
     about = {"scores": kept.facts["documents"], "floor": floor, "documents": documents}

@@ -50,8 +50,9 @@ def above_of_teachers(
         return None
     above = np.zeros(candidates.ids.size, np.bool_)
     for name, rule in rules.items():
+        scores = _candidate_scores(name, candidates)
         bounds = _bounds(name, rule, candidates, positives, selection.positive_agg, num_threads, by_pair=by_pair)
-        above |= _candidate_scores(name, candidates) > np.repeat(bounds, candidates.lengths)
+        above |= scores > np.repeat(bounds, candidates.lengths)
     return above
 
 

@@ -65,9 +65,11 @@ def read_pair_recipe(model: str) -> PairRecipe:
         The configuration is malformed, or asks for a module, a prompt or an activation that is not supported here:
         scores made without it would be others.
     """
-    about: Any = _json(model, "config_sentence_transformers.json") or {}
     found: dict[str, Any] = {}
-    for module in _modules(model):
+    about: Any = _json(model, "config_sentence_transformers.json") or {}
+    if not isinstance(about, Mapping) or about.get("model_type") != "CrossEncoder":
+        about = {}  # of an encoder, or of nobody: what transformers itself reads is left
+    for module in _modules(model) if about else []:
         if module["type"].rpartition(".")[2] != "Transformer":
             raise ValueError(
                 f"{model}/modules.json: module {module['type']!r}, expected one Transformer; give the object that "

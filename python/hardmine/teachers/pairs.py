@@ -36,7 +36,7 @@ def pair_scorer(scorer: Any, argument: str = "scorer") -> PairScorer:
         from hardmine.teachers.cross_encoder import CrossEncoder
 
         return CrossEncoder(os.fspath(scorer))
-    if hasattr(scorer, "score_pairs"):
+    if hasattr(scorer, "score_pairs") and not isinstance(scorer, type):
         if not isinstance(getattr(scorer, "name", None), str) or not scorer.name:
             raise TypeError(f"{argument}: {type(scorer).__name__} with score_pairs but no name, expected a string")
         found: PairScorer = scorer

@@ -24,7 +24,8 @@ class DenseTeacher(Protocol):
     fingerprint : str, mapping, or method, optional
         What a cache knows the embeddings by: a string, or JSON-able facts, that change whenever embeddings of a text
         do. Or a method that is called with "queries" or "documents" and returns one, since prompts may differ; where it
-        returns None, embeddings are looked up by row and none of them is kept. Only ``cache=`` asks for it.
+        returns None, embeddings are looked up by row and none of them is kept. Only ``cache=`` asks for it, and
+        `hardmine.plan` where `needs_texts` is False.
     group_bytes : int, optional
         Bytes of texts that are embedded in one call where a cache keeps the result, so that it can be saved in between:
         what takes some seconds; 2**20 by default. The texts of a call may share batches, so this is a part of the

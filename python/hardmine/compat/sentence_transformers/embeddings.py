@@ -36,6 +36,13 @@ class Side(NamedTuple):
     prompt: Prompt
 
 
+class Embeddings(NamedTuple):
+    """One row for each distinct text."""
+
+    queries: npt.NDArray[Any]
+    documents: npt.NDArray[Any]
+
+
 def embed(
     model: Any,
     queries: Side,
@@ -45,7 +52,7 @@ def embed(
     use_multi_process: list[str] | bool,
     cache_folder: str | None,
     verbose: bool,
-) -> tuple[npt.NDArray[Any], npt.NDArray[Any]]:
+) -> Embeddings:
     """Embeddings of queries and documents, from the cache where it holds them.
 
     Raises
@@ -75,7 +82,7 @@ def embed(
     for side in (queries, documents):
         if files and side in missing:
             files.save(side, arrays[side.kind])
-    return arrays["query"], arrays["corpus"]
+    return Embeddings(arrays["query"], arrays["corpus"])
 
 
 @contextmanager

@@ -14,6 +14,7 @@ from hardmine.plumbing.progress import Progress
 from hardmine.plumbing.ragged import rows_of
 
 if TYPE_CHECKING:
+    from hardmine.compat.sentence_transformers.embeddings import Embeddings
     from hardmine.compat.sentence_transformers.settings import Settings
     from hardmine.compat.sentence_transformers.texts import Texts
     from hardmine.plumbing.checks import Float32Array
@@ -28,7 +29,7 @@ _PAIRS = 65_536
 def retrieve(
     model: Any,
     texts: Texts,
-    embeddings: tuple[npt.NDArray[Any], npt.NDArray[Any]],
+    embeddings: Embeddings,
     depth: int,
     settings: Settings,
 ) -> tuple[hm.Candidates, hm.Positives]:
@@ -36,9 +37,9 @@ def retrieve(
     kind = _similarity(model)
     if kind is None:  # an infinity may hide in a distance
         _refuse_broken(texts, embeddings)
-        return _by_model(model, texts.positives, *embeddings, depth, settings)
+        return _by_model(model, texts.positives, embeddings, depth, settings)
     try:
-        return _by_search(_device(model), kind, texts.positives, *embeddings, depth, settings)
+        return _by_search(_device(model), kind, texts.positives, embeddings, depth, settings)
     except ValueError:
         _refuse_broken(texts, embeddings)
         raise
@@ -48,14 +49,12 @@ def _by_search(
     device: Any,
     similarity: str,
     labels: hm.Positives,
-    queries: npt.NDArray[Any],
-    documents: npt.NDArray[Any],
+    embeddings: Embeddings,
     depth: int,
     settings: Settings,
 ) -> tuple[hm.Candidates, hm.Positives]:
     run = hm.search(
-        queries,
-        documents,
+        *embeddings,
         depth,
         similarity=similarity,
         device=device,
@@ -64,7 +63,7 @@ def _by_search(
         progress=settings.verbose,
     )
     pairs = rows_of(labels.offsets), labels.ids
-    scores = hm.pair_scores(queries, documents, *pairs, similarity=similarity, num_threads=settings.num_threads)
+    scores = hm.pair_scores(*embeddings, *pairs, similarity=similarity, num_threads=settings.num_threads)
     return run, labels.with_scores(scores)
 
 
@@ -88,12 +87,12 @@ def _device(model: Any) -> Any:
 def _by_model(
     model: Any,
     labels: hm.Positives,
-    queries: npt.NDArray[Any],
-    documents: npt.NDArray[Any],
+    embeddings: Embeddings,
     depth: int,
     settings: Settings,
 ) -> tuple[hm.Candidates, hm.Positives]:
     """The same by the model's own function, a tile at a time: distances, and whatever a subclass has made of it."""
+    queries, documents = embeddings
     best = hm.TopKAccumulator(len(queries), depth, num_threads=settings.num_threads)
     side = max(1, math.isqrt(settings.max_memory // 32))  # float64 at worst, and copies on the way
     with Progress("search", len(queries) * len(documents), settings.verbose) as bar:
@@ -132,17 +131,15 @@ def _places(run: hm.Candidates, labels: hm.Positives) -> npt.NDArray[np.int64]:
     return np.where(keys[found] == wanted, found, -1)
 
 
-def _refuse_broken(texts: Texts, embeddings: tuple[npt.NDArray[Any], npt.NDArray[Any]]) -> None:
+def _refuse_broken(texts: Texts, embeddings: Embeddings) -> None:
     """Raise where an embedding is not finite, with its text."""
-    for name, known, vectors in zip(
-        ("queries", "documents"), (texts.queries, texts.documents), embeddings, strict=True
-    ):
+    for name, vectors in embeddings._asdict().items():
         broken = ~np.isfinite(vectors).all(axis=1)
         if broken.any():
             at = int(broken.argmax())
-            value = vectors[at][~np.isfinite(vectors[at])][0]
+            value, text = vectors[at][~np.isfinite(vectors[at])][0], getattr(texts, name)[at].as_py()
             raise ValueError(
-                f"model: {value} in the embedding of {name}[{at}] (distinct texts): {known[at].as_py()!r:.80}, "
+                f"model: {value} in the embedding of {name}[{at}] (distinct texts): {text!r:.80}, "
                 "expected finite numbers"
             )
 
