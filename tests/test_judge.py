@@ -413,6 +413,19 @@ def test_verdicts_are_known_by_the_texts_and_the_judge(collection, run, mined, t
     assert other.calls
 
 
+def test_other_labels_make_other_items(tmp_path):
+    """The positive that is shown is a part of what a verdict depends on."""
+    corpus = ["d", "e", "f", "g"]
+    run = hm.Candidates([0, 1], [3], [0.5])
+    for positive in ("d", "e", "d"):
+        collection = hm.Collection.from_pairs(["q"], [positive], corpus)
+        judge = Counting()
+        found = judged(collection, run, judge, cache=tmp_path / "cache")
+        assert judge.items == ([] if found.report["calls"]["reused"] else [("q", "g", positive)])
+    assert found.report["calls"]["reused"] == 1
+    assert len(list((tmp_path / "cache").rglob("*.shard"))) == 2
+
+
 def test_what_was_judged_before_a_failure_is_kept(collection, run, tmp_path):
     def stops(number, batch, found):  # noqa: ARG001
         if number > 3:

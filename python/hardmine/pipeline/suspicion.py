@@ -45,8 +45,8 @@ def suspicion(signals: Signals) -> npt.NDArray[np.float64]:
 
     Notes
     -----
-    Two teachers that rank a document apart make it no suspect: on cranfield (MiniLM, then BM25) the largest differences
-    of ranks found fewer hidden positives than chance did, and a good place under either found most.
+    Two teachers that rank a document apart make it no suspect: the largest differences of ranks found no more hidden
+    positives than chance did on cranfield and cisi, and a good place under either found most (docs/judge.md).
     """
     found = [_below(-_places(signals.queries).astype(np.float64))]
     if not np.isnan(signals.positive_scores).all():
