@@ -161,8 +161,19 @@ def test_removed_from_a_run_is_as_excluded(collection, run, max_false, unsure):
     assert found.report["dropped_queries"] == len(dropped)
     assert found.run.ids.tolist() == found.documents[~gone].tolist()
     offsets, ids = found.exclude
-    assert ids.tolist() == found.documents[gone].tolist()
-    assert np.repeat(np.arange(len(run)), np.diff(offsets)).tolist() == found.queries[gone].tolist()
+    excluded = set(zip(np.repeat(np.arange(len(run)), np.diff(offsets)).tolist(), ids.tolist(), strict=True))
+    groups = collection.document_groups
+    expected = {
+        (int(query), int(document))
+        for query, of in zip(found.queries[flagged], found.documents[flagged], strict=True)
+        for document in np.flatnonzero(groups == groups[of])
+    }
+    assert excluded == expected | {
+        (int(query), int(document))
+        for query, document in zip(found.queries, found.documents, strict=True)
+        if query in dropped
+    }
+    assert len(excluded) == ids.size
     if dropped:
         return  # labelled documents of a dropped query count as excluded too
     one = hm.select(found.run, found.run.positives, RULE, **select_args(collection))
@@ -255,6 +266,19 @@ def test_relabelled_mined_can_be_written(collection, mined, tmp_path):
     rows = ~np.isin(mined.negatives.queries, found.dropped)
     assert (sum(after.values()) == sum(before.values())[rows]).all()
     assert after["positive"].sum() > before["positive"][rows].sum()
+
+
+@pytest.mark.parametrize("policy", ["remove", "relabel"])
+def test_copies_that_were_not_chosen_leave_the_candidates_too(collection, run, mined, policy):
+    found = judged(collection, mined, policy=policy, max_false=None)
+    groups = collection.document_groups
+    bad = set(zip(found.queries[found.flagged], groups[found.documents[found.flagged]], strict=True))
+    rows = run.row_of_each
+    stays = [pair not in bad for pair in zip(rows, groups[run.ids], strict=True)]
+    assert found.mined.candidates.ids.tolist() == run.ids[stays].tolist()
+    assert run.ids.size - sum(stays) > found.flagged.sum()
+    chosen = hm.Mined.from_run(found.collection, found.mined.candidates, RULE).negatives
+    assert not bad & set(zip(chosen.queries[chosen.row_of_each], groups[chosen.ids], strict=True))
 
 
 def test_flags_change_nothing(collection, mined):

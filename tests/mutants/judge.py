@@ -167,7 +167,7 @@ MUTANTS = [
         "judge-repeated-requests-not-paced",
         CHAT,
         "        key, pace = _key_of(self._variable), self._pace\n",
-        "        key, pace = _key_of(self._variable), None\n        [self._pace.wait() for _ in queries if self._pace]\n",
+        "        key, pace = _key_of(self._variable), None\n        [self._pace.wait() for _ in queries]\n",
         f"{SERVED} -k counts_repeated",
     ),
 ]

@@ -31,32 +31,37 @@ _Bools = npt.NDArray[np.bool_]
 
 
 class Leaving(NamedTuple):
-    """Which (query, document) pairs leave, and under which reason they are counted from now on.
+    """Which texts leave which queries, and under which reason their documents are counted from now on.
 
     Attributes
     ----------
+    groups : int64 [num_documents]
+        Text of every document, `Collection.document_groups`.
     codes : int64 [n]
-        `judge_pairs.coded`, rising.
+        `judge_pairs.coded` of queries and texts, rising.
     reasons : int64 [n]
         Places in `REASONS`.
+    labels : int64 [m]
+        `judge_pairs.coded` of queries and documents that are positives from now on.
     dropped : bool [num_queries]
         Queries that leave as a whole.
-    num_documents : int
     """
 
+    groups: _Int64
     codes: _Int64
     reasons: _Int64
+    labels: _Int64
     dropped: _Bools
-    num_documents: int
 
     def reason_of(self, queries: _Int64, documents: _Int64) -> _Int64:
-        """Why each of some pairs leaves, `STAYS` for those that do not."""
+        """Why each of some (query, document) pairs leaves, `STAYS` for those that do not."""
         found = np.full(queries.size, STAYS, np.int64)
         if self.codes.size:
-            codes = coded(queries, documents, self.num_documents)
+            codes = coded(queries, self.groups[documents], self.groups.size)
             at = np.minimum(np.searchsorted(self.codes, codes), self.codes.size - 1)
             is_there = self.codes[at] == codes
             found[is_there] = self.reasons[at[is_there]]
+        found[np.isin(coded(queries, documents, self.groups.size), self.labels)] = REASONS.index("positive")
         found[self.dropped[queries] & (found == STAYS)] = REASONS.index("excluded")
         return found
 
@@ -157,6 +162,19 @@ def of_collection(collection: Collection, labels: Labels) -> Collection:
     return replace(collection, positives=of_positives(collection.positives, labels))
 
 
+def _labels_of(collection: Collection, given: Listed, pairs: Pairs, is_label: _Bools) -> Labels:
+    """What becomes a positive: of several documents of a query with one text the first of its list."""
+    signals = pairs.signals
+    # A positive's score is a finite number: documents that filled a shortage have none.
+    columns = [*([] if given.positives.scores is None else [signals.scores]), *signals.teacher_scores.values()]
+    found = np.flatnonzero(np.logical_and.reduce([is_label, *(np.isfinite(column) for column in columns)]))
+    texts = collection.document_groups[pairs.documents[found]]
+    chosen = found[distinct(coded(pairs.queries[found], texts, collection.num_documents))[0]]
+    further = {name: column[chosen].astype(np.float32) for name, column in signals.teacher_scores.items()}
+    scores = signals.scores[chosen].astype(np.float32)
+    return Labels(pairs.queries[chosen], pairs.documents[chosen], scores, further)
+
+
 class Changed(NamedTuple):
     """What is left, and how many pairs left and how many of them are labelled now."""
 
@@ -178,27 +196,15 @@ def apply(
     about: dict[str, Any],
 ) -> Changed:
     """Take out what leaves, and relabel what is to be."""
-    out = np.flatnonzero(flagged)
-    why = np.full(out.size, REASONS.index("excluded"))
-    labels = None
+    groups, count = collection.document_groups, collection.num_documents
+    codes = np.unique(coded(pairs.queries[flagged], groups[pairs.documents[flagged]], count))
+    why = np.full(codes.size, REASONS.index("excluded"))
+    labels, label_codes = None, codes[:0]
     if about["policy"] == "relabel":
-        is_label = (outcomes == POSITIVE) & ~dropped[pairs.queries]
-        if given.positives.scores is not None:
-            # A positive's score is a finite number: documents that filled a shortage have none.
-            is_label &= np.isfinite(pairs.signals.scores)
-        found = np.flatnonzero(is_label)
-        groups = collection.document_groups[pairs.documents[found]]
-        first, _ = distinct(coded(pairs.queries[found], groups, collection.num_documents))
-        chosen = found[first]
-        why[is_label[out]] = REASONS.index("duplicate_text")
-        why[np.isin(out, chosen)] = REASONS.index("positive")
-        further = {name: column[chosen] for name, column in pairs.signals.teacher_scores.items()}
-        labels = Labels(
-            pairs.queries[chosen], pairs.documents[chosen], pairs.signals.scores[chosen].astype(np.float32), further
-        )
-    codes = coded(pairs.queries[out], pairs.documents[out], collection.num_documents)
-    sorting = np.argsort(codes)
-    leaving = Leaving(codes[sorting], why[sorting], dropped, collection.num_documents)
+        labels = _labels_of(collection, given, pairs, (outcomes == POSITIVE) & ~dropped[pairs.queries])
+        label_codes = coded(labels.queries, labels.documents, count)
+        why[np.isin(codes, coded(labels.queries, groups[labels.documents], count))] = REASONS.index("duplicate_text")
+    leaving = Leaving(groups, codes, why, label_codes, dropped)
     about = {name: value for name, value in about.items() if name != "calls"}
     changed = collection if labels is None else of_collection(collection, labels)
     relabelled = 0 if labels is None else int(labels.queries.size)

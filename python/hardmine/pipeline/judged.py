@@ -14,6 +14,7 @@ import numpy.typing as npt
 from hardmine.nouns.candidates import Candidates
 from hardmine.nouns.negatives import Negatives
 from hardmine.pipeline.judge_calls import OUTCOMES
+from hardmine.pipeline.judge_pairs import coded
 from hardmine.pipeline.mined import Mined
 from hardmine.plumbing import ragged
 from hardmine.plumbing.files import atomic_write
@@ -89,13 +90,21 @@ class Judged:
     def exclude(self) -> tuple[_Int64, _Int64]:
         """Documents that are no negatives of each query, (offsets [num_queries + 1], ids): whatever the policy was.
 
-        For `hardmine.select` and its ``exclude``. They are the flagged ones, and all pairs of dropped queries.
+        For `hardmine.select` and its ``exclude``. They are the flagged ones with all documents that have their texts,
+        and all pairs of dropped queries.
         """
-        count = self.collection.num_queries
-        is_dropped = np.zeros(count, bool)
-        is_dropped[self.dropped] = True
-        out = self.flagged | is_dropped[self.queries]
-        return ragged.offsets_of(np.bincount(self.queries[out], minlength=count)), self.documents[out]
+        groups, count = self.collection.document_groups, self.collection.num_documents
+        of_group, starts = np.argsort(groups, kind="stable"), ragged.offsets_of(np.bincount(groups))
+        flagged = np.unique(coded(self.queries[self.flagged], groups[self.documents[self.flagged]], count))
+        query, group = np.divmod(flagged, max(count, 1))
+        lengths = np.diff(starts)[group]
+        is_dropped = np.isin(self.queries, self.dropped)
+        documents = np.concatenate([of_group[ragged.ranges(starts[group], lengths)], self.documents[is_dropped]])
+        codes = np.unique(
+            coded(np.concatenate([np.repeat(query, lengths), self.queries[is_dropped]]), documents, count)
+        )
+        query, documents = np.divmod(codes, max(count, 1))
+        return ragged.offsets_of(np.bincount(query, minlength=self.collection.num_queries)), documents
 
     def to_arrow(self) -> pa.Table:
         """One row per pair: ``query_id``, ``document_id``, ``positive_id``, ``suspicion``, ``outcome``, ``flagged``.
