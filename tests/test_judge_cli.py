@@ -134,7 +134,7 @@ def failing(folder):
         ([*chat, "--judge-prompt", folder / "no.txt", *out], "no.txt"),
         ([*chat, "--policy", "relabel", *out], "--output-collection: expected with --policy relabel"),
         ([*chat, "--output-collection", folder / "c", *out], "--output-collection: expected with --policy relabel"),
-        ([*chat, "--max-false", "many", *out], "argument --max-false: invalid"),
+        ([*chat, "--max-false", "many", *out], "--max-false: 'many', expected a number or none"),
         ([*chat, "--budget", "-1", *out], "budget: -1, expected at least 0"),
         ([*chat, "--verdicts", folder / "v.xml"], "suffix '.xml', expected .jsonl"),
         ([*chat, "--verdicts", folder / "nowhere" / "v.csv"], "does not exist"),

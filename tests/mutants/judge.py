@@ -110,9 +110,16 @@ MUTANTS = [
     Mutant(
         "judge-copies-become-positives",
         POLICIES,
-        "        chosen = found[first]\n",
-        "        chosen = found\n",
+        "    chosen = found[distinct(coded(pairs.queries[found], texts, collection.num_documents))[0]]\n",
+        "    chosen = found\n",
         f"{UNIT} -k relabelled_run",
+    ),
+    Mutant(
+        "judge-copies-of-false-negatives-stay",
+        POLICIES,
+        "            codes = coded(queries, self.groups[documents], self.groups.size)\n",
+        "            codes = coded(queries, documents, self.groups.size)\n",
+        f"{UNIT} -k not_chosen",
     ),
     Mutant(
         "judge-ranks-of-what-left-are-counted",

@@ -82,7 +82,12 @@ def _add_judges(parser: argparse.ArgumentParser) -> None:
 
 
 def _count_or_none(text: str) -> int | None:
-    return None if text == "none" else int(text)
+    if text == "none":
+        return None
+    try:
+        return int(text)
+    except ValueError:
+        raise argparse.ArgumentTypeError(f"{text!r}, expected a number or none") from None
 
 
 def _judge(options: argparse.Namespace) -> None:
