@@ -7,6 +7,8 @@ import sys
 
 import numpy as np
 import pytest
+from hypothesis import given, settings
+from hypothesis import strategies as st
 
 import hardmine as hm
 from hardmine.nouns.lists import REASONS
@@ -65,13 +67,12 @@ def pairs_of(collection, given):
         found.setdefault((query, int(document)), float(score))
     labels = given.positives if isinstance(given, (hm.Mined, hm.Candidates)) else None
     p = []
-    for query, document in found:
+    for query, _ in found:
         span = slice(*collection.positives.offsets[query : query + 2])
         p.append(max(labels.scores[span], default=np.nan) if labels is not None else np.nan)
         if labels is None:
             rows = lists.queries.tolist()
             p[-1] = lists.positive_scores[rows.index(query)]
-        assert document >= 0
     return [(*pair, s, float(own)) for (pair, s), own in zip(found.items(), p, strict=True)]
 
 
@@ -106,6 +107,62 @@ def test_outcomes_and_order_are_those_of_the_loops(collection, run, mined, kind,
     assert counts == {name: expected.count(name) for name in OUTCOMES}
     assert sum(counts.values()) == found.report["pairs"] == len(full)
     assert found.report["asked"] == len(asked)
+
+
+@st.composite
+def small_runs(draw):
+    """Few texts, so that queries, documents and positives share theirs; lists and labels may be empty."""
+    import pyarrow as pa
+
+    query_texts = draw(st.lists(st.sampled_from(["a", "b", ""]), min_size=1, max_size=4))
+    texts = draw(st.lists(st.sampled_from(["x", " X", "y", "Y y", "", "z"]), min_size=1, max_size=7))
+    chosen = st.lists(st.integers(0, len(texts) - 1), unique=True, max_size=len(texts))
+    labels, lists = ([draw(chosen) for _ in query_texts] for _ in range(2))
+    collection = hm.Collection(
+        pa.table({"id": [f"q{i}" for i in range(len(query_texts))], "text": query_texts}),
+        pa.table({"id": [f"d{i}" for i in range(len(texts))], "text": texts}),
+        hm.Positives.from_lists(labels),
+    )
+    score = st.sampled_from([-1.0, -0.0, 0.0, 0.5, 2.0])
+    own = np.array([draw(score) for row in labels for _ in row], np.float32)
+    scores = [sorted((draw(score) for _ in row), reverse=True) for row in lists]
+    run = hm.Candidates(
+        np.cumsum([0, *map(len, lists)]),
+        np.array([d for row in lists for d in row], np.int64),
+        np.array([s for row in scores for s in row], np.float32),
+        query_ids=collection.query_ids,
+        document_ids=collection.document_ids,
+        positives=collection.positives.with_scores(own),
+    )
+    return collection, run, draw(st.sampled_from([None, 0, 1, 3]))
+
+
+@settings(max_examples=60)  # a tenth of a second each
+@given(small_runs(), st.sampled_from(["remove", "relabel"]), st.sampled_from([None, 0, 1]))
+def test_small_runs_are_those_of_the_loops(case, policy, max_false):
+    collection, run, budget = case
+    full = pairs_of(collection, run)
+    judge = Counting()
+    found = judged(collection, run, judge, budget=budget, batch_size=2, policy=policy, max_false=max_false)
+    suspicious = oracle.suspicion(full)
+    np.testing.assert_allclose(found.suspicion, suspicious, rtol=0, atol=1e-12)
+    pairs = [pair[:2] for pair in full]
+    expected, asked = oracle.outcomes(
+        collection, pairs, verdict, suspicious=found.suspicion.tolist(), budget=budget, scores=run.positives.scores
+    )
+    assert names(found) == expected
+    assert judge.items == asked
+    texts = collection.document_groups
+    false = {(q, int(texts[d])) for (q, d), name in zip(pairs, expected, strict=True) if name == "positive"}
+    dropped = [q for q in range(len(run)) if max_false is not None and sum(p[0] == q for p in false) > max_false]
+    assert found.dropped.tolist() == dropped
+    stays = [(q, d) for q, d in pairs if q not in dropped and (q, int(texts[d])) not in false]
+    assert list(zip(found.run.row_of_each.tolist(), found.run.ids.tolist(), strict=True)) == stays
+    removed = sum(found.run.reasons.values(), np.zeros(len(run), np.int64))
+    assert (removed == run.lengths - found.run.lengths).all()
+    new = len({pair for pair in false if pair[0] not in dropped}) if policy == "relabel" else 0
+    assert found.collection.positives.ids.size == collection.positives.ids.size + new
+    assert found.run.positives.has_labels_of(found.collection.positives)
 
 
 def test_there_is_something_of_everything(collection, run):
