@@ -20,6 +20,13 @@ MUTANTS = [
         f"{UNIT} -k other_labels",
     ),
     Mutant(
+        "judge-no-positive-is-unlike-an-empty-one",
+        ITEMS,
+        'fingerprint.of_texts([""])',
+        'fingerprint.of_texts(["\\0"])',
+        f"{UNIT} -k small_runs",
+    ),
+    Mutant(
         "judge-copies-judged-apart",
         ITEMS,
         "first_of_group[groups[pairs.documents[wanted]]]",

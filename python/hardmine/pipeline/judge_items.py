@@ -64,23 +64,25 @@ def items_of(
     return Items(Texts(*((table, rows[first]) for table, rows in parts)), wanted[first], of_each)
 
 
-def _numbered(table: StringTable, rows: _Int64) -> _Int64:
-    """A number for each of some rows, the same for equal texts; that of no row (-1) is like no other."""
+def _digests(table: StringTable, rows: _Int64) -> tuple[fingerprint.Keys, _Int64]:
+    """Digests of the texts of the different rows, and which of them each row has; no row (-1) has an empty text."""
     used, place = np.unique(rows, return_inverse=True)
-    digests = fingerprint.of_texts(table.rows(used[used >= 0]))
-    codes = np.zeros(used.size, np.int64)
-    _, inverse = np.unique(digests.view(f"S{fingerprint.SIZE}").reshape(-1), return_inverse=True)
-    codes[used >= 0] = inverse.reshape(-1) + 1
-    numbers: _Int64 = codes[place.reshape(-1)]
-    return numbers
+    found = np.repeat(fingerprint.of_texts([""]), used.size, axis=0)
+    found[used >= 0] = fingerprint.of_texts(table.rows(used[used >= 0]))
+    return found, place.reshape(-1)
+
+
+def _numbered(table: StringTable, rows: _Int64) -> _Int64:
+    """A number below that of the rows for each of them, the same for equal texts."""
+    found, place = _digests(table, rows)
+    numbers = np.unique(found.view(f"S{fingerprint.SIZE}").reshape(-1), return_inverse=True)[1]
+    return numbers.reshape(-1).astype(np.int64)[place]
 
 
 def keys_of(texts: Texts) -> fingerprint.Keys:
     """Digest of the three texts of every item."""
     columns = []
     for table, rows in texts:
-        used, place = np.unique(rows, return_inverse=True)
-        digests = np.zeros((used.size, fingerprint.SIZE), np.uint8)
-        digests[used >= 0] = fingerprint.of_texts(table.rows(used[used >= 0]))
-        columns.append(digests[place.reshape(-1)])
+        found, place = _digests(table, rows)
+        columns.append(found[place])
     return fingerprint.of_rows(columns[0].shape[0], *columns)
