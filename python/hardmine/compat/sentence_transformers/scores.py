@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import math
+from contextlib import contextmanager
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
@@ -14,6 +15,8 @@ from hardmine.plumbing.progress import Progress
 from hardmine.plumbing.ragged import rows_of
 
 if TYPE_CHECKING:
+    from collections.abc import Iterator
+
     from hardmine.compat.sentence_transformers.embeddings import Embeddings
     from hardmine.compat.sentence_transformers.settings import Settings
     from hardmine.compat.sentence_transformers.texts import Texts
@@ -34,40 +37,45 @@ def retrieve(
     settings: Settings,
 ) -> tuple[hm.Candidates, hm.Positives]:
     """The `depth` best documents of every query, positives among them, and the positives with their scores."""
-    kind = _similarity(model)
-    if kind is None:  # an infinity may hide in a distance
+    if similarity_of(model) is None:  # an infinity may hide in a distance
         _refuse_broken(texts, embeddings)
         return _by_model(model, texts.positives, embeddings, depth, settings)
+    with naming_broken(texts, embeddings):
+        return search(model, embeddings, depth, settings), score_positives(model, embeddings, texts.positives, settings)
+
+
+@contextmanager
+def naming_broken(texts: Texts, embeddings: Embeddings) -> Iterator[None]:
+    """In the place of an error about a row of embeddings that is not finite, one that has its text."""
     try:
-        return _by_search(_device(model), kind, texts.positives, embeddings, depth, settings)
+        yield
     except ValueError:
         _refuse_broken(texts, embeddings)
         raise
 
 
-def _by_search(
-    device: Any,
-    similarity: str,
-    labels: hm.Positives,
-    embeddings: Embeddings,
-    depth: int,
-    settings: Settings,
-) -> tuple[hm.Candidates, hm.Positives]:
-    run = hm.search(
+def search(model: Any, embeddings: Embeddings, depth: int, settings: Settings, **limits: Any) -> hm.Candidates:
+    """The `depth` best documents of every query by `hardmine.search`, which takes the limits."""
+    return hm.search(
         *embeddings,
         depth,
-        similarity=similarity,
-        device=device,
+        similarity=_known(model),
+        device=_device(model),
         max_memory=settings.max_memory,
         num_threads=settings.num_threads,
         progress=settings.verbose,
+        **limits,
     )
+
+
+def score_positives(model: Any, embeddings: Embeddings, labels: hm.Positives, settings: Settings) -> hm.Positives:
+    """The positives with their scores by the similarity that `search` knows."""
     pairs = rows_of(labels.offsets), labels.ids
-    scores = hm.pair_scores(*embeddings, *pairs, similarity=similarity, num_threads=settings.num_threads)
-    return run, labels.with_scores(scores)
+    scores = hm.pair_scores(*embeddings, *pairs, similarity=_known(model), num_threads=settings.num_threads)
+    return labels.with_scores(scores)
 
 
-def _similarity(model: Any) -> str | None:
+def similarity_of(model: Any) -> str | None:
     """How `hardmine.search` calls the similarity of a model; None where it does not know it."""
     function = getattr(model.similarity, "__func__", model.similarity)
     if not str(getattr(function, "__module__", "")).startswith("sentence_transformers."):
@@ -76,6 +84,12 @@ def _similarity(model: Any) -> str | None:
     if name == "similarity":  # the method of SentenceTransformer
         name = str(getattr(model.similarity_fn_name, "value", model.similarity_fn_name))
     return _KINDS.get(name)
+
+
+def _known(model: Any) -> str:
+    similarity = similarity_of(model)
+    assert similarity is not None  # noqa: S101 - asked before
+    return similarity
 
 
 def _device(model: Any) -> Any:
