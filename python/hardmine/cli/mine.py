@@ -36,6 +36,7 @@ def add_commands(commands: Any) -> None:
     shared.add_collection(run_select)
     shared.add_run(run_select)
     shared.add_rule(run_select)
+    shared.add_document_embeddings(run_select)
     shared.add_threads(run_select)
     shared.add_progress(run_select)
     run_select.set_defaults(run=_select)
@@ -90,6 +91,7 @@ def _retrieve(options: argparse.Namespace) -> None:
 def _select(options: argparse.Namespace) -> None:
     selection = _selection(options)
     shared.check_rows(options)
+    embeddings = shared.document_embeddings(options)
     shared.check_run_file(options.candidates)
     collection = shared.read_collection(options)
     run = shared.load_run_of(options.candidates, options.run_format, collection, drops_unknown=options.drop_unknown)
@@ -97,6 +99,7 @@ def _select(options: argparse.Namespace) -> None:
         collection,
         run,
         selection,
+        document_embeddings=embeddings,
         epoch=options.epoch,
         num_threads=options.threads,
         progress=options.progress,
