@@ -80,6 +80,7 @@ def serving(script):
 
     server = ThreadingHTTPServer(("127.0.0.1", 0), Handler)
     server.daemon_threads = True
+    server.handle_error = lambda *_: None  # whoever asked has gone
     thread = threading.Thread(target=server.serve_forever, args=(0.02,))
     thread.start()
     endpoint.url = f"http://127.0.0.1:{server.server_port}/v1"

@@ -148,11 +148,23 @@ class ChatJudge:
             base_url=self.base_url, api_key=key or "none", timeout=self._timeout,
             max_retries=self._max_retries, http_client=http,
         ) as client:  # fmt: skip
+            is_over = threading.Event()
+
+            def one(item: Mapping[str, str]) -> str | Exception:
+                if is_over.is_set():
+                    return JudgeError(f"{self._host}: not asked")
+                try:
+                    return self._item(client, key, item)
+                except BaseException:
+                    is_over.set()
+                    raise
+
             pool = ThreadPoolExecutor(min(self._max_concurrency, max(len(items), 1)))
             try:
-                return list(pool.map(lambda item: self._item(client, key, item), items))
-            finally:
-                pool.shutdown(wait=False, cancel_futures=True)  # after Ctrl-C, or where every item would fail
+                return list(pool.map(one, items))
+            finally:  # after Ctrl-C, or where every item would fail, nothing more is asked
+                is_over.set()
+                pool.shutdown(wait=False, cancel_futures=True)
 
     def _item(self, client: Any, key: str | None, texts: Mapping[str, str]) -> str | Exception:
         """The verdict on one item, or why there is none."""
