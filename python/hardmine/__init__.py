@@ -43,6 +43,8 @@ from hardmine.rules.draws import (
 from hardmine.rules.selection import Selection
 
 if TYPE_CHECKING:
+    from hardmine.pipeline.judge import judge
+    from hardmine.pipeline.judged import Judged
     from hardmine.pipeline.mine import mine
     from hardmine.pipeline.mined import Mined
     from hardmine.pipeline.plan import Plan, plan
@@ -63,6 +65,8 @@ if TYPE_CHECKING:
 
 _LAZY = {
     "hardmine.nouns.collection": ("Collection",),
+    "hardmine.pipeline.judge": ("judge",),
+    "hardmine.pipeline.judged": ("Judged",),
     "hardmine.pipeline.mine": ("mine",),
     "hardmine.pipeline.mined": ("Mined",),
     "hardmine.pipeline.plan": ("Plan", "plan"),
@@ -110,6 +114,7 @@ __all__ = [
     "DynamicLists",
     "DynamicMiner",
     "ExactIndex",
+    "Judged",
     "Laplace",
     "MarginPos",
     "MemoryBank",
@@ -146,6 +151,7 @@ __all__ = [
     "formats",
     "fuse",
     "in_batch_mask",
+    "judge",
     "losses",
     "merge",
     "mine",
