@@ -9,6 +9,7 @@ from hypothesis import strategies as st
 
 import hardmine as hm
 from hardmine.nouns.lists import REASONS
+from hardmine.plumbing import container
 from tests.oracle import select as oracle
 from tests.select_cases import (
     assert_equals,
@@ -147,6 +148,28 @@ def test_the_result_survives_saving(tmp_path):
     back = hm.Negatives.load(tmp_path / "n.bin")
     assert np.array_equal(back.ids, found.ids)
     assert hm.Selection.from_dict(back.metadata["selection"]) == hm.Selection(3, ceiling=hm.PercPos(0.9))
+    assert {name: counts.tolist() for name, counts in back.reasons.items()} == {
+        name: counts.tolist() for name, counts in found.reasons.items()
+    }
+
+
+def test_a_result_saved_before_there_was_a_reason_is_read(tmp_path):
+    run, positives, _ = large_case(50)
+    found = hm.select(run, positives, hm.Selection(3, ceiling=hm.PercPos(0.9)))
+    found.save(tmp_path / "now")
+    arrays, about = container.load(tmp_path / "now", "negatives")
+    lacking = {name: column for name, column in arrays.items() if name != "reasons.near_duplicate"}
+    container.save(tmp_path / "lacking", "negatives", lacking, about)
+    before = {name: column for name, column in arrays.items() if not name.startswith("reasons.")}
+    names = [name for name in hm.REASONS if name != "near_duplicate"]
+    container.save(
+        tmp_path / "stacked", "negatives", before | {"reasons": np.stack([found.reasons[n] for n in names])}, about
+    )
+    for name in ("lacking", "stacked"):
+        back = hm.Negatives.load(tmp_path / name)
+        assert list(back.reasons) == list(hm.REASONS)
+        for reason in hm.REASONS:
+            assert back.reasons[reason].tolist() == found.reasons[reason].tolist(), reason
 
 
 # Properties

@@ -102,7 +102,7 @@ class Negatives(Lists):
         arrays = {name: getattr(self, name) for name in _DTYPES}
         if self.sources is not None:
             arrays["sources"] = self.sources
-        arrays["reasons"] = np.stack([self.reasons[name] for name in REASONS])
+        arrays |= {f"reasons.{name}": self.reasons[name] for name in REASONS}
         container.save(path, "negatives", arrays, dict(self.metadata))
 
     @classmethod
@@ -125,10 +125,10 @@ class Negatives(Lists):
         """
         arrays, metadata = container.load(path, "negatives")
         try:
-            counts = arrays.pop("reasons")
+            counts = _taken_reasons(arrays)
             _check_columns(arrays, counts)
             _check_metadata(arrays, metadata)
-            return cls(**arrays, reasons=dict(zip(REASONS, counts, strict=True)), metadata=metadata)
+            return cls(**arrays, reasons=counts, metadata=metadata)
         except (KeyError, ValueError, IndexError, TypeError, AttributeError, OverflowError) as error:
             raise ValueError(f"{os.fspath(path)}: malformed negatives ({error})") from None
 
@@ -156,7 +156,25 @@ _DTYPES = {
 }  # fmt: skip
 
 
-def _check_columns(arrays: Mapping[str, npt.NDArray[Any]], counts: npt.NDArray[Any]) -> None:
+def _taken_reasons(arrays: dict[str, npt.NDArray[Any]]) -> dict[str, npt.NDArray[Any]]:
+    """The counts of saved negatives, taken out of their columns.
+
+    A reason that the file does not know, because it was written before there was one, removed nothing. Files of then
+    have the counts as the rows of one array, in the order of the reasons that there were.
+    """
+    rows = arrays["offsets"].size - 1
+    if "reasons" in arrays:
+        before = [name for name in REASONS if name != "near_duplicate"]
+        found = dict(zip(before, arrays.pop("reasons"), strict=True))
+    else:
+        known = [name for name in REASONS if f"reasons.{name}" in arrays]
+        found = {name: arrays.pop(f"reasons.{name}") for name in known}
+        if "kept" not in found:
+            raise KeyError("reasons.kept")
+    return {name: found.get(name, np.zeros(rows, np.int64)) for name in REASONS}
+
+
+def _check_columns(arrays: Mapping[str, npt.NDArray[Any]], counts: Mapping[str, npt.NDArray[Any]]) -> None:
     """Refuse columns of saved negatives whose dtype, shape or offsets cannot be."""
     known = {**_DTYPES, "sources": np.int16} if "sources" in arrays else _DTYPES
     for name, dtype in known.items():
@@ -170,8 +188,9 @@ def _check_columns(arrays: Mapping[str, npt.NDArray[Any]], counts: npt.NDArray[A
     for name, length in lengths.items():
         if name in known and arrays[name].size != length:
             raise ValueError(f"{name}: length {arrays[name].size}, expected {length}")
-    if counts.dtype != np.int64 or counts.shape != (len(REASONS), rows):
-        raise ValueError(f"reasons: {counts.dtype} {counts.shape}, expected int64 {(len(REASONS), rows)}")
+    for name, count in counts.items():
+        if count.dtype != np.int64 or count.shape != (rows,):
+            raise ValueError(f"reasons[{name!r}]: {count.dtype} {count.shape}, expected int64 {(rows,)}")
     for name, lowest in (("ids", 0), ("queries", 0), ("dropped", 0), ("ranks", 0), ("positives", -1), ("sources", 0)):
         if name in known and arrays[name].min(initial=lowest) < lowest:
             raise ValueError(f"{name}: {int(arrays[name].min())}, expected at least {lowest}")
