@@ -8,6 +8,7 @@ from typing import Any
 
 import hardmine as hm
 from hardmine.cli import options as shared
+from hardmine.cli import report
 from hardmine.pipeline.retrieve import DEFAULT_K
 
 
@@ -19,6 +20,7 @@ def add_commands(commands: Any) -> None:
     shared.add_cache(run_mine)
     shared.add_rule(run_mine)
     run_mine.add_argument("-k", type=int, metavar="K", help="candidates per query (what the rule needs)")
+    report.add_option(run_mine)
     shared.add_progress(run_mine)
     run_mine.set_defaults(run=_mine)
 
@@ -44,6 +46,7 @@ def add_commands(commands: Any) -> None:
         "--drop-unknown", action="store_true", help="leave out ids of the run that the collection does not have"
     )
     shared.add_rule(run_select)
+    report.add_option(run_select)
     shared.add_threads(run_select)
     shared.add_progress(run_select)
     run_select.set_defaults(run=_select)
@@ -59,6 +62,7 @@ def _selection(options: argparse.Namespace) -> hm.Selection:
 def _mine(options: argparse.Namespace) -> None:
     selection, policy = _selection(options), shared.cache_policy(options)
     shared.check_rows(options)
+    report.check_option(options)
     collection = shared.read_collection(options)
     mined = hm.mine(
         collection,
@@ -73,6 +77,7 @@ def _mine(options: argparse.Namespace) -> None:
         progress=options.progress,
     )
     shared.write_rows(mined, options)
+    report.write_option(mined, options)
 
 
 def _retrieve(options: argparse.Namespace) -> None:
@@ -98,6 +103,7 @@ def _retrieve(options: argparse.Namespace) -> None:
 def _select(options: argparse.Namespace) -> None:
     selection = _selection(options)
     shared.check_rows(options)
+    report.check_option(options)
     shared.check_run_file(options.candidates)
     collection = shared.read_collection(options)
     run = shared.load_run_of(options.candidates, options.run_format, collection, drops_unknown=options.drop_unknown)
@@ -110,3 +116,4 @@ def _select(options: argparse.Namespace) -> None:
         progress=options.progress,
     )
     shared.write_rows(mined, options)
+    report.write_option(mined, options)

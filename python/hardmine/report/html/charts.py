@@ -17,9 +17,11 @@ WIDTH, HEIGHT = 400, 190
 
 INK, MUTED, GRID = "#1c2733", "#556270", "#e2e7ec"
 POSITIVE, NEGATIVE, NEUTRAL, LIMIT = "#2a66a8", "#c4551b", "#7a8794", "#8a1f4b"
+GREEN, OCHRE = "#2f7a4d", "#8a6a00"
+FAMILIES = (POSITIVE, NEGATIVE, GREEN, LIMIT, OCHRE, NEUTRAL)
 DARK = {
     INK: "#e4eaf0", MUTED: "#a7b3bf", GRID: "#2b3540", POSITIVE: "#7db4ef", NEGATIVE: "#f09a63", NEUTRAL: "#8795a3",
-    LIMIT: "#f187b4",
+    LIMIT: "#f187b4", GREEN: "#74cf97", OCHRE: "#dcb84a",
 }  # fmt: skip
 """What stands for each colour on a dark page."""
 
@@ -122,42 +124,37 @@ def columns(names: Sequence[str], values: Sequence[float], labels: Sequence[str]
     return _svg(alt.layer(drawn, texts), HEIGHT)
 
 
-def trade_off(points: Sequence[Point], x_title: str, y_title: str) -> str:
+def trade_off(points: Sequence[Point], families: Sequence[str], x_title: str, y_title: str) -> str:
     """A curve for each family of rules, with intervals, and a ring around the recommended setting."""
     alt = altair()
-    families = list(dict.fromkeys(point.family for point in points))
-    palette = [POSITIVE, NEGATIVE, LIMIT, NEUTRAL, MUTED, INK]
-    dashes = [[1, 0], [6, 3], [2, 2], [8, 3, 2, 3], [4, 4], [1, 3]]
-    data = [
-        {"x": each.x, "y": each.y, "low": each.low, "high": each.high, "family": each.family} for each in points
-    ]
-    fixed = {
-        "scale": alt.Scale(domain=families, range=[palette[i % len(palette)] for i in range(len(families))]),
-        "legend": alt.Legend(orient="bottom", title=None, columns=3, symbolStrokeWidth=2, labelLimit=110),
-    }
-    base = alt.Chart(alt.Data(values=data)).encode(
-        x=alt.X("x:Q", title=x_title, scale=alt.Scale(zero=False, nice=True)),
-        color=alt.Color("family:N", **fixed),
-    )
-    y = alt.Y("y:Q", title=y_title, scale=alt.Scale(zero=True))
-    layers = []
-    known = [row for row in data if row["low"] is not None and row["high"] is not None]
-    if known:
-        whiskers = alt.Chart(alt.Data(values=known)).mark_rule(opacity=0.35, strokeWidth=1.5)
-        layers.append(whiskers.encode(x="x:Q", y=alt.Y("low:Q", title=y_title), y2="high:Q", color=alt.Color("family:N", **fixed)))
-    dash = alt.StrokeDash(
-        "family:N",
-        scale=alt.Scale(domain=families, range=[dashes[i % len(dashes)] for i in range(len(families))]),
-        legend=None,
-    )
-    layers.append(base.mark_line(strokeWidth=1.5).encode(y=y, strokeDash=dash, order="x:Q"))
-    layers.append(base.mark_circle(size=22, opacity=1).encode(y=y))
-    ring = [{"x": each.x, "y": each.y} for each in points if each.is_recommended]
+    # An interval that says nothing would make the rest small: it runs out of the picture instead.
+    best = [point.high for point in points if point.is_recommended and point.high is not None]
+    top = 1.25 * max([*(point.y for point in points), *best, 0.8])
+    x = alt.X("x:Q", title=x_title, scale=alt.Scale(zero=False, nice=True))
+    y = alt.Y("y:Q", title=y_title, scale=alt.Scale(domain=[0, top], nice=False))
+    whiskers, lines = [], []
+    for number, family in enumerate(families):
+        colour, dash = FAMILIES[number % len(FAMILIES)], _DASHES[number % len(_DASHES)]
+        own = [point for point in points if point.family == family]
+        base = alt.Chart(alt.Data(values=[{"x": _short(point.x), "y": _short(point.y)} for point in own]))
+        ends = [
+            {"x": _short(point.x), "y": _short(min(point.low, top)), "high": _short(min(point.high, top))}
+            for point in own
+            if point.low is not None and point.high is not None
+        ]
+        if ends:
+            whisker = alt.Chart(alt.Data(values=ends)).mark_rule(color=colour, opacity=0.3, strokeWidth=1.5)
+            whiskers.append(whisker.encode(x=x, y=y, y2="high:Q"))
+        lines.append(base.mark_line(color=colour, strokeDash=dash, strokeWidth=1.5).encode(x=x, y=y, order="x:Q"))
+        lines.append(base.mark_circle(color=colour, size=22, opacity=1).encode(x=x, y=y))
+    ring = [{"x": point.x, "y": point.y} for point in points if point.is_recommended]
     if ring:
-        layers.append(
-            alt.Chart(alt.Data(values=ring)).mark_point(size=170, color=INK, strokeWidth=2, filled=False).encode(x="x:Q", y=y)
-        )
-    return _svg(alt.layer(*layers), HEIGHT + 40)
+        drawn = alt.Chart(alt.Data(values=ring)).mark_point(size=170, color=INK, strokeWidth=2, opacity=1)
+        lines.append(drawn.encode(x=x, y=y))
+    return _svg(alt.layer(*whiskers, *lines), HEIGHT + 50)
+
+
+_DASHES = [[1, 0], [6, 3], [2, 2], [8, 3, 2, 3], [4, 4], [1, 3]]
 
 
 def _short(value: float) -> float:
@@ -178,7 +175,6 @@ def _svg(chart: Any, height: int, top: int = 8) -> str:
             labelColor=MUTED, titleColor=MUTED, gridColor=GRID, domainColor=NEUTRAL, tickColor=NEUTRAL, labelFontSize=12,
             titleFontSize=12, titleFontWeight="normal", labelFontWeight="normal", tickCount=5, tickSize=4, titlePadding=6,
         )
-        .configure_legend(labelColor=INK, labelFontSize=12)
         .configure_text(fontSize=12)
     )  # fmt: skip
     target = io.StringIO()

@@ -8,6 +8,8 @@ from collections.abc import Sequence
 from hardmine.report.html.elements import Html, element
 from hardmine.report.html.material import WHYS, Document, Example, Material
 
+_IN_LINE = 160
+"""Letters of a query in the line that opens its row."""
 _CUTS = (480, 300, 180, 90)
 """Letters of a text that are shown: as many as the page has room for."""
 
@@ -50,18 +52,21 @@ def _example(example: Example, noun: str, letters: int, *, opened: bool) -> Html
     is_known = not math.isnan(example.suspicion)
     above = any(document.ratio > 1 for document in example.negatives)
     least = f"{example.num_negatives:,} {noun if example.num_negatives != 1 else noun[:-1]}"
+    words = [f"row {example.row + 1:,}", least, WHYS[example.why]]
+    if example.query.id is not None and example.query.text is not None:
+        words.insert(0, f"query {example.query.id[:60]}")
     summary = element(
         "summary",
         element("span", number(example.suspicion) if is_known else "\u2013", class_="badge above" if above else "badge"),
-        element("span", _text(example.query, 160), class_="question"),
-        element("span", f"row {example.row + 1:,} \u00b7 {least} \u00b7 {WHYS[example.why]}", class_="meta"),
+        element("span", _text(example.query, _IN_LINE), class_="question"),
+        element("span", " \u00b7 ".join(words), class_="meta"),
     )
     positives = _side("Positive", example.positives, example.num_positives, letters)
     negatives = _side(noun.capitalize(), example.negatives, example.num_negatives, letters)
-    query = element(
-        "div", element("h4", "Query"), element("p", _text(example.query, letters), _rest(example.query, letters)),
-        _facts(example.query), class_="query",
-    )  # fmt: skip
+    query = None
+    if example.query.text is not None and example.query.size > _IN_LINE:
+        whole = element("p", _text(example.query, letters), _rest(example.query, letters))
+        query = element("div", element("h4", "Query"), whole, class_="query")
     return element(
         "details", summary, query, element("div", positives, negatives, class_="sides"),
         class_="example", open=opened, data_row=example.row, data_why=example.why, data_count=example.num_negatives,

@@ -84,7 +84,7 @@ def quality(material: Material) -> Iterator[Figure]:
             "How far the positive is above each. Below 0 a document scores above the positive.",
             found,
             [(noun, NEGATIVE)],
-            [Mark(limits.get("margins", 0.0), f"least margin {limits['margins']:g}" if "margins" in limits else "0")],
+            [Mark(limits["margins"], f"least {limits['margins']:g}")] if "margins" in limits else [Mark(0.0, "positive")],
             "p \u2212 s",
         )
     if material.ranks is not None:
@@ -105,10 +105,10 @@ def quality(material: Material) -> Iterator[Figure]:
         if found is not None:
             yield _outlined(
                 f"teacher-{number}",
-                f"As another teacher sees them: {_clip(other.name)}",
+                f"As another teacher sees them: {clip(other.name)}",
                 "The same negatives under both teachers. Beyond 1 a teacher puts them above the positive.",
                 found,
-                [(_clip(other.name), NEUTRAL), ("teacher in force", NEGATIVE)],
+                [(clip(other.name), NEUTRAL), ("teacher in force", NEGATIVE)],
                 [Mark(1.0, "positive")],
                 "s / p",
             )
@@ -243,5 +243,6 @@ def short(count: int) -> str:
     return str(count)
 
 
-def _clip(text: str, most: int = 40) -> str:
+def clip(text: str, most: int = 40) -> str:
+    """`text` on at most so many letters."""
     return text if len(text) <= most else f"{text[: most - 1]}\u2026"

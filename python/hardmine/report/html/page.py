@@ -18,10 +18,10 @@ from hardmine.report.html import charts, figures
 from hardmine.report.html.audit import audit_part
 from hardmine.report.html.elements import Html, element, joined, table
 from hardmine.report.html.examples import examples as examples_part
-from hardmine.report.html.figures import Figure
 from hardmine.report.html.material import TEXT_KEPT, Material
-from hardmine.report.html.sweep import sweep_part
-from hardmine.report.html.verdicts import headlines, verdicts
+from hardmine.report.html.pieces import figures_part
+from hardmine.report.html.sweep import headline, sweep_part
+from hardmine.report.html.verdicts import Headline, headlines, verdicts
 
 MOST_BYTES = 1_500_000
 """A page is smaller than this, whatever it is about."""
@@ -35,11 +35,21 @@ def check_page(path: str | os.PathLike[str], *, examples: int = 200) -> int:
     return checks.integer("examples", examples)
 
 
+_NEEDED = {"sweep": ("rows", "recommended"), "audit": ("findings",)}
+
+
 def as_data(name: str, value: Any) -> Mapping[str, Any] | None:
     """A sweep or an audit as its dictionary: given as one, or as an object that gives one."""
     found = value.to_dict() if hasattr(value, "to_dict") else value
-    if found is not None and not isinstance(found, Mapping):
-        raise TypeError(f"{name}: {type(value).__name__}, expected a result with to_dict(), or what it gives")
+    if found is None:
+        return None
+    if not isinstance(found, Mapping):
+        raise TypeError(f"{name}: {type(value).__name__}, expected a result with to_dict(), or what that gives")
+    for key in _NEEDED[name]:
+        kind = Mapping if key == "recommended" else (list, tuple)
+        if not isinstance(found.get(key), kind):
+            came = type(found[key]).__name__ if key in found else "missing"
+            raise ValueError(f"{name}[{key!r}]: {came}, expected what to_dict() of a result of hardmine.{name} gives")
     return found
 
 
@@ -65,19 +75,25 @@ def page(
     material: Material, *, title: str, sweep: Mapping[str, Any] | None = None, audit: Mapping[str, Any] | None = None
 ) -> str:
     """The text of the page."""
+    if sweep is not None:
+        about_rules = sweep_part(sweep)
+    else:
+        about_rules = _no_sweep() if material.noun == "negatives" else Html("")
     sections = [
-        ("quality", f"Are my {material.noun} any good?", _figures(figures.quality(material)) or _unknown_scores()),
-        ("removed", "What did the rule remove?", _figures(figures.removed(material))),
-        ("sweep", "Which rule and margin should I take?", sweep_part(sweep)),
-        ("standing-out", "Which documents stand out?", joined([_figures(figures.suspicious(material)), _hubs(material)])),
-        ("audit", "What did the audit find?", audit_part(audit)),
+        ("quality", f"Are my {material.noun} any good?", figures_part(figures.quality(material)) or _unknown_scores()),
+        ("removed", "What did the rule remove?" if material.noun == "negatives" else "What is not among them?", figures_part(figures.removed(material))),
+        ("sweep", "Which rule and margin should I take?", about_rules),
+        ("standing-out", "Which documents stand out?", joined([figures_part(figures.suspicious(material)), _hubs(material)])),
+        ("audit", "What did the audit find?", Html("") if audit is None else audit_part(audit)),
     ]
-    if sweep is None and material.noun == "negatives":
-        sections[2] = ("sweep", sections[2][1], _no_sweep())
     filled = [(key, heading, body) for key, heading, body in sections if body]
     if material.examples:
         filled.append(("examples", "Which rows are suspicious?", Html("")))
-    head = _head(material, title, filled)
+    numbers = [*headlines(material)]
+    estimate = None if sweep is None else headline(sweep, material.selection)
+    if estimate is not None:
+        numbers.append(estimate)
+    head = _head(material, title, numbers, filled)
     body = joined(_section(key, heading, part) for key, heading, part in filled[: len(filled) - bool(material.examples)])
     foot = _foot(material)
     room = MOST_BYTES - _FOOT_ROOM - sum(len(part.encode(errors="replace")) for part in (head, body, foot))
@@ -113,10 +129,10 @@ def _digest(text: str) -> str:
     return f"'sha256-{base64.b64encode(hashlib.sha256(text.encode()).digest()).decode()}'"
 
 
-def _head(material: Material, title: str, sections: Iterable[tuple[str, str, Html]]) -> Html:
-    numbers = [
-        element("div", element("dt", each.name), element("dd", each.value)) for each in headlines(material)
-    ]
+def _head(
+    material: Material, title: str, headings: Iterable[Headline], sections: Iterable[tuple[str, str, Html]]
+) -> Html:
+    numbers = [element("div", element("dt", each.name), element("dd", each.value)) for each in headings]
     words = {"good": "good", "look": "look at", "say": "to know"}
     lines = [element("li", element("strong", words[each.level]), each.text, class_=each.level) for each in verdicts(material)]
     about = dict(material.about)
@@ -139,33 +155,6 @@ def _section(key: str, heading: str, body: Html) -> Html:
     return element("section", element("h2", heading, id=f"{key}-heading"), body, id=key, aria_labelledby=f"{key}-heading")
 
 
-def _figures(found: Iterable[Figure]) -> Html:
-    drawn = [figure(each) for each in found]
-    return element("div", drawn, class_="figures") if drawn else Html("")
-
-
-def figure(each: Figure) -> Html:
-    """A picture with what it shows in words, and its numbers as a table."""
-    key = None
-    if len(each.keys) > 1:
-        key = element("ul", [element("li", _swatch(colour), name) for name, colour in each.keys], class_="key")
-    start, _, rest = each.svg.partition(">")
-    names = joined([element("title", each.title, id=f"{each.key}-title"), element("desc", each.text, id=f"{each.key}-text")])
-    drawn = Html(f'{start} role="img" aria-labelledby="{each.key}-title {each.key}-text">{names}{rest}')
-    return element(
-        "figure",
-        element("figcaption", element("h3", each.title), element("p", each.text, class_="meta"), key),
-        drawn,
-        element("details", element("summary", "As a table"), table(each.header, each.rows, each.title)),
-        id=f"figure-{each.key}",
-    )
-
-
-def _swatch(colour: str) -> Html:
-    shape = element("rect", width="10", height="10", rx="2", fill=colour)
-    return element("svg", shape, class_="chart swatch", viewBox="0 0 10 10", aria_hidden="true")
-
-
 def _unknown_scores() -> Html:
     return element("p", "No scores are known, so nothing can be said about how hard or how doubtful they are.")
 
@@ -183,16 +172,17 @@ def _hubs(material: Material) -> Html:
     found = figures.hubs(material)
     if not found:
         return Html("")
+    # A column of which nothing is known says nothing.
+    knows_ids, knows_texts = (any(getattr(each, name) is not None for each, _ in found) for name in ("id", "text"))
+    header = ["Document"] * knows_ids + ["Rows", "Share of rows"] + ["Text"] * knows_texts
     rows = [
-        [
-            document.id if document.id is not None else "\u2013",
-            f"{count:,}",
-            figures.percent(count, material.num_rows),
-            "\u2013" if document.text is None else document.text[:160] + ("\u2026" if document.size > 160 else ""),
-        ]
-        for document, count in found
+        [each.id or "\u2013"] * knows_ids
+        + [f"{count:,}", figures.percent(count, material.num_rows)]
+        + [figures.clip(each.text or "\u2013", 160)] * knows_texts
+        for each, count in found
     ]
-    return table(["Document", "Rows", "Share of rows", "Text"], rows, f"Documents that most rows have among their {material.noun}")
+    caption = f"Documents that most rows have among their {material.noun}"
+    return table(header, rows, caption, class_="texts" if knows_texts else None)
 
 
 def _examples(material: Material, room: int) -> Html:

@@ -66,6 +66,9 @@ def verdicts(material: Material) -> Iterator[Verdict]:
             )
         else:
             yield Verdict("good", f"Every row has the {material.wanted:,} negatives that were asked for.")
+    elif material.wanted is None and noun == "negatives" and material.counts.min() < material.counts.max():
+        least, most = int(material.counts.min()), int(material.counts.max())
+        yield Verdict("look", f"Rows are unequal: they have between {least:,} and {most:,} negatives.")
     if material.num_rows >= 20:
         most = int(np.unique(material.keys, return_counts=True)[1].max())
         if most > _MUCH_USED * material.num_rows:
