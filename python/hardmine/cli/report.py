@@ -11,6 +11,7 @@ import hardmine as hm
 from hardmine.cli import options as shared
 from hardmine.formats.registry import recognise
 from hardmine.formats.saved import is_saved
+from hardmine.rules.spelling import parse_ceiling
 
 if TYPE_CHECKING:
     from hardmine.report.html.material import Material
@@ -35,7 +36,9 @@ def add_commands(commands: Any) -> None:
     group.add_argument("--input-format", metavar="F", help=f"its format: {', '.join(hm.formats.READ)} (by the path)")
     group.add_argument("--corpus", type=Path, metavar="FILE", help="documents of a file of pairs")
     group.add_argument("--split", help="judgements of a folder (train, else dev, else test)")
-    group.add_argument("--run-format", metavar="F", help=f"{', '.join(hm.formats.names_of('run', 'reads'))} (by the path)")
+    group.add_argument(
+        "--run-format", metavar="F", help=f"{', '.join(hm.formats.names_of('run', 'reads'))} (by the path)"
+    )
     group.add_argument("--rule", metavar="R", help=f"choose from the run as hardmine select does ({_DEFAULT_RULE})")
     group.add_argument("--num-negatives", type=int, metavar="N", help="negatives per query (4)")
     report.set_defaults(run=_report)
@@ -110,9 +113,13 @@ def _material(options: argparse.Namespace) -> Material:
         negatives = hm.Negatives.load(options.source)
         return of_mined(collection, negatives, collection.positives, None, examples=options.examples)
     run = shared.load_run_of(options.source, options.run_format, collection, drops_unknown=False)
-    if options.rule is None and options.num_negatives is None and collection.positives_under(run, scores=False).scores is None:
+    if (
+        options.rule is None
+        and options.num_negatives is None
+        and collection.positives_under(run, scores=False).scores is None
+    ):
         return of_run(run, collection, examples=options.examples)
-    rule = shared.parse_ceiling(options.rule or _DEFAULT_RULE, name="--rule")
+    rule = parse_ceiling(options.rule or _DEFAULT_RULE, name="--rule")
     selection = hm.Selection(4 if options.num_negatives is None else options.num_negatives, ceiling=rule)
     mined = hm.Mined.from_run(collection, run, selection)
     return of_mined(collection, mined.negatives, mined.positives, run, examples=options.examples)

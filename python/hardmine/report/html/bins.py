@@ -16,6 +16,10 @@ _TAIL = 0.002
 """Share of the values that may lie beyond either end of the bins, where they would stretch them."""
 
 
+_MOST_FINE = 1_000
+"""Up to here there are three growing bins to a power of ten, beyond it one."""
+
+
 class Bins(NamedTuple):
     """Edges, and how many values of each series lie between two of them; values beyond are in the outermost bins.
 
@@ -94,11 +98,21 @@ def _step(least: float) -> float:
     return next(factor * power for factor in (1, 2, 2.5, 5, 10) if factor * power >= least * (1 - 1e-9))
 
 
-def doubling(values: npt.NDArray[np.int64]) -> list[tuple[str, int]]:
-    """Counts of whole numbers from 1 on by bins that double: 1, 2, 3-4, 5-8 and so on."""
+def growing(values: npt.NDArray[np.int64]) -> list[tuple[int, int, int]]:
+    """Counts of whole numbers from 1 on in bins that grow: (first, last, count) of each.
+
+    Examples
+    --------
+    >>> import numpy as np
+    >>> from hardmine.report.html.bins import growing
+    >>> growing(np.array([1, 1, 4, 9]))
+    [(1, 1, 2), (2, 2, 0), (3, 5, 1), (6, 10, 1)]
+    """
     if not values.size:
         return []
-    levels = np.ceil(np.log2(np.maximum(values, 1))).astype(np.int64)
-    counts = np.bincount(levels)
-    names = ["1", "2"] + [f"{2 ** (level - 1) + 1:,}\u2013{2**level:,}" for level in range(2, counts.size)]
-    return list(zip(names[: counts.size], counts.tolist(), strict=True))
+    most = int(values.max())
+    factors = (1, 2, 5) if most <= _MOST_FINE else (1,)
+    lasts = [factor * 10**power for power in range(20) for factor in factors]
+    lasts = lasts[: next(at for at, last in enumerate(lasts) if last >= most) + 1]
+    counts = np.bincount(np.searchsorted(lasts, values), minlength=len(lasts)).tolist()
+    return list(zip([1, *(last + 1 for last in lasts)], lasts, counts, strict=False))

@@ -9,7 +9,7 @@ from __future__ import annotations
 import io
 from collections.abc import Sequence
 from typing import Any, NamedTuple
-from xml.etree import ElementTree
+from xml.etree import ElementTree as ET
 
 from hardmine.plumbing.extras import need
 
@@ -71,7 +71,8 @@ def outlines(edges: Sequence[float], series: Sequence[Outline], marks: Sequence[
     layers = []
     for one in series:
         steps = [
-            {"x": edge, "y": _short(height)} for edge, height in zip(edges, [*one.heights, one.heights[-1]], strict=True)
+            {"x": edge, "y": _short(height)}
+            for edge, height in zip(edges, [*one.heights, one.heights[-1]], strict=True)
         ]
         y = alt.Y("y:Q", title="share (%)", stack=None)
         layers.append(
@@ -90,12 +91,14 @@ def outlines(edges: Sequence[float], series: Sequence[Outline], marks: Sequence[
         where = (mark.at - edges[0]) / (edges[-1] - edges[0])
         align = "left" if where < 0.25 else "right" if where > 0.75 else "center"
         layers.append(base.mark_rule(color=LIMIT, strokeDash=[4, 3], strokeWidth=1.5))
-        layers.append(base.mark_text(color=LIMIT, baseline="bottom", dy=-4, align=align).encode(text="name:N", y=alt.value(0)))
+        layers.append(
+            base.mark_text(color=LIMIT, baseline="bottom", dy=-4, align=align).encode(text="name:N", y=alt.value(0))
+        )
     return _svg(alt.layer(*layers), HEIGHT, top=20 if inside else 8)
 
 
 def bars(names: Sequence[str], values: Sequence[float], labels: Sequence[str], strong: Sequence[bool]) -> str:
-    """Horizontal bars, each under its name and value: there they fit in any font. Those that are not strong are grey."""
+    """Horizontal bars, each under its name and value, where they fit in any font; grey unless strong."""
     alt = altair()
     data = [
         {"at": at, "value": _short(value), "label": f"{name}: {label}", "colour": NEGATIVE if is_strong else NEUTRAL}
@@ -172,8 +175,9 @@ def _svg(chart: Any, height: int, top: int = 8) -> str:
         .configure(aria=False)
         .configure_view(stroke=None)
         .configure_axis(
-            labelColor=MUTED, titleColor=MUTED, gridColor=GRID, domainColor=NEUTRAL, tickColor=NEUTRAL, labelFontSize=12,
-            titleFontSize=12, titleFontWeight="normal", labelFontWeight="normal", tickCount=5, tickSize=4, titlePadding=6,
+            labelColor=MUTED, titleColor=MUTED, gridColor=GRID, domainColor=NEUTRAL, tickColor=NEUTRAL,
+            labelFontSize=12, titleFontSize=12, titleFontWeight="normal", labelFontWeight="normal", tickCount=5,
+            tickSize=4, titlePadding=6,
         )
         .configure_text(fontSize=12)
     )  # fmt: skip
@@ -187,7 +191,7 @@ _DROPPED = {"class", "role", "pointer-events", "font-family", "version", "width"
 
 def _lean(text: str) -> str:
     """The drawing without what a page has no use for: names of parts, empty paths, fonts, and ids."""
-    root = ElementTree.fromstring(text)  # noqa: S314 - what the renderer has just made
+    root = ET.fromstring(text)  # noqa: S314 - what the renderer has just made
     _prune(root)
     for each in root.iter():
         each.tag = each.tag.rpartition("}")[2]
@@ -198,7 +202,7 @@ def _lean(text: str) -> str:
             del each.attrib[name]
         if wide:
             root.set("class", "chart")
-    return ElementTree.tostring(root, encoding="unicode", short_empty_elements=True)
+    return ET.tostring(root, encoding="unicode", short_empty_elements=True)
 
 
 def _prune(parent: Any) -> None:

@@ -65,10 +65,12 @@ def _shown(text: str) -> str:
     """`text` without what a page cannot hold: a control character is shown as the sign for one that is unknown."""
     if text.isprintable():
         return text
-    return "".join(
-        "\ufffd" if (letter < " " and letter not in "\t\n\r") or "\x7f" <= letter < "\xa0" or "\ud800" <= letter < "\ue000" else letter
-        for letter in text
-    )  # fmt: skip
+    return "".join("\ufffd" if _is_unshowable(letter) else letter for letter in text)
+
+
+def _is_unshowable(letter: str) -> bool:
+    is_control = letter < " " or "\x7f" <= letter < "\xa0"
+    return (is_control and letter not in "\t\n\r") or "\ud800" <= letter < "\ue000"
 
 
 def table(header: Sequence[str], rows: Iterable[Sequence[Any]], caption: str, **attributes: Any) -> Html:
@@ -78,6 +80,10 @@ def table(header: Sequence[str], rows: Iterable[Sequence[Any]], caption: str, **
         element("tr", element("th", row[0], scope="row"), [element("td", value) for value in row[1:]]) for row in rows
     ]
     shown = element(
-        "table", element("caption", caption), element("thead", element("tr", heads)), element("tbody", body), **attributes
+        "table",
+        element("caption", caption),
+        element("thead", element("tr", heads)),
+        element("tbody", body),
+        **attributes,
     )
     return element("div", shown, class_="scrolls", tabindex="0", role="region", aria_label=caption)

@@ -32,7 +32,9 @@ def examples(material: Material, room: int) -> tuple[Html, int, int]:
     """
     parts: list[Html] = []
     for letters in _CUTS:
-        parts = [_example(example, material.noun, letters, opened=at == 0) for at, example in enumerate(material.examples)]
+        parts = [
+            _example(example, material.noun, letters, opened=at == 0) for at, example in enumerate(material.examples)
+        ]
         if sum(_bytes(part) for part in parts) <= room:
             return Html("".join(parts)), len(parts), letters
     kept, used = [], 0
@@ -57,7 +59,9 @@ def _example(example: Example, noun: str, letters: int, *, opened: bool) -> Html
         words.insert(0, f"query {example.query.id[:60]}")
     summary = element(
         "summary",
-        element("span", number(example.suspicion) if is_known else "\u2013", class_="badge above" if above else "badge"),
+        element(
+            "span", number(example.suspicion) if is_known else "\u2013", class_="badge above" if above else "badge"
+        ),
         element("span", _text(example.query, _IN_LINE), class_="question"),
         element("span", " \u00b7 ".join(words), class_="meta"),
     )

@@ -3,17 +3,17 @@
 from __future__ import annotations
 
 from collections.abc import Iterator, Sequence
+from itertools import pairwise
 from typing import Any, NamedTuple
 
 import numpy as np
 
 from hardmine.report.html import charts
-from hardmine.report.html.bins import Bins, bins, doubling
+from hardmine.report.html.bins import Bins, bins, growing
 from hardmine.report.html.charts import LIMIT, NEGATIVE, NEUTRAL, POSITIVE, Mark, Outline
 from hardmine.report.html.material import Material
 from hardmine.report.html.settings import bounds
 from hardmine.report.text import REASON_TEXTS
-
 
 _RATIOS = (-1.0, 2.0)
 """What pictures of ratios reach: a positive whose score is nearly 0 gives ratios of any size."""
@@ -73,7 +73,9 @@ def quality(material: Material) -> Iterator[Figure]:
             f"At 1 a document scores as high as the positive of its row: hard, and doubtful beyond.{extra}",
             found,
             series,
-            [Mark(limits["ratios"], f"ceiling {limits['ratios']:g}")] if "ratios" in limits else [Mark(1.0, "positive")],
+            [Mark(limits["ratios"], f"ceiling {limits['ratios']:g}")]
+            if "ratios" in limits
+            else [Mark(1.0, "positive")],
             "s / p",
         )
     found = bins(material.margins)
@@ -84,7 +86,9 @@ def quality(material: Material) -> Iterator[Figure]:
             "How far the positive is above each. Below 0 a document scores above the positive.",
             found,
             [(noun, NEGATIVE)],
-            [Mark(limits["margins"], f"least {limits['margins']:g}")] if "margins" in limits else [Mark(0.0, "positive")],
+            [Mark(limits["margins"], f"least {limits['margins']:g}")]
+            if "margins" in limits
+            else [Mark(0.0, "positive")],
             "p \u2212 s",
         )
     if material.ranks is not None:
@@ -147,17 +151,18 @@ def removed(material: Material) -> Iterator[Figure]:
 
 def suspicious(material: Material) -> Iterator[Figure]:
     """Pictures of documents that stand out."""
-    uses = doubling(np.unique(material.keys, return_counts=True)[1])
+    uses = growing(material.uses[1])
     if uses:
-        names, values = [name for name, _ in uses], [count for _, count in uses]
+        values = [count for _, _, count in uses]
+        names = [short(last) for _, last, _ in uses]
         yield Figure(
             "uses",
             "How often one document is used",
             "Documents by the number of rows that hold them. A long tail means that a few documents are everywhere.",
-            charts.columns(names, values, [short(value) for value in values], "rows that hold the document"),
+            charts.columns(names, values, [short(value) for value in values], "rows that hold the document, at most"),
             [],
-            ["Rows", "Documents"],
-            [[name, f"{value:,}"] for name, value in uses],
+            ["Rows that hold it", "Documents"],
+            [[f"{low:,}" if low == last else f"{low:,} to {last:,}", f"{count:,}"] for low, last, count in uses],
         )
     sides = [(name, values) for name, values in material.lengths.items() if values.size]
     found = bins(*(values for _, values in sides), whole=True)
@@ -176,7 +181,7 @@ def suspicious(material: Material) -> Iterator[Figure]:
 
 def hubs(material: Material, most: int = 10) -> list[tuple[Any, int]]:
     """The documents that most rows hold, and how many do; those of one row alone are none."""
-    keys, counts = np.unique(material.keys, return_counts=True)
+    keys, counts = material.uses
     order = np.lexsort((keys, -counts))[:most]
     order = order[counts[order] > 1]
     return list(zip(material.named(keys[order].tolist()), counts[order].tolist(), strict=True))
@@ -215,7 +220,7 @@ def _by_size(sizes: Any) -> tuple[list[str], list[int]]:
     found = bins(sizes, most=10, whole=True)
     assert found is not None  # noqa: S101
     edges = found.edges.astype(np.int64).tolist()
-    names = [f"{low:,}\u2013{high - 1:,}" for low, high in zip(edges[:-1], edges[1:], strict=True)]
+    names = [f"{low:,}\u2013{high - 1:,}" for low, high in pairwise(edges)]
     names[-1] = f"{edges[-2]:,}\u2013{edges[-1]:,}"
     return names, found.counts[0].tolist()
 

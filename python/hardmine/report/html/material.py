@@ -162,6 +162,12 @@ class Material:
         return found
 
     @cached_property
+    def uses(self) -> tuple[Int64s, Int64s]:
+        """The different documents by their keys, and how often each is used."""
+        keys, counts = np.unique(self.keys, return_counts=True)
+        return keys, counts
+
+    @cached_property
     def ratios(self) -> Float64s:
         """Score of every negative in relation to the positive of its row."""
         return relative(self.scores, self.row_positives[rows_of(self.offsets)])

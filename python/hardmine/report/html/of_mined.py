@@ -1,4 +1,4 @@
-"""A page's material from what was mined: negatives with a reason for every candidate, and what they were chosen from."""
+"""A page's material from what was mined, with a reason for every candidate, or from a run to choose from."""
 
 from __future__ import annotations
 
@@ -140,9 +140,7 @@ def of_run(run: Candidates, collection: Collection | None, *, examples: int) -> 
     )
 
 
-def _example(
-    texts: Texts, negatives: Negatives, positives: Positives, ratios: Float64s, row: int, why: str
-) -> Example:
+def _example(texts: Texts, negatives: Negatives, positives: Positives, ratios: Float64s, row: int, why: str) -> Example:
     start, stop = (int(bound) for bound in negatives.offsets[row : row + 2])
     query, positive = int(negatives.queries[row]), int(negatives.positives[row])
     first, last = (int(bound) for bound in positives.offsets[query : query + 2])
@@ -260,5 +258,3 @@ def _notes(negatives: Negatives) -> list[str]:
     if unknown:
         notes.append(f"{unknown:,} negatives were drawn at random to fill short rows; nobody scored them.")
     return notes
-
-

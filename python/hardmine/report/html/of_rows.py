@@ -1,4 +1,4 @@
-"""A page's material from a file of training rows, whoever wrote it: what can be said of rows, and of their side file."""
+"""A page's material from a file of training rows, whoever wrote it, and from the side file beside it."""
 
 from __future__ import annotations
 
@@ -148,8 +148,7 @@ def _scores(side: Side) -> Float32s:
 
 
 def _row_minima(lengths: Int64s, scores: Float32s) -> Float32s:
-    found: Float32s = -row_maxima(offsets_of(lengths), -scores.astype(np.float64))
-    return found.astype(np.float32)
+    return (-row_maxima(offsets_of(lengths), -scores.astype(np.float64))).astype(np.float32)
 
 
 def _keys(side: Side) -> Int64s:
@@ -157,7 +156,8 @@ def _keys(side: Side) -> Int64s:
     encoded = side.ids().dictionary_encode()
     digests = [_digest(name) for name in encoded.dictionary.to_pylist()]
     codes = encoded.indices.fill_null(len(digests)).to_numpy(zero_copy_only=False)
-    return np.array([*digests, 0], dtype=np.int64)[codes]
+    keys: Int64s = np.array([*digests, 0], dtype=np.int64)[codes]
+    return keys
 
 
 def _digest(name: str) -> int:

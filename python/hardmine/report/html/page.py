@@ -75,15 +75,20 @@ def page(
     material: Material, *, title: str, sweep: Mapping[str, Any] | None = None, audit: Mapping[str, Any] | None = None
 ) -> str:
     """The text of the page."""
-    if sweep is not None:
-        about_rules = sweep_part(sweep)
-    else:
-        about_rules = _no_sweep() if material.noun == "negatives" else Html("")
+    about_rules = _no_sweep(material) if sweep is None else sweep_part(sweep)
     sections = [
         ("quality", f"Are my {material.noun} any good?", figures_part(figures.quality(material)) or _unknown_scores()),
-        ("removed", "What did the rule remove?" if material.noun == "negatives" else "What is not among them?", figures_part(figures.removed(material))),
+        (
+            "removed",
+            "What did the rule remove?" if material.noun == "negatives" else "What is not among them?",
+            figures_part(figures.removed(material)),
+        ),
         ("sweep", "Which rule and margin should I take?", about_rules),
-        ("standing-out", "Which documents stand out?", joined([figures_part(figures.suspicious(material)), _hubs(material)])),
+        (
+            "standing-out",
+            "Which documents stand out?",
+            joined([figures_part(figures.suspicious(material)), _hubs(material)]),
+        ),
         ("audit", "What did the audit find?", Html("") if audit is None else audit_part(audit)),
     ]
     filled = [(key, heading, body) for key, heading, body in sections if body]
@@ -94,7 +99,9 @@ def page(
     if estimate is not None:
         numbers.append(estimate)
     head = _head(material, title, numbers, filled)
-    body = joined(_section(key, heading, part) for key, heading, part in filled[: len(filled) - bool(material.examples)])
+    body = joined(
+        _section(key, heading, part) for key, heading, part in filled[: len(filled) - bool(material.examples)]
+    )
     foot = _foot(material)
     room = MOST_BYTES - _FOOT_ROOM - sum(len(part.encode(errors="replace")) for part in (head, body, foot))
     if material.examples:
@@ -134,7 +141,9 @@ def _head(
 ) -> Html:
     numbers = [element("div", element("dt", each.name), element("dd", each.value)) for each in headings]
     words = {"good": "good", "look": "look at", "say": "to know"}
-    lines = [element("li", element("strong", words[each.level]), each.text, class_=each.level) for each in verdicts(material)]
+    lines = [
+        element("li", element("strong", words[each.level]), each.text, class_=each.level) for each in verdicts(material)
+    ]
     about = dict(material.about)
     lead = [f"{name}: {about[name]}" for name in ("Teacher", "Rule", "Format") if name in about]
     return element(
@@ -152,14 +161,18 @@ def _head(
 
 
 def _section(key: str, heading: str, body: Html) -> Html:
-    return element("section", element("h2", heading, id=f"{key}-heading"), body, id=key, aria_labelledby=f"{key}-heading")
+    return element(
+        "section", element("h2", heading, id=f"{key}-heading"), body, id=key, aria_labelledby=f"{key}-heading"
+    )
 
 
 def _unknown_scores() -> Html:
     return element("p", "No scores are known, so nothing can be said about how hard or how doubtful they are.")
 
 
-def _no_sweep() -> Html:
+def _no_sweep(material: Material) -> Html:
+    if material.noun != "negatives":
+        return Html("")
     return element(
         "p",
         "Not estimated here: how many negatives are false, and what another rule would give. ",

@@ -26,6 +26,8 @@ def short_form(report: Mapping[str, Any]) -> Html:
         for name, count in report["reasons"].items()
         if count
     ]
-    rows = [element("tr", element("th", name, scope="row", align="left"), element("td", value)) for name, value in lines]
+    rows = [
+        element("tr", element("th", name, scope="row", align="left"), element("td", value)) for name, value in lines
+    ]
     caption = f"Mined with {report['teacher']} from {report['queries']:,} queries and {report['documents']:,} documents"
     return element("table", element("caption", caption), element("tbody", rows))

@@ -78,7 +78,9 @@ class SideFile:
             for name in ("negative_scores", "negative_ranks")
         )
         lost = int((output_rows < 0).sum())
-        notes = [f"{lost:,} of {output_rows.size:,} mined pairs gave no row: they had too few negatives."] if lost else []
+        notes = (
+            [f"{lost:,} of {output_rows.size:,} mined pairs gave no row: they had too few negatives."] if lost else []
+        )
         return cls(
             scores=_floats(scores),
             ranks=np.nan_to_num(ranks.to_numpy(zero_copy_only=False)).astype(np.int32),

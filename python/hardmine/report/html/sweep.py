@@ -71,8 +71,8 @@ def _trade_off(rows: Sequence[Mapping[str, Any]], advice: Mapping[str, Any]) -> 
             continue
         low, high = (_number(row.get(f"false_negative_{end}")) for end in ("low", "high"))
         is_best = advice.get("index") is not None and row.get("index") == advice["index"]
-        ends = [None if end is None else 100 * end for end in (low, high)]
-        points.append(charts.Point(x, 100 * y, *ends, _family(str(row.get("rule"))), is_best))
+        low, high = (None if end is None else 100 * end for end in (low, high))
+        points.append(charts.Point(x, 100 * y, low, high, _family(str(row.get("rule"))), is_best))
         lines.append([clip(str(row.get("rule")), 60), f"{x:.4g}", f"{100 * y:.2f}", _interval(row)])
     if not points:
         return None

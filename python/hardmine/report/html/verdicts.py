@@ -70,7 +70,7 @@ def verdicts(material: Material) -> Iterator[Verdict]:
         least, most = int(material.counts.min()), int(material.counts.max())
         yield Verdict("look", f"Rows are unequal: they have between {least:,} and {most:,} negatives.")
     if material.num_rows >= 20:
-        most = int(np.unique(material.keys, return_counts=True)[1].max())
+        most = int(material.uses[1].max())
         if most > _MUCH_USED * material.num_rows:
             yield Verdict("look", f"One document is in {most:,} rows ({percent(most, material.num_rows)}): see below.")
     yield from (Verdict("say", note) for note in material.notes)
