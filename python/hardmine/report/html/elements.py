@@ -13,7 +13,7 @@ class Html(str):
     __slots__ = ()
 
 
-_VOID = {"meta", "link", "input", "rect", "br"}
+_VOID = {"meta", "link", "input", "br"}
 
 
 def element(tag: str, /, *content: Any, **attributes: Any) -> Html:
