@@ -86,7 +86,7 @@ def mined(collection, *, seed=0, k=10, teacher="made", selection=None, scores=No
     labels = collection.positives
     if positive_scores is None:
         positive_scores = rng.random(labels.ids.size, dtype=np.float32) + 0.2
-    scored = labels if positive_scores is False else labels.with_scores(positive_scores)
+    scored = None if positive_scores is False else labels.with_scores(positive_scores)
     run = hm.Candidates(
         np.arange(num_queries + 1) * k,
         ids.ravel(),
@@ -109,7 +109,7 @@ SWEEP = {
             "index": at, "rule": f"{HOSTILE[at % 8]}={at}", "kept": 10 * at, "short_share": 0.01 * at,
             "mean_score": 0.4 + 0.02 * at, "hardness": 0.7 + 0.01 * at, "eci": 0.5,
             "false_negative_rate": 0.01 * at, "false_negative_low": 0.005 * at, "false_negative_high": 0.02 * at,
-            "selection": {"ceiling": {"kind": "naive"}} if at == 3 else {},
+            "selection": {"ceiling": {"kind": "none"}} if at == 3 else {},
         }
         for at in range(9)
     ]

@@ -56,9 +56,9 @@ def spelled(value: Any) -> str:
     if not isinstance(value, Mapping):
         return "not said" if value is None else str(value)
     if value.get("kind") == "all-of":
-        return " & ".join(spelled(part) for part in value.get("ceilings", [])) or "naive"
+        return " & ".join(spelled(part) for part in value.get("ceilings", []))
     parts = [_parameter(part) for name, part in value.items() if name != "kind" and part is not None]
-    kind = str(value.get("kind") or "not said")
+    kind = {"none": "naive"}.get(str(value.get("kind")), str(value.get("kind")))
     return f"{kind}={','.join(parts)}" if parts else kind
 
 
