@@ -145,6 +145,11 @@ def shards_in(cache):
     return {str(path): (path.stat().st_ino, path.stat().st_mtime_ns) for path in Path(cache).rglob("*.shard")}
 
 
+def shard_bytes(cache):
+    """The content of every finished shard by its path inside the cache."""
+    return {str(path.relative_to(cache)): path.read_bytes() for path in Path(cache).rglob("*.shard")}
+
+
 def bytes_in(folder):
     """The files of a folder, without what a kill left of files that were being written."""
     return {path.name: path.read_bytes() for path in sorted(Path(folder).iterdir()) if path.name[0] != "."}
@@ -155,7 +160,9 @@ def killed_until_done(run, cache, rng, *, kills, spread):
     killed = 0
     for _ in range(kills):
         before = shards_in(cache)
-        killed += forked(run, moment(rng, cache, spread)) == -signal.SIGKILL
+        status = forked(run, moment(rng, cache, spread))
+        assert status in (0, -signal.SIGKILL), status
+        killed += status == -signal.SIGKILL
         assert before.items() <= shards_in(cache).items(), "a finished shard was written again"
     before = shards_in(cache)
     assert forked(run) == 0

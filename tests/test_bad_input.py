@@ -9,7 +9,7 @@ import inspect
 import pytest
 
 import hardmine as hm
-from tests.bad_input import library, search, training  # noqa: F401 (they fill the table)
+from tests.bad_input import library, rescore, search, training  # noqa: F401 (they fill the table)
 from tests.bad_input.table import CASES, ROWS
 
 EXEMPT = {
@@ -33,30 +33,30 @@ EXEMPT = {
 
 APPLIES = {
     "nan": "AliasTable Candidates DynamicMiner ExactIndex MemoryBank OnlineClusters Popularity Positives "
-    "TopKAccumulator Weighted anchor_scores draw in_batch_mask mine_scores pair_scores retrieve search "
+    "TopKAccumulator Weighted anchor_scores draw in_batch_mask mine_scores pair_scores rescore retrieve search "
     "spherical_kmeans topk triplets",
     "infinite": "AliasTable DynamicMiner ExactIndex MemoryBank Popularity Positives Weighted anchor_scores draw "
-    "mine_scores pair_scores search spherical_kmeans",
+    "mine_scores pair_scores rescore search spherical_kmeans",
     "count": "AliasTable Among Candidates DynamicMiner ExactIndex MemoryBank OnlineClusters Positives Selection "
-    "Stratified StringTable TopKAccumulator TopThen draw ensemble fuse merge mine mine_scores retrieve sample_uniform "
-    "plan search search_plan select spherical_kmeans strategies topk triplets",
+    "Stratified StringTable TopKAccumulator TopThen draw ensemble fuse merge mine mine_scores rescore retrieve "
+    "sample_uniform plan search search_plan select spherical_kmeans strategies topk triplets",
     "shape": "AliasTable Candidates Clusters Collection DynamicMiner ExactIndex MemoryBank OnlineClusters Popularity "
     "Positives StringTable TopKAccumulator Weighted anchor_scores draw ensemble fuse in_batch_mask merge mine_scores "
-    "pair_scores retrieve sample_uniform search select spherical_kmeans teachers topk triplets",
+    "pair_scores rescore retrieve sample_uniform search select spherical_kmeans teachers topk triplets",
     "dtype": "AliasTable Candidates Clusters DynamicMiner ExactIndex MemoryBank Popularity Positives StringTable "
-    "TopKAccumulator Weighted anchor_scores draw in_batch_mask merge mine_scores pair_scores sample_uniform search "
-    "select spherical_kmeans topk triplets",
+    "TopKAccumulator Weighted anchor_scores draw in_batch_mask merge mine_scores pair_scores rescore sample_uniform "
+    "search select spherical_kmeans topk triplets",
     "ids": "AliasTable Candidates Clusters Collection DynamicMiner ExactIndex MemoryBank Positives StringTable "
-    "TopKAccumulator anchor_scores merge mine_scores pair_scores sample_uniform search select topk triplets",
+    "TopKAccumulator anchor_scores merge mine_scores pair_scores rescore sample_uniform search select topk triplets",
     "parameter": "Absolute AliasTable Anchored Candidates Clusters Collection DynamicMiner ExactIndex Laplace "
-    "MarginPos MemoryBank OnlineClusters PercPos Popularity RankPower Selection SimANS Softmax Stratified StringTable "
-    "TopKAccumulator draw ensemble formats fuse in_batch_mask merge mine_scores pair_scores plan retrieve "
-    "sample_uniform search search_plan select spherical_kmeans strategies teachers topk triplets",
+    "MarginPos MemoryBank OnlineClusters PercPos Popularity Positives RankPower Selection SimANS Softmax Stratified "
+    "StringTable TopKAccumulator draw ensemble formats fuse in_batch_mask merge mine_scores pair_scores plan "
+    "rescore retrieve sample_uniform search search_plan select spherical_kmeans strategies teachers topk triplets",
     "memory": "AliasTable ExactIndex TopKAccumulator anchor_scores draw pair_scores sample_uniform search select topk",
     "kind": "Absolute AliasTable AllOf Among Anchored Candidates Collection DynamicMiner ExactIndex Laplace MarginPos "
     "MemoryBank Negatives PercPos Popularity Positives RankPower Selection SimANS Softmax Stratified StringTable "
     "TopKAccumulator TopThen anchor_scores draw ensemble fuse in_batch_mask merge mine mine_scores pair_scores "
-    "plan retrieve sample_uniform search search_plan select spherical_kmeans teachers topk triplets",
+    "plan rescore retrieve sample_uniform search search_plan select spherical_kmeans teachers topk triplets",
 }
 """For each row of the table, the names that it applies to. The others take nothing of the sort."""
 

@@ -2,6 +2,7 @@
 
 import inspect
 import random
+import re
 import sys
 
 import datasets
@@ -13,6 +14,7 @@ from sentence_transformers.util import mine_hard_negatives as original
 
 import hardmine as hm
 from hardmine.compat.sentence_transformers import mine_hard_negatives
+from tests.children import ROOT
 from tests.compat_compare import assert_same_prints, assert_same_rows, both, ours, rows_of, theirs
 from tests.compat_models import Model, Scorer
 from tests.test_docs import lacking
@@ -302,3 +304,14 @@ def test_a_real_cross_encoder(minilm, tmp_path, include_positives):
     expected, found = (run(*arguments, **settings) for run in (theirs, ours))
     assert np.std(np.concatenate(expected.dataset["scores"][:])) > 0.01
     assert_same_rows(rows_of(expected), rows_of(found), atol=1e-5)
+
+
+def test_the_page_names_every_parameter_and_the_number_of_settings():
+    page = (ROOT / "docs/compat.md").read_text()
+    table = page.split("## Parameters")[1].split("\n\n")[1]
+    first = [line.split("|")[1] for line in table.splitlines()[2:]]
+    named = [re.fullmatch(r"`(\w+)(=.*)?`", each.strip()).groups() for cell in first for each in cell.split(",")]
+    parameters = inspect.signature(mine_hard_negatives).parameters
+    assert sorted(name for name, value in named if value is None) == sorted(parameters)
+    assert [name for name, value in named if value is not None] == ["output_format"]
+    assert re.findall(r"some\s+(\d+) settings", page) == [str(NUM_SETTINGS)]

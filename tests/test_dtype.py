@@ -91,7 +91,7 @@ def test_the_choice_is_all_that_differs(tiny, monkeypatch, wanted):
         seen.append((list(passes), tokens, most_rows))
         return MeasuredDtype(wanted, 100.0, 250.0)
 
-    monkeypatch.setattr("hardmine.teachers.dense.measured", fake)
+    monkeypatch.setattr("hardmine.teachers._transformer.measured", fake)
     auto = hm.teachers.load(tiny, device="cpu", dtype="auto", batch_tokens=100)
     assert seen == [(["float32", "bfloat16"], 32, 3)]  # as long as the model allows
     named = hm.teachers.load(tiny, device="cpu", dtype=wanted, batch_tokens=100)

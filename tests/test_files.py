@@ -1,7 +1,9 @@
 """Files that are whole or absent: a full disk, a folder in the way, an interrupt between two names."""
 
 import contextlib
+import errno
 import os
+import re
 import resource
 import subprocess
 import sys
@@ -13,7 +15,8 @@ import pytest
 
 import hardmine as hm
 from hardmine.formats import provenance
-from hardmine.plumbing.files import atomic_write, atomic_writes, save_array
+from hardmine.plumbing.files import atomic_write, atomic_writes, leftovers, save_array
+from tests.children import run_script
 
 
 @pytest.fixture
@@ -159,6 +162,79 @@ def test_a_file_system_without_hard_links(tmp_path, monkeypatch):
 
     monkeypatch.setattr("os.link", refuse)
     test_the_second_name_cannot_be_changed(tmp_path)
+
+
+@pytest.mark.parametrize("number", [errno.EIO, errno.ENOSPC, errno.EDQUOT, errno.ENOENT])
+def test_a_second_name_that_fails_for_another_reason_moves_nothing(tmp_path, monkeypatch, number):
+    """Only where files cannot have two names is a target moved away; until then it has its own at every moment."""
+    for name in "ab":
+        (tmp_path / name).write_text("old")
+    moved = []
+
+    def refuse(*_, **__):
+        raise OSError(number, os.strerror(number))
+
+    def counted(path, target):
+        moved.append(path.name)
+        return os.replace(path, target)  # noqa: PTH105 - it stands in for the method
+
+    def write():
+        with atomic_writes([tmp_path / "a", tmp_path / "b"]):
+            pass
+
+    monkeypatch.setattr("os.link", refuse)
+    monkeypatch.setattr(Path, "replace", counted)
+    with pytest.raises(OSError, match=re.escape(os.strerror(number))):
+        write()
+    assert moved == []
+    assert names(tmp_path) == ["a", "b"]
+    assert (tmp_path / "a").read_text() == (tmp_path / "b").read_text() == "old"
+
+
+@pytest.mark.skipif(sys.platform == "win32", reason="SIGKILL is a POSIX matter")
+@pytest.mark.parametrize("links", [True, False])
+@pytest.mark.parametrize("step", range(1, 5))
+def test_what_a_kill_between_two_names_leaves(tmp_path, links, step):
+    """New and old files side by side, and nothing of the old is swept that has no other name."""
+    for name in "abc":
+        (tmp_path / name).write_text(f"old {name}")
+    run_script(
+        f"""
+        from pathlib import Path
+        from hardmine.plumbing.files import atomic_writes
+        count, replace = 0, Path.replace
+        def killed(path, target):
+            global count
+            replace(path, target)
+            count += 1
+            if count == {step}:
+                os._exit(0)
+        def refuse(*_, **__):
+            raise PermissionError(1, "Operation not permitted")
+        Path.replace = killed
+        if not {links}:
+            os.link = refuse
+        folder = Path({str(tmp_path)!r})
+        with atomic_writes([folder / "a", folder / "b"], removed=[folder / "c"]) as files:
+            for file in files:
+                file.write(b"new")
+        """,
+        timeout=60,
+    )
+    left = list(leftovers(tmp_path))
+    old = [path for path in left if path.suffix == ".old"]
+    finished = links and step > 2
+    assert len(old) == (3 if links and not finished else 0)
+    for path in left:
+        path.unlink()
+    texts = sorted(path.read_text() for path in tmp_path.iterdir())
+    if finished:
+        assert (texts, names(tmp_path)) == (["new", "new"], ["a", "b"])
+    elif links:
+        assert texts == ["new"] * step + [f"old {name}" for name in "abc"[step:]]
+        assert names(tmp_path) == ["a", "b", "c"]
+    else:
+        assert texts == ["new"] * max(0, step - 3) + ["old a", "old b", "old c"], "none of the old is lost"
 
 
 def test_a_side_file_of_other_rows_is_removed(mined, tmp_path):

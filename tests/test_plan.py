@@ -101,6 +101,34 @@ def test_equal_texts_count_once_and_headers_count(tmp_path, monkeypatch):
         assert hm.plan(twice, teacher(), 2, cache=cache).cache_growth == 0
 
 
+@pytest.mark.parametrize("teacher", [Toy, lambda: "bm25"])
+def test_candidates_of_equal_queries_are_counted_as_they_are_held(tmp_path, teacher):
+    import pyarrow as pa
+
+    queries = pa.table({"id": list("abcd"), "text": ["words alike"] * 4})
+    documents = pa.table({"id": [f"d{i}" for i in range(9)], "text": [f"words {i}" for i in range(9)]})
+    four = hm.Collection(queries, documents, hm.Positives([0, 1, 2, 3, 4], [1] * 4))
+    cache = tmp_path / "c"
+    found = hm.plan(four, teacher(), 2, cache=cache)
+    assert not found.candidates_cached  # None where the embeddings that candidates are known by are not there
+    assert found.seconds_searching > 0
+    hm.retrieve(four, teacher(), 2, cache=cache, progress=False)
+    assert hm.plan(four, teacher(), 2, cache=cache).candidates_cached == 4
+
+
+def test_a_fingerprint_is_asked_for_by_a_cache_alone(collection, tmp_path):
+    class Asked(Toy):
+        def fingerprint(self, what):
+            asked.append(what)
+            return super().fingerprint(what)
+
+    asked = []
+    hm.plan(collection, Asked(), k=20)
+    assert asked == []
+    hm.plan(collection, Asked(), k=20, cache=tmp_path / "c")
+    assert sorted(asked) == ["documents", "queries"]
+
+
 def test_a_plan_without_a_cache_holds_all_in_memory(collection, monkeypatch, tmp_path):
     monkeypatch.setattr(matrix, "IN_MEMORY", 0)
     monkeypatch.setattr("hardmine.pipeline.foresee.IN_MEMORY", 0)
@@ -125,6 +153,7 @@ def test_max_memory_is_that_of_the_search(collection):
 def test_a_plan_of_arrays(collection, tmp_path, dtype):
     rng = np.random.default_rng(0)
     teacher = hm.teachers.precomputed(*(rng.standard_normal((n, 6)).astype(dtype) for n in (40, 200)))
+    assert hm.plan(collection, teacher, k=20).texts_per_second is None, "rows that are looked up take no time"
     found = hm.plan(collection, teacher, k=20, cache=tmp_path / "c")
     assert (found.queries_to_embed, found.documents_to_embed, found.texts_per_second) == (0, 0, None)
     assert (found.dimension, found.dtype) == (6, np.dtype(dtype).name)

@@ -49,6 +49,21 @@ def test_columns_that_nobody_reads_do_not_matter(tmp_path, column):
     assert hm.Collection.read(path, corpus=tmp_path / "corpus.parquet").num_documents == 4
 
 
+def test_bytes_of_columns_that_nobody_reads_do_not_matter(tmp_path):
+    """Nor do they cost time: they are not read at all."""
+    path = tmp_path / "pairs.parquet"
+    wide = pa.table({**PAIRS, "vector": [[1.0, 2.0], [3.0, 4.0]]})
+    pq.write_table(wide, path)
+    column = pq.read_metadata(path).row_group(0).column(2)
+    start = min(column.data_page_offset, column.dictionary_page_offset or column.data_page_offset)
+    data = path.read_bytes()
+    end = start + column.total_compressed_size
+    path.write_bytes(data[:start] + b"\xff" * (end - start) + data[end:])
+    with pytest.raises(OSError, match=r"."):
+        pq.read_table(path)
+    assert [query.as_py() for query in hm.Collection.read(path).query_texts] == PAIRS["query"]
+
+
 @pytest.mark.parametrize("column", FAR.values(), ids=FAR)
 @pytest.mark.parametrize("name", ["query", "positive", "positive_1", "id"])
 def test_a_column_that_cannot_be_read_is_named(tmp_path, column, name):

@@ -11,7 +11,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 import hardmine as hm
-from hardmine.formats import chunks, registry, training_rows
+from hardmine.formats import chunks, opening, registry, training_rows
 from hardmine.formats.chunks import SCHEMA
 from tests.row_cases import DOCUMENTS, KEEPS, chunk, kept, mined, random_rows, row
 
@@ -102,7 +102,7 @@ def suffixes_of(key):
     """What the files of a format may be called."""
     if " " in key:
         return [suffix for suffix in ALL if key.endswith(suffix)]
-    layouts = [layout for layout in layouts_of(key) if not (key.endswith("list") and layout in (".csv", ".tsv"))]
+    layouts = layouts_of(key)
     return [suffix for suffix in ALL if "." + suffix.split(".")[1] in layouts]
 
 
@@ -121,14 +121,11 @@ def test_round_trips(tmp_path_factory, key, data):
     rows = data.draw(random_rows(negatives=(2, 2) if exact else (0, 3), numbers=key in NUMBERS))
     folder = tmp_path_factory.mktemp("rows")
     path = folder / f"rows{suffix}"
-    before = (chunks.MOST_ROWS, chunks.MOST_DOCUMENTS)
-    chunks.MOST_ROWS = most
-    try:
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setattr(chunks, "MOST_ROWS", most)
         cut = [chunk(rows[at : at + most]) for at in range(0, len(rows), most)]
         written = hm.formats.write_rows(path, cut, key.partition(" ")[0], scores=scores)
         found = read(path, key)
-    finally:
-        chunks.MOST_ROWS, chunks.MOST_DOCUMENTS = before
     assert found == kept(key, rows, scores=scores)
     assert written["pairs"] == sum(len(found["positives"]) for found in rows)
 
@@ -527,3 +524,18 @@ def test_an_id_that_integers_change_is_refused(tmp_path, name, format_, suffix):
     with pytest.raises(ValueError, match=message):
         hm.formats.write_rows(tmp_path / f"out.{suffix}", hm.formats.read_rows(tmp_path / "rows.jsonl", "ids"), format_)
     assert not (tmp_path / f"out.{suffix}").exists()
+
+
+@pytest.mark.parametrize("has_nulls", [False, True])
+def test_bytes_of_a_table_of_pylate_count(tmp_path, monkeypatch, has_nulls):
+    """As they are read, batch by batch, also of those that are read row by row."""
+    path = tmp_path / "rows.parquet"
+    ids = [["1", "2"]] * 100
+    scores = None if has_nulls else [[1.0, 0.5]] * 100
+    pq.write_table(pa.table({"query_id": ["q"] * 100, "document_ids": ids, "scores": scores or [None] * 100}), path)
+    sizes = []
+    monkeypatch.setattr(opening._Reading, "count", lambda _, size: sizes.append(size))
+    with opening.reading("rows", [path], False):
+        assert len(read(path, "pylate")) == 100
+        whole = path.stat().st_size
+        assert sizes == [whole * 64 // 100, whole * 36 // 100]

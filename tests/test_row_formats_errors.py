@@ -138,7 +138,6 @@ def test_a_line_is_named(tmp_path, name, bad, message):
 
 
 def test_a_row_of_parquet_is_named(tmp_path):
-    pq.write_table(pa.table({"query": ["a", "b"], "relevant_passages": [["x"], []]}), tmp_path / "rows.parquet")
     table = pa.table({"query_id": ["1", "2"], "query_text": ["a", "b"], "positive_document_ids": [["x"], []]})
     pq.write_table(table, tmp_path / "rows.parquet")
     refused(

@@ -10,6 +10,7 @@ from hypothesis import strategies as st
 import hardmine as hm
 from hardmine.rules import spelling
 from hardmine.rules.spelling import ceiling_spellings, draw_spellings, parse_ceiling, parse_draw, spell
+from hardmine.rules.values import _subclasses
 
 READERS = {
     float: st.floats(allow_nan=False, allow_infinity=False),
@@ -58,6 +59,8 @@ def test_several_ceilings_there_and_back(ceilings):
     ("naive", hm.NoCeiling()), ("abs=0.7", hm.Absolute(0.7)), ("margin-pos=-0.1", hm.MarginPos(-0.1)),
     ("perc-pos=0.95", hm.PercPos(0.95)), ("anchored=1.1,1.0", hm.Anchored(1.1, 1.0)), ("anchored=2", hm.Anchored(2.0)),
     (" abs = 1e-3 &anchored ", hm.Absolute(0.001) & hm.Anchored()), ("naive & abs", hm.Absolute()),
+    ("perc-pos=0.9@bm25", hm.PercPos(0.9, teacher="bm25")), ("abs @ a/b-c ", hm.Absolute(teacher="a/b-c")),
+    ("margin-pos=0.1@x@y, z&abs", hm.MarginPos(0.1, teacher="x@y, z") & hm.Absolute()),
     ("naive & naive", hm.NoCeiling()), ("abs=-0.5&abs=0.5&naive", hm.Absolute(-0.5) & hm.Absolute(0.5)),
 ])  # fmt: skip
 def test_ceilings(text, value):
@@ -79,11 +82,13 @@ def test_every_value_that_can_be_spelled_is_listed_with_its_defaults():
     assert [spell(parse_draw(text)) for text in draw_spellings()] == list(draw_spellings())
     # A class that takes other parameters than its line says would be spelled in a way that cannot be read.
     for made, readers in (*spelling._CEILINGS.values(), *spelling._DRAWS.values()):
-        assert len(dataclasses.fields(made)) == len(readers)
+        assert len([field for field in dataclasses.fields(made) if field.name != "teacher"]) == len(readers)
 
 
 def test_every_ceiling_has_a_spelling():
-    kinds = {kind for kind in hm.rules.ceilings.Ceiling.__subclasses__() if kind.__module__.startswith("hardmine.")}
+    kinds = {
+        made for made in _subclasses(hm.rules.ceilings.Ceiling) if made.kind and made.__module__[:9] == "hardmine."
+    }
     assert kinds - {hm.AllOf} == {made for made, _ in spelling._CEILINGS.values()}
     assert spell(hm.AllOf(())) == "naive"
 
@@ -98,6 +103,10 @@ def test_every_ceiling_has_a_spelling():
     ("anchored=1,2,3", "ceiling anchored=1,2,3: 3 numbers, expected 0 to 2"),
     ("perc-pos=-1", "ceiling perc-pos=-1: f: -1, expected at least 0"), ("abs=nan", "ceiling abs=nan: t: nan, "),
     ("abs=inf", "ceiling abs=inf: t: inf, expected a finite number"),
+    ("naive@bm25", "ceiling naive@bm25: naive names no teacher, expected one of abs, margin-pos, perc-pos before @"),
+    ("abs & anchored=1,1@ce", "ceiling anchored=1,1@ce: anchored names no teacher, expected one of abs, margin-pos"),
+    ("abs=1@ &abs", "ceiling abs=1@: nothing behind @, expected the name of a teacher"),
+    ("abs=1@a,2 & perc-pos=@a", "ceiling perc-pos=: '', expected a number"),
 ])  # fmt: skip
 def test_wrong_ceilings(text, message):
     with pytest.raises(ValueError, match=message) as caught:
@@ -106,7 +115,7 @@ def test_wrong_ceilings(text, message):
 
 
 @given(
-    st.text(max_size=20) | st.from_regex(r"(abs|anchored|top|sim-ans|best)( ?[=,&] ?[-\w.\n]*){0,4}", fullmatch=True)
+    st.text(max_size=20) | st.from_regex(r"(abs|anchored|top|sim-ans|best)( ?[=,&@] ?[-\w.\n]*){0,4}", fullmatch=True)
 )
 def test_any_text_is_a_value_or_one_line(text):
     for parse in (parse_ceiling, parse_draw):
@@ -132,3 +141,6 @@ def test_wrong_draws_and_kinds():
     for value in (hm.TopThen(1), hm.Weighted([0.0, -math.inf]), hm.Popularity([1])):
         with pytest.raises(ValueError, match="expected one of naive, abs, .*which alone have a spelling"):
             spell(value)
+    for name in ("a & b", "a  b", " a", "a\nb"):
+        with pytest.raises(ValueError, match="value: teacher .* has no spelling, expected a name without & or odd"):
+            spell(hm.PercPos(0.9, teacher=name))

@@ -51,13 +51,13 @@ def test_killed_at_random_moments(kind, kills, beir, tmp_path):
         rng, cache = np.random.default_rng(0), folder / "cache-shaken"
         print(*s.killed_until_done(lambda: job("shaken"), cache, rng, kills={kills}, spread=0.1))
         assert s.bytes_in(folder / "calm") == s.bytes_in(folder / "shaken")
+        assert s.shard_bytes(folder / "cache-calm") == s.shard_bytes(folder / "cache-shaken") != {{}}
         """,
         timeout=PATIENCE,
         pause=0.05,
     )
-    killed, kept = map(int, out.split())
     # How many jobs were killed in time depends on the machine; the test below kills at every step of any.
-    assert killed <= kills
+    _, kept = map(int, out.split())
     assert kept >= 1
 
 
@@ -82,6 +82,7 @@ def test_killed_at_every_step_of_writing(kind, beir, tmp_path):
             kills += 1
         assert status == 0
         assert s.bytes_in(folder / "calm") == s.bytes_in(folder / "shaken")
+        assert s.shard_bytes(folder / "cache-calm") == s.shard_bytes(folder / "cache-shaken") != {}
         assert not list((folder / "cache-shaken").rglob(".*.part"))
         print(kills)
         """,
@@ -110,6 +111,7 @@ def test_minilm_killed_while_it_embeds(tmp_path):
         assert s.forked(lambda: job("shaken")) == 0
         assert kept.items() <= s.shards_in(folder / "cache-shaken").items()
         assert s.bytes_in(folder / "calm") == s.bytes_in(folder / "shaken")
+        assert s.shard_bytes(folder / "cache-calm") == s.shard_bytes(folder / "cache-shaken") != {}
         print(len(kept))
         """,
         timeout=PATIENCE,

@@ -46,6 +46,7 @@ if TYPE_CHECKING:
     from hardmine.pipeline.mine import mine
     from hardmine.pipeline.mined import Mined
     from hardmine.pipeline.plan import Plan, plan
+    from hardmine.pipeline.rescore import rescore
     from hardmine.pipeline.retrieve import retrieve
     from hardmine.plumbing.progress import ProgressEvent
     from hardmine.primitives.ensemble import ensemble
@@ -60,6 +61,7 @@ _LAZY = {
     "hardmine.pipeline.mine": ("mine",),
     "hardmine.pipeline.mined": ("Mined",),
     "hardmine.pipeline.plan": ("Plan", "plan"),
+    "hardmine.pipeline.rescore": ("rescore",),
     "hardmine.pipeline.retrieve": ("retrieve",),
     "hardmine.plumbing.progress": ("ProgressEvent",),
     "hardmine.primitives.ensemble": ("ensemble",),
@@ -137,6 +139,7 @@ __all__ = [
     "mine_scores",
     "pair_scores",
     "plan",
+    "rescore",
     "retrieve",
     "sample_uniform",
     "search",

@@ -145,12 +145,14 @@ def triplets(
     num_threads: int,
 ) -> _I64: ...
 
+# above: nonzero where a candidate is over a ceiling that was computed elsewhere
 @type_check_only
 class SelectLists(TypedDict):
     lists: _Ragged
     scores: _F32
     ranks: npt.NDArray[np.int32] | None
     anchor_scores: _F32 | None
+    above: npt.NDArray[np.uint8] | None
     num_documents: int | None
     rows: _I64 | None
 

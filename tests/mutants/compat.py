@@ -4,6 +4,7 @@ from tests.mutants.table import Mutant
 
 ROOM = "python/hardmine/compat/sentence_transformers"
 GRID = "tests/test_compat.py -k the_same_rows"
+ADMISSIBLE = "tests/test_compat_admissible.py -k deep_search_and_a_filter"
 
 MUTANTS = [
     Mutant(
@@ -37,9 +38,30 @@ MUTANTS = [
     Mutant(
         "compat-removed-twice",
         f"{ROOM}/choose.py",
-        "removed = alive & _fails(",
-        "removed = _fails(",
+        "removed = alive & fails(",
+        "removed = fails(",
         GRID,
+    ),
+    Mutant(
+        "compat-window-by-ranks-of-the-scan",
+        f"{ROOM}/admissible.py",
+        "    run = hm.Candidates(run.offsets, run.ids, run.scores)  #",
+        "    #",
+        ADMISSIBLE,
+    ),
+    Mutant(
+        "compat-crowd-without-positives",
+        f"{ROOM}/admissible.py",
+        "room = most - wanted - np.diff(positives.offsets)",
+        "room = most - wanted",
+        ADMISSIBLE,
+    ),
+    Mutant(
+        "compat-crowded-queries-searched-under-the-ceiling",
+        f"{ROOM}/admissible.py",
+        "is_crowded = above > room\n",
+        "is_crowded = above > most + 10**6 + 0 * room\n",
+        ADMISSIBLE,
     ),
     Mutant(
         "compat-upper-median",
@@ -50,7 +72,7 @@ MUTANTS = [
     ),
     Mutant(
         "compat-rows-by-number",
-        f"{ROOM}/texts.py",
+        "python/hardmine/nouns/tables.py",
         "    first.sort()\n",
         "",
         GRID,
@@ -58,9 +80,16 @@ MUTANTS = [
     Mutant(
         "compat-key-without-weights",
         f"{ROOM}/embeddings.py",
-        "        digest.update(memoryview(flat.numpy()))\n",
+        "    digest.update(of_weights(weights).encode())\n",
         "",
         "tests/test_compat_differences.py -k key",
+    ),
+    Mutant(
+        "compat-key-with-what-a-call-leaves",
+        "python/hardmine/teachers/model_digest.py",
+        'return facts | {"truncation": tokenizer.truncation_side, "padding": None}',
+        "return facts",
+        "tests/test_compat_differences.py -k real_model",
     ),
     Mutant(
         "compat-key-without-prompts",

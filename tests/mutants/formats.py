@@ -83,8 +83,8 @@ MUTANTS = [
     Mutant(
         "formats-every-column-read",
         "python/hardmine/formats/rows.py",
-        "names = [name for name in found if is_read(name)]",
-        "names = list(found)",
+        "columns=is_read and [name for name in names if is_read(name)]",
+        "columns=names",
         "tests/test_readers.py",
     ),
     Mutant(
@@ -97,7 +97,7 @@ MUTANTS = [
     Mutant(
         "rows-titles-lost",
         "python/hardmine/formats/chunks.py",
-        'return flat(compute.if_else(compute.equal(titles, ""), texts, joined))',
+        'return joined(compute.fill_null(self.values("titles"), ""), texts)',
         "return texts",
         "tests/test_row_formats.py -k titles",
     ),
@@ -158,6 +158,13 @@ MUTANTS = [
         "tests/test_bulk_records.py",
     ),
     Mutant(
+        "columns-parquet-never-in-bulk",
+        "python/hardmine/formats/columns.py",
+        '    refused = FormatError(path, "no table of strings", "strings")\n',
+        '    refused = FormatError(path, "no table of strings", "strings")\n    raise refused\n',
+        "tests/test_bulk_records.py -k parquet",
+    ),
+    Mutant(
         "columns-ids-that-come-twice",
         "python/hardmine/formats/columns.py",
         "        if arrow.first_repeat(identifiers) is None:",
@@ -183,7 +190,7 @@ MUTANTS = [
         "python/hardmine/formats/array_runs.py",
         "        scores = -scores\n",
         "        pass\n",
-        "tests/test_runs.py -k distances",
+        "tests/test_runs_tables.py -k distances",
     ),
     Mutant(
         "runs-positives-that-are-missing-scored",
@@ -191,6 +198,34 @@ MUTANTS = [
         "    return (None if lacking else",
         "    return (None if False else",
         "tests/test_runs.py -k score",
+    ),
+    Mutant(
+        "runs-of-half-known-positives-written",
+        "python/hardmine/formats/kd_tables.py",
+        "    if lacking.size and lacking.size < rows.size:\n",
+        "    if False:\n",
+        "tests/test_runs_kd.py -k alone_are_refused",
+    ),
+    Mutant(
+        "runs-other-positives-among-the-candidates",
+        "python/hardmine/formats/kd_tables.py",
+        "    others = ~np.isin(run.row_of_each * width + run.ids, known.query_of_each * width + known.ids)\n",
+        "    others = ~np.isin(run.row_of_each * width + run.ids, (known.query_of_each * width + known.ids)[:1])\n",
+        "tests/test_runs_kd.py -k two_positives",
+    ),
+    Mutant(
+        "runs-truths-taken-for-scores",
+        "python/hardmine/formats/table_runs.py",
+        "    if not (pa.types.is_floating(column.type) or pa.types.is_integer(column.type)):\n",
+        "    if pa.types.is_string(column.type):\n",
+        "tests/test_runs_kd.py -k no_number",
+    ),
+    Mutant(
+        "registry-says-what-no-writer-does",
+        "python/hardmine/formats/registry.py",
+        'reads=("collection", "rows"), writes=("rows",), layouts=(".jsonl", ".parquet"), shapes=("labeled-list",),',
+        'reads=("collection", "rows"), writes=("rows",), layouts=(".jsonl", ".csv"), shapes=("labeled-list",),',
+        "tests/test_every_layout.py",
     ),
     Mutant(
         "collections-of-columns-in-another-order",

@@ -6,15 +6,15 @@ MUTANTS = [
     Mutant(
         "spelling-digits-cut",
         "python/hardmine/rules/spelling.py",
-        "str(getattr(value, field.name)) for field",
-        'f"{getattr(value, field.name):.6g}" for field',
+        "map(str, known.values())",
+        'f"{each:.6g}" for each in known.values()',
         "tests/test_spelling.py",
     ),
     Mutant(
         "spelling-last-rule-wins",
         "python/hardmine/rules/spelling.py",
-        "ceiling = ceiling & _parse(name, part, _CEILINGS)",
-        "ceiling = _parse(name, part, _CEILINGS)",
+        "ceiling = ceiling & (_of_teacher(",
+        "ceiling = (_of_teacher(",
         "tests/test_spelling.py",
     ),
 ]

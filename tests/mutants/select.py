@@ -4,6 +4,13 @@ from tests.mutants.table import Mutant
 
 MUTANTS = [
     Mutant(
+        "select-told-above-ignored",
+        "rust/core/src/select/row.rs",
+        "told.is_some_and(|told| told[at] != 0)",
+        "told.is_some_and(|told| told[at] == 2)",
+        "tests/test_select_above.py",
+    ),
+    Mutant(
         "ensemble-teacher-of-the-query",
         "python/hardmine/primitives/ensemble.py",
         "return queries ^ (",

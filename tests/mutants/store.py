@@ -7,6 +7,7 @@ ROWS = "python/hardmine/store/rows.py"
 MANIFEST = "python/hardmine/store/manifest.py"
 CACHED = "python/hardmine/pipeline/cached.py"
 UNIT, RUNS = "tests/test_store.py", "tests/test_store_runs.py"
+FOLDER, LOCK, TEACHERS = (f"tests/test_store_{name}.py" for name in ("folder", "lock", "teachers"))
 
 MUTANTS = [
     Mutant(
@@ -19,8 +20,8 @@ MUTANTS = [
     Mutant(
         "store-checksum-of-the-keys-alone",
         SHARDS,
-        "    for name in names:\n        column",
-        '    for name in ["keys"]:\n        column',
+        "    for name in names:\n        state",
+        '    for name in ["keys"]:\n        state',
         f"{UNIT} -k flipped",
     ),
     Mutant(
@@ -77,28 +78,28 @@ MUTANTS = [
         "python/hardmine/store/lock.py",
         "            fcntl.flock(descriptor, fcntl.LOCK_EX | fcntl.LOCK_NB)\n",
         "            pass\n",
-        f"{UNIT} -k second_waits",
+        f"{LOCK} -k second_waits",
     ),
     Mutant(
         "store-sweeps-without-the-lock",
         MANIFEST,
         "        if held:\n            _sweep(folder)\n",
         "        _sweep(folder)\n",
-        f"{UNIT} -k without_locks",
+        f"{LOCK} -k without_locks",
     ),
     Mutant(
         "store-other-files-not-minded",
         MANIFEST,
         "        if others:\n",
         "        if False:\n",
-        f"{UNIT} -k no_cache",
+        f"{FOLDER} -k no_cache",
     ),
     Mutant(
         "store-half-written-files-stay",
         MANIFEST,
         "        part.unlink(missing_ok=True)\n",
         "        pass\n",
-        f"{UNIT} -k swept",
+        f"{FOLDER} -k swept",
     ),
     Mutant(
         "store-mapped-and-filled",
@@ -126,21 +127,21 @@ MUTANTS = [
         "python/hardmine/teachers/dense.py",
         '            "prompt": recipe.query_prompt if what == "queries" else recipe.document_prompt,\n',
         "",
-        f"{RUNS} -k known_by_its_numbers",
+        f"{TEACHERS} -k known_by_its_numbers",
     ),
     Mutant(
         "store-pooling-left-out-of-the-fingerprint",
         "python/hardmine/teachers/dense.py",
         '            "pooling": recipe.pooling,\n            "normalize"',
         '            "normalize"',
-        f"{RUNS} -k known_by_its_numbers",
+        f"{TEACHERS} -k known_by_its_numbers",
     ),
     Mutant(
         "store-weights-known-by-their-shapes",
-        "python/hardmine/teachers/_model_digest.py",
+        "python/hardmine/teachers/model_digest.py",
         "        state.update(tensor.reshape(-1).view(torch.uint8).numpy().data)\n",
         "",
-        f"{RUNS} -k other_weights",
+        f"{TEACHERS} -k other_weights",
     ),
     Mutant(
         "store-exclusions-left-out-of-the-key",
@@ -162,6 +163,27 @@ MUTANTS = [
         '    facts = {**facts, "k": k, "hardmine": VERSION}\n',
         '    facts = {**facts, "hardmine": VERSION}\n',
         f"{RUNS} -k computed_again",
+    ),
+    Mutant(
+        "store-candidates-outlive-an-upgrade",
+        CACHED,
+        '    facts = {**facts, "k": k, "hardmine": VERSION}\n',
+        '    facts = {**facts, "k": k}\n',
+        f"{RUNS} -k upgrade",
+    ),
+    Mutant(
+        "store-texts-run-into-each-other",
+        "python/hardmine/store/fingerprint.py",
+        "    state.update(bytes_of(np.diff(table.offsets)))\n",
+        "",
+        f"{UNIT} -k cuts_and_order",
+    ),
+    Mutant(
+        "store-embeddings-carry-the-version",
+        CACHED,
+        '    facts = {"teacher": facts, "texts": what, "group": [GROUP_TEXTS, kept.group_bytes]}\n',
+        '    facts = {"teacher": facts, "texts": what, "group": [GROUP_TEXTS, kept.group_bytes], "version": VERSION}\n',
+        f"{RUNS} -k upgrade",
     ),
     Mutant(
         "store-documents-left-out-of-the-facts",
@@ -189,7 +211,7 @@ MUTANTS = [
         CACHED,
         '    facts = {"teacher": facts, "texts": what, "group": [GROUP_TEXTS, kept.group_bytes]}\n',
         '    facts = {**facts, "group": [GROUP_TEXTS, kept.group_bytes]}\n',
-        f"{RUNS} -k never_share",
+        f"{TEACHERS} -k never_share",
     ),
     Mutant(
         "store-groups-by-place",
@@ -203,6 +225,6 @@ MUTANTS = [
         CACHED,
         "    if not np.isfinite(array).all():\n",
         "    if False:\n",
-        f"{RUNS} -k never_kept",
+        f"{TEACHERS} -k never_kept",
     ),
 ]

@@ -5,7 +5,7 @@ import json
 
 
 def read(data, fields):
-    """Columns of (names, default, is_id, is_numbered) fields; (number of the wrong line, field or None) on error."""
+    """Columns of (names, default, is_id) fields; (number of the wrong line, field or None) on error."""
     columns = [[] for _ in fields]
     seen = set()
     for number, raw in enumerate(data.split(b"\n"), start=1):
@@ -22,13 +22,13 @@ def read(data, fields):
             return number, None
         if not isinstance(record, dict):
             return number, None
-        for column, (names, default, is_id, is_numbered) in zip(columns, fields, strict=True):
+        for column, (names, default, is_id) in zip(columns, fields, strict=True):
             name = next((name for name in names if name in record), None)
             value = None if name is None else record[name]
             if is_id and type(value) is int:
                 value = str(value)
             if value is None:
-                value = str(number - 1) if is_numbered else default
+                value = default
             try:
                 value.encode()
             except (AttributeError, UnicodeEncodeError):

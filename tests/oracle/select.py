@@ -35,8 +35,12 @@ def parts(ceiling):
     return [] if isinstance(ceiling, hm.NoCeiling) else [ceiling]
 
 
-def is_above(ceiling, score, anchor, p):
+def is_above(ceiling, score, anchor, p, under=None):
+    """`under` gives the scores of candidate and positive under a teacher that a rule names."""
+    own = score, p
     for part in parts(ceiling):
+        teacher = getattr(part, "teacher", None)
+        score, p = own if teacher is None else under(teacher)
         if isinstance(part, hm.Anchored):
             if float(score) + part.weight * float(anchor) > bound(part, p):
                 return True
@@ -177,6 +181,7 @@ def select(
     exclude=None,
     num_documents=None,
     lists_by_pair=False,
+    above=None,
 ):
     """(rows, dropped queries); a row is a dict of what Negatives hold."""
     rows, dropped = [], []
@@ -204,6 +209,14 @@ def select(
         survivors, removed = [], 0
         for index, position in enumerate(range(start, end)):
             document, score = int(candidates.ids[position]), candidates.scores[position]
+
+            def under(teacher, position=position, span=span, pair=pair):
+                scores = (positives.teacher_scores or {}).get(teacher)
+                of_positive = math.nan if scores is None else (
+                    float(scores[pair]) if pair is not None else aggregate(scores[span], selection.positive_agg)
+                )  # fmt: skip
+                return candidates.teacher_scores[teacher][position], of_positive
+
             anchor = math.nan if candidates.anchor_scores is None else candidates.anchor_scores[position]
             place = (index if candidates.ranks is None else int(candidates.ranks[position]) - 1) - removed
             raw = selection.range_on == "raw"
@@ -218,7 +231,7 @@ def select(
                 removed += 1
             elif raw and not _inside(place, selection):
                 reasons["outside_window"] += 1
-            elif is_above(selection.ceiling, score, anchor, p):
+            elif (above is not None and above[position]) or is_above(selection.ceiling, score, anchor, p, under):
                 reasons["above_ceiling"] += 1
             elif selection.floor is not None and score < np.float32(selection.floor):
                 reasons["below_floor"] += 1

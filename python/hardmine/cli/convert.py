@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import argparse
 import json
+from contextlib import AbstractContextManager, nullcontext
 from pathlib import Path
 from typing import Any, NamedTuple, cast
 
@@ -29,6 +30,7 @@ def add_commands(commands: Any) -> None:
     convert.add_argument("--collection-format", metavar="F", help="its format (by the path)")
     convert.add_argument("--drop-unknown", action="store_true", help="leave out ids that the collection does not have")
     convert.add_argument("--scores", action="store_true", help="write the scores of rows as the target")
+    shared.add_progress(convert)
     convert.set_defaults(run=_convert)
 
     formats = commands.add_parser("formats", help="all formats, what each holds, what is read and written")
@@ -101,7 +103,7 @@ def _held(name: str, does: Any) -> str:
 
 def _collection(options: argparse.Namespace, way: _Way) -> str:
     collection = hm.Collection.read(
-        options.source, way.source, corpus=options.corpus, split=options.split, progress=way.source == "docstrings"
+        options.source, way.source, corpus=options.corpus, split=options.split, progress=options.progress
     )
     collection.write(options.target, way.target)
     return repr(collection)
@@ -110,16 +112,26 @@ def _collection(options: argparse.Namespace, way: _Way) -> str:
 def _run(options: argparse.Namespace, way: _Way) -> str:
     collection = None
     if options.collection is not None:
-        collection = hm.Collection.read(options.collection, options.collection_format)
-    run = shared.read_run(options.source, way.source, collection, drops_unknown=options.drop_unknown)
+        collection = hm.Collection.read(options.collection, options.collection_format, progress=options.progress)
+    with _reading(options):
+        run = shared.read_run(options.source, way.source, collection, drops_unknown=options.drop_unknown)
     run.write(options.target, way.target, collection=collection)
     return repr(run)
 
 
 def _rows(options: argparse.Namespace, way: _Way) -> str:
     chunks = hm.formats.read_rows(options.source, way.source)
-    written = hm.formats.write_rows(options.target, chunks, way.target, scores=options.scores)
+    with _reading(options):
+        written = hm.formats.write_rows(options.target, chunks, way.target, scores=options.scores)
     return f"{written['rows']:,} rows"
+
+
+def _reading(options: argparse.Namespace) -> AbstractContextManager[None]:
+    """The stage in which a file is read; folders are not counted."""
+    from hardmine.formats.opening import reading  # needs an extra, which naming formats does not
+
+    source: Path = options.source
+    return nullcontext() if source.is_dir() else reading(source.name, [source], options.progress)
 
 
 def _formats(options: argparse.Namespace) -> None:

@@ -1,4 +1,4 @@
-"""The command line: ``hardmine demo | mine | retrieve | fuse | select | ensemble | plan | convert | formats | report``.
+"""The command line: ``hardmine demo | mine | retrieve | fuse | select | ensemble | plan | convert | formats | ...``.
 
 Exit codes: 0, 2 for wrong usage or input (one line on standard error), 130 after Ctrl-C.
 """
@@ -14,7 +14,7 @@ from pathlib import Path
 from typing import NoReturn
 
 import hardmine as hm
-from hardmine.cli import combine, convert, demo, mine, plan, report
+from hardmine.cli import combine, convert, demo, mine, plan, report, rescore
 from hardmine.cli.options import UsageError, reporting
 from hardmine.plumbing import interrupts
 
@@ -74,6 +74,6 @@ def _parser() -> _Parser:
     parser = _Parser(prog="hardmine", description="Mine hard negatives for retrieval and embedding models.")
     parser.add_argument("--version", action="version", version=f"hardmine {hm.__version__}")
     commands = parser.add_subparsers(title="commands", required=True, metavar="COMMAND")
-    for family in (demo, mine, combine, plan, convert, report):
+    for family in (demo, mine, rescore, combine, plan, convert, report):
         family.add_commands(commands)
     return parser

@@ -36,15 +36,7 @@ def add_commands(commands: Any) -> None:
 
     run_select = commands.add_parser("select", help="from a run to training rows")
     shared.add_collection(run_select)
-    run_select.add_argument(
-        "candidates", type=Path, metavar="RUN", help="what hardmine retrieve wrote, or a run made elsewhere"
-    )
-    run_select.add_argument(
-        "--run-format", metavar="F", help=f"{', '.join(hm.formats.names_of('run', 'reads'))} (by the path)"
-    )
-    run_select.add_argument(
-        "--drop-unknown", action="store_true", help="leave out ids of the run that the collection does not have"
-    )
+    shared.add_run(run_select)
     shared.add_rule(run_select)
     report.add_option(run_select)
     shared.add_threads(run_select)

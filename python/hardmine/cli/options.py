@@ -48,6 +48,19 @@ def add_collection(parser: argparse.ArgumentParser) -> None:
     )
 
 
+def add_run(parser: argparse.ArgumentParser) -> None:
+    """Options that say where the candidates are; see `load_run_of`."""
+    parser.add_argument(
+        "candidates", type=Path, metavar="RUN", help="what hardmine retrieve wrote, or a run made elsewhere"
+    )
+    parser.add_argument(
+        "--run-format", metavar="F", help=f"{', '.join(hm.formats.names_of('run', 'reads'))} (by the path)"
+    )
+    parser.add_argument(
+        "--drop-unknown", action="store_true", help="leave out ids of the run that the collection does not have"
+    )
+
+
 def add_teacher(parser: argparse.ArgumentParser) -> None:
     """Options that say who scores, and with what means."""
     group = parser.add_argument_group("teacher")
@@ -102,7 +115,8 @@ def add_rule(parser: argparse.ArgumentParser, *, per_teacher: bool = False) -> N
         "--rule",
         action="append",
         metavar="R",
-        help=f"{rules}, or several joined by & ({spell(_DEFAULT.ceiling)}); {several}",
+        help=f"{rules}, or several joined by & ({spell(_DEFAULT.ceiling)}); {several}; abs, margin-pos and perc-pos "
+        "on the scores that another teacher gave before rescore: perc-pos=0.95@bm25",
     )
     group.add_argument("--draw", default=spell(_DEFAULT.draw), metavar="D", help=f"{draws} ({spell(_DEFAULT.draw)})")
     group.add_argument("--num-negatives", type=int, default=4, metavar="N")
@@ -150,9 +164,10 @@ def reporting(options: argparse.Namespace) -> Iterator[Reporting]:
     if path is None:
         yield is_shown
         return
-    output = getattr(options, "output", None)
-    if output is not None and path.absolute() == output.absolute():
-        raise UsageError(f"--log-json {path}: the file of --output, expected another")
+    for name, spelled in (("output", "--output"), ("target", "OUT")):
+        output = getattr(options, name, None)
+        if output is not None and path.absolute() == output.absolute():
+            raise UsageError(f"--log-json {path}: the file of {spelled}, expected another")
     with ProgressLog(path) as log:
         yield AlsoShown(log) if is_shown else log
 

@@ -19,6 +19,7 @@ from hardmine.plumbing import checks, container, ragged
 from hardmine.plumbing.extras import is_a
 from hardmine.plumbing.threads import thread_count
 from hardmine.primitives.limits import exclusions
+from hardmine.primitives.teacher_ceilings import above_of_teachers, refuse_teachers
 from hardmine.rules.draws import Draw, Popularity, Uniform, Weighted, Wrapping
 from hardmine.rules.selection import Selection
 
@@ -27,7 +28,7 @@ WHICH = ("sample", "first", "each")
 _TYPES = {
     "offsets": "int64", "ids": "int64", "scores": "float32", "ranks": "int32", "anchor_scores": "float32",
     "data": "uint8", "groups": "int64", "items": "int64", "query_keys": "uint64", "document_keys": "uint64",
-    "log_weights": "float64", "counts": "float64", **dict.fromkeys(REASONS, "int64"),
+    "log_weights": "float64", "counts": "float64", "above": "bool", **dict.fromkeys(REASONS, "int64"),
 }  # fmt: skip
 """Types of the arrays by the last part of their names: what is mapped again in a worker is taken as it is."""
 Stamp = tuple[int, int]
@@ -89,7 +90,8 @@ def check(parts: Parts) -> None:
     checks.choice("which_positive", settings["which_positive"], WHICH)
     for reason, count in settings["left_out"].items():
         checks.integer(f"left_out[{reason!r}]", count)
-    run, positives = _checked_run(parts), Positives(**parts.columns("positives"))
+    run, labels = _checked_run(parts), parts.columns("positives")
+    positives = Positives(labels["offsets"], labels["ids"], labels.get("scores"))
     queries, documents = (StringTable(**parts.columns(name)) for name in ("queries", "documents"))
     _counts(run, positives, len(queries), len(documents))
     excluded = parts.columns("excluded")
@@ -100,7 +102,7 @@ def check(parts: Parts) -> None:
         _inside("exclude ids", ids, len(documents))
     for name, length in (
         ("groups", len(documents)), ("document_keys", len(documents)), ("query_keys", len(run)),
-        ("log_weights", run.ids.size), ("counts", len(documents)),
+        ("log_weights", run.ids.size), ("counts", len(documents)), ("above", run.ids.size),
     ):  # fmt: skip
         if name in parts.arrays and parts.arrays[name].shape != (length,):
             raise ValueError(f"{name}: shape {parts.arrays[name].shape}, expected ({length},)")
@@ -112,6 +114,8 @@ def check(parts: Parts) -> None:
     if lacking[items].any():
         raise ValueError(f"items: query {int(items[lacking[items].argmax()])} has no positive")
     selection = selection_of(parts)
+    if selection.ceiling.teachers and "above" not in parts.arrays:
+        raise ValueError(f"above: no such array, which the ceiling {selection.ceiling!r} needs")
     weights = parts.arrays.get("log_weights")
     if weights is not None:
         Weighted(weights)
@@ -171,6 +175,10 @@ def gather(
     queries, documents = (_table(name, t) for name, t in zip(("queries", "documents"), collection, strict=True))
     _counts(candidates, positives, len(queries), len(documents))
     _refuse_lacking(candidates, positives, selection)
+    if selection.positive_agg == "each":
+        refuse_teachers(
+            selection.ceiling, "a loader has no ceiling of a name for each pair, expected positive_agg='min'"
+        )
 
     arrays: dict[str, Any] = {"run.offsets": candidates.offsets, "run.ids": candidates.ids}
     arrays["run.scores"] = candidates.scores
@@ -178,6 +186,9 @@ def gather(
         arrays["run.ranks"] = candidates.ranks
     if selection.ceiling.needs_anchor_scores and candidates.anchor_scores is not None:
         arrays["run.anchor_scores"] = candidates.anchor_scores
+    above = above_of_teachers(candidates, positives, selection, thread_count(None))
+    if above is not None:
+        arrays["above"] = above
     if selection.on_shortage == "fill":  # which must not bring back what the scan removed
         arrays |= {f"run.reasons.{name}": counts for name, counts in (candidates.reasons or {}).items()}
     for name in ("offsets", "ids", "scores"):

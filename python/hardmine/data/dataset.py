@@ -178,6 +178,7 @@ class NegativeDataset(torch.utils.data.Dataset[dict[str, Any]]):  # type: ignore
             log_weights=self._log_weights,
             document_keys=self._document_keys,
             num_documents=len(self._documents),
+            above=arrays.get("above"),
         )
         self._has_exclusions = "excluded.ids" in arrays
         union = ("excluded.offsets", "excluded.ids") if self._has_exclusions else ("positives.offsets", "positives.ids")

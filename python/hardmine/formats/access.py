@@ -96,9 +96,23 @@ def read_run(
     Returns
     -------
     Candidates
+
+    Raises
+    ------
+    TypeError
+        `collection` is no `Collection`, or `teacher` no string.
+    ValueError
+        The format is unknown, the path does not tell it, or `unknown` is no such word.
+    FormatError
+        What is wrong with the file; a ValueError.
+    OSError
+        The file cannot be read.
     """
     from hardmine.formats.run_parts import Asked  # needs pyarrow, which naming formats does not
 
+    _check_collection(collection, "a Collection or None")
+    if teacher is not None and not isinstance(teacher, str):
+        raise TypeError(f"teacher: {type(teacher).__name__}, expected a string or None")
     found = expect(Path(path), format, "run")
     asked = Asked(collection, unknown, teacher)
     run: Candidates = found.load().read_run(Path(path), format=format or found.name, asked=asked)
@@ -139,7 +153,17 @@ def write_collection(
     collection : Collection
     format : str, optional
         By default what the path says.
+
+    Raises
+    ------
+    TypeError
+        `collection` is no `Collection`.
+    ValueError
+        The format is unknown, the path does not tell it, or the format cannot hold what is written.
+    OSError
+        The file or folder cannot be written; what was there before is there still.
     """
+    _check_collection(collection, "a Collection")
     found = expect(Path(path), format, "collection", does="writes")
     found.load().write_collection(Path(path), collection, format=format or found.name)
 
@@ -161,9 +185,32 @@ def write_run(
         By default what the path says.
     collection : Collection, optional
         What the numbers of the run are numbers of, where the run has no ids itself.
+
+    Raises
+    ------
+    TypeError
+        `run` is no `Candidates`, or `collection` no `Collection`.
+    ValueError
+        The format is unknown, the path does not tell it, the format cannot hold what is written, or the run is none of
+        the collection.
+    OSError
+        The file or folder cannot be written; what was there before is there still.
     """
+    from hardmine.nouns.candidates import Candidates
+
+    if not isinstance(run, Candidates):
+        raise TypeError(f"run: {type(run).__name__}, expected Candidates")
+    _check_collection(collection, "a Collection or None")
     found = expect(Path(path), format, "run", does="writes")
     found.load().write_run(Path(path), run, format=format or found.name, collection=collection)
+
+
+def _check_collection(value: object, wanted: str) -> None:
+    """Raise where `value` is no collection, nor None where that is wanted."""
+    from hardmine.nouns.collection import Collection
+
+    if not isinstance(value, Collection) and not (value is None and wanted.endswith("None")):
+        raise TypeError(f"collection: {type(value).__name__}, expected {wanted}")
 
 
 def check_output(

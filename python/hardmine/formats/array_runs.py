@@ -58,7 +58,7 @@ def open_arrays(path: Path) -> Iterator[Arrays]:
         raise absent(path, "file or folder")
     try:
         file = np.load(path, allow_pickle=False)
-    except Exception as error:
+    except Exception as error:  # zip, zlib and NumPy again, and what it says of pickles
         came = f"unreadable ({shorten(error) or type(error).__name__})"
         raise FormatError(path, came, "an .npz file or a folder of .npy files") from None
     if not isinstance(file, np.lib.npyio.NpzFile):
@@ -79,8 +79,9 @@ def read_run(path: Path, *, format: str, asked: Asked) -> Candidates:  # noqa: A
     ids, scores = _checked(path, names, ids, scores)
     _refuse_strangers(path, names[0], ids, asked.collection)
     filled = ids != _FILL
-    if np.isnan(np.where(filled, scores, 0)).any():
-        row = int(np.isnan(np.where(filled, scores, 0)).any(axis=1).argmax())
+    is_nan = filled & np.isnan(scores)
+    if is_nan.any():
+        row = int(is_nan.any(axis=1).argmax())
         raise FormatError(path, "nan", "a number", line=row + 1, field=names[1], unit="row")
     if format == "faiss" and _are_distances(path, scores, filled):
         scores = -scores

@@ -16,9 +16,9 @@ from hardmine.formats.columns import Field, records
 from hardmine.formats.delimited import Layout, number_of, tables
 from hardmine.formats.errors import FormatError
 from hardmine.formats.layouts import sink
+from hardmine.formats.lines import joined_lines, refuse_white_space
 from hardmine.formats.opening import reading
 from hardmine.formats.rows import lines, shorten
-from hardmine.formats.run_parts import joined_lines, refuse_white_space
 from hardmine.nouns.arrow import bytes_of, flat, places
 from hardmine.nouns.collection import Collection
 from hardmine.nouns.tables import parts

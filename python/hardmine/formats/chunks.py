@@ -31,6 +31,7 @@ import numpy.typing as npt
 
 from hardmine.formats.arrow import compute, pa
 from hardmine.nouns.arrow import flat
+from hardmine.nouns.text_pairs import joined
 from hardmine.plumbing.ragged import offsets_of, rows_of, with_heads
 
 _STRING = pa.large_string()
@@ -162,9 +163,7 @@ class Side:
         texts = self.values("texts")
         if not self.knows("titles"):
             return texts
-        titles = compute.fill_null(self.values("titles"), "")
-        joined = compute.binary_join_element_wise(titles, texts, pa.scalar(" ", _STRING))
-        return flat(compute.if_else(compute.equal(titles, ""), texts, joined))
+        return joined(compute.fill_null(self.values("titles"), ""), texts)
 
     def ids(self) -> Any:
         """Ids; a document without one is named after its text."""

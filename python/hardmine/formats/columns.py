@@ -47,20 +47,17 @@ class Field(NamedTuple):
         An id may be an integer too, which is read as its digits.
     default : str, optional
         In the place of null or nothing. Fields with a default have one name.
-    is_numbered : bool
-        An id that is missing or null is the number of the record, from 0.
     """
 
     names: tuple[str, ...]
     is_id: bool = False
     default: str | None = None
-    is_numbered: bool = False
 
     def of(self, row: Row) -> str:
         """The string of one record."""
         if not self.is_id:
             return row.text(self.names, default=self.default)
-        return row.identifier(self.names, default=str(row.number - 1) if self.is_numbered else None)
+        return row.identifier(self.names)
 
 
 def records(path: Path, layout: str, fields: Sequence[Field], what: str) -> list[pa.LargeStringArray]:
@@ -133,7 +130,7 @@ def in_bulk(path: Path, layout: str, fields: Sequence[Field]) -> list[pa.LargeSt
 
 def _json_parts(path: Path, fields: Sequence[Field]) -> Iterator[list[pa.LargeStringArray]]:
     for block, line in blocks(path):
-        part = _parsed(block, fields, line)
+        part = _parsed(block, fields)
         if part is None:
             part = _columns_of(json_rows(path, block, line), fields)
         yield part
@@ -145,37 +142,36 @@ def _columns_of(rows: Iterable[Row], fields: Sequence[Field]) -> list[pa.LargeSt
     return [pa.array([value[at] for value in values], pa.large_string()) for at in range(len(fields))]
 
 
-def _parsed(block: bytes, fields: Sequence[Field], line: int) -> list[pa.LargeStringArray] | None:
+def _parsed(block: bytes, fields: Sequence[Field]) -> list[pa.LargeStringArray] | None:
     """The columns of whole lines, None where Arrow's word on them does not count."""
     pa = need("pyarrow", what="reading jsonl", extra="mine")
     reader = need("pyarrow.json", what="reading jsonl", extra="mine")
     found = _plain_lines(block)
     if found is None:
         return None
-    starts, lasts, numbers = found
+    starts, lasts = found
     if not starts.size:
         return [pa.array([], pa.large_string()) for _ in fields]
     columns = _named(fields, block, block[starts[0] : lasts[0] + 1])
     if columns is None:
         return None
-    schema = pa.schema([column for column in columns if column is not None])
     longest = int((lasts - starts).max())
     size = _SPLIT if 4 * longest < _SPLIT else len(block) + 1
     try:
         table = reader.read_json(
             pa.BufferReader(block),
             read_options=reader.ReadOptions(block_size=size),
-            parse_options=reader.ParseOptions(explicit_schema=schema, unexpected_field_behavior="ignore"),
+            parse_options=reader.ParseOptions(explicit_schema=pa.schema(columns), unexpected_field_behavior="ignore"),
         )
-    except (pa.ArrowInvalid, pa.ArrowNotImplementedError):
+    except (pa.ArrowInvalid, pa.ArrowNotImplementedError):  # the reader of lines says what is wrong, if anything is
         return None
     if table.num_rows != starts.size:
         return None
-    return _filled(table, columns, fields, line + numbers)
+    return _filled(table, columns, fields)
 
 
-def _plain_lines(block: bytes) -> tuple[Any, Any, Any] | None:
-    """First byte, last byte and number of each line that is not empty; None where a line may not be one object.
+def _plain_lines(block: bytes) -> tuple[Any, Any] | None:
+    """First and last byte of each line that is not empty; None where a line may not be one object.
 
     An object that goes on in the next line has a comma or a bracket between the two, so that lines which all begin and
     end with braces are whole objects, one or more: counting them then tells.
@@ -194,13 +190,13 @@ def _plain_lines(block: bytes) -> tuple[Any, Any, Any] | None:
     starts = np.append(0, ends[:-1] + 1)
     lasts = ends - 1
     lasts -= bytes_[lasts] == ord("\r")
-    numbers = np.flatnonzero(lasts >= starts)
-    starts, lasts = starts[numbers], lasts[numbers]
+    is_filled = lasts >= starts
+    starts, lasts = starts[is_filled], lasts[is_filled]
     if (bytes_[starts] != ord("{")).any() or (bytes_[lasts] != ord("}")).any():
         return None
     if _may_be_deep(bytes_, starts):
         return None
-    return starts, lasts, numbers
+    return starts, lasts
 
 
 def _has_infinity(block: bytes) -> bool:
@@ -230,7 +226,7 @@ def _may_be_deep(bytes_: Any, starts: Any) -> bool:
 
 
 def _named(fields: Sequence[Field], block: bytes, first: bytes) -> list[Any] | None:
-    """The column of each field by the first record of a block; None in it for what no record of the block has."""
+    """The column of each field by the first record of a block; None where that does not tell them."""
     pa = need("pyarrow", what="reading jsonl", extra="mine")
     try:
         record = json.loads(first)
@@ -241,31 +237,27 @@ def _named(fields: Sequence[Field], block: bytes, first: bytes) -> list[Any] | N
     columns: list[Any] = []
     for field in fields:
         name = field.names[0] if field.default is not None else next((n for n in field.names if n in record), None)
-        before = field.names if name is None else field.names[: field.names.index(name)]
+        if name is None:
+            return None
+        before = field.names[: field.names.index(name)]
         # A name that goes before, in whatever record, would be read in place of this one. Only its quotes, and the
         # escapes of its letters, make a name of a word.
         if before and (b"\\u00" in block or any(f'"{other}"'.encode() in block for other in before)):
             return None
-        if name is None:
-            if not field.is_numbered:
-                return None
-            columns.append(None)
-            continue
         is_integer = field.is_id and type(record.get(name)) is int
         columns.append(pa.field(name, pa.int64() if is_integer else pa.large_string()))
-    names = [column.name for column in columns if column is not None]
-    return columns if len(set(names)) == len(names) else None
+    return columns if len({column.name for column in columns}) == len(columns) else None
 
 
-def _filled(
-    table: pa.Table, columns: Sequence[Any], fields: Sequence[Field], numbers: Any
-) -> list[pa.LargeStringArray] | None:
-    """The strings of a table that has been read, None where one is missing."""
+def _filled(table: pa.Table, columns: Sequence[Any], fields: Sequence[Field]) -> list[pa.LargeStringArray] | None:
+    """The strings of a table that has been read, defaults in their gaps; None where a string is missing."""
     compute = need("pyarrow.compute", what="reading records", extra="mine")
     found = []
     for column, field in zip(columns, fields, strict=True):
         if column is None:
-            found.append(arrow.digits(numbers - 1))
+            if field.default is None:
+                return None
+            found.append(arrow.constant(field.default, table.num_rows))
             continue
         strings = arrow.flat(table[column.name])
         if strings.null_count:
@@ -286,29 +278,11 @@ def _parquet_parts(path: Path, fields: Sequence[Field]) -> Iterator[list[pa.Larg
     try:
         with parquet.ParquetFile(path) as file:
             columns = [_column_in(file.schema_arrow, field) for field in fields]
-            if any(
-                column is None and not (f.default is not None or f.is_numbered)
-                for column, f in zip(columns, fields, strict=True)
-            ):
-                raise refused
             names = [column.name for column in columns if column is not None]
-            number = 1
             for batch in file.iter_batches(_ROWS, columns=names):
                 batch.validate(full=True)
-                table = pa.table(batch)
-                for column, field in zip(columns, fields, strict=True):
-                    if column is None and field.default is not None:
-                        table = table.append_column(field.names[0], arrow.constant(field.default, len(batch)))
-                numbers = np.arange(number, number + len(batch))
-                number += len(batch)
                 counted(size * len(batch) // max(file.metadata.num_rows, 1))
-                there = [
-                    pa.field(field.names[0], pa.large_string())
-                    if column is None and field.default is not None
-                    else column
-                    for column, field in zip(columns, fields, strict=True)
-                ]
-                part = _filled(table, there, fields, numbers)
+                part = _filled(pa.table(batch), columns, fields)
                 if part is None:
                     raise refused
                 yield part

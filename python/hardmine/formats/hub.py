@@ -128,7 +128,7 @@ def _mapped(path: Path) -> pa.Table:
         try:
             tables.append(ipc.open_stream(pa.memory_map(str(file))).read_all())
             tables[-1].validate(full=True)
-        except Exception as error:
+        except Exception as error:  # Arrow raises all sorts for a broken file
             raise FormatError(file, f"unreadable ({shorten(error)})", "an Arrow file that datasets wrote") from None
     return pa.concat_tables(tables) if tables else pa.table({})
 

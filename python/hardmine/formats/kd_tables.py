@@ -6,31 +6,35 @@ as text. The first document is a positive; a query with several has a row for ea
 
 from __future__ import annotations
 
-import math
 from collections.abc import Iterable, Iterator
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, NamedTuple, cast
 
 import numpy as np
 
 from hardmine.formats import fields
 from hardmine.formats.errors import FormatError
-from hardmine.formats.rows import Row, kind, shorten
-from hardmine.formats.run_parts import Asked, Facts, Names, candidates
-from hardmine.formats.table_runs import as_codes, batches, encoded
+from hardmine.formats.mined_pairs import shortest
+from hardmine.formats.rows import Row, kind
+from hardmine.formats.run_parts import Asked, Facts, candidates
+from hardmine.formats.run_tables import Names
+from hardmine.formats.table_runs import as_codes, as_scores, batches, encoded
 from hardmine.nouns import arrow
 from hardmine.plumbing.extras import need
 from hardmine.plumbing.files import atomic_write, check_target, suffix
-from hardmine.plumbing.ragged import offsets_of, rows_of, with_heads
+from hardmine.plumbing.ragged import offsets_of, ranges, rows_of, with_heads
 
 if TYPE_CHECKING:
     import pyarrow as pa
 
     from hardmine.nouns.candidates import Candidates
     from hardmine.nouns.collection import Collection
+    from hardmine.nouns.positives import Positives
 
 _QUERY, _DOCUMENTS, _SCORES = ("query_id",), "document_ids", "scores"
 _COLUMNS = {*_QUERY, _DOCUMENTS, _SCORES}
+_LAYOUTS = (".parquet", ".jsonl", ".arrow")
+"""Suffixes of these tables."""
 _QUERIES = 512
 """Rows that are looked at together: with 2,048 documents each, a million candidates."""
 
@@ -83,13 +87,12 @@ def _lists(row: Row) -> dict[str, list[Any]]:
 
 def _values(row: Row, name: str) -> list[Any]:
     row = fields.spelled(row, name)
-    values = row.fields.get(name)
+    _, values = fields.value_of(row, (name,), "a list", needed=True)
     if not isinstance(values, list):
         raise row.error(name, kind(values), "a list")
     if name == _DOCUMENTS:
         return fields.identifiers(row, name, values)
-    numbers = [fields.number(row, f"{name}[{place}]", value) for place, value in enumerate(values)]
-    return [math.nan if number is None else number for number in numbers]  # refused with those that are none
+    return [fields.number(row, f"{name}[{place}]", value) for place, value in enumerate(values)]
 
 
 def _flat(path: Path, table: pa.Table, first: int) -> pa.Table:
@@ -108,12 +111,15 @@ def _flat(path: Path, table: pa.Table, first: int) -> pa.Table:
             path, came, f"{int(lengths[at])}, one for each document", line=first + at, field=_SCORES, unit="row"
         )
     rows = rows_of(offsets_of(lengths))
-    numbers = _numbers(path, scores, rows, first)
+
+    def row_of(at: int) -> int:
+        return int(rows[at]) + first
+
     return pa.table(
         {
             "query": queries.take(pa.array(rows)),
-            "document": encoded(path, documents, _DOCUMENTS, lambda at: int(rows[at]) + first),
-            "score": pa.array(numbers),
+            "document": encoded(path, documents, _DOCUMENTS, row_of),
+            "score": pa.array(as_scores(path, scores, _SCORES, row_of)),
             "is_first": pa.array(np.diff(rows, prepend=-1) != 0),
             "line": pa.array(rows + first),
         }
@@ -135,59 +141,77 @@ def _list(path: Path, table: pa.Table, name: str, first: int) -> tuple[Any, Any]
     if not (pa.types.is_list(column.type) or pa.types.is_large_list(column.type)):
         raise FormatError(path, f"{column.type}", "lists", field=name)
     values = column.flatten()
-    if pa.types.is_null(values.type) and not len(values):
+    if pa.types.is_null(values.type):
         values = values.cast(pa.string() if name == _DOCUMENTS else pa.float64())
     return compute.list_value_length(column).to_numpy().astype(np.int64), values
 
 
-def _numbers(path: Path, values: Any, rows: Any, first: int) -> Any:
-    """Scores as float64, none of them NaN."""
-    pa = need("pyarrow", what="reading runs", extra="mine")
-    if pa.types.is_null(values.type):
-        values = values.cast(pa.float64())
-    try:
-        numbers = values.cast(pa.float64()).to_numpy(zero_copy_only=False)
-    except (pa.ArrowInvalid, pa.ArrowNotImplementedError) as error:
-        raise FormatError(path, f"{shorten(error)}", "lists of numbers", field=_SCORES) from None
-    if np.isnan(numbers).any():
-        row = int(rows[int(np.isnan(numbers).argmax())])
-        raise FormatError(path, "nan or null", "a number", line=first + row, field=_SCORES, unit="row")
-    return numbers
-
-
 def write_run(path: Path, run: Candidates, *, format: str, collection: Collection | None) -> None:  # noqa: A002, ARG001
-    """Write a table of scores, the positive first where its score is known; queries without candidates are left out."""
+    """Write a table of scores; queries without candidates are left out.
+
+    Notes
+    -----
+    Where the run knows the scores of positives, a query has a row for each of its positives, which stands first in it.
+    """
     from hardmine.formats.layouts import check_layout, sink
 
     pa = need("pyarrow", what="writing runs", extra="mine")
     check_target(path)
-    check_layout(path, (".parquet", ".jsonl"))
+    check_layout(path, _LAYOUTS)
     names = Names(run, collection)
+    known = _scored_positives(path, run, names)
     if suffix(path) == ".jsonl" and not np.isfinite(run.scores).all():
         raise FormatError(path, "an infinite score", "finite ones, or .parquet: JSON has no word for it", field=_SCORES)
     with atomic_write(path) as file, sink(file, path) as put:
         for start in range(0, max(len(run), 1), _QUERIES):
             rows = np.arange(start, min(start + _QUERIES, len(run)))
             rows = rows[run.lengths[rows] > 0]
-            offsets, ids, scores = _with_positives(run.take(rows))
+            part = run.take(rows)
+            lists = _Lists(rows, part.offsets, part.ids, part.scores) if known is None else _with_positives(rows, part)
             put(
                 pa.table(
                     {
-                        "query_id": names.of("query", rows),
-                        "document_ids": pa.LargeListArray.from_arrays(offsets, names.of("document", ids)),
-                        "scores": pa.LargeListArray.from_arrays(offsets, pa.array(scores.astype("U32").astype(float))),
+                        "query_id": names.of("query", lists.queries),
+                        "document_ids": pa.LargeListArray.from_arrays(lists.offsets, names.of("document", lists.ids)),
+                        "scores": pa.LargeListArray.from_arrays(lists.offsets, pa.array(shortest(lists.scores))),
                     }
                 )
             )
 
 
-def _with_positives(run: Candidates) -> tuple[Any, Any, Any]:
-    """Lists that begin with the first positive of their query, where the run knows the scores of positives."""
+def _scored_positives(path: Path, run: Candidates, names: Names) -> Positives | None:
+    """The positives of a run, None where no query that is written has scored ones; raises where only some have."""
     known = run.positives
-    if known is None or known.scores is None or (np.diff(known.offsets) == 0).any():
-        return run.offsets, run.ids, run.scores
-    heads = known.offsets[:-1]
-    others = run.ids != np.repeat(known.ids[heads], run.lengths)
-    lengths = np.bincount(run.row_of_each[others], minlength=len(run))
-    ids = with_heads(known.ids[heads], run.ids[others], lengths)
-    return offsets_of(lengths + 1), ids, with_heads(known.scores[heads], run.scores[others], lengths)
+    if known is None or known.scores is None:
+        return None
+    rows = np.flatnonzero(run.lengths)
+    lacking = rows[np.diff(known.offsets)[rows] == 0]
+    if lacking.size and lacking.size < rows.size:
+        query = names.of("query", lacking[:1])[0].as_py()
+        raise FormatError(path, f"a query without a scored positive ({query!r})", "one for each query, or for none")
+    return None if lacking.size else known
+
+
+class _Lists(NamedTuple):
+    """The rows of a table: queries by number, and where the list of each begins."""
+
+    queries: Any
+    offsets: Any
+    ids: Any
+    scores: Any
+
+
+def _with_positives(queries: Any, run: Candidates) -> _Lists:
+    """A row for each positive of each query of some: the positive, then all candidates that are no positives of it."""
+    known = cast("Positives", run.positives)
+    width = int(max(run.ids.max(initial=0), known.ids.max(initial=0))) + 1
+    others = ~np.isin(run.row_of_each * width + run.ids, known.query_of_each * width + known.ids)
+    counts = np.bincount(run.row_of_each[others], minlength=len(run))
+    lengths = counts[known.query_of_each]
+    tails = np.flatnonzero(others)[ranges(offsets_of(counts)[known.query_of_each], lengths)]
+    return _Lists(
+        queries[known.query_of_each],
+        offsets_of(lengths + 1),
+        with_heads(known.ids, run.ids[tails], lengths),
+        with_heads(cast("Any", known.scores), run.scores[tails], lengths),
+    )

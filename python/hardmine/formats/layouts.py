@@ -1,4 +1,4 @@
-"""Tables into files: jsonl, one JSON document, csv, tsv and parquet, packed by what stands behind the suffix."""
+"""Tables into files: jsonl, one JSON document, csv, tsv, packed by what stands behind the suffix; parquet, Arrow."""
 
 from __future__ import annotations
 
@@ -18,6 +18,8 @@ if TYPE_CHECKING:
 
 _encode = json.JSONEncoder(ensure_ascii=False, allow_nan=False).encode
 _DELIMITERS = {".csv": ",", ".tsv": "\t"}
+_TABLES = (".parquet", ".arrow")
+"""Layouts that Arrow reads from wherever in the file it likes, so that no file of them is packed as a whole."""
 FLAT = tuple(_DELIMITERS)
 """Layouts without lists."""
 
@@ -55,7 +57,7 @@ def sink(
     file : binary file
         Where the bytes go.
     path : Path
-        Its name: .jsonl, .json, .csv, .tsv or .parquet, all but the last perhaps with .gz or .zst behind it.
+        Its name: .jsonl, .json, .csv or .tsv, perhaps with .gz or .zst behind it, .parquet or .arrow.
     frame : (str, str)
         What stands before and behind the rows of a .json file.
     is_bare : bool
@@ -63,8 +65,8 @@ def sink(
     """
     layout = suffix(path)
     with contextlib.ExitStack() as closing:  # also after an error: an open writer would write to a closed file later
-        if layout == ".parquet":
-            yield _parquet(file, closing)
+        if layout in _TABLES:
+            yield _whole(file, layout, closing)
             return
         target = closing.enter_context(packed(file, path))
         if layout in _DELIMITERS:
@@ -95,19 +97,28 @@ def check_layout(path: Path, layouts: tuple[str, ...]) -> None:
     if found not in layouts:
         *most, last = layouts
         raise ValueError(f"{path}: suffix {found!r}, expected {', '.join(most)}{' or ' * bool(most)}{last}")
+    if found in _TABLES and compression(path):
+        why = "packed inside" if found == ".parquet" else "not packed"
+        raise ValueError(f"{path}: suffix {path.suffix!r}, expected {found} alone, which is {why}")
     if found == ".parquet":
-        if compression(path):
-            raise ValueError(f"{path}: suffix {path.suffix!r}, expected .parquet alone, which is packed inside")
         need("pyarrow.parquet", what="writing parquet", extra="mine")
 
 
-def _parquet(file: BinaryIO, closing: contextlib.ExitStack) -> Sink:
+def _whole(file: BinaryIO, layout: str, closing: contextlib.ExitStack) -> Sink:
+    """A parquet or Arrow file, whose columns are those of the first table."""
     parquet = need("pyarrow.parquet", what="writing parquet", extra="mine")
+    ipc = need("pyarrow.ipc", what="writing Arrow files", extra="mine")
     writer: Any = None
 
     def put(table: pa.Table) -> None:
         nonlocal writer
-        writer = writer or closing.enter_context(parquet.ParquetWriter(file, table.schema, compression="snappy"))
+        if writer is None:
+            made = (
+                parquet.ParquetWriter(file, table.schema, compression="snappy")
+                if layout == ".parquet"
+                else ipc.new_file(file, table.schema)
+            )
+            writer = closing.enter_context(made)
         writer.write_table(table)
 
     return put

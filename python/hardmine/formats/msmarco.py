@@ -14,8 +14,8 @@ import numpy as np
 
 from hardmine.formats.delimited import Layout, tables
 from hardmine.formats.errors import FormatError
+from hardmine.formats.lines import joined_lines, refuse_white_space
 from hardmine.formats.qrels import JUDGEMENT
-from hardmine.formats.run_parts import joined_lines, refuse_white_space
 from hardmine.nouns import arrow
 from hardmine.nouns.collection import Collection
 from hardmine.nouns.tables import parts

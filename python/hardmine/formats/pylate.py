@@ -18,10 +18,9 @@ from hardmine.formats.corpora import CorpusTable, QueryTable, Strings, beside, r
 from hardmine.formats.id_rows import query_ids
 from hardmine.formats.layouts import check_layout
 from hardmine.formats.records import rows_of
-from hardmine.formats.rows import Row, unreadable
+from hardmine.formats.rows import Row, parquet_batches, unreadable
 from hardmine.formats.training_rows import File, Options, RowWriter
-from hardmine.plumbing.extras import need
-from hardmine.plumbing.files import absent, suffix
+from hardmine.plumbing.files import suffix
 from hardmine.plumbing.ragged import offsets_of
 
 _BATCH_ROWS = 64
@@ -69,31 +68,17 @@ def _in_bulk(path: Path) -> Iterator[pa.Table]:
 
     A batch that is something else is read row by row, which says what is wrong with it or unpacks its texts.
     """
-    parquet = need("pyarrow.parquet", what="reading parquet", extra="mine")
-    if not path.is_file():
-        raise absent(path)
-    number = 0
-    try:
-        file = parquet.ParquetFile(path)
-    except Exception as error:
-        raise unreadable(path, 0, error) from None
-    with file:
-        batches = file.iter_batches(batch_size=_BATCH_ROWS)
-        while True:
-            try:
-                batch = next(batches, None)
-                if batch is None:
-                    return
-                batch.validate(full=True)
-            except Exception as error:
-                raise unreadable(path, number, error) from None
-            made = _chunk(batch)
-            if made is not None:
-                yield made
-            else:
-                rows = (Row(path, number + at, row, "row") for at, row in enumerate(batch.to_pylist(), start=1))
-                yield from tables(map(_record, rows))
-            number += len(batch)
+    for batch in parquet_batches(path, None, _BATCH_ROWS):
+        try:
+            batch.rows.validate(full=True)
+        except Exception as error:  # offsets that point outside, bytes that are no UTF-8
+            raise unreadable(path, batch.before, error) from None
+        made = _chunk(batch.rows)
+        if made is not None:
+            yield made
+        else:
+            found = enumerate(batch.rows.to_pylist(), start=batch.before + 1)
+            yield from tables(_record(Row(path, number, row, "row")) for number, row in found)
 
 
 def _chunk(batch: pa.RecordBatch) -> pa.Table | None:

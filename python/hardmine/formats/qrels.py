@@ -12,7 +12,8 @@ import numpy as np
 
 from hardmine.formats.delimited import Layout, tables
 from hardmine.formats.errors import FormatError
-from hardmine.formats.run_parts import Coder, joined_lines, line_writer, refuse_white_space
+from hardmine.formats.lines import joined_lines, line_writer, refuse_white_space
+from hardmine.formats.run_parts import Coder
 from hardmine.nouns.arrow import of_table
 from hardmine.nouns.collection import Collection
 from hardmine.nouns.tables import parts

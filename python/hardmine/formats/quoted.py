@@ -33,7 +33,7 @@ def quoted_rows(path: Path, layout: str) -> Iterator[Row]:
         while True:
             try:
                 batch = next(batches, None)
-            except Exception as error:
+            except Exception as error:  # as of the header
                 raise _unreadable(path, number, error) from None
             if batch is None:
                 return
@@ -46,7 +46,7 @@ def _names(path: Path, layout: str) -> list[str]:
     with opened(path) as file:
         try:
             names: list[str] = _reader(file, layout, None).schema.names
-        except Exception as error:
+        except Exception as error:  # Arrow's words, or those of what unpacks the file
             raise _unreadable(path, 0, error) from None
     repeated = next((name for at, name in enumerate(names) if name in names[:at]), None)
     if repeated is not None:

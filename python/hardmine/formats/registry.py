@@ -41,7 +41,8 @@ class Format:
     Parameters
     ----------
     name : str
-        What users write. A name may stand on several lines where its kinds have modules of their own.
+        What users write. A name may stand on several lines where its kinds have modules of their own, or its shapes
+        other layouts.
     module : str
         Its home in this folder.
     what : str
@@ -184,7 +185,12 @@ FORMATS = [
         "sentence-transformers", "sentence_transformers", "training rows of sentence-transformers",
         "one row per negative, per positive or per text",
         reads=("collection", "rows"), writes=("rows",), layouts=(".jsonl", ".parquet", ".csv", ".tsv"),
-        shapes=("triplet", "n-tuple", "labeled-pair", "labeled-list"),
+        shapes=("triplet", "n-tuple", "labeled-pair"),
+    ),
+    Format(
+        "sentence-transformers", "sentence_transformers", "training rows of sentence-transformers",
+        "one row per positive, with lists of texts and labels",
+        reads=("collection", "rows"), writes=("rows",), layouts=(".jsonl", ".parquet"), shapes=("labeled-list",),
     ),
     Format(
         "trec-run", "text_runs", "a run of trec_eval", "query, Q0, document, rank, score and tag, between blanks",

@@ -147,41 +147,63 @@ def json_rows(path: Path, block: bytes | None = None, first: int = 1) -> Iterato
         yield Row(path, number, fields)
 
 
-def parquet_rows(path: Path, is_read: Callable[[str], bool], batch_rows: int | None = None) -> Iterator[Row]:
-    """Records of a parquet file, read in batches; a column that is not read is null, whatever it holds."""
-    need("pyarrow", what="reading parquet", extra="mine")
+class Batch(NamedTuple):
+    """Some rows of a parquet file.
+
+    Attributes
+    ----------
+    before : int
+        Rows of the file before them.
+    names : list of str
+        All columns of the file.
+    rows : pyarrow.RecordBatch
+        The columns that are read.
+    """
+
+    before: int
+    names: list[str]
+    rows: Any
+
+
+def parquet_batches(path: Path, is_read: Callable[[str], bool] | None, size: int) -> Iterator[Batch]:
+    """Batches of a parquet file, counted where a stage counts bytes; `is_read` says which columns, None for all."""
     parquet = need("pyarrow.parquet", what="reading parquet", extra="mine")
     if not path.is_file():
         raise absent(path)
-    number, size = 0, path.stat().st_size
+    number, length = 0, path.stat().st_size
     try:
         file = parquet.ParquetFile(path)
-    except Exception as error:
+    except Exception as error:  # Arrow raises all sorts for a broken file
         raise unreadable(path, 0, error) from None
     with file:
-        found = file.schema_arrow.names
-        names = [name for name in found if is_read(name)]
-        batches = file.iter_batches(batch_size=batch_rows or _BATCH_ROWS, columns=names)
+        names = file.schema_arrow.names
+        batches = file.iter_batches(size, columns=is_read and [name for name in names if is_read(name)])
         while True:
             try:
                 batch = next(batches, None)
-            except Exception as error:
+            except Exception as error:  # a page may be broken where the footer is not
                 raise unreadable(path, number, error) from None
             if batch is None:
                 return
-            counted(size * batch.num_rows // max(file.metadata.num_rows, 1))
-            columns = {name: _values(path, number, name, batch) for name in names}
-            for row in range(batch.num_rows):
-                fields = dict.fromkeys(found) | {name: values[row] for name, values in columns.items()}
-                number += 1
-                yield Row(path, number, fields, "row")
+            counted(length * batch.num_rows // max(file.metadata.num_rows, 1))
+            yield Batch(number, names, batch)
+            number += batch.num_rows
+
+
+def parquet_rows(path: Path, is_read: Callable[[str], bool], batch_rows: int | None = None) -> Iterator[Row]:
+    """Records of a parquet file, read in batches; a column that is not read is null, whatever it holds."""
+    for batch in parquet_batches(path, is_read, batch_rows or _BATCH_ROWS):
+        columns = {name: _values(path, batch.before, name, batch.rows) for name in batch.names if is_read(name)}
+        for row in range(batch.rows.num_rows):
+            fields = dict.fromkeys(batch.names) | {name: values[row] for name, values in columns.items()}
+            yield Row(path, batch.before + row + 1, fields, "row")
 
 
 def _values(path: Path, number: int, name: str, batch: Any) -> list[Any]:
     """A column as Python values; dates out of range, unknown time zones and bytes that are no text raise all sorts."""
     try:
         values: list[Any] = batch.column(name).to_pylist()
-    except Exception as error:
+    except Exception as error:  # bytes that are no UTF-8, dates out of range
         raise unreadable(path, number, error, name) from None
     return values
 

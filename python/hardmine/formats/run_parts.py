@@ -1,4 +1,4 @@
-"""What every reader of runs shares: ids into numbers, order, repeats, scores of positives; and every writer: names.
+"""What every reader of runs shares: ids into numbers, order, repeats, scores of positives.
 
 A reader gives tables with the columns ``query``, ``document`` (ids, dictionary-encoded or strings) and ``score``, one
 row for each candidate, some hundred thousand at a time, in any order.
@@ -6,9 +6,8 @@ row for each candidate, some hundred thousand at a time, in any order.
 
 from __future__ import annotations
 
-import contextlib
-from collections.abc import Callable, Iterable, Iterator, Sequence
-from dataclasses import dataclass, field
+from collections.abc import Callable, Iterable
+from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, NamedTuple
 
@@ -23,6 +22,7 @@ from hardmine.nouns.candidates import Candidates
 from hardmine.nouns.lists import VERSION
 from hardmine.nouns.positives import Positives
 from hardmine.nouns.strings import StringTable
+from hardmine.nouns.tables import labels
 from hardmine.plumbing import checks
 from hardmine.plumbing.extras import need
 from hardmine.plumbing.ragged import offsets_of
@@ -34,7 +34,6 @@ if TYPE_CHECKING:
 
 _FOLD = 1 << 22
 """Candidates whose ids wait together until the tables of ids that they brought become one."""
-_CHUNK = 1 << 18
 HOW_TO_DROP = "unknown='drop'"
 """What messages tell to whoever wants to leave out what a collection does not have: an argument of `read_run`."""
 UNKNOWN = ("error", "drop")
@@ -111,7 +110,6 @@ class Facts:
 
     teacher: str = ""
     first_is_positive: bool = False
-    metadata: dict[str, Any] = field(default_factory=dict)
 
 
 class _Numbered(NamedTuple):
@@ -176,8 +174,8 @@ def candidates(
             kept = np.ones(once.size, bool) if kept is None else kept
             kept[kept] = once
             score = score[once]
-    lists = _ordered(numbered, score, first)
-    return _about(_checked(lists, numbered, kept, place), asked, facts, format, path, dropped)
+    run = _checked(_ordered(numbered, score), first, numbered, kept, place)
+    return _about(run, asked, facts, format, path, dropped)
 
 
 def nearest(numbers: Any) -> npt.NDArray[np.float32]:
@@ -241,11 +239,9 @@ def _numbered(
 
 def _positives(found: _Numbered, is_first: npt.NDArray[np.bool_]) -> Positives:
     """The documents that come first in the rows of each query, in their order."""
-    queries, documents = found.queries[is_first], found.documents[is_first]
-    _, once = np.unique(queries * max(len(found.document_ids), 1) + documents, return_index=True)
-    once.sort()
-    order = once[np.argsort(queries[once], kind="stable")]
-    return Positives(offsets_of(np.bincount(queries[order], minlength=len(found.query_ids))), documents[order])
+    pairs = found.queries[is_first], found.documents[is_first]
+    offsets, ids, _ = labels(*pairs, len(found.query_ids), len(found.document_ids))
+    return Positives(offsets, ids)
 
 
 def _once(found: _Numbered, scores: npt.NDArray[np.float32], rows: _Int64) -> npt.NDArray[np.bool_]:
@@ -269,31 +265,34 @@ class _Sorted(NamedTuple):
     offsets: _Int64
     ids: _Int64
     scores: npt.NDArray[np.float32]
-    order: _Int64 | None
-    first: Positives | None
 
 
-def _ordered(found: _Numbered, scores: npt.NDArray[np.float32], first: Positives | None) -> _Sorted:
-    """Lists by query, best first, equal scores by lower index; `order` says where each candidate had been."""
+def _ordered(found: _Numbered, scores: npt.NDArray[np.float32]) -> _Sorted:
+    """Lists by query, best first, equal scores by lower index."""
     queries, ids = found.queries, found.documents
     rises = np.diff(queries)
     is_sorted = (rises > 0) | (
         (rises == 0) & ((scores[1:] < scores[:-1]) | ((scores[1:] == scores[:-1]) & (np.diff(ids) > 0)))
     )
-    order = None
     if not is_sorted.all():
         order = best_first(queries, ids, scores)
         queries, ids, scores = queries[order], ids[order], scores[order]
     offsets = offsets_of(np.bincount(queries, minlength=len(found.query_ids)))
-    return _Sorted(offsets, ids, scores, order, first)
+    return _Sorted(offsets, ids, scores)
 
 
-def _checked(run: _Sorted, found: _Numbered, kept: npt.NDArray[np.bool_] | None, place: _Place) -> Candidates:
+def _checked(
+    run: _Sorted,
+    first: Positives | None,
+    found: _Numbered,
+    kept: npt.NDArray[np.bool_] | None,
+    place: _Place,
+) -> Candidates:
     """The lists as candidates, none of which comes twice for a query."""
     try:
         return Candidates(
             run.offsets, run.ids, run.scores, query_ids=found.query_ids, document_ids=found.document_ids,
-            positives=None if run.first is None else scored(run.first, run.offsets, run.ids, run.scores)[0],
+            positives=None if first is None else scored(first, run.offsets, run.ids, run.scores)[0],
         )  # fmt: skip
     except ValueError:
         keys = found.queries * max(len(found.document_ids), 1) + found.documents
@@ -340,7 +339,6 @@ def _about(
         "k": int(run.lengths.max(initial=0)),
         "format": name,
         "version": VERSION,
-        **facts.metadata,
         **dropped,
     }
     positives = run.positives
@@ -349,81 +347,3 @@ def _about(
         if lacking:
             metadata["positives_without_score"] = lacking
     return run.replace(positives=positives, metadata=metadata)
-
-
-class Names:
-    """Ids of a run that is written: its own, those of a collection, or its numbers."""
-
-    def __init__(self, run: Candidates, collection: Collection | None) -> None:
-        if collection is not None:
-            collection._refuse_foreign(run)
-        self._tables = {}
-        for kind in ("query", "document"):
-            table = getattr(run, f"{kind}_ids")
-            if table is None and collection is not None:
-                table = getattr(collection, f"{kind}_ids")
-            self._tables[kind] = None if table is None else arrow.of_table(table)
-
-    def of(self, kind: str, numbers: _Int64) -> pa.LargeStringArray:
-        """The ids of some queries or documents."""
-        pa = need("pyarrow", what="writing runs", extra="mine")
-        table = self._tables[kind]
-        return arrow.digits(numbers) if table is None else table.take(pa.array(numbers))
-
-
-def chunks(run: Candidates, collection: Collection | None) -> Iterator[pa.Table]:
-    """The candidates of a run in its order: ``query_id``, ``document_id``, ``score``, ``rank`` (from 1)."""
-    pa = need("pyarrow", what="writing runs", extra="mine")
-    names = Names(run, collection)
-    rows = run.row_of_each
-    ranks = np.arange(1, run.ids.size + 1) - run.offsets[rows]
-    for start in range(0, max(run.ids.size, 1), _CHUNK):
-        part = slice(start, start + _CHUNK)
-        yield pa.table(
-            {
-                "query_id": names.of("query", rows[part]),
-                "document_id": names.of("document", run.ids[part]),
-                "score": pa.array(run.scores[part]),
-                "rank": pa.array(ranks[part].astype(np.int32)),
-            }
-        )
-
-
-def refuse_white_space(path: Path, column: pa.Array, separators: str) -> None:
-    """Raise where an id holds what stands between the columns of a file, or begins as a file does."""
-    compute = need("pyarrow.compute", what="writing runs", extra="mine")
-    broken = compute.match_substring_regex(column, f"[{separators}]|^$")
-    if compute.any(broken).as_py():
-        name = column.filter(broken)[0].as_py()
-        raise FormatError(path, f"the id {name!r}", "ids without white space, which stands between the columns")
-    marked = compute.starts_with(column, "\ufeff")
-    if compute.any(marked).as_py():
-        name = column.filter(marked)[0].as_py()
-        raise FormatError(
-            path, f"the id {name!r}", "ids that do not begin with U+FEFF, the mark of the begin of a file"
-        )
-
-
-def joined_lines(columns: Sequence[Any], behind: Sequence[str]) -> Any:
-    """A string for each row: the columns with a text behind each."""
-    pa = need("pyarrow", what="writing columns", extra="mine")
-    compute = need("pyarrow.compute", what="writing columns", extra="mine")
-    texts = [pa.scalar(text, pa.large_string()) for text in behind]
-    both = [part for pair in zip(columns, texts, strict=True) for part in pair]
-    return compute.binary_join_element_wise(*both, pa.scalar("", pa.large_string()))
-
-
-@contextlib.contextmanager
-def line_writer(path: Path) -> Iterator[Callable[[Any], None]]:
-    """A file to write lines to, whole or absent, packed as its suffix says; takes arrays of lines."""
-    from hardmine.formats.layouts import packed
-    from hardmine.plumbing.files import atomic_write
-
-    pa = need("pyarrow", what="writing runs", extra="mine")
-    with atomic_write(path) as file, packed(file, path) as target:
-
-        def put(lines: Any) -> None:
-            """Write strings, each with its line end."""
-            target.write(arrow.bytes_of(arrow.flat(lines).cast(pa.large_string())))
-
-        yield put

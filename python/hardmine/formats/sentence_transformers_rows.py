@@ -31,6 +31,9 @@ def read_rows(path: Path, name: str) -> Iterator[pa.Table]:
     yield from tables(_SHAPES[name.partition(":")[2]](rows))
 
 
+_FIRST_AND_REST = slice(1), slice(1, None)
+
+
 class _Columns(NamedTuple):
     """The columns of a file by their order in its first record."""
 
@@ -93,20 +96,16 @@ def _labeled_lists(rows: Iterator[Row]) -> Iterator[Record]:
         name, values = fields.list_of(row, (columns.positive,), "strings", needed=True)
         texts = fields.texts(row, name, values or [])
         scores = fields.numbers(row, "scores", len(texts), name)
-        if scores is not None:
-            labels = [at == 0 for at in range(len(texts))]  # the positive stands first
-        else:
-            name, values = fields.list_of(row, ("labels",), "labels, or scores", needed=True)
-            if len(values or []) != len(texts):
-                raise row.error(
-                    name, f"{len(values or [])} labels", f"{len(texts)}, one for each of {columns.positive}"
-                )
-            labels = [_label(row, f"labels[{at}]", value) for at, value in enumerate(values or [])]
-        sides = [[at for at, label in enumerate(labels) if label == wanted] for wanted in (True, False)]
-        documents = (
-            Documents(texts=[texts[at] for at in side], scores=scores and [scores[at] for at in side]) for side in sides
-        )
-        yield Record(None, row.text((columns.anchor,)), *documents)
+        query = row.text((columns.anchor,))
+        if scores is not None:  # the positive stands first
+            yield Record(None, query, *(Documents(texts=texts[side], scores=scores[side]) for side in _FIRST_AND_REST))
+            continue
+        name, values = fields.list_of(row, ("labels",), "labels, or scores", needed=True)
+        if len(values or []) != len(texts):
+            raise row.error(name, f"{len(values or [])} labels", f"{len(texts)}, one for each of {columns.positive}")
+        labels = [_label(row, f"labels[{at}]", value) for at, value in enumerate(values or [])]
+        sides = ([text for text, label in zip(texts, labels, strict=True) if label == side] for side in (True, False))
+        yield Record(None, query, *(Documents(texts=side) for side in sides))
 
 
 def _two(row: Row) -> _Columns:

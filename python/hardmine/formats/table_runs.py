@@ -12,7 +12,8 @@ import numpy as np
 from hardmine.formats.array_runs import open_arrays
 from hardmine.formats.errors import FormatError
 from hardmine.formats.rows import shorten
-from hardmine.formats.run_parts import Asked, Facts, candidates, chunks
+from hardmine.formats.run_parts import Asked, Facts, candidates
+from hardmine.formats.run_tables import chunks
 from hardmine.nouns import arrow
 from hardmine.plumbing.extras import need
 from hardmine.plumbing.files import absent, atomic_write, check_target
@@ -60,7 +61,7 @@ def batches(
                 yield pa.table(batch).select([name for name in batch.schema.names if is_read(name)])
     except FormatError:
         raise
-    except Exception as error:
+    except Exception as error:  # Arrow raises all sorts for a broken file, OSError and ValueError among them
         came = f"unreadable ({shorten(error) or type(error).__name__})"
         raise FormatError(path, came, f"{'an Arrow' if format == 'arrow' else 'a parquet'} file of strings") from None
 
@@ -107,7 +108,7 @@ def _read(path: Path, table: pa.Table, first: int) -> pa.Table:
     name = next((name for name in ("score", "rank") if name in table.column_names), None)
     if name is None:
         raise FormatError(path, f"missing; found {', '.join(table.column_names)}", "numbers (or rank)", field="score")
-    numbers = as_scores(path, table[name], name, first)
+    numbers = as_scores(path, arrow.flat(table[name]), name, lambda at: first + at)
     columns["score"] = pa.array(-numbers if name == "rank" else numbers)
     return pa.table(columns | {"line": pa.array(np.arange(first, first + table.num_rows))})
 
@@ -147,17 +148,17 @@ def encoded(path: Path, column: Any, name: str, row_of: Callable[[int], int]) ->
     return pa.DictionaryArray.from_arrays(codes.indices, codes.dictionary.cast(pa.string()))
 
 
-def as_scores(path: Path, column: Any, name: str, first: int) -> Any:
+def as_scores(path: Path, column: Any, name: str, row_of: Callable[[int], int]) -> Any:
     """A column of numbers as float64; refuses other types, nulls and NaN."""
     pa = need("pyarrow", what="reading runs", extra="mine")
     if not (pa.types.is_floating(column.type) or pa.types.is_integer(column.type)):
         raise FormatError(path, f"{column.type}", "numbers", field=name)
-    numbers = column.cast(pa.float64()).to_numpy()
+    numbers = column.cast(pa.float64(), safe=False).to_numpy(zero_copy_only=False)  # large integers are rounded
     bad = np.isnan(numbers)
     if bad.any():
         at = int(bad.argmax())
         came = "null" if column[at].as_py() is None else "nan"
-        raise FormatError(path, came, "a number", line=first + at, field=name, unit="row")
+        raise FormatError(path, came, "a number", line=row_of(at), field=name, unit="row")
     return numbers
 
 

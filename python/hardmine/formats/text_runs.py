@@ -13,7 +13,9 @@ import numpy as np
 
 from hardmine.formats import delimited
 from hardmine.formats.delimited import Layout
-from hardmine.formats.run_parts import Asked, Facts, candidates, chunks, joined_lines, line_writer, refuse_white_space
+from hardmine.formats.lines import joined_lines, line_writer, refuse_white_space
+from hardmine.formats.run_parts import Asked, Facts, candidates
+from hardmine.formats.run_tables import chunks
 from hardmine.nouns import arrow
 from hardmine.plumbing.extras import need
 from hardmine.plumbing.files import check_target
@@ -46,30 +48,26 @@ def read_run(path: Path, *, format: str, asked: Asked) -> Candidates:  # noqa: A
     Notes
     -----
     A run of MS MARCO has ranks and no scores: the score of a candidate is minus its rank. The candidates of top1000
-    have neither, and the score 0. The ranks of a run of
-    trec_eval are not looked at, nor is the order of its lines: BEIR writes rank 0 everywhere, and only scores count.
+    have neither, and the score 0. The ranks of a run of trec_eval are not looked at, nor is the order of its lines:
+    BEIR writes rank 0 everywhere, and only scores count.
     """
     layout, facts = _LAYOUTS[format], Facts()
 
     def tables() -> Iterable[pa.Table]:
+        pa = need("pyarrow", what="reading runs", extra="mine")
         for table in delimited.tables(path, layout):
             columns: dict[str, Any] = {name: table[name] for name in ("query", "document", "line")}
             if format == "msmarco-top1000":
-                columns["score"] = [np.zeros(table.num_rows)]
+                columns["score"] = pa.array(np.zeros(table.num_rows))
             elif layout.columns.get("rank") == "rank":
-                columns["score"] = [-table["rank"].to_numpy().astype(np.float64)]
+                columns["score"] = pa.array(-table["rank"].to_numpy().astype(np.float64))
             else:
                 columns["score"] = table["score"]
             if "tag" in layout.columns and not facts.teacher and table.num_rows:
                 facts.teacher = table["tag"][0].as_py()
-            yield _table(columns)
+            yield pa.table(columns)
 
     return candidates(path, tables, asked, format=format, facts=facts)
-
-
-def _table(columns: dict[str, Any]) -> pa.Table:
-    pa = need("pyarrow", what="reading runs", extra="mine")
-    return pa.table({name: pa.chunked_array(c) if isinstance(c, list) else c for name, c in columns.items()})
 
 
 def write_run(path: Path, run: Candidates, *, format: str, collection: Collection | None) -> None:  # noqa: A002

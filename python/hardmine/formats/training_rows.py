@@ -7,6 +7,7 @@ of its files; `write_mined`, `write_chunks` and `mined_tables` do the rest.
 from __future__ import annotations
 
 import contextlib
+from abc import ABC, abstractmethod
 from collections.abc import Iterable, Iterator
 from pathlib import Path
 from typing import TYPE_CHECKING, NamedTuple
@@ -66,7 +67,7 @@ class Options(NamedTuple):
     num_negatives: int | None = None
 
 
-class RowWriter:
+class RowWriter(ABC):
     """How the rows of one format are written.
 
     Parameters
@@ -124,12 +125,12 @@ class RowWriter:
             self._has_begun = True
             self.start(chunk)
 
-    def start(self, chunk: pa.Table) -> None:
+    def start(self, chunk: pa.Table) -> None:  # noqa: B027 - most formats need nothing of it
         """What a format does with the first chunk."""
 
+    @abstractmethod
     def tables(self, chunk: pa.Table) -> list[pa.Table]:
         """The rows of a chunk as one table for each part."""
-        raise NotImplementedError
 
     def kept(self, positives: _Int64, negatives: _Int64) -> _Bools:
         """Which rows are written, by how many positives and negatives they have."""

@@ -10,6 +10,7 @@ import numpy as np
 import numpy.typing as npt
 
 import hardmine._native as _native
+from hardmine.nouns import teacher_scores as teachers
 from hardmine.nouns.lists import REASONS, Lists, mapping, refuse_repeats, take_rows
 from hardmine.nouns.positives import Positives
 from hardmine.nouns.run_files import RunFiles
@@ -41,6 +42,9 @@ class Candidates(RunFiles, Lists):
         Number of the teacher that gave each candidate.
     anchor_scores : float32 [n], optional
         Largest centred cosine between the candidate and a positive of its query; what `Anchored` needs.
+    teacher_scores : mapping of str to float32 [n], optional
+        Scores of the same candidates under further teachers, by their names; no NaN. `rescore` leaves here what it
+        found in ``scores``, and a ceiling such as ``PercPos(0.95, teacher="bm25")`` acts on them. Absent where empty.
     query_ids, document_ids : iterable of str, optional
         Names of the rows and of the documents.
     reasons : mapping of str to int64 [num_queries], optional
@@ -64,10 +68,14 @@ class Candidates(RunFiles, Lists):
     (2, [7, 2])
     """
 
-    __slots__ = ("anchor_scores", "document_ids", "metadata", "positives", "query_ids", "ranks", "reasons", "sources")
+    __slots__ = (
+        "anchor_scores", "document_ids", "metadata", "positives", "query_ids", "ranks", "reasons", "sources",
+        "teacher_scores",
+    )  # fmt: skip
     ranks: npt.NDArray[np.int32] | None
     sources: npt.NDArray[np.int16] | None
     anchor_scores: npt.NDArray[np.float32] | None
+    teacher_scores: Mapping[str, npt.NDArray[np.float32]] | None
     query_ids: StringTable | None
     document_ids: StringTable | None
     positives: Positives | None
@@ -83,6 +91,7 @@ class Candidates(RunFiles, Lists):
         ranks: npt.ArrayLike | None = None,
         sources: npt.ArrayLike | None = None,
         anchor_scores: npt.ArrayLike | None = None,
+        teacher_scores: Mapping[str, npt.ArrayLike] | None = None,
         query_ids: Iterable[str] | None = None,
         document_ids: Iterable[str] | None = None,
         reasons: Mapping[str, npt.ArrayLike] | None = None,
@@ -96,6 +105,7 @@ class Candidates(RunFiles, Lists):
             ranks=ranks,
             sources=sources,
             anchor_scores=anchor_scores,
+            teacher_scores=teacher_scores,
             query_ids=query_ids,
             document_ids=document_ids,
             reasons=reasons,
@@ -106,6 +116,7 @@ class Candidates(RunFiles, Lists):
     def _set_columns(self, **columns: Any) -> None:
         for name, dtype in _ALIGNED.items():
             self._set_column(name, columns[name], dtype, self.ids.size)
+        self._set("teacher_scores", teachers.checked(columns["teacher_scores"], self.ids.size))
         for name in ("query_ids", "document_ids"):
             self._set(name, None if columns[name] is None else StringTable.from_strings(columns[name], name))
         if self.query_ids is not None and len(self.query_ids) != len(self):
@@ -218,7 +229,7 @@ class Candidates(RunFiles, Lists):
             raise ValueError(f"scores: shape {values.shape}, expected {table.shape} as ids")
         if table.dtype.kind not in "iu":
             raise TypeError(f"ids: dtype {table.dtype.name}, expected integers")
-        for name in columns.keys() & {"offsets", "ranks", "sources", "anchor_scores"}:
+        for name in columns.keys() & {"offsets", "teacher_scores", *_ALIGNED}:
             raise TypeError(f"{name}: a column of single candidates, expected columns of whole queries alone")
         filled = table != fill_id
         return cls(ragged.offsets_of(filled.sum(axis=1)), table[filled], values[filled], **columns)
@@ -249,6 +260,7 @@ class Candidates(RunFiles, Lists):
         names = ["ids", "scores", *(name for name in _ALIGNED if getattr(self, name) is not None)]
         offsets, taken = take_rows(self.offsets, [getattr(self, name) for name in names], wanted, num_threads)
         columns: dict[str, Any] = {"offsets": offsets, **dict(zip(names, taken, strict=True))}
+        columns["teacher_scores"] = teachers.taken(self.teacher_scores, self.offsets, wanted, num_threads)
         if self.reasons is not None:
             columns["reasons"] = {name: counts[wanted] for name, counts in self.reasons.items()}
         if self.query_ids is not None:
@@ -284,7 +296,8 @@ class Candidates(RunFiles, Lists):
         return Candidates(**{name: changes.pop(name, getattr(self, name)) for name in self._columns()}, **changes)
 
     def __repr__(self) -> str:
-        extra = [name for name in ("ranks", "sources", "anchor_scores", "query_ids") if getattr(self, name) is not None]
+        extra = [name for name in (*_ALIGNED, "query_ids") if getattr(self, name) is not None]
+        extra += [f"scores of {name}" for name in self.teacher_scores or ()]
         columns = f", with {', '.join(extra)}" if extra else ""
         lengths = self.lengths
         span = f"{int(lengths.min(initial=2**62))} to {int(lengths.max())} each" if len(self) else "empty"
@@ -308,11 +321,14 @@ class Candidates(RunFiles, Lists):
         arrays = {name: getattr(self, name) for name in ("offsets", "ids", "scores", *_ALIGNED)}
         arrays = {name: array for name, array in arrays.items() if array is not None}
         arrays |= {f"reasons.{name}": counts for name, counts in (self.reasons or {}).items()}
+        arrays |= teachers.flattened(self.teacher_scores)
         for name, parts in _NESTED.items():
             found = getattr(self, name)
             for part in parts if found is not None else ():
                 if getattr(found, part) is not None:
                     arrays[f"{name}.{part}"] = getattr(found, part)
+        labels = None if self.positives is None else self.positives.teacher_scores
+        arrays |= {f"positives.{name}": column for name, column in teachers.flattened(labels).items()}
         container.save(path, "candidates", arrays, dict(self.metadata))
 
     @classmethod
@@ -340,14 +356,17 @@ class Candidates(RunFiles, Lists):
             raise ValueError(f"{os.fspath(path)}: malformed candidates ({error})") from None
 
     def to_arrow(self) -> pa.Table:
-        """One row per candidate: ``query``, ``document``, ``score`` and the optional columns (needs pyarrow)."""
+        """One row per candidate: ``query``, ``document``, ``score`` and the optional columns (needs pyarrow).
+
+        Scores of further teachers are columns ``teacher_scores.NAME``.
+        """
         import pyarrow as pa
 
         columns: dict[str, Any] = {"query": self.row_of_each, "document": self.ids, "score": self.scores}
         for name, column in (("rank", self.ranks), ("source", self.sources), ("anchor_score", self.anchor_scores)):
             if column is not None:
                 columns[name] = column
-        return pa.table(columns)
+        return pa.table(columns | teachers.flattened(self.teacher_scores))
 
     @classmethod
     def from_arrow(cls, table: pa.Table, *, num_queries: int | None = None) -> Candidates:
@@ -373,6 +392,8 @@ class Candidates(RunFiles, Lists):
         offsets = ragged.group("query", queries, num_queries)
         names = (("ranks", "rank"), ("sources", "source"), ("anchor_scores", "anchor_score"))
         extra = {name: table[column].to_numpy() for name, column in names if column in table.column_names}
+        others = {name: table[name].to_numpy() for name in table.column_names if name.startswith(teachers.PREFIX)}
+        extra |= teachers.gathered(others)
         return cls(offsets, table["document"].to_numpy(), table["score"].to_numpy(), **extra)
 
 
@@ -398,6 +419,8 @@ def unflattened(arrays: Mapping[str, npt.NDArray[Any]]) -> dict[str, Any]:
         if dot:
             nested.setdefault(outer, {})[inner] = array
     for name, parts in nested.items():
-        kind: Any = {"reasons": dict, "positives": Positives}.get(name, StringTable)
-        columns[name] = kind(**parts)
+        if name == "positives":
+            columns[name] = Positives(**teachers.gathered(parts))
+        else:
+            columns[name] = parts if name in ("reasons", "teacher_scores") else StringTable(**parts)
     return columns

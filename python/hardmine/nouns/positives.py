@@ -2,12 +2,13 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from typing import Any
 
 import numpy as np
 import numpy.typing as npt
 
+from hardmine.nouns import teacher_scores as teachers
 from hardmine.nouns.frozen import Frozen
 from hardmine.nouns.lists import refuse_repeats, row_span, take_rows
 from hardmine.plumbing import checks, ragged
@@ -24,6 +25,8 @@ class Positives(Frozen):
         Document indices, at least 0, no id twice in one query.
     scores : float32 [n], optional
         Score of each positive under the teacher that scored the candidates; finite.
+    teacher_scores : mapping of str to float32 [n], optional
+        Their scores under further teachers, by their names, as those of `Candidates`; finite. Absent where empty.
 
     Raises
     ------
@@ -38,12 +41,20 @@ class Positives(Frozen):
     (2, [1, 7])
     """
 
-    __slots__ = ("ids", "offsets", "scores")
+    __slots__ = ("ids", "offsets", "scores", "teacher_scores")
     offsets: npt.NDArray[np.int64]
     ids: npt.NDArray[np.int64]
     scores: npt.NDArray[np.float32] | None
+    teacher_scores: Mapping[str, npt.NDArray[np.float32]] | None
 
-    def __init__(self, offsets: npt.ArrayLike, ids: npt.ArrayLike, scores: npt.ArrayLike | None = None) -> None:
+    def __init__(
+        self,
+        offsets: npt.ArrayLike,
+        ids: npt.ArrayLike,
+        scores: npt.ArrayLike | None = None,
+        *,
+        teacher_scores: Mapping[str, npt.ArrayLike] | None = None,
+    ) -> None:
         id_array = checks.int64_vector("ids", ids)
         offset_array = checks.int64_vector("offsets", offsets)
         ragged.check_offsets(offset_array, id_array.size)
@@ -55,11 +66,13 @@ class Positives(Frozen):
         score_array = None
         if scores is not None:
             score_array = checks.float32_vector("scores", scores, length=id_array.size)
-            if not np.isfinite(score_array).all():
-                at = int((~np.isfinite(score_array)).argmax())
-                query = int(np.searchsorted(offset_array, at, side="right")) - 1
-                raise ValueError(f"scores: {score_array[at]} for query {query}, expected a finite number")
-        for name, value in (("offsets", offset_array), ("ids", id_array), ("scores", score_array)):
+            _refuse_infinite("scores", score_array, offset_array)
+        others = teachers.checked(teacher_scores, id_array.size)
+        for name, column in (others or {}).items():
+            _refuse_infinite(f"teacher_scores[{name!r}]", column, offset_array)
+        for name, value in (
+            ("offsets", offset_array), ("ids", id_array), ("scores", score_array), ("teacher_scores", others),
+        ):  # fmt: skip
             self._set(name, value)
 
     @classmethod
@@ -121,11 +134,15 @@ class Positives(Frozen):
             A row is out of range.
         """
         names = ["ids"] if self.scores is None else ["ids", "scores"]
-        offsets, taken = take_rows(self.offsets, [getattr(self, name) for name in names], rows)
-        return Positives._trusted({"offsets": offsets, **dict(zip(names, taken, strict=True))})
+        wanted = checks.int64_vector("rows", rows)
+        offsets, taken = take_rows(self.offsets, [getattr(self, name) for name in names], wanted)
+        others = teachers.taken(self.teacher_scores, self.offsets, wanted, 1)
+        return Positives._trusted(
+            {"offsets": offsets, **dict(zip(names, taken, strict=True)), "teacher_scores": others}
+        )
 
     def with_scores(self, scores: npt.ArrayLike) -> Positives:
-        """These positives with scores.
+        """These positives with scores, beside what they have of further teachers.
 
         Parameters
         ----------
@@ -141,7 +158,7 @@ class Positives(Frozen):
         TypeError, ValueError
             Another length or dtype, NaN or infinities.
         """
-        return Positives(self.offsets, self.ids, scores)
+        return Positives(self.offsets, self.ids, scores, teacher_scores=self.teacher_scores)
 
     def __len__(self) -> int:
         return int(self.offsets.size - 1)
@@ -165,7 +182,15 @@ class Positives(Frozen):
 
     def __repr__(self) -> str:
         scored = ", scored" if self.scores is not None else ""
+        scored += "".join(f", scores of {name}" for name in self.teacher_scores or ())
         return f"Positives({len(self)} queries, {self.ids.size} positives{scored})"
+
+
+def _refuse_infinite(name: str, scores: npt.NDArray[np.float32], offsets: npt.NDArray[np.int64]) -> None:
+    if not np.isfinite(scores).all():
+        at = int((~np.isfinite(scores)).argmax())
+        query = int(np.searchsorted(offsets, at, side="right")) - 1
+        raise ValueError(f"{name}: {scores[at]} for query {query}, expected a finite number")
 
 
 def _same(a: Any, b: Any) -> bool:

@@ -3,10 +3,11 @@
 from __future__ import annotations
 
 import os
-from typing import TYPE_CHECKING, Any, cast
+from typing import TYPE_CHECKING, cast
 
 if TYPE_CHECKING:
     from hardmine.nouns.candidates import Candidates
+    from hardmine.nouns.collection import Collection
 
 
 class RunFiles:
@@ -20,7 +21,7 @@ class RunFiles:
         path: str | os.PathLike[str],
         format: str | None = None,  # noqa: A002
         *,
-        collection: Any = None,
+        collection: Collection | None = None,
         unknown: str = "error",
         teacher: str | None = None,
     ) -> Candidates:
@@ -52,6 +53,8 @@ class RunFiles:
         hardmine.formats.FormatError
             A ValueError that names file, line, field, what came and what was wanted: also for NaN, and for a document
             that comes twice for one query.
+        TypeError, ValueError, OSError
+            An argument is of another kind, the format is unknown, or the file cannot be read.
         """
         from hardmine.formats.access import read_run  # an arrow that runs up: readers are known by name
 
@@ -62,7 +65,7 @@ class RunFiles:
         path: str | os.PathLike[str],
         format: str | None = None,  # noqa: A002
         *,
-        collection: Any = None,
+        collection: Collection | None = None,
     ) -> None:
         """Write the run for something else to read, whole or not at all; `save` keeps all that is in it.
 
@@ -78,7 +81,7 @@ class RunFiles:
         Raises
         ------
         TypeError, ValueError, OSError
-            The format cannot hold an id, the collection is another, or the file cannot be written.
+            The format cannot hold an id, the collection is another or none, or the file cannot be written.
         """
         from hardmine.formats.access import write_run
 

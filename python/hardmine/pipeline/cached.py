@@ -105,7 +105,7 @@ def looking_at(folder: Path | None, teacher: Any) -> Kept | None:
     if folder is None:
         return None
     facts, size = facts_of(teacher), _group_bytes(teacher)
-    return Kept(looked_at(folder) or Store(folder, "reuse", say, writes=False), facts, size)
+    return Kept(looked_at(folder), facts, size)
 
 
 def _group_bytes(teacher: Any) -> int:
@@ -113,10 +113,15 @@ def _group_bytes(teacher: Any) -> int:
     return checks.integer(f"teacher {teacher.name!r}: group_bytes", size, minimum=1)
 
 
-def looks_up(teacher: Any) -> bool:
-    """Whether embeddings are looked up by row: there is nothing to keep."""
+def looks_up(kept: Kept | None, teacher: Any) -> bool:
+    """Whether embeddings are looked up by row: there is nothing to keep.
+
+    The fingerprint of a model is a digest of all of its weights, so without a store none is asked for that reads texts.
+    """
+    if kept is not None:
+        return kept.facts["documents"] is None
     found = getattr(teacher, "fingerprint", "")
-    return callable(found) and found("documents") is None
+    return not getattr(teacher, "needs_texts", True) and callable(found) and found("documents") is None
 
 
 def facts_of(teacher: Any) -> Facts:
@@ -131,19 +136,22 @@ def facts_of(teacher: Any) -> Facts:
     found: Facts = {what: given(what) if callable(given) else given for what in ("queries", "documents")}
     if callable(given) and isinstance(teacher, DenseTeacher) and not any(value is not None for value in found.values()):
         return found
-    for what, value in found.items():
-        if not isinstance(value, (str, Mapping)) or not value:
-            raise TypeError(
-                f"teacher {teacher.name!r}: fingerprint {value!r}, by which a cache would know it; expected an "
-                "attribute or a method that gives a string, or facts for JSON, that change whenever its scores do"
-            )
-        facts: Facts = {"fingerprint": value} if isinstance(value, str) else dict(value)
-        found[what] = facts
-        try:
-            fingerprint.spelt({"teacher": facts, "texts": what, "group": [GROUP_TEXTS, 2**63]})
-        except (TypeError, ValueError) as error:
-            raise type(error)(f"teacher {teacher.name!r}: fingerprint: {error}") from None
-    return found
+    return {what: known_by(f"teacher {teacher.name!r}", value, texts=what) for what, value in found.items()}
+
+
+def known_by(whose: str, value: Any, **beside: str) -> Facts:
+    """A fingerprint as facts, which must fit into the header of a shard with what stands `beside` them."""
+    if not isinstance(value, (str, Mapping)) or not value:
+        raise TypeError(
+            f"{whose}: fingerprint {value!r}, by which a cache would know it; expected an attribute or a method that "
+            "gives a string, or facts for JSON, that change whenever its scores do"
+        )
+    facts: Facts = {"fingerprint": value} if isinstance(value, str) else dict(value)
+    try:
+        fingerprint.spelt({"teacher": facts, **beside, "group": [GROUP_TEXTS, 2**63]})
+    except (TypeError, ValueError) as error:
+        raise type(error)(f"{whose}: fingerprint: {error}") from None
+    return facts
 
 
 # Embeddings
@@ -252,7 +260,7 @@ def embedding_keys(teacher: Any, queries: Matrix, documents: Matrix) -> SearchKe
 
 def text_keys(kept: Kept, teacher: Any, collection: Collection) -> SearchKeys:
     """Candidates of a lexical teacher are known by its fingerprint and the texts."""
-    documents = fingerprint.of_matrix(fingerprint.of_texts(collection.document_texts))
+    documents = fingerprint.of_all_texts(collection.document_texts)
     # Its digits, for JSON has no infinities and no numbers of NumPy's.
     floor = None if teacher.floor is None else float(teacher.floor).hex()
     about = {"scores": kept.facts["documents"], "floor": floor, "documents": documents}

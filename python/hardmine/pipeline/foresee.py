@@ -26,7 +26,8 @@ def dense(
 ) -> dict[str, Any]:
     """Of a teacher with embeddings."""
     texts = dict(zip(("queries", "documents"), texts_of(collection), strict=True))
-    kept, looks_up = cached.looking_at(folder, teacher), cached.looks_up(teacher)
+    kept = cached.looking_at(folder, teacher)
+    looks_up = cached.looks_up(kept, teacher)
     rows = {what: cached.embedding_rows(kept, what, texts[what]) for what in texts} if kept is not None else {}
     lacking = {
         what: texts[what] if found is None else cached.lacking(texts[what], found) for what, found in rows.items()
@@ -127,7 +128,7 @@ def _candidates_held(collection: Collection, kept: cached.Kept, known: cached.Se
         return 0
     left_out = left_out_of(collection, threads, exclude_positives=True)
     rows = cached.candidate_rows(kept.store, known, k, None, (left_out.offsets, left_out.ids))
-    return collection.num_queries - rows.missing.size
+    return rows.num_held
 
 
 def _candidate_bytes(collection: Collection, kept: cached.Kept, k: int, held: int | None) -> int:

@@ -15,6 +15,7 @@ from hardmine.plumbing import checks
 from hardmine.plumbing.progress import Reporting
 from hardmine.plumbing.threads import thread_count
 from hardmine.primitives.limits import score_ceilings
+from hardmine.primitives.teacher_ceilings import refuse_teachers
 from hardmine.rules.selection import Selection
 
 if TYPE_CHECKING:
@@ -48,7 +49,8 @@ def mine(
     teacher : Teacher or str
         What `hardmine.teachers.load` or `hardmine.teachers.precomputed` gives, or a name for the former.
     selection : Selection
-        Which candidates are admissible, how many negatives, how they are drawn; see also `hardmine.strategies`.
+        Which candidates are admissible, how many negatives, how they are drawn; see also `hardmine.strategies`. A
+        ceiling that names a teacher is refused: here there is one.
     k : int, optional
         Candidates per query. Default: what the selection needs when it takes the top under a score ceiling, else its
         ``range_max``, else 200.
@@ -92,6 +94,9 @@ def mine(
     [['red cars', 'red and green'], ['green leaves', 'red and green']]
     """
     refuse_unfit(collection, selection)
+    refuse_teachers(
+        selection.ceiling, "mine() has the scores of one; retrieve(), then rescore(), then Mined.from_run() has several"
+    )
     epoch = checks.integer("epoch", epoch)
     if k is not None:
         k = checks.integer("k", k, minimum=1)

@@ -34,7 +34,7 @@ _Csr = tuple[npt.NDArray[np.int64], npt.NDArray[np.int64]]
 _Places = npt.NDArray[np.int64]
 
 
-class Scorer(Protocol):
+class Scorer(cached.Scanner, Protocol):
     """A teacher bound to a collection."""
 
     teacher: Teacher
@@ -42,14 +42,6 @@ class Scorer(Protocol):
 
     def pair_scores(self, query_ids: npt.NDArray[np.int64], document_ids: npt.NDArray[np.int64]) -> _Float32:
         """Score of each pair, float32 [n], the same bits as in `scan`."""
-        ...
-
-    def scan(self, k: int, *, ceiling: _Float32 | None, exclude: _Csr, queries: _Places | None = None) -> Candidates:
-        """The k best admissible documents of every query, or of these queries, which the limits are then of."""
-        ...
-
-    def search_keys(self, kept: cached.Kept) -> cached.SearchKeys:
-        """What `scan` depends on besides its arguments."""
         ...
 
     @property

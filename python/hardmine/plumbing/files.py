@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import errno
 import os
 import stat
 from contextlib import contextmanager, suppress
@@ -16,6 +17,11 @@ if TYPE_CHECKING:
     _Path = str | os.PathLike[str]
 
 _COMPRESSIONS = {".gz": "gzip", ".zst": "zstd"}
+
+_NO_HARD_LINKS = {
+    errno.EPERM, errno.EACCES, errno.ENOTSUP, errno.EOPNOTSUPP, errno.ENOSYS, errno.EMLINK, errno.EXDEV,
+}  # fmt: skip
+"""What a file system says that cannot give a file a second name."""
 
 _SHOWN = 30
 """Letters of a file's name in that of its temporary file: a name may be as long as the file system allows."""
@@ -115,7 +121,9 @@ def atomic_writes(paths: Sequence[_Path], *, removed: Sequence[_Path] = ()) -> I
     """Write several files, all or none of them; see `atomic_write`.
 
     Nothing changes its name before all data are on the disk. Where a later change of names fails, those before it are
-    undone. Only a crash of the whole machine between two of them can leave some files new and some old.
+    undone. What ends the process between two of them (SIGKILL, a loss of power) can leave some files new and some old,
+    and beside them, hidden, what was there before: ``.NAME.*.old``, which `leftovers` finds, or, on a file system
+    without hard links, ``.NAME.*.moved``, which may then be the only copy.
 
     Parameters
     ----------
@@ -191,8 +199,13 @@ def sync_folder(path: _Path) -> None:
 
 
 def leftovers(folder: Path) -> Iterator[Path]:
-    """Temporary files that processes which were killed while they wrote have left in a folder."""
-    return folder.glob(".*.part")
+    """What processes that were killed while they wrote have left in a folder, and nobody needs.
+
+    Half-written files, and second names of files that were there before. Not what `atomic_writes` has moved where
+    files cannot have two names: it may be the only one.
+    """
+    yield from folder.glob(".*.part")
+    yield from folder.glob(".*.[0-9]*.old")
 
 
 def _temporary(target: Path) -> Path:
@@ -219,9 +232,9 @@ def _take_places(parts: list[Path], targets: list[Path], removed: list[Path]) ->
         return
     old = {target: parts[0].with_suffix(f".{number}.old") for number, target in enumerate((*targets, *removed))}
     try:
-        for target, kept in old.items():
+        for target in old:
             if target.is_file() or target.is_symlink():
-                _second_name(target, kept)
+                _keep(old, target)
         for part, target in zip(parts, targets, strict=True):
             part.replace(target)
         for target in removed:
@@ -240,11 +253,20 @@ def _take_places(parts: list[Path], targets: list[Path], removed: list[Path]) ->
             kept.unlink(missing_ok=True)
 
 
-def _second_name(target: Path, kept: Path) -> None:
+def _keep(old: dict[Path, Path], target: Path) -> None:
+    """Give a file a second name, or, where no file can have two, another one that no sweep takes for a leftover."""
     try:
-        os.link(target, kept, follow_symlinks=False)
-    except (OSError, NotImplementedError):  # a file system without hard links
-        target.replace(kept)
+        os.link(target, old[target], follow_symlinks=False)
+    except NotImplementedError:  # a platform without hard links
+        pass
+    except OSError as error:
+        if error.errno not in _NO_HARD_LINKS:
+            raise
+    else:
+        return
+    # From here to its new file the target has no name, which is worth it only where there is no other way.
+    old[target] = old[target].with_suffix(".moved")
+    target.replace(old[target])
 
 
 def _is_there(path: Path) -> bool:

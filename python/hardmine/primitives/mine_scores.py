@@ -15,6 +15,7 @@ from hardmine.plumbing.checks import Int64Array
 from hardmine.plumbing.threads import thread_count
 from hardmine.primitives.limits import exclusions, score_ceilings
 from hardmine.primitives.select import choose, expect, refuse_missing
+from hardmine.primitives.teacher_ceilings import refuse_teachers
 from hardmine.primitives.topk import scan
 from hardmine.rules.draws import Weighted
 from hardmine.rules.selection import Selection
@@ -48,7 +49,8 @@ def mine_scores(
     positives : Positives
         One row per query. Without scores of their own, their scores are read from the matrix.
     selection : Selection
-        Which documents, how many, how chosen. `Anchored` and `Weighted` speak of candidate lists and are refused.
+        Which documents, how many, how chosen. `Anchored`, `Weighted` and ceilings that name a teacher speak of
+        candidate lists and are refused.
     k : int, optional
         Admissible documents that the scan keeps per row. By default what the selection needs: ``range_min +
         num_negatives`` for `Top`, else ``range_max``, else all documents.
@@ -130,6 +132,10 @@ def mine_scores(
 
 
 def _refuse_lists(selection: Selection) -> None:
+    refuse_teachers(
+        selection.ceiling,
+        "a matrix holds the scores of one; make candidates with topk(), give them teacher_scores, then select()",
+    )
     if selection.ceiling.needs_anchor_scores:
         raise ValueError(
             "selection: Anchored needs document embeddings; retrieve candidates with topk() or search(), add the"

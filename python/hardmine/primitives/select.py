@@ -10,11 +10,12 @@ import numpy.typing as npt
 
 import hardmine._native as _native
 from hardmine.nouns.candidates import Candidates
-from hardmine.nouns.lists import REASONS, VERSION, added
+from hardmine.nouns.lists import REASONS, VERSION, added, take_rows
 from hardmine.nouns.negatives import Negatives
 from hardmine.nouns.positives import Positives
 from hardmine.plumbing import checks, ragged
 from hardmine.plumbing.threads import thread_count
+from hardmine.primitives.teacher_ceilings import above_of_teachers
 from hardmine.rules.draws import Popularity, Weighted
 from hardmine.rules.selection import Selection
 
@@ -46,7 +47,8 @@ def select(
         One list per query, best first.
     positives : Positives
         Labelled positives of the same queries; their scores, under the teacher of the candidates, are needed by every
-        ceiling but `NoCeiling` and `Absolute`, and by the draws `SimANS` and `Laplace`.
+        ceiling but `NoCeiling` and `Absolute`, and by the draws `SimANS` and `Laplace`. A ceiling that names a teacher
+        acts on ``teacher_scores`` of candidates and positives instead; draws, `floor` and ranks stay with ``scores``.
     selection : Selection
         Which candidates, how many, how chosen.
     epoch : int
@@ -76,8 +78,9 @@ def select(
     Raises
     ------
     ValueError
-        A query without a positive, or without its score, under a rule that needs one; lengths or ids that do not fit;
-        a short row under ``on_shortage="error"``. The message names the argument and the query.
+        A query without a positive, or without its score, under a rule that needs one; a ceiling that names a teacher
+        whom the candidates do not know; lengths or ids that do not fit; a short row under ``on_shortage="error"``. The
+        message names the argument and the query.
 
     Notes
     -----
@@ -162,8 +165,12 @@ def choose(
     num_documents: int | None,
     num_threads: int,
     lists_by_pair: bool = False,
+    above: npt.NDArray[np.bool_] | None = None,
 ) -> Negatives:
-    """`select` of checked arguments."""
+    """`select` of checked arguments; `above` marks the candidates over a ceiling that was computed elsewhere.
+
+    Without it, that of ceilings that name a teacher is computed here.
+    """
     expect("positives", positives, Positives)
     epoch = checks.integer("epoch", epoch)
     each = selection.positive_agg == "each"
@@ -194,20 +201,33 @@ def choose(
         "query_of_pair": query_of_pair,
         "lists_by_pair": lists_by_pair,
     }
+    if above is None and selection.ceiling.teachers:
+        if query_of_pair is not None and not lists_by_pair:  # every pair has ceilings, and so a list, of its own
+            if law["name"] == Weighted.kind and weights is not None:
+                law = {**law, "array": take_rows(candidates.offsets, [weights], query_of_pair, num_threads)[1][0]}
+            candidates, lists_by_pair = candidates.take(query_of_pair, num_threads=num_threads), True
+            queries["lists_by_pair"] = True
+        above = above_of_teachers(candidates, positives, selection, num_threads, by_pair=lists_by_pair)
     plan = _plan(selection, law, documents.count, epoch, keys)
-    found = _native.select(_lists(candidates, selection, documents.count, None), queries, plan, num_threads)
+    found = _native.select(_lists(candidates, selection, documents.count, None, above), queries, plan, num_threads)
     list_of_row = None if lists_by_pair else query_of_pair
     return _negatives(candidates, positives, selection, epoch, found, query_of_pair, list_of_row)
 
 
 def _lists(
-    candidates: Candidates, selection: Selection, num_documents: int | None, rows: npt.NDArray[np.int64] | None
+    candidates: Candidates,
+    selection: Selection,
+    num_documents: int | None,
+    rows: npt.NDArray[np.int64] | None,
+    above: npt.NDArray[np.bool_] | None = None,
 ) -> _native.SelectLists:
+    """What the kernel is told of the lists; `above` marks candidates over a ceiling that was computed elsewhere."""
     return {
         "lists": (candidates.offsets, candidates.ids),
         "scores": candidates.scores,
         "ranks": candidates.ranks,
         "anchor_scores": candidates.anchor_scores if selection.ceiling.needs_anchor_scores else None,
+        "above": None if above is None else above.view(np.uint8),
         "num_documents": num_documents,
         "rows": rows,
     }
@@ -252,6 +272,7 @@ class BatchSelection:
         log_weights: npt.NDArray[np.float64] | None,
         document_keys: npt.NDArray[np.uint64] | None,
         num_documents: int,
+        above: npt.NDArray[np.bool_] | None = None,
     ) -> None:
         law = selection.draw._native()
         if log_weights is not None:  # checked before: a worker must not read all of them to begin
@@ -260,7 +281,7 @@ class BatchSelection:
         self._fills = selection.on_shortage == "fill"
         self._candidates = candidates
         knows_documents = self._fills or document_keys is not None or law["name"] == Popularity.kind
-        self._lists = _lists(candidates, selection, num_documents if knows_documents else None, None)
+        self._lists = _lists(candidates, selection, num_documents if knows_documents else None, None, above)
 
     def select(
         self,

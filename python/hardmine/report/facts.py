@@ -30,6 +30,7 @@ def facts(
         "documents": collection.num_documents,
         "positives": int(positives.ids.size),
         "teacher": candidates.metadata.get("teacher"),
+        **({"first_teacher": known} if (known := candidates.metadata.get("first_teacher")) is not None else {}),
         "candidates_per_query": candidates.metadata.get("k"),
         "selection": selection,
         "rows": len(negatives),

@@ -23,7 +23,8 @@ def summarise(report: Mapping[str, Any]) -> str:
     """A report as readable text."""
     lines = [
         f"{report['queries']:,} queries, {report['positives']:,} positives, {report['documents']:,} documents; "
-        f"teacher {report['teacher']}",
+        f"teacher {report['teacher']}"
+        + (f", candidates found by {report['first_teacher']}" if "first_teacher" in report else ""),
         f"{report['negatives']:,} negatives in {report['rows']:,} rows; {report['short']:,} short"
         + (f", {report['dropped']:,} dropped" if report["dropped"] else "")
         + (f", {report['filled']:,} filled at random" if report["filled"] else "")

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from abc import abstractmethod
-from dataclasses import dataclass
+from dataclasses import dataclass, field, fields, replace
 from typing import Any, ClassVar
 
 from hardmine.plumbing import checks, ragged
@@ -28,7 +28,16 @@ class Ceiling(Value):
 
     @abstractmethod
     def _native(self) -> list[tuple[str, float, float]]:
-        """Terms for the native module: name and two parameters each."""
+        """Terms for the native module, of what names no teacher: name and two parameters each."""
+
+    def _of_teachers(self) -> dict[str, Ceiling]:
+        """By the name of a teacher, the rule on its scores: what names one, joined, as it is without the name."""
+        return {}
+
+    @property
+    def teachers(self) -> tuple[str, ...]:
+        """Names of the teachers that the rule names; the scores that lists are ordered by need no name."""
+        return tuple(self._of_teachers())
 
     @property
     def needs_positive(self) -> bool:
@@ -59,23 +68,60 @@ class NoCeiling(Ceiling):
         return False
 
 
-@dataclass(frozen=True)
-class Absolute(Ceiling):
+class _OnScores(Ceiling):
+    """A rule on the score alone, which may name the teacher whose scores are meant."""
+
+    teacher: str | None
+
+    def _check_teacher(self) -> None:
+        if self.teacher is not None and not isinstance(self.teacher, str):
+            raise TypeError(f"teacher: {type(self.teacher).__name__} {self.teacher!r}, expected the name of a teacher")
+        if self.teacher == "":
+            raise ValueError("teacher: '', expected the name of a teacher")
+
+    @abstractmethod
+    def _terms(self) -> list[tuple[str, float, float]]:
+        """The rule for the native module, whosever scores are meant."""
+
+    def _native(self) -> list[tuple[str, float, float]]:
+        return self._terms() if self.teacher is None else []
+
+    def _of_teachers(self) -> dict[str, Ceiling]:
+        return {} if self.teacher is None else {self.teacher: replace(self, teacher=None)}  # type: ignore[type-var]
+
+    def to_dict(self) -> dict[str, Any]:
+        """Describe the value as JSON-able data: kind and parameters, the teacher where the rule names one."""
+        found = super().to_dict()
+        return found if self.teacher is not None else {name: part for name, part in found.items() if name != "teacher"}
+
+    def __repr__(self) -> str:
+        parameters = {field.name: getattr(self, field.name) for field in fields(self)}  # type: ignore[arg-type]
+        shown = [f"{name}={value!r}" for name, value in parameters.items() if name != "teacher" or value is not None]
+        return f"{type(self).__name__}({', '.join(shown)})"
+
+
+@dataclass(frozen=True, repr=False)
+class Absolute(_OnScores):
     """TopK-Abs: a candidate is admissible when ``s <= t`` (NV-Retriever, arXiv 2407.15831, section on TopK-Abs).
 
     Parameters
     ----------
     t : float
         The bound, on the teacher's own scale; 0.7 suits cosine scores.
+    teacher : str, optional
+        Whose scores are meant, as `rescore` keeps them in ``teacher_scores``; without it those that lists are ordered
+        by.
     """
 
     kind: ClassVar[str] = "abs"
     t: float = 0.7
+    teacher: str | None = field(default=None, kw_only=True)
 
     def __post_init__(self) -> None:
         set_field(self, "t", checks.real("t", self.t))
+        self._check_teacher()
 
-    def _native(self) -> list[tuple[str, float, float]]:
+    def _terms(self) -> list[tuple[str, float, float]]:
         return [("abs", self.t, 0.0)]
 
     @property
@@ -84,8 +130,8 @@ class Absolute(Ceiling):
         return False
 
 
-@dataclass(frozen=True)
-class MarginPos(Ceiling):
+@dataclass(frozen=True, repr=False)
+class MarginPos(_OnScores):
     """TopK-MarginPos: a candidate is admissible when ``s <= p - m`` (NV-Retriever, arXiv 2407.15831).
 
     Parameters
@@ -93,20 +139,25 @@ class MarginPos(Ceiling):
     m : float
         Margin below the positive's score. A margin below 0 lets a candidate lie so much above the positive: in the
         batch, Qwen3-Embedding (arXiv 2506.05176) masks ``s > p + 0.1``, which is ``MarginPos(-0.1)``.
+    teacher : str, optional
+        Whose scores are meant, as `rescore` keeps them in ``teacher_scores``; without it those that lists are ordered
+        by.
     """
 
     kind: ClassVar[str] = "margin-pos"
     m: float = 0.05
+    teacher: str | None = field(default=None, kw_only=True)
 
     def __post_init__(self) -> None:
         set_field(self, "m", checks.real("m", self.m))
+        self._check_teacher()
 
-    def _native(self) -> list[tuple[str, float, float]]:
+    def _terms(self) -> list[tuple[str, float, float]]:
         return [("margin-pos", self.m, 0.0)]
 
 
-@dataclass(frozen=True)
-class PercPos(Ceiling):
+@dataclass(frozen=True, repr=False)
+class PercPos(_OnScores):
     """TopK-PercPos: a candidate is admissible when ``s <= p - |p| (1 - f)`` (NV-Retriever, arXiv 2407.15831).
 
     For a positive p this is the paper's ``f * p``. For a negative p the bound lies below p, where ``f * p`` would lie
@@ -116,15 +167,20 @@ class PercPos(Ceiling):
     ----------
     f : float
         Fraction of the positive's score, at least 0. The paper's best is 0.95; 0.85 to 0.90 is safer, 0.98 harder.
+    teacher : str, optional
+        Whose scores are meant, as `rescore` keeps them in ``teacher_scores``; without it those that lists are ordered
+        by.
     """
 
     kind: ClassVar[str] = "perc-pos"
     f: float = 0.95
+    teacher: str | None = field(default=None, kw_only=True)
 
     def __post_init__(self) -> None:
         set_field(self, "f", checks.real("f", self.f, minimum=0.0))
+        self._check_teacher()
 
-    def _native(self) -> list[tuple[str, float, float]]:
+    def _terms(self) -> list[tuple[str, float, float]]:
         return [("perc-pos", self.f, 0.0)]
 
 
@@ -186,6 +242,13 @@ class AllOf(Ceiling):
 
     def _native(self) -> list[tuple[str, float, float]]:
         return [term for part in self.ceilings for term in part._native()]
+
+    def _of_teachers(self) -> dict[str, Ceiling]:
+        found: dict[str, Ceiling] = {}
+        for part in self.ceilings:
+            for name, rule in part._of_teachers().items():
+                found[name] = found.get(name, NoCeiling()) & rule
+        return found
 
     @property
     def needs_positive(self) -> bool:

@@ -6,7 +6,7 @@ A new rule or draw whose parameters are numbers or words is one line of a table 
 from __future__ import annotations
 
 from collections.abc import Callable, Mapping
-from dataclasses import fields
+from dataclasses import fields, replace
 from typing import Any, TypeAlias
 
 from hardmine.plumbing.float_mode import in_default_mode
@@ -48,7 +48,8 @@ def parse_ceiling(text: str, *, name: str = "ceiling") -> Ceiling:
     ----------
     text : str
         ``naive``, ``abs=T``, ``margin-pos=M``, ``perc-pos=F``, ``anchored=F,WEIGHT``, or several such as
-        ``perc-pos=0.95 & abs=0.8``. Parameters that are left out take their defaults.
+        ``perc-pos=0.95 & abs=0.8``. Parameters that are left out take their defaults. ``@NAME`` behind ``abs``,
+        ``margin-pos`` or ``perc-pos`` names the teacher whose scores are meant: ``perc-pos=0.95@bm25``.
     name : str
         What errors call the argument.
 
@@ -66,11 +67,30 @@ def parse_ceiling(text: str, *, name: str = "ceiling") -> Ceiling:
     >>> from hardmine.rules.spelling import parse_ceiling
     >>> parse_ceiling("perc-pos=0.9 & abs")
     PercPos(f=0.9) & Absolute(t=0.7)
+    >>> parse_ceiling("perc-pos=0.9@bm25")
+    PercPos(f=0.9, teacher='bm25')
     """
     ceiling: Ceiling = NoCeiling()
     for part in _text(name, text).split("&"):
-        ceiling = ceiling & _parse(name, part, _CEILINGS)
+        rule, at, teacher = part.partition("@")
+        value: Ceiling = _parse(name, rule, _CEILINGS)
+        ceiling = ceiling & (_of_teacher(name, part, value, teacher) if at else value)
     return ceiling
+
+
+def _of_teacher(argument: str, text: str, value: Ceiling, teacher: str) -> Ceiling:
+    """The rule on the scores of a teacher that a text names."""
+    text, teacher = " ".join(text.split()), " ".join(teacher.split())
+    if not _names_teacher(value):
+        able = ", ".join(name for name, (made, _) in _CEILINGS.items() if _names_teacher(made()))
+        raise ValueError(f"{argument} {text}: {_NAMES[type(value)]} names no teacher, expected one of {able} before @")
+    if not teacher:
+        raise ValueError(f"{argument} {text}: nothing behind @, expected the name of a teacher")
+    return replace(value, teacher=teacher)  # type: ignore[type-var]
+
+
+def _names_teacher(value: Any) -> bool:
+    return "teacher" in (field.name for field in fields(value))
 
 
 def parse_draw(text: str, *, name: str = "draw") -> Draw:
@@ -119,7 +139,8 @@ def spell(value: Value) -> str:
     Raises
     ------
     ValueError
-        The value has no spelling, as one that holds an array or another draw.
+        The value has no spelling, as one that holds an array or another draw, or the name of a teacher with ``&`` or
+        with white space that is no single blank.
 
     Examples
     --------
@@ -127,14 +148,23 @@ def spell(value: Value) -> str:
     >>> from hardmine.rules.spelling import spell
     >>> spell(hm.Anchored() & hm.Absolute(0.8))
     'anchored=1.1,1.0 & abs=0.8'
+    >>> spell(hm.PercPos(0.95, teacher="bm25"))
+    'perc-pos=0.95@bm25'
     """
     if isinstance(value, AllOf):
         return " & ".join(map(spell, value.ceilings)) or _NAMES[NoCeiling]
     name = _NAMES.get(type(value))
     if name is None:
         raise ValueError(f"value: {value!r}, expected one of {', '.join(_NAMES.values())}, which alone have a spelling")
-    parameters = ",".join(str(getattr(value, field.name)) for field in fields(value))  # type: ignore[arg-type]
-    return f"{name}={parameters}" if parameters else name
+    known = {field.name: getattr(value, field.name) for field in fields(value)}  # type: ignore[arg-type]
+    teacher = known.pop("teacher", None)
+    parameters = ",".join(map(str, known.values()))
+    text = f"{name}={parameters}" if parameters else name
+    if teacher is None:
+        return text
+    if "&" in teacher or teacher != " ".join(teacher.split()):
+        raise ValueError(f"value: teacher {teacher!r} has no spelling, expected a name without & or odd white space")
+    return f"{text}@{teacher}"
 
 
 def ceiling_spellings() -> tuple[str, ...]:

@@ -69,6 +69,15 @@ def of_texts(texts: Any) -> Keys:
     return of_rows(len(table), (table.offsets, table.data))
 
 
+def of_all_texts(texts: Any) -> str:
+    """Hexadecimal digest of texts and their order, all in one."""
+    table = StringTable.from_strings(texts, "texts")
+    state = hashlib.blake2b(bytes_of(np.array([len(table)], np.int64)), digest_size=SIZE)
+    state.update(bytes_of(np.diff(table.offsets)))
+    state.update(bytes_of(table.data[table.offsets[0] : table.offsets[-1]]))
+    return state.hexdigest()
+
+
 def lengths_of(texts: Any) -> npt.NDArray[np.int64]:
     """Bytes of every text in UTF-8, int64 [n]."""
     return np.diff(StringTable.from_strings(texts, "texts").offsets)
@@ -89,19 +98,19 @@ def of_rows(count: int, *columns: Any) -> Keys:
         if isinstance(column, tuple):
             offsets, values = column
             starts = offsets * values.itemsize
-            parts.append((_bytes(values), starts.tolist(), np.diff(starts).astype("<i8").tobytes()))
+            parts.append((bytes_of(values), starts.tolist(), np.diff(starts).astype("<i8").tobytes()))
         else:
             width = column.nbytes // max(count, 1)
-            parts.append((_bytes(column), range(0, width * count + 1, width) if width else [0] * (count + 1), b""))
-    result = np.empty((count, SIZE), np.uint8)
+            parts.append((bytes_of(column), range(0, width * count + 1, width) if width else [0] * (count + 1), b""))
+    digests = []
     # A digest is a call of its own for every row; it costs a millionth of what made the row.
     for row in range(count):
         state = hashlib.blake2b(digest_size=SIZE)
         for data, starts, lengths in parts:
             state.update(lengths[8 * row : 8 * row + 8])
             state.update(data[starts[row] : starts[row + 1]])
-        result[row] = np.frombuffer(state.digest(), np.uint8)
-    return result
+        digests.append(state.digest())
+    return np.ndarray((count, SIZE), np.uint8, bytearray().join(digests))
 
 
 def of_matrix(matrix: npt.NDArray[Any]) -> str:
@@ -122,13 +131,14 @@ class Running:
 
     def add(self, rows: npt.NDArray[Any]) -> None:
         """The next rows."""
-        self._state.update(_bytes(rows))
+        self._state.update(bytes_of(rows))
 
     def digest(self) -> str:
         """Hexadecimal digest of what has passed."""
         return self._state.hexdigest()
 
 
-def _bytes(array: npt.NDArray[Any]) -> memoryview:
+def bytes_of(array: npt.NDArray[Any]) -> memoryview:
+    """The numbers of an array, row by row, as they lie in a file: little-endian."""
     little = np.ascontiguousarray(array, dtype=array.dtype.newbyteorder("<"))
     return little.reshape(-1).view(np.uint8).data

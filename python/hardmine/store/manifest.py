@@ -100,8 +100,8 @@ def opened(path: str | os.PathLike[str], policy: str, say: Callable[[str], objec
             say(f"cache {folder}: {LAST_RUN} is not written ({error.strerror or error})")
 
 
-def looked_at(path: str | os.PathLike[str]) -> Store | None:
-    """A cache folder to count in, None where there is none: nothing is made, changed or waited for.
+def looked_at(path: str | os.PathLike[str]) -> Store:
+    """A cache folder to count in, empty where there is none: nothing is made, changed or waited for.
 
     Raises
     ------
@@ -110,7 +110,7 @@ def looked_at(path: str | os.PathLike[str]) -> Store | None:
     """
     folder = Path(path)
     _check(folder)
-    return Store(folder, "reuse", lambda _: None, writes=False) if (folder / MANIFEST).is_file() else None
+    return Store(folder, "reuse", lambda _: None, writes=False)
 
 
 def _check(folder: Path) -> None:

@@ -182,14 +182,15 @@ class Rows:
         if isinstance(found, shards.ShardError):
             self._refuse(path, found)
             return
-        keys = found
-        number = np.searchsorted(self._distinct, keys)
+        if not self._distinct.size:
+            return
+        number = np.searchsorted(self._distinct, found)
         number[number == self._distinct.size] = 0
-        wanted = self._distinct[number] == keys if self._distinct.size else np.zeros(keys.size, bool)
+        wanted = self._distinct[number] == found
         if self._policy == "overwrite" and wanted.any():
             self._remove(path, f"{path}: {int(wanted.sum()):,} of its rows are wanted anew")
             return
-        wanted &= self._shard_of[number] < 0 if self._distinct.size else wanted
+        wanted &= self._shard_of[number] < 0
         if wanted.any():
             self._shard_of[number[wanted]], self._row_of[number[wanted]] = len(self._shards), np.flatnonzero(wanted)
             self._shards.append(path)

@@ -96,8 +96,7 @@ def _checksum(kind: str, layout: int, facts: Mapping[str, Any], columns: Columns
     shapes = [[name, columns[name].dtype.newbyteorder("<").str, list(columns[name].shape)] for name in names]
     state = hashlib.blake2b(json.dumps([kind, layout, facts, shapes], sort_keys=True).encode(), digest_size=32)
     for name in names:
-        column = columns[name]
-        state.update(np.ascontiguousarray(column, dtype=column.dtype.newbyteorder("<")).reshape(-1).view(np.uint8).data)
+        state.update(fingerprint.bytes_of(columns[name]))
     return state.hexdigest()
 
 

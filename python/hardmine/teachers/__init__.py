@@ -6,9 +6,18 @@ import os
 from typing import Any
 
 from hardmine.teachers.precomputed import precomputed
-from hardmine.teachers.protocol import DenseTeacher, LexicalIndex, LexicalTeacher, Teacher
+from hardmine.teachers.protocol import DenseTeacher, LexicalIndex, LexicalTeacher, PairScorer, Teacher
 
-__all__ = ["DenseTeacher", "LexicalIndex", "LexicalTeacher", "Teacher", "load", "precomputed"]
+__all__ = [
+    "DenseTeacher",
+    "LexicalIndex",
+    "LexicalTeacher",
+    "PairScorer",
+    "Teacher",
+    "load",
+    "load_cross_encoder",
+    "precomputed",
+]
 
 
 def load(name: str | os.PathLike[str], /, **options: Any) -> Teacher:
@@ -54,10 +63,60 @@ def load(name: str | os.PathLike[str], /, **options: Any) -> Teacher:
     return _made(Dense, name, {"model": name, **options})
 
 
+def load_cross_encoder(name: str | os.PathLike[str], /, **options: Any) -> PairScorer:
+    """Load a cross-encoder, which scores a query and a document together: what `hardmine.rescore` takes.
+
+    Parameters
+    ----------
+    name : str or path-like
+        Folder or Hugging Face name of a transformers model with a head of sequence classification. With one label the
+        score is its logit, or the sigmoid of it; with two the log-odds of the last one, which then means "relevant".
+    **options
+        ``max_length``: tokens of a pair, of which the longer text loses first (by the model's configuration).
+        ``activation``: "logit" or "sigmoid", of one label; what the model's sentence-transformers configuration says,
+        else "logit": sigmoids of good pairs are so close to 1 that float32 tells few of them apart.
+        ``dtype``, ``device``, ``batch_tokens``, ``name``: as of an encoder (`load`); the head computes in float32
+        whatever the ``dtype``.
+
+    Returns
+    -------
+    PairScorer
+
+    Raises
+    ------
+    TypeError
+        An option that cross-encoders do not have.
+    ValueError, FileNotFoundError
+        The model cannot be loaded, has no such head, has more than two labels, or its configuration asks for something
+        that is not supported.
+    ModuleNotFoundError
+        The extra is not installed; the message names the command.
+
+    Examples
+    --------
+    >>> import hardmine as hm
+    >>> hm.teachers.load_cross_encoder("./reranker")
+    Traceback (most recent call last):
+    ...
+    FileNotFoundError: cross-encoder './reranker': no such folder, expected a model folder or a model name
+    """
+    if not isinstance(name, (str, os.PathLike)):
+        raise TypeError(f"cross-encoder: {type(name).__name__}, expected a name or a path")
+    from hardmine.teachers.cross_encoder import CrossEncoder
+
+    name = os.fspath(name)
+    made: PairScorer = _checked(CrossEncoder, f"cross-encoder {name!r}", {"model": name, **options})
+    return made
+
+
 def _made(kind: Any, name: str, options: dict[str, Any]) -> Teacher:
+    made: Teacher = _checked(kind, f"teacher {name!r}", options)
+    return made
+
+
+def _checked(kind: Any, whose: str, options: dict[str, Any]) -> Any:
     known = kind.__init__.__kwdefaults__
     unknown = sorted(set(options) - set(known) - {"model"})
     if unknown:
-        raise TypeError(f"teacher {name!r}: unknown option {unknown[0]!r}, expected {', '.join(known)}")
-    made: Teacher = kind(**options)
-    return made
+        raise TypeError(f"{whose}: unknown option {unknown[0]!r}, expected {', '.join(known)}")
+    return kind(**options)

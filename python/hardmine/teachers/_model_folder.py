@@ -26,6 +26,9 @@ _TRANSFORMER_FILES = (
     "sentence_camembert_config.json", "sentence_albert_config.json", "sentence_xlm-roberta_config.json",
     "sentence_xlnet_config.json",
 )  # fmt: skip
+ACTIVATIONS = ("logit", "sigmoid")
+"""What becomes of the one logit of a cross-encoder; the first where its configuration says nothing."""
+_TORCH_ACTIVATIONS = {"Identity": "logit", "Sigmoid": "sigmoid"}
 _DOCUMENT_PROMPTS = ("document", "passage", "corpus")
 
 
@@ -44,6 +47,65 @@ class Recipe:
     subfolder: str = ""
 
 
+@dataclass(frozen=True)
+class PairRecipe:
+    """How to score pairs with a model."""
+
+    activation: str | None = None
+    max_length: int | None = None
+    subfolder: str = ""
+
+
+def read_pair_recipe(model: str) -> PairRecipe:
+    """What a cross-encoder's folder or repository says of scoring; an empty recipe where it says nothing.
+
+    Raises
+    ------
+    ValueError
+        The configuration is malformed, or asks for a module, a prompt or an activation that is not supported here:
+        scores made without it would be others.
+    """
+    found: dict[str, Any] = {}
+    about: Any = _json(model, "config_sentence_transformers.json") or {}
+    if not isinstance(about, Mapping) or about.get("model_type") != "CrossEncoder":
+        about = {}  # of an encoder, or of nobody: what transformers itself reads is left
+    for module in _modules(model) if about else []:
+        if module["type"].rpartition(".")[2] != "Transformer":
+            raise ValueError(
+                f"{model}/modules.json: module {module['type']!r}, expected one Transformer; give the object that "
+                "sentence_transformers.CrossEncoder loads instead"
+            )
+        path = str(module.get("path") or "")
+        found = {"subfolder": path, "max_length": _transformer(model, path)["max_length"]}
+    if about.get("default_prompt_name"):
+        raise ValueError(
+            f"{model}/config_sentence_transformers.json: the prompt {about['default_prompt_name']!r} before every "
+            "pair, expected none; give the object that sentence_transformers.CrossEncoder loads instead"
+        )
+    config: Any = _json(model, "config.json", found.get("subfolder", "")) or {}
+    older: Any = config.get("sentence_transformers")
+    named = about.get("activation_fn") or (older.get("activation_fn") if isinstance(older, Mapping) else None)
+    named = named or config.get("sbert_ce_default_activation_function")
+    if named is None:
+        return PairRecipe(**found)
+    activation = _TORCH_ACTIVATIONS.get(str(named).rpartition(".")[2]) if str(named).startswith("torch.") else None
+    if activation is None:
+        raise ValueError(f"{model}: activation {named!r}, expected torch's Identity or Sigmoid")
+    return PairRecipe(**found, activation=activation)
+
+
+def _modules(model: str) -> list[dict[str, Any]]:
+    """The modules that the configuration lists; none where it has no such list."""
+    modules = _json(model, "modules.json")
+    if modules is None:
+        return []
+    for module in modules if isinstance(modules, list) else [None]:
+        if not isinstance(module, dict) or not isinstance(module.get("type"), str):
+            raise ValueError(f"{model}/modules.json: malformed, expected a list of objects with path and type")
+    found: list[dict[str, Any]] = modules
+    return found
+
+
 def read_recipe(model: str) -> Recipe:
     """The recipe in a model's folder or repository; an empty one where it has no such configuration.
 
@@ -53,13 +115,8 @@ def read_recipe(model: str) -> Recipe:
         The configuration is malformed, or asks for a module or a pooling that is not supported here: embeddings made
         without it would be others.
     """
-    modules = _json(model, "modules.json")
-    if modules is None:
-        return Recipe(**_prompts(model))
     found: dict[str, Any] = _prompts(model)
-    for module in modules if isinstance(modules, list) else [None]:
-        if not isinstance(module, dict) or not isinstance(module.get("type"), str):
-            raise ValueError(f"{model}/modules.json: malformed, expected a list of objects with path and type")
+    for module in _modules(model):
         kind, path = module["type"].rpartition(".")[2], str(module.get("path") or "")
         if kind == "Transformer":
             found |= {"subfolder": path} | _transformer(model, path)

@@ -24,7 +24,8 @@ class DenseTeacher(Protocol):
     fingerprint : str, mapping, or method, optional
         What a cache knows the embeddings by: a string, or JSON-able facts, that change whenever embeddings of a text
         do. Or a method that is called with "queries" or "documents" and returns one, since prompts may differ; where it
-        returns None, embeddings are looked up by row and none of them is kept. Only ``cache=`` asks for it.
+        returns None, embeddings are looked up by row and none of them is kept. Only ``cache=`` asks for it, and
+        `hardmine.plan` where `needs_texts` is False.
     group_bytes : int, optional
         Bytes of texts that are embedded in one call where a cache keeps the result, so that it can be saved in between:
         what takes some seconds; 2**20 by default. The texts of a call may share batches, so this is a part of the
@@ -139,6 +140,46 @@ class LexicalTeacher(Protocol):
         -------
         LexicalIndex
             Document i is that of row i.
+        """
+        ...
+
+
+@runtime_checkable
+class PairScorer(Protocol):
+    """Scores a query and a document together, pair by pair: a cross-encoder, or anything that does what one does.
+
+    Attributes
+    ----------
+    name : str
+        What runs call it.
+    similarity : str, optional
+        Name of the score.
+    fingerprint : str, mapping, or method, optional
+        What a cache knows the scores by: a string, or JSON-able facts, that change whenever the score of a pair does;
+        or a method without arguments that returns one. Only ``cache=`` asks for it.
+    group_bytes : int, optional
+        Bytes of texts that are scored in one call, so that what is done can be saved in between: what takes some
+        seconds; 2**20 by default. The pairs of a call may share batches, so this is a part of the fingerprint.
+    """
+
+    name: str
+
+    def score_pairs(
+        self, queries: Sequence[str], documents: Sequence[str], *, progress: Reporting = False
+    ) -> npt.NDArray[Any]:
+        """Score of each pair (queries[i], documents[i]).
+
+        Parameters
+        ----------
+        queries, documents : sequence of str
+            Of one length.
+        progress : bool or callable
+            Whether to show progress on standard error, or what to call with each `hardmine.ProgressEvent`.
+
+        Returns
+        -------
+        floats [n]
+            Higher is better; in the order given.
         """
         ...
 

@@ -23,6 +23,7 @@ from hardmine.primitives.limits import Limits, refuse_misfits
 from hardmine.primitives.search import embeddings
 from hardmine.primitives.search.index import ExactIndex
 from hardmine.primitives.select import select
+from hardmine.primitives.teacher_ceilings import refuse_teachers
 from hardmine.rules.draws import Draw, Weighted, Wrapping
 from hardmine.rules.selection import Selection
 
@@ -525,6 +526,7 @@ def _suited(selection: Any) -> Selection | None:
         law = law.draw
     if isinstance(law, Weighted):
         raise ValueError("selection: its draw Weighted weighs the candidates of one run, expected another draw")
+    refuse_teachers(selection.ceiling, "lists that change have the scores of one, expected a ceiling without a name")
     if selection.ceiling.needs_anchor_scores:
         raise ValueError("selection: its ceiling Anchored needs a pass over all documents, expected another ceiling")
     return selection

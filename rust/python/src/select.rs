@@ -29,6 +29,7 @@ struct ListArrays<'py> {
     scores: PyReadonlyArray1<'py, f32>,
     ranks: Option<PyReadonlyArray1<'py, i32>>,
     anchor_scores: Option<PyReadonlyArray1<'py, f32>>,
+    above: Option<PyReadonlyArray1<'py, u8>>,
     num_documents: Option<usize>,
     rows: Option<Ints<'py>>,
 }
@@ -39,6 +40,7 @@ struct ListSlices<'a> {
     scores: &'a [f32],
     ranks: Option<&'a [i32]>,
     anchors: Option<&'a [f32]>,
+    above: Option<&'a [u8]>,
     num_documents: Option<usize>,
     rows: Option<&'a [i64]>,
 }
@@ -50,6 +52,7 @@ impl ListArrays<'_> {
             scores: slice("scores", &self.scores)?,
             ranks: self.ranks.as_ref().map(|array| slice("ranks", array)).transpose()?,
             anchors: self.anchor_scores.as_ref().map(|array| slice("anchor_scores", array)).transpose()?,
+            above: self.above.as_ref().map(|array| slice("above", array)).transpose()?,
             num_documents: self.num_documents,
             rows: self.rows.as_ref().map(|array| slice("rows", array)).transpose()?,
         })
@@ -75,7 +78,7 @@ impl ListSlices<'_> {
             Places::All(offsets) => Ragged::All(self.lists.csr(offsets, self.num_documents)?),
             Places::Some(rows) => Ragged::Some(rows, self.lists.ids),
         };
-        Ok(Lists { lists, scores: self.scores, ranks: self.ranks, anchors: self.anchors })
+        Ok(Lists { lists, scores: self.scores, ranks: self.ranks, anchors: self.anchors, above: self.above })
     }
 }
 

@@ -55,11 +55,11 @@ def filtered(
     if not settings.rules:
         return run, []
     rows, scores = rows_of(run.offsets), run.scores
-    positive = np.minimum.reduceat(scores_of(labels), labels.offsets[:-1])[rows]
+    positive = lowest_positive(labels)[rows]
     alive = np.ones(scores.size, np.bool_)
     skipped = []
     for rule, value in settings.rules:
-        removed = alive & _fails(rule, np.float32(value), scores, positive)
+        removed = alive & fails(rule, np.float32(value), scores, positive)
         alive &= ~removed
         count = int(removed.sum())
         if count:
@@ -70,7 +70,13 @@ def filtered(
     return hm.Candidates(offsets, run.ids[alive], scores[alive]), skipped
 
 
-def _fails(rule: str, value: np.float32, scores: Float32Array, positive: Float32Array) -> npt.NDArray[np.bool_]:
+def lowest_positive(labels: hm.Positives) -> Float32Array:
+    """The lowest score among the positives of each query, which the margins refer to."""
+    return np.minimum.reduceat(scores_of(labels), labels.offsets[:-1])
+
+
+def fails(rule: str, value: np.float32, scores: Float32Array, positive: Float32Array) -> npt.NDArray[np.bool_]:
+    """Whether a filter removes each score beside the positive score of its query."""
     if rule == "absolute_margin":
         return scores + value > positive
     if rule == "relative_margin":

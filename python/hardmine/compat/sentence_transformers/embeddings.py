@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import hashlib
-import sys
+import json
 from contextlib import contextmanager
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, NamedTuple
@@ -13,6 +13,7 @@ import numpy.typing as npt
 
 from hardmine.compat.sentence_transformers.settings import logger
 from hardmine.plumbing.files import atomic_write, save_array
+from hardmine.teachers.model_digest import about_backend, of_weights
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
@@ -35,6 +36,13 @@ class Side(NamedTuple):
     prompt: Prompt
 
 
+class Embeddings(NamedTuple):
+    """One row for each distinct text."""
+
+    queries: npt.NDArray[Any]
+    documents: npt.NDArray[Any]
+
+
 def embed(
     model: Any,
     queries: Side,
@@ -44,7 +52,7 @@ def embed(
     use_multi_process: list[str] | bool,
     cache_folder: str | None,
     verbose: bool,
-) -> tuple[npt.NDArray[Any], npt.NDArray[Any]]:
+) -> Embeddings:
     """Embeddings of queries and documents, from the cache where it holds them.
 
     Raises
@@ -74,7 +82,7 @@ def embed(
     for side in (queries, documents):
         if files and side in missing:
             files.save(side, arrays[side.kind])
-    return arrays["query"], arrays["corpus"]
+    return Embeddings(arrays["query"], arrays["corpus"])
 
 
 @contextmanager
@@ -170,19 +178,15 @@ def fingerprint(model: Any) -> str:
         return digest.hexdigest()
     if not repr(model).startswith("<"):  # which has an address
         digest.update(repr(model).encode())  # the modules and their settings, such as the pooling
-    torch = sys.modules["torch"]  # whoever has weights has imported it
-    for name, tensor in weights.items():
-        digest.update(repr((name, tensor.dtype, tuple(tensor.shape))).encode())
-        flat = tensor.detach().cpu().contiguous().reshape(-1).view(torch.uint8)
-        digest.update(memoryview(flat.numpy()))
+    digest.update(of_weights(weights).encode())
     digest.update(_tokenizer(model))
     return digest.hexdigest()
 
 
 def _tokenizer(model: Any) -> bytes:
     tokenizer = getattr(model, "tokenizer", None)
-    backend = getattr(tokenizer, "backend_tokenizer", None)
-    if backend is not None:
-        return str(backend.to_str()).encode()
+    facts = about_backend(tokenizer)
+    if facts is not None:
+        return json.dumps(facts, sort_keys=True).encode()
     vocabulary = getattr(tokenizer, "get_vocab", None)
     return repr(sorted(vocabulary().items(), key=str) if vocabulary else None).encode()

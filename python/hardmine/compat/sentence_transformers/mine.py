@@ -6,7 +6,7 @@ from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
-from hardmine.compat.sentence_transformers import choose, scores, settings, texts
+from hardmine.compat.sentence_transformers import admissible, choose, scores, settings, texts
 from hardmine.compat.sentence_transformers.embeddings import Prompt, Side, embed
 from hardmine.compat.sentence_transformers.rows import rows
 from hardmine.compat.sentence_transformers.statistics import print_statistics
@@ -199,21 +199,26 @@ def mine_hard_negatives(
     )
     depth = asked.depth + max_positives
     most = min(depth, len(found.documents))
-    run, positives = scores.retrieve(model, found, embeddings, most, asked)
-    del embeddings
-    if not include_positives:
-        run = choose.without_positives(run, positives, most, num_threads)
-    if cross_encoder is not None:
-        run, positives = scores.rescore(
-            cross_encoder,
-            found,
-            run,
-            positives,
-            batch_size=batch_size,
-            use_multi_process=use_multi_process,
-            verbose=verbose,
-        )
-    run, skipped = choose.filtered(run, positives, asked, len(run) * depth)
+    num_slots = len(found.queries) * depth
+    if admissible.is_enough(model, asked, rescored=cross_encoder is not None):
+        run, positives, skipped = admissible.retrieve(model, found, embeddings, most, asked, num_slots)
+        del embeddings
+    else:
+        run, positives = scores.retrieve(model, found, embeddings, most, asked)
+        del embeddings
+        if not include_positives:
+            run = choose.without_positives(run, positives, most, num_threads)
+        if cross_encoder is not None:
+            run, positives = scores.rescore(
+                cross_encoder,
+                found,
+                run,
+                positives,
+                batch_size=batch_size,
+                use_multi_process=use_multi_process,
+                verbose=verbose,
+            )
+        run, skipped = choose.filtered(run, positives, asked, num_slots)
     negatives = choose.chosen(run, asked, len(found.documents))
     if verbose:
         print("Negative candidates mined, preparing dataset...")

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import math
+from contextlib import contextmanager
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
@@ -14,6 +15,9 @@ from hardmine.plumbing.progress import Progress
 from hardmine.plumbing.ragged import rows_of
 
 if TYPE_CHECKING:
+    from collections.abc import Iterator
+
+    from hardmine.compat.sentence_transformers.embeddings import Embeddings
     from hardmine.compat.sentence_transformers.settings import Settings
     from hardmine.compat.sentence_transformers.texts import Texts
     from hardmine.plumbing.checks import Float32Array
@@ -28,47 +32,50 @@ _PAIRS = 65_536
 def retrieve(
     model: Any,
     texts: Texts,
-    embeddings: tuple[npt.NDArray[Any], npt.NDArray[Any]],
+    embeddings: Embeddings,
     depth: int,
     settings: Settings,
 ) -> tuple[hm.Candidates, hm.Positives]:
     """The `depth` best documents of every query, positives among them, and the positives with their scores."""
-    kind = _similarity(model)
-    if kind is None:  # an infinity may hide in a distance
+    if similarity_of(model) is None:  # an infinity may hide in a distance
         _refuse_broken(texts, embeddings)
-        return _by_model(model, texts.positives, *embeddings, depth, settings)
+        return _by_model(model, texts.positives, embeddings, depth, settings)
+    with naming_broken(texts, embeddings):
+        return search(model, embeddings, depth, settings), score_positives(model, embeddings, texts.positives, settings)
+
+
+@contextmanager
+def naming_broken(texts: Texts, embeddings: Embeddings) -> Iterator[None]:
+    """In the place of an error about a row of embeddings that is not finite, one that has its text."""
     try:
-        return _by_search(_device(model), kind, texts.positives, *embeddings, depth, settings)
+        yield
     except ValueError:
         _refuse_broken(texts, embeddings)
         raise
 
 
-def _by_search(
-    device: Any,
-    similarity: str,
-    labels: hm.Positives,
-    queries: npt.NDArray[Any],
-    documents: npt.NDArray[Any],
-    depth: int,
-    settings: Settings,
-) -> tuple[hm.Candidates, hm.Positives]:
-    run = hm.search(
-        queries,
-        documents,
+def search(model: Any, embeddings: Embeddings, depth: int, settings: Settings, **limits: Any) -> hm.Candidates:
+    """The `depth` best documents of every query by `hardmine.search`, which takes the limits."""
+    return hm.search(
+        *embeddings,
         depth,
-        similarity=similarity,
-        device=device,
+        similarity=_known(model),
+        device=_device(model),
         max_memory=settings.max_memory,
         num_threads=settings.num_threads,
         progress=settings.verbose,
+        **limits,
     )
+
+
+def score_positives(model: Any, embeddings: Embeddings, labels: hm.Positives, settings: Settings) -> hm.Positives:
+    """The positives with their scores by the similarity that `search` knows."""
     pairs = rows_of(labels.offsets), labels.ids
-    scores = hm.pair_scores(queries, documents, *pairs, similarity=similarity, num_threads=settings.num_threads)
-    return run, labels.with_scores(scores)
+    scores = hm.pair_scores(*embeddings, *pairs, similarity=_known(model), num_threads=settings.num_threads)
+    return labels.with_scores(scores)
 
 
-def _similarity(model: Any) -> str | None:
+def similarity_of(model: Any) -> str | None:
     """How `hardmine.search` calls the similarity of a model; None where it does not know it."""
     function = getattr(model.similarity, "__func__", model.similarity)
     if not str(getattr(function, "__module__", "")).startswith("sentence_transformers."):
@@ -77,6 +84,12 @@ def _similarity(model: Any) -> str | None:
     if name == "similarity":  # the method of SentenceTransformer
         name = str(getattr(model.similarity_fn_name, "value", model.similarity_fn_name))
     return _KINDS.get(name)
+
+
+def _known(model: Any) -> str:
+    similarity = similarity_of(model)
+    assert similarity is not None  # noqa: S101 - asked before
+    return similarity
 
 
 def _device(model: Any) -> Any:
@@ -88,12 +101,12 @@ def _device(model: Any) -> Any:
 def _by_model(
     model: Any,
     labels: hm.Positives,
-    queries: npt.NDArray[Any],
-    documents: npt.NDArray[Any],
+    embeddings: Embeddings,
     depth: int,
     settings: Settings,
 ) -> tuple[hm.Candidates, hm.Positives]:
     """The same by the model's own function, a tile at a time: distances, and whatever a subclass has made of it."""
+    queries, documents = embeddings
     best = hm.TopKAccumulator(len(queries), depth, num_threads=settings.num_threads)
     side = max(1, math.isqrt(settings.max_memory // 32))  # float64 at worst, and copies on the way
     with Progress("search", len(queries) * len(documents), settings.verbose) as bar:
@@ -132,17 +145,15 @@ def _places(run: hm.Candidates, labels: hm.Positives) -> npt.NDArray[np.int64]:
     return np.where(keys[found] == wanted, found, -1)
 
 
-def _refuse_broken(texts: Texts, embeddings: tuple[npt.NDArray[Any], npt.NDArray[Any]]) -> None:
+def _refuse_broken(texts: Texts, embeddings: Embeddings) -> None:
     """Raise where an embedding is not finite, with its text."""
-    for name, known, vectors in zip(
-        ("queries", "documents"), (texts.queries, texts.documents), embeddings, strict=True
-    ):
+    for name, vectors in embeddings._asdict().items():
         broken = ~np.isfinite(vectors).all(axis=1)
         if broken.any():
             at = int(broken.argmax())
-            value = vectors[at][~np.isfinite(vectors[at])][0]
+            value, text = vectors[at][~np.isfinite(vectors[at])][0], getattr(texts, name)[at].as_py()
             raise ValueError(
-                f"model: {value} in the embedding of {name}[{at}] (distinct texts): {known[at].as_py()!r:.80}, "
+                f"model: {value} in the embedding of {name}[{at}] (distinct texts): {text!r:.80}, "
                 "expected finite numbers"
             )
 

@@ -7,11 +7,10 @@ from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
-import numpy.typing as npt
 
 from hardmine.nouns.positives import Positives
+from hardmine.nouns.tables import labels
 from hardmine.plumbing.extras import need
-from hardmine.plumbing.ragged import offsets_of
 
 if TYPE_CHECKING:
     import pyarrow as pa
@@ -58,23 +57,13 @@ def read(dataset: Any, anchor: str, positive: str, corpus: Any) -> Texts:
     documents = pa.concat_arrays([given, labelled]).dictionary_encode()
     query_of_row = queries.indices.to_numpy().astype(np.int64)
     positive_of_row = documents.indices.to_numpy()[len(given) :].astype(np.int64)
+    offsets, ids, _ = labels(query_of_row, positive_of_row, len(queries.dictionary), len(documents.dictionary))
     return Texts(
         queries.dictionary,
         documents.dictionary,
-        _labels(query_of_row, positive_of_row, len(queries.dictionary), len(documents.dictionary)),
+        Positives(offsets, ids),
         np.bincount(query_of_row, minlength=len(queries.dictionary)),
     )
-
-
-def _labels(
-    queries: npt.NDArray[np.int64], documents: npt.NDArray[np.int64], num_queries: int, num_documents: int
-) -> Positives:
-    """The distinct pairs, query by query, in the order of their first rows."""
-    _, first = np.unique(queries * num_documents + documents, return_index=True)
-    first.sort()
-    first = first[np.argsort(queries[first], kind="stable")]
-    lengths = np.bincount(queries[first], minlength=num_queries)
-    return Positives(offsets_of(lengths), documents[first])
 
 
 def _columns(dataset: Any, names: list[str]) -> list[pa.LargeStringArray]:

@@ -12,6 +12,7 @@ from hardmine.nouns.positives import Positives
 from hardmine.plumbing import arrays, checks
 from hardmine.plumbing.checks import Float32Array, Int64Array
 from hardmine.plumbing.threads import thread_count
+from hardmine.primitives.teacher_ceilings import refuse_teachers
 from hardmine.rules.ceilings import Ceiling, PercPos
 
 __all__ = ["in_batch_mask"]
@@ -172,6 +173,7 @@ def _terms(ceiling: Ceiling | None) -> list[tuple[str, float, float]]:
         return []
     if not isinstance(ceiling, Ceiling):
         raise TypeError(f"ceiling: {type(ceiling).__name__}, expected a ceiling such as PercPos(0.95), or None")
+    refuse_teachers(ceiling, "scores of a batch are those of one, expected a rule without a name")
     if ceiling.needs_anchor_scores:
         raise ValueError("ceiling: Anchored needs anchor scores of candidate lists, expected a rule on scores alone")
     return ceiling._native()

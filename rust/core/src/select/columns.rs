@@ -4,7 +4,7 @@ use std::ops::Range;
 
 use crate::error::{Error, Result};
 use crate::select::output::{copy, Column, Filled, Stretch};
-use crate::select::{Chosen, Plan, Queries, Shortage, COUNTS};
+use crate::select::{Chosen, Plan, Shortage, COUNTS};
 
 /// All columns of the result.
 pub struct Columns {
@@ -45,10 +45,9 @@ pub struct Extent {
 
 impl Columns {
     /// Columns for `rows` rows in blocks of at most `sizes` items.
-    pub fn new(sizes: &[usize], rows: usize, plan: &Plan<'_>, queries: &Queries<'_>) -> Result<Self> {
+    pub fn new(sizes: &[usize], rows: usize, counted: [bool; COUNTS.len()], plan: &Plan<'_>) -> Result<Self> {
         let items = sizes.iter().try_fold(0usize, |sum, &size| sum.checked_add(size));
         let items = items.ok_or(Error::OutOfMemory { bytes: usize::MAX })?;
-        let counted = plan.counted(queries);
         let drops = plan.shortage == Shortage::Drop;
         let counts = counted.iter().map(|&on| Column::new(if on { rows } else { 0 }));
         Ok(Columns {

@@ -66,6 +66,8 @@ pub struct Lists<'a> {
     pub ranks: Option<&'a [i32]>,
     /// Anchor scores, needed by [`crate::ceiling::Ceiling::Anchored`].
     pub anchors: Option<&'a [f32]>,
+    /// Nonzero where a candidate is over a ceiling that was computed elsewhere.
+    pub above: Option<&'a [u8]>,
 }
 
 /// One candidate list with what is known of its row.

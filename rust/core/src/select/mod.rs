@@ -44,7 +44,7 @@ pub fn select(exec: &Execution<'_>, lists: &Lists<'_>, queries: &Queries<'_>, pl
     let block = rows_of_task(exec, lists, rows, plan);
     let blocks: Vec<Range<usize>> = (0..rows).step_by(block).map(|start| start..(start + block).min(rows)).collect();
     let sizes: Vec<usize> = blocks.iter().map(|block| capacity(lists, queries, plan, block)).collect();
-    let mut columns = Columns::new(&sizes, rows, plan, queries)?;
+    let mut columns = Columns::new(&sizes, rows, plan.counted(lists, queries), plan)?;
     let parts = columns.parts(&blocks, &sizes);
     let twins = match (plan.shortage, queries.groups) {
         (Shortage::Fill(_), Some(groups)) => Some(Twins::new(exec, queries.positives, groups)?),
@@ -98,6 +98,7 @@ fn check(lists: &Lists<'_>, queries: &Queries<'_>, plan: &Plan<'_>) -> Result<()
         ("scores", lists.scores.len(), items),
         ("ranks", lists.ranks.map_or(items, <[i32]>::len), items),
         ("anchor_scores", lists.anchors.map_or(items, <[f32]>::len), items),
+        ("above", lists.above.map_or(items, <[u8]>::len), items),
         ("exclude", queries.exclude.map_or(queries.positives.rows(), |csr| csr.rows()), queries.positives.rows()),
         ("positive_scores", queries.positive_scores.map_or(labels, <[f32]>::len), labels),
         ("query_keys", queries.keys.map_or(queries.positives.rows(), <[u64]>::len), queries.positives.rows()),

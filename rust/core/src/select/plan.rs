@@ -3,7 +3,7 @@
 use crate::ceiling::{Aggregate, Ceiling};
 use crate::csr::Csr;
 use crate::draw::LogWeight;
-use crate::select::Strata;
+use crate::select::{Lists, Strata};
 
 /// What is known of the queries.
 #[derive(Debug, Clone, Copy)]
@@ -131,10 +131,11 @@ impl Plan<'_> {
     }
 
     /// Which counts of [`COUNTS`] can differ from 0.
-    pub(super) fn counted(&self, queries: &Queries<'_>) -> [bool; COUNTS.len()] {
+    pub(super) fn counted(&self, lists: &Lists<'_>, queries: &Queries<'_>) -> [bool; COUNTS.len()] {
         let windowed = self.window.min > 0 || self.window.max.is_some();
         let (excludes, groups) = (queries.exclude.is_some(), queries.groups.is_some());
-        [true, excludes, groups, windowed, !self.ceilings.is_empty(), self.floor.is_some(), true, true]
+        let has_ceiling = !self.ceilings.is_empty() || lists.above.is_some();
+        [true, excludes, groups, windowed, has_ceiling, self.floor.is_some(), true, true]
     }
 }
 

@@ -68,7 +68,7 @@ impl<'a> Worker<'a> {
             plan,
             twins,
             rows: queries.rows(),
-            is_plain: plan.is_plain() && lists.ranks.is_none(),
+            is_plain: plan.is_plain() && lists.ranks.is_none() && lists.above.is_none(),
             needs_positive: plan.needs_positive(),
             anchored: plan.ceilings.iter().filter(is_anchored).copied().collect(),
             hits: Vec::new(),
@@ -122,7 +122,7 @@ impl<'a> Worker<'a> {
 
     /// Everything else.
     fn pick(&mut self, list: &List<'_>, counts: &mut Counts, part: &mut Part<'_>) -> Result<usize> {
-        let mut span = if self.anchored.is_empty() {
+        let mut span = if self.anchored.is_empty() && self.lists.above.is_none() {
             self.score_bounds(list, counts)
         } else {
             self.candidate_by_candidate(list, counts)?
@@ -262,33 +262,37 @@ impl<'a> Worker<'a> {
         Span::Stretch(first, end)
     }
 
-    /// The survivors under [`Ceiling::Anchored`], which looks at each candidate.
+    /// The survivors of tests that look at each candidate: [`Ceiling::Anchored`], and ceilings computed elsewhere.
     fn candidate_by_candidate(&mut self, list: &List<'_>, counts: &mut Counts) -> Result<Span> {
         let (low, high) = self.raw_window(list);
         counts[OUTSIDE_WINDOW] = free(&self.hits, 0, low) + free(&self.hits, high, list.ids.len());
         let ceiling = score_ceiling(self.plan.ceilings, list.p);
         let floor = self.plan.floor.unwrap_or(f32::NEG_INFINITY);
-        let anchors = self.lists.anchors.map_or(&[][..], |anchors| &anchors[list.start..][..list.ids.len()]);
-        if let Some(anchor) = anchors.iter().find(|anchor| !anchor.is_finite()) {
+        let all = list.start..list.start + list.ids.len();
+        let anchors = self.lists.anchors.filter(|_| !self.anchored.is_empty()).map(|anchors| &anchors[all.clone()]);
+        let told = self.lists.above.map(|above| &above[all]);
+        if let Some(anchor) = anchors.and_then(|anchors| anchors.iter().find(|anchor| !anchor.is_finite())) {
             let problem = format!("{anchor} for query {}, expected finite numbers", list.query);
             return Err(Error::Value { argument: "anchor_scores", problem });
         }
         self.positions.clear();
         try_reserve(&mut self.positions, high - low)?;
         let mut hits = self.hits[hits::before(&self.hits, low)..].iter().peekable();
-        for (at, (&score, &anchor)) in (low..high).zip(list.scores[low..high].iter().zip(&anchors[low..high])) {
+        for (at, &score) in (low..high).zip(&list.scores[low..high]) {
             if (at - low) % STRETCH == STRETCH - 1 {
                 self.exec.check()?;
             }
             if hits.next_if(|hit| hit.at == at).is_some() {
                 continue;
             }
-            let (exact, anchor) = (f64::from(score), f64::from(anchor));
-            let holds = |rule: &Ceiling| match *rule {
-                Ceiling::Anchored { weight, .. } => exact + weight * anchor <= rule.bound(list.p),
+            let is_told = told.is_some_and(|told| told[at] != 0);
+            let holds = |rule: &Ceiling| match (*rule, anchors) {
+                (Ceiling::Anchored { weight, .. }, Some(anchors)) => {
+                    f64::from(score) + weight * f64::from(anchors[at]) <= rule.bound(list.p)
+                }
                 _ => true,
             };
-            if score > ceiling || !self.anchored.iter().all(holds) {
+            if is_told || score > ceiling || !self.anchored.iter().all(holds) {
                 counts[ABOVE_CEILING] += 1;
             } else if score < floor {
                 counts[BELOW_FLOOR] += 1;

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import hashlib
 import json
+from collections.abc import Mapping
 from concurrent.futures import ThreadPoolExecutor
 from typing import Any
 
@@ -26,7 +27,7 @@ def model_digests(model: Any, tokenizer: Any) -> dict[str, str]:
     config = {name: value for name, value in model.config.to_dict().items() if name not in _WHERE_IT_CAME_FROM}
     config["attention"] = getattr(model.config, "_attn_implementation", None)
     return {
-        "weights": _of_weights(torch, model.state_dict()),
+        "weights": of_weights(model.state_dict()),
         "config": _of_json(config),
         "tokenizer": _of_json(_about_tokenizer(tokenizer)),
         "torch": str(torch.__version__),
@@ -34,7 +35,10 @@ def model_digests(model: Any, tokenizer: Any) -> dict[str, str]:
     }
 
 
-def _of_weights(torch: Any, tensors: Any) -> str:
+def of_weights(tensors: Mapping[str, Any]) -> str:
+    """Digest of the names, dtypes, shapes and numbers of torch's tensors, such as a ``state_dict``, in any order."""
+    torch = need("torch", what="dense teachers", extra="torch")
+
     def digest(name: str) -> bytes:
         tensor = tensors[name].detach().cpu().contiguous()
         state = hashlib.blake2b(json.dumps([name, str(tensor.dtype), list(tensor.shape)]).encode(), digest_size=_SIZE)
@@ -45,13 +49,22 @@ def _of_weights(torch: Any, tensors: Any) -> str:
         return hashlib.blake2b(b"".join(pool.map(digest, sorted(tensors))), digest_size=_SIZE).hexdigest()
 
 
-def _about_tokenizer(tokenizer: Any) -> Any:
+def about_backend(tokenizer: Any) -> dict[str, Any] | None:
+    """What a fast tokenizer of transformers does to a text, as facts for JSON; None for any other."""
     backend = getattr(tokenizer, "backend_tokenizer", None)
     if backend is None:
-        options = {name: value for name, value in tokenizer.init_kwargs.items() if not name.endswith(_NAMES_OF_FILES)}
-        return [type(tokenizer).__name__, tokenizer.get_vocab(), options]
+        return None
     # How texts are cut and filled up is left in it by the latest call, and given anew with every call.
-    return json.loads(backend.to_str()) | {"truncation": tokenizer.truncation_side, "padding": None}
+    facts: dict[str, Any] = json.loads(backend.to_str())
+    return facts | {"truncation": tokenizer.truncation_side, "padding": None}
+
+
+def _about_tokenizer(tokenizer: Any) -> Any:
+    facts = about_backend(tokenizer)
+    if facts is not None:
+        return facts
+    options = {name: value for name, value in tokenizer.init_kwargs.items() if not name.endswith(_NAMES_OF_FILES)}
+    return [type(tokenizer).__name__, tokenizer.get_vocab(), options]
 
 
 def _of_json(value: Any) -> str:

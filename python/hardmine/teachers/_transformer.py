@@ -1,0 +1,160 @@
+"""What the transformers models here have in common: where it is loaded from, its device, arithmetic, batches."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
+from copy import deepcopy
+from functools import partial
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import numpy.typing as npt
+
+from hardmine.plumbing import checks
+from hardmine.plumbing.extras import need
+from hardmine.teachers._dtype import MeasuredDtype, measured
+
+DTYPES = ("float32", "bfloat16", "float16", "auto")
+"""Arithmetic of a model; what it computes leaves as float32."""
+WINDOW = 16_384
+"""Texts that are tokenised at a time."""
+
+_BATCH_TOKENS = {"cpu": 2_048, "mps": 16_384, "cuda": 65_536}
+_MEASURED_TOKENS = 128  # of a text; which dtype is faster hardly depends on it
+_OPERATIONS = {"cpu": 2 * 10**11, "mps": 2 * 10**12, "cuda": 5 * 10**13}  # a second, roughly
+_BYTES_PER_TOKEN = 4
+_UNLIMITED = 100_000  # tokenizers without a limit report numbers above this
+
+
+class Transformer:
+    """A model on its device, in its arithmetic; a subclass says how to load it and what a forward pass gives.
+
+    Parameters
+    ----------
+    model : str
+        Folder or Hugging Face name.
+    what : str
+        What errors call it.
+    device, dtype, batch_tokens, name
+        As of `Dense`.
+    """
+
+    def __init__(
+        self,
+        model: str,
+        *,
+        what: str,
+        device: str | None,
+        dtype: str | None,
+        batch_tokens: int | None,
+        name: str | None,
+    ) -> None:
+        self._torch = need("torch", what=f"{what}s", extra="torch")
+        self.name = name or (Path(model).resolve().name if Path(model).is_dir() else model)
+        self.device = self._torch.device(device or self._best_device())
+        if dtype is None:
+            dtype = "bfloat16" if self.device.type == "cuda" else "float32"
+        self.dtype = checks.choice("dtype", dtype, DTYPES)
+        default = _BATCH_TOKENS.get(self.device.type, _BATCH_TOKENS["cpu"])
+        self.batch_tokens = checks.integer("batch_tokens", default if batch_tokens is None else batch_tokens, minimum=1)
+        self.dtype_choice: MeasuredDtype | None = None
+        self._tokenizer: Any = None
+        self._model: Any = None
+
+    def _settle(self, loaded: Any, longest: int) -> None:
+        """Place a loaded model on the device, in the arithmetic that was asked for or is found to be faster."""
+        if self.dtype == "auto":
+            self.dtype_choice = self._measured(loaded, min(_MEASURED_TOKENS, longest))
+            self.dtype = self.dtype_choice.dtype
+        self._model = self._placed(loaded, self.dtype)
+
+    def _placed(self, model: Any, dtype: str) -> Any:
+        return model.to(device=self.device, dtype=getattr(self._torch, dtype)).eval()
+
+    def _measured(self, loaded: Any, width: int) -> MeasuredDtype:
+        """Which of the two arithmetics is the faster one for this model on this device."""
+        if self.device.type == "cuda":
+            return MeasuredDtype("bfloat16")
+        half = self._placed(deepcopy(loaded), "bfloat16")
+        models = {"float32": self._placed(loaded, "float32"), "bfloat16": half}
+        token = self._tokenizer.unk_token_id or self._tokenizer.pad_token_id or 0
+        longest, others = [token] * width, [token] * max(1, width - 1)  # as most batches are: with some padding
+
+        def run(model: Any, rows: int) -> None:
+            self._model = model
+            with self._torch.inference_mode():
+                self._pass([longest, *[others] * (rows - 1)])
+
+        passes: dict[str, Callable[[int], object]] = {dtype: partial(run, model) for dtype, model in models.items()}
+        return measured(passes, width, max(1, self.batch_tokens // width))
+
+    def _pass(self, tokens: list[list[int]]) -> npt.NDArray[np.float32]:
+        """What the model makes of some rows of tokens."""
+        raise NotImplementedError
+
+    def _best_device(self) -> str:
+        if self._torch.cuda.is_available():
+            return "cuda"
+        return "mps" if self._torch.backends.mps.is_available() else "cpu"
+
+    def _longest(self, config: Any) -> int:
+        limits = [self._tokenizer.model_max_length, getattr(config, "max_position_embeddings", None) or _UNLIMITED]
+        return min(512 if min(limits) >= _UNLIMITED else min(limits), _UNLIMITED)
+
+    @property
+    def group_bytes(self) -> int:
+        """Bytes of texts that take about ten seconds, by the size of the model; see `DenseTeacher`.
+
+        By no measurement: the same texts must make the same groups whenever a run goes on.
+        """
+        numbers: int = sum(weight.numel() for weight in self._model.parameters())
+        operations = _OPERATIONS.get(self.device.type, _OPERATIONS["cuda"])
+        tokens = max(10 * operations // (2 * numbers), self.batch_tokens)
+        return min(_BYTES_PER_TOKEN * tokens, 2**20)
+
+    def _batches(self, tokens: list[list[int]]) -> Iterator[npt.NDArray[np.int64]]:
+        """Texts of like length together, longest first, so that padding is rare and memory peaks at the start."""
+        lengths = np.array([max(len(t), 1) for t in tokens], dtype=np.int64)
+        order = np.argsort(-lengths, kind="stable")
+        start = 0
+        while start < order.size:
+            rows = max(1, self.batch_tokens // int(lengths[order[start]]))
+            yield order[start : start + rows]
+            start += rows
+
+    def _shown_dtype(self) -> str:
+        return self.dtype if self.dtype_choice is None else f"{self.dtype} ({self.dtype_choice})"
+
+
+def check_place(what: str, model: str, expected: str) -> None:
+    """Raise where a name is a path at which there is no model."""
+    path = Path(model)
+    if path.is_dir():
+        if not (path / "config.json").is_file() and not (path / "modules.json").is_file():
+            raise ValueError(f"{what} {model!r}: the folder holds no model (no config.json or modules.json)")
+        return
+    looks_like_path = path.is_absolute() or model.startswith((".", "~")) or model.count("/") > 1 or path.exists()
+    if looks_like_path:
+        raise FileNotFoundError(f"{what} {model!r}: no such folder, expected {expected}")
+
+
+@contextmanager
+def loading(transformers: Any, what: str, model: str) -> Iterator[None]:
+    """Load without bars, and with one line where it fails."""
+    logging = transformers.utils.logging
+    shown = logging.is_progress_bar_enabled()
+    level = logging.get_verbosity()
+    logging.disable_progress_bar()
+    logging.set_verbosity_error()
+    try:
+        yield
+    except Exception as error:  # whatever its loaders raise, from a missing file to a broken header
+        reason = " ".join(str(error).split()) or type(error).__name__
+        reason = reason if len(reason) <= 160 else reason[:157] + "..."
+        raise ValueError(f"{what} {model!r}: cannot be loaded ({reason})") from error
+    finally:
+        logging.set_verbosity(level)
+        if shown:
+            logging.enable_progress_bar()
