@@ -5,6 +5,7 @@ from html.parser import HTMLParser
 import numpy as np
 
 import hardmine as hm
+from hardmine.report.html import charts
 
 HOSTILE = (
     "<script>window.broken = 1</script>",
@@ -16,6 +17,12 @@ HOSTILE = (
     "<svg onload=window.broken=5>",
     "{{7*7}} ${7*7} <a href=https://example.org>out</a>",
 )
+
+
+def without_pictures(monkeypatch):
+    """Leave the drawing out, which takes most of the time, where the words are what matters."""
+    monkeypatch.setattr(charts, "_svg", lambda *_, **__: "<svg></svg>")
+
 
 VOID = {"meta", "link", "input", "br", "img", "hr"}
 

@@ -10,7 +10,7 @@ import hardmine as hm
 from hardmine.cli.main import main
 from hardmine.report.html.of_mined import of_mined, of_run
 from hardmine.report.html.of_rows import of_rows
-from tests.report_pages import SWEEP, Found, hostile_collection, mined
+from tests.report_pages import SWEEP, Found, hostile_collection, mined, without_pictures
 from tests.texts import random_beir
 
 TUPLES = "sentence-transformers:n-tuple"
@@ -142,7 +142,8 @@ def text_of(path):
     return Found(Path(path).read_text(encoding="utf-8")).text
 
 
-def test_the_commands(beir, capsys):
+def test_the_commands(beir, capsys, monkeypatch):
+    without_pictures(monkeypatch)
     mine = ["mine", str(beir), "--teacher", "bm25", "--num-negatives", "2", "--output", "rows.jsonl", "--quiet"]
     assert main([*mine, "--report", "mined.html"]) == 0
     assert "what became of the candidates seen" in capsys.readouterr().out  # the short form stays

@@ -17,7 +17,8 @@ from hardmine.report.html import charts, page
 from hardmine.report.html.bins import bins, growing
 from hardmine.report.html.elements import element
 from hardmine.report.html.material import choose, relative, row_maxima
-from tests.report_pages import AUDIT, HOSTILE, SWEEP, Found, hostile_collection, mined
+from hardmine.report.html.of_mined import of_mined
+from tests.report_pages import AUDIT, HOSTILE, SWEEP, Found, hostile_collection, mined, without_pictures
 
 
 @pytest.fixture(scope="module")
@@ -99,12 +100,12 @@ def test_the_same_input_gives_the_same_bytes(hostile, tmp_path):
     code = (
         "import sys; from tests.report_pages import *\n"
         "found = mined(hostile_collection(), teacher=HOSTILE[6])\n"
-        "for name in sys.argv[1:]: found.report_html(name, title=HOSTILE[3], sweep=SWEEP, audit=AUDIT)\n"
+        "found.report_html(sys.argv[1], title=HOSTILE[3], sweep=SWEEP, audit=AUDIT)\n"
     )
-    paths = [tmp_path / "one.html", tmp_path / "two.html"]
+    path = tmp_path / "again.html"
     environment = {**os.environ, "PYTHONHASHSEED": "7", "PYTHONPATH": os.pathsep.join(p for p in sys.path if p)}
-    subprocess.run([sys.executable, "-c", code, *map(str, paths)], check=True, timeout=100, env=environment)
-    assert [path.read_text(encoding="utf-8") for path in paths] == [hostile] * 2
+    subprocess.run([sys.executable, "-c", code, str(path)], check=True, timeout=100, env=environment)
+    assert path.read_text(encoding="utf-8") == hostile
 
 
 # --- what it says ---------------------------------------------------------------------------------------------------
@@ -169,7 +170,11 @@ def test_examples_are_the_most_suspicious_then_short_then_even():
     chosen = choose(suspicions, counts, 3, 10)
     assert chosen[:7] == [(row, "suspicious") for row in (2, 4, 3, 7, 6, 5, 0)]
     assert chosen[7] == (1, "short")
-    assert sorted(row for row, _ in chosen) == sorted({row for row, _ in chosen})
+    assert chosen[8:] == [(8, "sample"), (9, "sample")]
+    assert choose(suspicions, counts, 3, 50) == [
+        *((row, "suspicious") for row in (2, 4, 3, 7, 6, 5, 0, 8, 9)), (1, "short")
+    ]  # fmt: skip
+    assert [why for _, why in choose(np.full(7, np.nan), np.ones(7, np.int64), None, 3)] == ["sample"] * 3
     assert choose(suspicions, counts, 3, 0) == []
     assert row_maxima(np.array([0, 0, 2, 2]), np.array([np.nan, 2.0]))[1] == 2.0
 
@@ -230,7 +235,7 @@ def _is_control(letter):
 
 @pytest.mark.parametrize("filling", ['<&"', "\u6f22\u5b57", "word "], ids=["escaped", "wide", "plain"])
 def test_the_page_is_small_whatever_the_texts(tmp_path, monkeypatch, filling):
-    monkeypatch.setattr(charts, "_svg", lambda *_, **__: "<svg></svg>")  # pictures do not depend on texts
+    without_pictures(monkeypatch)
     n = 400
     long = filling * 700
     collection = hm.Collection.from_pairs(
@@ -247,7 +252,8 @@ def test_the_page_is_small_whatever_the_texts(tmp_path, monkeypatch, filling):
     assert "\u2026 cut, " in text
 
 
-def test_the_page_of_many_rows_is_binned_first(tmp_path):
+def test_the_page_of_many_rows_is_binned_first(tmp_path, monkeypatch):
+    without_pictures(monkeypatch)
     n = 40_000
     ids = [f"q{i}" for i in range(n)]
     collection = hm.Collection.from_ids(
@@ -417,3 +423,42 @@ def test_the_short_form_of_a_notebook():
     assert HOSTILE[0] in shown.text
     assert f"{found.report['negatives']:,}" in shown.text
     assert json.dumps(found.report)  # it is data still
+
+
+def test_other_teachers_are_heard(tmp_path):
+    collection = hm.Collection.from_pairs(
+        ["a", "b", "c"], [["p1", "p2"], ["p3"], ["p4"]], [f"other {i}" for i in range(9)]
+    )
+    rng = np.random.default_rng(4)
+    plain = mined(collection, k=8).candidates
+    other, labels = rng.random(plain.ids.size, dtype=np.float32), rng.random(4, dtype=np.float32)
+    own = plain.positives
+    run = plain.replace(
+        teacher_scores={"first": other},
+        positives=hm.Positives(own.offsets, own.ids, own.scores, teacher_scores={"first": labels}),
+    )
+    for agg in ("min", "each"):
+        found = hm.Mined.from_run(collection, run, hm.Selection(3, ceiling=hm.NoCeiling(), positive_agg=agg))
+        negatives = found.negatives
+        expected = []
+        for row, query in enumerate(negatives.queries.tolist()):
+            mine = range(*own.offsets[query : query + 2])
+            positive = negatives.positives[row]
+            p = min(float(labels[at]) for at in mine if positive < 0 or own.ids[at] == positive)
+            place = {int(run.ids[at]): at for at in range(*run.offsets[query : query + 2])}
+            expected += [float(other[place[i]]) / p for i in negatives[row].ids.tolist()]
+        material = of_mined(collection, negatives, found.positives, run, examples=5)
+        assert material.others[0].name == "first"
+        assert material.others[0].ratios == pytest.approx(expected, rel=1e-6)
+        shown = [
+            document.others["first"]
+            for example in sorted(material.examples, key=lambda example: example.row)
+            for document in example.negatives
+        ]
+        assert shown == pytest.approx(expected, rel=1e-6)
+    found.report_html(tmp_path / "r.html")
+    text = Found((tmp_path / "r.html").read_text()).text
+    above = sum(ratio > 1 for ratio in expected)
+    assert above
+    assert f"first puts {100 * above / len(expected):.1f} % of them above their positive" in text
+    assert "As another teacher sees them: first" in text

@@ -122,6 +122,8 @@ def _facts(document: Document) -> Html | None:
         facts.append(element("span", f"score {number(document.score)}"))
     if not math.isnan(document.ratio):
         facts.append(element("span", f"s/p {number(document.ratio)}"))
+    for name, ratio in document.others.items():
+        facts.append(element("strong" if ratio > 1 else "span", f"s/p {number(ratio)} under {name[:40]}"))
     if document.rank:
         facts.append(element("span", f"rank {document.rank:,}"))
     if document.is_filled:

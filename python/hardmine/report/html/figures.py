@@ -110,7 +110,8 @@ def quality(material: Material) -> Iterator[Figure]:
             yield _outlined(
                 f"teacher-{number}",
                 f"As another teacher sees them: {clip(other.name)}",
-                "The same negatives under both teachers. Beyond 1 a teacher puts them above the positive.",
+                f"The same negatives under both teachers. Beyond 1 a teacher puts them above the positive: this one "
+                f"{percent(*other.above)} of them.",
                 found,
                 [(clip(other.name), NEUTRAL), ("teacher in force", NEGATIVE)],
                 [Mark(1.0, "positive")],

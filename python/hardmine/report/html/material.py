@@ -40,6 +40,8 @@ class Document:
         Before any filter; 0 where unknown.
     is_filled : bool
         Drawn at random because the row was short.
+    others : mapping of str to float
+        Ratios under other teachers, by their names.
     """
 
     id: str | None = None
@@ -49,6 +51,7 @@ class Document:
     ratio: float = float("nan")
     rank: int = 0
     is_filled: bool = False
+    others: Mapping[str, float] = field(default_factory=dict)
 
 
 @dataclass(frozen=True)
@@ -86,6 +89,11 @@ class OtherTeacher:
     name: str
     ratios: Float64s
     own_ratios: Float64s
+
+    @property
+    def above(self) -> tuple[int, int]:
+        """How many of the negatives it puts above their positive, and of how many it says anything."""
+        return int((self.ratios > 1).sum()), int((~np.isnan(self.ratios)).sum())
 
 
 @dataclass(frozen=True)
@@ -239,10 +247,10 @@ def choose(suspicions: Float64s, counts: Int64s, wanted: int | None, most: int) 
     worst = known[np.argsort(-suspicions[known], kind="stable")]
     short = np.flatnonzero(counts < wanted) if wanted is not None else worst[:0]
     short = short[np.argsort(counts[short], kind="stable")]
-    shares = {"suspicious": (worst, most * 7 // 10), "short": (short, most // 10), "sample": (None, most)}
     chosen: dict[int, str] = {}
-    for why, (rows, share) in shares.items():
-        found = evenly(suspicions.size, most - len(chosen)) if rows is None else rows[:share]
-        for row in found.tolist():
+    for why, rows, share in (("suspicious", worst, most * 7 // 10), ("short", short, most // 10)):
+        for row in rows[:share].tolist():
             chosen.setdefault(row, why)
+    rest = np.delete(np.arange(suspicions.size), list(chosen))
+    chosen |= dict.fromkeys(rest[evenly(rest.size, most - len(chosen))].tolist(), "sample")
     return list(chosen.items())

@@ -2,8 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
-from typing import TYPE_CHECKING, Any
+from collections.abc import Mapping, Sequence
+from typing import TYPE_CHECKING
 
 import numpy as np
 
@@ -18,13 +18,13 @@ from hardmine.report.html.material import (
     Float64s,
     Int64s,
     Material,
-    OtherTeacher,
     choose,
     evenly,
     members,
     relative,
     row_maxima,
 )
+from hardmine.report.html.others import lowest, others_of
 from hardmine.report.html.texts import Texts
 
 if TYPE_CHECKING:
@@ -67,6 +67,14 @@ def of_mined(
     ratios = relative(negatives.scores, negatives.positive_scores[negatives.row_of_each])
     chosen = choose(row_maxima(negatives.offsets, ratios), counts, wanted, examples)
     positive_scores = positives.scores if positives.scores is not None else np.empty(0, np.float32)
+    sampled = evenly(len(negatives), MOST_SAMPLED)
+    rows = np.array([row for row, _ in chosen], dtype=np.int64)
+    views = list(others_of(negatives, positives, candidates, rows))
+    starts = offsets_of(negatives.lengths[rows])
+    shown = []
+    for number, (row, why) in enumerate(chosen):
+        view = {each.name: each.ratios[starts[number] : starts[number + 1]] for each in views}
+        shown.append(_example(texts, negatives, positives, ratios, row, why, view))
     return Material(
         noun="negatives",
         about=[
@@ -83,15 +91,15 @@ def of_mined(
         row_positives=negatives.positive_scores,
         keys=negatives.ids,
         named=texts.documents,
-        examples=[_example(texts, negatives, positives, ratios, row, why) for row, why in chosen],
+        examples=shown,
         reasons={name: int(counts.sum()) for name, counts in negatives.reasons.items()},
         wanted=wanted,
         dropped=int(negatives.dropped.size),
         ranks=negatives.ranks,
         filled=filled,
         lengths=texts.lengths(positives.ids, negatives.ids),
-        candidate_ratios=np.empty(0) if candidates is None else _candidate_ratios(negatives, candidates),
-        others=[] if candidates is None else list(_other_teachers(negatives, positives, candidates)),
+        candidate_ratios=np.empty(0) if candidates is None else _candidate_ratios(negatives, candidates, sampled),
+        others=list(others_of(negatives, positives, candidates, sampled)),
         notes=_notes(negatives),
     )
 
@@ -110,12 +118,12 @@ def of_run(run: Candidates, collection: Collection | None, *, examples: int) -> 
     """
     texts = Texts(collection, run)
     positives = run.positives
-    lowest = np.full(len(run), np.nan, np.float32)
+    row_positives = np.full(len(run), np.nan, np.float32)
     scores = np.empty(0, np.float32)
     if positives is not None and positives.scores is not None:
         scores = positives.scores
-        lowest = _lowest(positives.offsets, scores)
-    ratios = relative(run.scores, lowest[run.row_of_each])
+        row_positives = lowest(positives.offsets, scores)
+    ratios = relative(run.scores, row_positives[run.row_of_each])
     chosen = choose(row_maxima(run.offsets, ratios), run.lengths, None, examples)
     none = np.zeros(0, np.int64)
     return Material(
@@ -129,7 +137,7 @@ def of_run(run: Candidates, collection: Collection | None, *, examples: int) -> 
         positive_scores=scores,
         offsets=run.offsets,
         scores=run.scores,
-        row_positives=lowest,
+        row_positives=row_positives,
         keys=run.ids,
         named=texts.documents,
         examples=[_run_example(texts, run, ratios, row, why) for row, why in chosen],
@@ -140,7 +148,15 @@ def of_run(run: Candidates, collection: Collection | None, *, examples: int) -> 
     )
 
 
-def _example(texts: Texts, negatives: Negatives, positives: Positives, ratios: Float64s, row: int, why: str) -> Example:
+def _example(
+    texts: Texts,
+    negatives: Negatives,
+    positives: Positives,
+    ratios: Float64s,
+    row: int,
+    why: str,
+    views: Mapping[str, Float64s],
+) -> Example:
     start, stop = (int(bound) for bound in negatives.offsets[row : row + 2])
     query, positive = int(negatives.queries[row]), int(negatives.positives[row])
     first, last = (int(bound) for bound in positives.offsets[query : query + 2])
@@ -162,6 +178,10 @@ def _example(texts: Texts, negatives: Negatives, positives: Positives, ratios: F
             ratios=ratios[places],
             ranks=negatives.ranks[places],
             filled=negatives.filled[places],
+            others=[
+                {name: float(seen[at]) for name, seen in views.items() if not np.isnan(seen[at])}
+                for at in range(places.size)
+            ],
         ),
         num_positives=int(labels.size),
         num_negatives=stop - start,
@@ -193,59 +213,11 @@ def _run_example(texts: Texts, run: Candidates, ratios: Float64s, row: int, why:
     )
 
 
-def _lowest(offsets: Int64s, scores: Any) -> Any:
-    """The lowest score of every row, NaN for rows without any."""
-    found = -row_maxima(offsets, -scores.astype(np.float64))
-    return found.astype(np.float32)
-
-
-def _sampled(negatives: Negatives, candidates: Candidates) -> tuple[Int64s, Int64s, Int64s]:
-    """Sampled rows, the positions of their candidates, and the sampled row (from 0) of each of these."""
-    rows = evenly(len(negatives), MOST_SAMPLED)
+def _candidate_ratios(negatives: Negatives, candidates: Candidates, rows: Int64s) -> Float64s:
     queries = negatives.queries[rows]
     positions = members(candidates.offsets, queries)
-    return rows, positions, rows_of(offsets_of(candidates.lengths[queries]))
-
-
-def _candidate_ratios(negatives: Negatives, candidates: Candidates) -> Float64s:
-    rows, positions, row_of_each = _sampled(negatives, candidates)
+    row_of_each = rows_of(offsets_of(candidates.lengths[queries]))
     return relative(candidates.scores[positions], negatives.positive_scores[rows][row_of_each])
-
-
-def _other_teachers(negatives: Negatives, positives: Positives, candidates: Candidates) -> Any:
-    """How the teachers whose scores are kept beside those in force see the negatives."""
-    scores = getattr(candidates, "teacher_scores", None)
-    labels = getattr(positives, "teacher_scores", None)
-    if not scores or not labels or not candidates.ids.size:
-        return
-    rows, positions, row_of_each = _sampled(negatives, candidates)
-    places = members(negatives.offsets, rows)
-    own_rows = rows_of(offsets_of(negatives.lengths[rows]))
-    span = int(max(candidates.ids.max(), negatives.ids.max(initial=0))) + 1
-    keys = row_of_each * span + candidates.ids[positions]
-    order = np.argsort(keys, kind="stable")
-    wanted = own_rows * span + negatives.ids[places]
-    at = np.minimum(np.searchsorted(keys[order], wanted), keys.size - 1)
-    is_there = keys[order][at] == wanted
-    where = positions[order[at]]
-    own = relative(negatives.scores[places], negatives.positive_scores[rows][own_rows])
-    for name in scores:
-        if name not in labels:
-            continue
-        found = np.where(is_there, scores[name][where], np.nan)
-        label = _row_labels(negatives, positives, labels[name], rows)
-        yield OtherTeacher(str(name), relative(found, label[own_rows]), own)
-
-
-def _row_labels(negatives: Negatives, positives: Positives, scores: Any, rows: Int64s) -> Any:
-    """The positive score of sampled rows under another teacher: the row's own positive, or its query's lowest."""
-    queries = negatives.queries[rows]
-    labels = members(positives.offsets, queries)
-    offsets = offsets_of(positives.offsets[queries + 1] - positives.offsets[queries])
-    own = negatives.positives[rows][rows_of(offsets)]
-    found = scores[labels].astype(np.float64)
-    found[(own >= 0) & (own != positives.ids[labels])] = np.nan
-    return _lowest(offsets, found)
 
 
 def _notes(negatives: Negatives) -> list[str]:

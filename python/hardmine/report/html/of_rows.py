@@ -26,6 +26,7 @@ from hardmine.report.html.material import (
     relative,
     row_maxima,
 )
+from hardmine.report.html.others import lowest
 from hardmine.report.html.side_file import SideFile
 from hardmine.report.html.texts import cut
 
@@ -120,7 +121,7 @@ class _Columns:
             "counts": negatives.lengths,
             "scores": scores,
             "positive_scores": positive_scores,
-            "row_positives": _row_minima(positives.lengths, positive_scores),
+            "row_positives": lowest(offsets_of(positives.lengths), positive_scores),
             "keys": _keys(negatives),
         }
         for side in (positives, negatives):
@@ -145,10 +146,6 @@ def _scores(side: Side) -> Float32s:
     with np.errstate(over="ignore"):
         found: Float32s = side.values("scores").to_numpy(zero_copy_only=False).astype(np.float64).astype(np.float32)
     return found
-
-
-def _row_minima(lengths: Int64s, scores: Float32s) -> Float32s:
-    return (-row_maxima(offsets_of(lengths), -scores.astype(np.float64))).astype(np.float32)
 
 
 def _keys(side: Side) -> Int64s:

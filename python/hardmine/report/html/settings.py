@@ -57,9 +57,10 @@ def spelled(value: Any) -> str:
         return "not said" if value is None else str(value)
     if value.get("kind") == "all-of":
         return " & ".join(spelled(part) for part in value.get("ceilings", []))
-    parts = [_parameter(part) for name, part in value.items() if name != "kind" and part is not None]
+    parts = [_parameter(part) for name, part in value.items() if name not in ("kind", "teacher") and part is not None]
     kind = {"none": "naive"}.get(str(value.get("kind")), str(value.get("kind")))
-    return f"{kind}={','.join(parts)}" if parts else kind
+    teacher = f"@{value['teacher']}" if value.get("teacher") else ""
+    return (f"{kind}={','.join(parts)}" if parts else kind) + teacher
 
 
 def _parameter(value: Any) -> str:
@@ -79,7 +80,7 @@ def bounds(selection: Mapping[str, Any] | None) -> dict[str, float]:
             continue
         pending += rule.get("ceilings", [])
         axis, name = axes.get(str(rule.get("kind")), ("", ""))
-        if axis and isinstance(rule.get(name), (int, float)) and "teacher" not in {k for k, v in rule.items() if v}:
+        if axis and isinstance(rule.get(name), (int, float)) and not rule.get("teacher"):
             tighter = max if axis == "margins" else min
             found[axis] = tighter(found.get(axis, float(rule[name])), float(rule[name]))
     return found

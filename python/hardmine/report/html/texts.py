@@ -34,7 +34,7 @@ class Texts:
         """Documents by their numbers, with columns of `Document` such as ``scores``, aligned with them."""
         found = self._taken("document", numbers)
         singular = {"scores": "score", "ratios": "ratio", "ranks": "rank", "filled": "is_filled"}
-        given = {singular[name]: values.tolist() for name, values in columns.items() if values is not None}
+        given = {singular.get(name, name): list(values) for name, values in columns.items() if values is not None}
         if not given:
             return found
         rows = zip(*given.values(), strict=True)

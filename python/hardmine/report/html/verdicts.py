@@ -7,7 +7,7 @@ from typing import Any, NamedTuple
 
 import numpy as np
 
-from hardmine.report.html.figures import percent
+from hardmine.report.html.figures import clip, percent
 from hardmine.report.html.material import Material
 
 _MUCH_ABOVE, _MUCH_SHORT, _MUCH_USED = 0.01, 0.05, 0.02
@@ -97,6 +97,10 @@ def _of_scores(material: Material, noun: str) -> Iterator[Verdict]:
         )
     else:
         yield Verdict("good", f"None of the {noun} scores above the positive of its row.")
+    for other in material.others:
+        above, known = other.above
+        if above > _MUCH_ABOVE * known:
+            yield Verdict("look", f"{clip(other.name)} puts {percent(above, known)} of them above their positive.")
     ratios = _known(material.ratios)
     if ratios.size and noun == "negatives":
         near = int((ratios > 0.9).sum())
