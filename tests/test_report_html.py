@@ -233,22 +233,23 @@ def _is_control(letter):
 # --- size -----------------------------------------------------------------------------------------------------------
 
 
-@pytest.mark.parametrize("filling", ['<&"', "\u6f22\u5b57", "word "], ids=["escaped", "wide", "plain"])
+@pytest.mark.parametrize("filling", ['<&"', "\u6f22\u5b57"], ids=["escaped", "wide"])
 def test_the_page_is_small_whatever_the_texts(tmp_path, monkeypatch, filling):
     without_pictures(monkeypatch)
-    n = 400
-    long = filling * 700
+    n = 600
+    long = filling * 300
     collection = hm.Collection.from_pairs(
         [f"{i} {long}" for i in range(n)],
         [f"{i} positive {long}" for i in range(n)],
         [f"{i} other {long}" for i in range(n)],
     )
-    found = mined(collection, selection=hm.Selection(10, ceiling=hm.NoCeiling()), k=20)
-    found.report_html(tmp_path / "r.html", examples=300)
+    found = mined(collection, selection=hm.Selection(10, ceiling=hm.NoCeiling()), k=20, teacher=long * 900)
+    found.report_html(tmp_path / "r.html", examples=n, title=long * 900)
     size = (tmp_path / "r.html").stat().st_size
-    assert 500_000 < size < 1_500_000
+    assert 1_300_000 < size < 1_500_000
     text = Found((tmp_path / "r.html").read_text()).text
-    assert re.search(r"Texts are cut after \d+ letters", text)
+    shown = re.search(r"(\d+) of 600 rows, the most suspicious ones first. Texts are cut after 90 letters", text)
+    assert 100 < int(shown.group(1)) < n
     assert "\u2026 cut, " in text
 
 

@@ -29,7 +29,7 @@ MUTANTS = [
     Mutant(
         "report-as-large-as-its-texts",
         f"{_HTML}/examples.py",
-        "        if used > room:\n            break\n",
+        "            if used > room:\n                break\n",
         "",
         "tests/test_report_html.py -k small_whatever",
     ),

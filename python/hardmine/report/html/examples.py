@@ -32,18 +32,16 @@ def examples(material: Material, room: int) -> tuple[Html, int, int]:
     """
     parts: list[Html] = []
     for letters in _CUTS:
-        parts = [
-            _example(example, material.noun, letters, opened=at == 0) for at, example in enumerate(material.examples)
-        ]
-        if sum(_bytes(part) for part in parts) <= room:
-            return Html("".join(parts)), len(parts), letters
-    kept, used = [], 0
-    for part in parts:
-        used += _bytes(part)
-        if used > room:
+        parts, used = [], 0
+        for at, example in enumerate(material.examples):
+            part = _example(example, material.noun, letters, opened=at == 0)
+            used += _bytes(part)
+            if used > room:
+                break
+            parts.append(part)
+        else:
             break
-        kept.append(part)
-    return Html("".join(kept)), len(kept), _CUTS[-1]
+    return Html("".join(parts)), len(parts), letters
 
 
 def _bytes(part: str) -> int:
@@ -102,7 +100,7 @@ def _side(name: str, documents: Sequence[Document], total: int, letters: int) ->
 
 def _text(document: Document, letters: int) -> str:
     if document.text is None:
-        return document.id if document.id is not None else "(no text)"
+        return "(no text)" if document.id is None else document.id[:letters]
     text = document.text[:letters]
     return text if text.strip() else "(an empty text)"
 

@@ -25,7 +25,9 @@ from hardmine.report.html.verdicts import Headline, headlines, verdicts
 
 MOST_BYTES = 1_500_000
 """A page is smaller than this, whatever it is about."""
-_FOOT_ROOM = 5_000
+_SLACK = 1_000
+"""Bytes by which the words around the rows may grow with their number."""
+_MOST_TITLE, _MOST_SETTING = 200, 300
 
 
 def check_page(path: str | os.PathLike[str], *, examples: int = 200) -> int:
@@ -75,38 +77,38 @@ def page(
     material: Material, *, title: str, sweep: Mapping[str, Any] | None = None, audit: Mapping[str, Any] | None = None
 ) -> str:
     """The text of the page."""
-    about_rules = _no_sweep(material) if sweep is None else sweep_part(sweep)
-    sections = [
-        ("quality", f"Are my {material.noun} any good?", figures_part(figures.quality(material)) or _unknown_scores()),
-        (
-            "removed",
-            "What did the rule remove?" if material.noun == "negatives" else "What is not among them?",
-            figures_part(figures.removed(material)),
-        ),
-        ("sweep", "Which rule and margin should I take?", about_rules),
-        (
-            "standing-out",
-            "Which documents stand out?",
-            joined([figures_part(figures.suspicious(material)), _hubs(material)]),
-        ),
-        ("audit", "What did the audit find?", Html("") if audit is None else audit_part(audit)),
-    ]
-    filled = [(key, heading, body) for key, heading, body in sections if body]
-    if material.examples:
-        filled.append(("examples", "Which rows are suspicious?", Html("")))
-    numbers = [*headlines(material)]
+    title = figures.clip(title, _MOST_TITLE)
+    sections = [(key, heading, body) for key, heading, body in _sections(material, sweep, audit) if body]
+    numbers = headlines(material)
     estimate = None if sweep is None else headline(sweep, material.selection)
     if estimate is not None:
         numbers.append(estimate)
-    head = _head(material, title, numbers, filled)
-    body = joined(
-        _section(key, heading, part) for key, heading, part in filled[: len(filled) - bool(material.examples)]
-    )
-    foot = _foot(material)
-    room = MOST_BYTES - _FOOT_ROOM - sum(len(part.encode(errors="replace")) for part in (head, body, foot))
-    if material.examples:
-        body = joined([body, _section(*filled[-1][:2], _examples(material, room))])
-    return f"<!DOCTYPE html>\n{_html(title, joined([head, element('main', body), foot]))}\n"
+
+    def whole(rows: Html) -> str:
+        shown = [*sections, ("examples", "Which rows are suspicious?", rows)] if rows else sections
+        body = joined(_section(*section) for section in shown)
+        head = _head(material, title, numbers, [(key, heading) for key, heading, _ in shown])
+        return f"<!DOCTYPE html>\n{_html(title, joined([head, element('main', body), _foot(material)]))}\n"
+
+    if not material.examples:
+        return whole(Html(""))
+    around = len(whole(_examples(material, 0)).encode(errors="replace"))
+    return whole(_examples(material, MOST_BYTES - _SLACK - around))
+
+
+def _sections(
+    material: Material, sweep: Mapping[str, Any] | None, audit: Mapping[str, Any] | None
+) -> list[tuple[str, str, Html]]:
+    """The parts of the page but the rows to look at: key, heading and body; an empty body where there is nothing."""
+    taken = "What did the rule remove?" if material.noun == "negatives" else "What is not among them?"
+    standing_out = joined([figures_part(figures.suspicious(material)), _hubs(material)])
+    return [
+        ("quality", f"Are my {material.noun} any good?", figures_part(figures.quality(material)) or _unknown_scores()),
+        ("removed", taken, figures_part(figures.removed(material))),
+        ("sweep", "Which rule and margin should I take?", _no_sweep(material) if sweep is None else sweep_part(sweep)),
+        ("standing-out", "Which documents stand out?", standing_out),
+        ("audit", "What did the audit find?", Html("") if audit is None else audit_part(audit)),
+    ]
 
 
 def _html(title: str, body: Html) -> Html:
@@ -136,15 +138,13 @@ def _digest(text: str) -> str:
     return f"'sha256-{base64.b64encode(hashlib.sha256(text.encode()).digest()).decode()}'"
 
 
-def _head(
-    material: Material, title: str, headings: Iterable[Headline], sections: Iterable[tuple[str, str, Html]]
-) -> Html:
+def _head(material: Material, title: str, headings: Iterable[Headline], sections: Iterable[tuple[str, str]]) -> Html:
     numbers = [element("div", element("dt", each.name), element("dd", each.value)) for each in headings]
     words = {"good": "good", "look": "look at", "say": "to know"}
     lines = [
         element("li", element("strong", words[each.level]), each.text, class_=each.level) for each in verdicts(material)
     ]
-    about = dict(material.about)
+    about = {name: figures.clip(value, _MOST_SETTING) for name, value in material.about}
     lead = [f"{name}: {about[name]}" for name in ("Teacher", "Rule", "Format") if name in about]
     return element(
         "header",
@@ -154,7 +154,7 @@ def _head(
         element("ul", lines, class_="verdicts"),
         element(
             "nav",
-            element("ul", [element("li", element("a", name, href=f"#{key}")) for key, name, _ in sections]),
+            element("ul", [element("li", element("a", name, href=f"#{key}")) for key, name in sections]),
             aria_label="Sections",
         ),
     )
@@ -189,7 +189,7 @@ def _hubs(material: Material) -> Html:
     knows_ids, knows_texts = (any(getattr(each, name) is not None for each, _ in found) for name in ("id", "text"))
     header = ["Document"] * knows_ids + ["Rows", "Share of rows"] + ["Text"] * knows_texts
     rows = [
-        [each.id or "\u2013"] * knows_ids
+        [figures.clip(each.id or "\u2013", 80)] * knows_ids
         + [f"{count:,}", figures.percent(count, material.num_rows)]
         + [figures.clip(each.text or "\u2013", 160)] * knows_texts
         for each, count in found
@@ -199,9 +199,7 @@ def _hubs(material: Material) -> Html:
 
 
 def _examples(material: Material, room: int) -> Html:
-    controls = _controls()
-    intro_room = 2_000
-    parts, shown, letters = examples_part(material, room - len(controls) - intro_room)
+    parts, shown, letters = examples_part(material, room)
     said = f"{shown:,} of {material.num_rows:,} rows, the most suspicious ones first"
     if letters < TEXT_KEPT or any(document.size > letters for each in material.examples for document in each.negatives):
         said += f". Texts are cut after {letters:,} letters"
@@ -209,7 +207,7 @@ def _examples(material: Material, room: int) -> Html:
     return joined(
         [
             element("p", f"{said}. {ratio}", class_="lead"),
-            controls,
+            _controls(),
             element("div", parts, id="rows"),
         ]
     )
@@ -241,7 +239,11 @@ def _controls() -> Html:
 
 
 def _foot(material: Material) -> Html:
-    facts = table(["Setting", "Value"], list(material.about), "What this is")
+    facts = table(
+        ["Setting", "Value"],
+        [[name, figures.clip(value, _MOST_SETTING)] for name, value in material.about],
+        "What this is",
+    )
     settings = None
     if material.selection:
         text = json.dumps(material.selection, indent=2, default=str)[:4_000]
