@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import json
+import subprocess
+import sys
 from pathlib import Path
 
 import numpy as np
@@ -326,6 +328,13 @@ def test_on_the_command_line(beir, tmp_path, monkeypatch, capsys):
     assert main([*command, "--cache-policy", "reuse"]) == 2
     assert main(["mine", str(beir), "--teacher", "bm25", "--rule", "abs=1@ce", "--output", str(rows)]) == 2
     assert "names the teacher 'ce', but mine() has the scores of one" in capsys.readouterr().err
+
+
+def test_a_missing_extra_is_one_line(tmp_path):
+    code = "import sys; sys.modules['torch'] = None; import hardmine as hm; hm.teachers.load_cross_encoder('a/b')"
+    found = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, cwd=tmp_path, timeout=60)
+    last = "ModuleNotFoundError: cross-encoders needs torch: pip install 'hardmine[torch]'"
+    assert (found.returncode, found.stderr.splitlines()[-1]) == (1, last)
 
 
 def test_what_is_wrong_with_a_run_is_said_before_the_model_is_loaded(beir, tmp_path, capsys):

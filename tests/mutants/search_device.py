@@ -53,9 +53,16 @@ MUTANTS = [
     Mutant(
         "device-last-rounding-forgotten",
         CODES,
-        "score - (score.abs() * _RELATIVE + 2.0**-146))",
-        "score)",
+        "reached - (reached.abs() * _RELATIVE + 2.0**-146))",
+        "reached)",
         TESTS + "rounding_takes_away",
+    ),
+    Mutant(
+        "device-sums-beyond-float32-in-their-own-order",
+        CODES,
+        "    reached = score.clamp(max=largest)\n",
+        "    reached = score\n",
+        TESTS + "beyond_float32",
     ),
     Mutant(
         "device-ceiling-rounding-forgotten",

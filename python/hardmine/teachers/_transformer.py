@@ -128,6 +128,12 @@ class Transformer:
         return self.dtype if self.dtype_choice is None else f"{self.dtype} ({self.dtype_choice})"
 
 
+def needed(what: str) -> Any:
+    """The package transformers; torch is asked for first, because without it transformers has a word of its own."""
+    need("torch", what=f"{what}s", extra="torch")
+    return need("transformers", what=f"{what}s", extra="torch")
+
+
 def check_place(what: str, model: str, expected: str) -> None:
     """Raise where a name is a path at which there is no model."""
     path = Path(model)

@@ -10,10 +10,9 @@ import numpy as np
 import numpy.typing as npt
 
 from hardmine.plumbing import checks
-from hardmine.plumbing.extras import need
 from hardmine.plumbing.progress import Progress, Reporting
 from hardmine.teachers._model_folder import ACTIVATIONS, read_pair_recipe
-from hardmine.teachers._transformer import WINDOW, Transformer, check_place, loading
+from hardmine.teachers._transformer import WINDOW, Transformer, check_place, loading, needed
 from hardmine.teachers.model_digest import model_digests
 from hardmine.teachers.protocol import strings
 
@@ -51,7 +50,7 @@ class CrossEncoder(Transformer):
         batch_tokens: int | None = None,
         name: str | None = None,
     ) -> None:
-        transformers = need("transformers", what=f"{_WHAT}s", extra="torch")
+        transformers = needed(_WHAT)
         check_place(_WHAT, model, "a model folder or a model name")
         super().__init__(model, what=_WHAT, device=device, dtype=dtype, batch_tokens=batch_tokens, name=name)
         if activation is not None:

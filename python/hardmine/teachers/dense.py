@@ -11,10 +11,9 @@ import numpy as np
 import numpy.typing as npt
 
 from hardmine.plumbing import checks
-from hardmine.plumbing.extras import need
 from hardmine.plumbing.progress import Progress, Reporting
 from hardmine.teachers._model_folder import POOLINGS, read_recipe
-from hardmine.teachers._transformer import WINDOW, Transformer, check_place, loading
+from hardmine.teachers._transformer import WINDOW, Transformer, check_place, loading, needed
 from hardmine.teachers.model_digest import model_digests
 from hardmine.teachers.protocol import strings
 
@@ -78,7 +77,7 @@ class Dense(Transformer):
         batch_tokens: int | None = None,
         name: str | None = None,
     ) -> None:
-        transformers = need("transformers", what="dense teachers", extra="torch")
+        transformers = needed("dense teacher")
         check_place("teacher", model, "a model folder, a model name or 'bm25'")
         given: dict[str, Any] = {
             "query_prompt": query_prompt,
