@@ -69,6 +69,7 @@ def test_the_side_file_gives_scores_ranks_and_reasons(found, tmp_path, layout, a
             documents[i].as_py() for i in expected[example.row][3].tolist()
         ]
         assert [document.score for document in example.negatives] == expected[example.row][1].tolist()
+        assert [document.score for document in example.positives] == [float(expected[example.row][0])]
 
 
 def test_rows_of_lists_keep_their_lengths(found, tmp_path):

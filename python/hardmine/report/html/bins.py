@@ -11,7 +11,7 @@ import numpy.typing as npt
 
 Float64s = npt.NDArray[np.float64]
 
-MOST_BINS = 40
+MOST_BINS, _LEAST_BINS = 40, 8
 _TAIL = 0.002
 """Share of the values that may lie beyond either end of the bins, where they would stretch them."""
 
@@ -68,7 +68,9 @@ def bins(
     ends = [_ends(values) for values in filled]
     low, high = min(low for low, _ in ends), max(high for _, high in ends)
     low, high = (min(max(end, within[0]), within[1]) for end in (low, high))
-    edges = _edges(low, high, most, whole=whole)
+    # A picture of few values needs few bins (Rice's rule).
+    fitting = max(_LEAST_BINS, round(2 * max(values.size for values in filled) ** (1 / 3)))
+    edges = _edges(low, high, min(most, fitting), whole=whole)
     counts = [np.histogram(np.clip(values, edges[0], edges[-1]), edges)[0].astype(np.int64) for values in known]
     beyond = sum(int(((values < edges[0]) | (values > edges[-1])).sum()) for values in filled)
     return Bins(edges, counts, beyond, infinite)

@@ -52,23 +52,23 @@ def _example(example: Example, noun: str, letters: int, *, opened: bool) -> Html
     is_known = not math.isnan(example.suspicion)
     above = any(document.ratio > 1 for document in example.negatives)
     least = f"{example.num_negatives:,} {noun if example.num_negatives != 1 else noun[:-1]}"
-    words = [f"row {example.row + 1:,}", least, WHYS[example.why]]
+    words = f"row {example.row + 1:,} \u00b7 {least} \u00b7 {WHYS[example.why]}"
+    name = None
     if example.query.id is not None and example.query.text is not None:
-        words.insert(0, f"query {example.query.id[:60]}")
+        name = [element("span", f"query {example.query.id[:60]}", dir="auto"), " \u00b7 "]
     summary = element(
         "summary",
         element(
             "span", number(example.suspicion) if is_known else "\u2013", class_="badge above" if above else "badge"
         ),
-        element("span", _text(example.query, _IN_LINE), class_="question"),
-        element("span", " \u00b7 ".join(words), class_="meta"),
+        element("span", _text(example.query, _IN_LINE), class_="question", dir="auto"),
+        element("span", name, words, class_="meta"),
     )
-    positives = _side("Positive", example.positives, example.num_positives, letters)
-    negatives = _side(noun.capitalize(), example.negatives, example.num_negatives, letters)
     query = None
     if example.query.text is not None and example.query.size > _IN_LINE:
-        whole = element("p", _text(example.query, letters), _rest(example.query, letters))
-        query = element("div", element("h4", "Query"), whole, class_="query")
+        query = element("div", element("h4", "Query"), _paragraph(example.query, letters), class_="query")
+    positives = _side("Positive", example.positives, example.num_positives, letters)
+    negatives = _side(noun.capitalize(), example.negatives, example.num_negatives, letters)
     return element(
         "details", summary, query, element("div", positives, negatives, class_="sides"),
         class_="example", open=opened, data_row=example.row, data_why=example.why, data_count=example.num_negatives,
@@ -88,7 +88,7 @@ def _side(name: str, documents: Sequence[Document], total: int, letters: int) ->
         element(
             "li",
             _facts(document),
-            element("p", _text(document, letters), _rest(document, letters)),
+            _paragraph(document, letters),
             class_="above" if document.ratio > 1 else None,
         )
         for document in documents
@@ -98,18 +98,19 @@ def _side(name: str, documents: Sequence[Document], total: int, letters: int) ->
     return element("section", element("h4", heading), body, more)
 
 
+def _paragraph(document: Document, letters: int) -> Html:
+    """The text in its own direction of writing, and how long it is where it is cut."""
+    rest = None
+    if document.text is not None and document.size > letters:
+        rest = element("span", f"\u2026 cut, {document.size:,} letters", class_="meta", dir="ltr")
+    return element("p", _text(document, letters), rest, dir="auto")
+
+
 def _text(document: Document, letters: int) -> str:
     if document.text is None:
         return "(no text)" if document.id is None else document.id[:letters]
     text = document.text[:letters]
     return text if text.strip() else "(an empty text)"
-
-
-def _rest(document: Document, letters: int) -> Html | None:
-    """How long the text is where it is cut."""
-    if document.text is None or document.size <= letters:
-        return None
-    return element("span", f"\u2026 cut, {document.size:,} letters", class_="meta")
 
 
 def _facts(document: Document) -> Html | None:
@@ -121,13 +122,13 @@ def _facts(document: Document) -> Html | None:
     if not math.isnan(document.ratio):
         facts.append(element("span", f"s/p {number(document.ratio)}"))
     for name, ratio in document.others.items():
-        facts.append(element("strong" if ratio > 1 else "span", f"s/p {number(ratio)} under {name[:40]}"))
+        facts.append(element("strong" if ratio > 1 else "span", f"s/p {number(ratio)} under {name[:40]}", dir="auto"))
     if document.rank:
         facts.append(element("span", f"rank {document.rank:,}"))
     if document.is_filled:
         facts.append(element("span", "drawn at random"))
     if document.id is not None and document.text is not None:
-        facts.append(element("span", f"id {document.id[:60]}", class_="id"))
+        facts.append(element("span", f"id {document.id[:60]}", class_="id", dir="auto"))
     return element("p", facts, class_="facts") if facts else None
 
 

@@ -8,6 +8,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
+import numpy.typing as npt
 
 from hardmine.formats.access import read_rows
 from hardmine.formats.chunks import Side
@@ -20,6 +21,7 @@ from hardmine.report.html.material import (
     Document,
     Example,
     Float32s,
+    Float64s,
     Int64s,
     Material,
     choose,
@@ -69,7 +71,7 @@ def of_rows(path: Path, format: str, *, examples: int) -> Material:  # noqa: A00
     wanted = int(counts.max()) if counts.size and counts.max() > counts.min() else None
     shown = dict(choose(suspicions, counts, wanted, examples))
     keys = found["keys"]
-    kept = _Kept(shown, offsets, scores, ratios, ranks, suspicions)
+    kept = _Kept(shown, offsets, scores, ratios, ranks, suspicions, row_positives)
 
     def named(wanted_keys: Sequence[int]) -> list[Document]:
         return _named(lambda: read_rows(path, format), wanted_keys)
@@ -186,9 +188,16 @@ class _Kept:
     """The rows that are shown, taken out of the chunks that hold them."""
 
     def __init__(
-        self, shown: Mapping[int, str], offsets: Int64s, scores: Float32s, ratios: Any, ranks: Any, suspicions: Any
+        self,
+        shown: Mapping[int, str],
+        offsets: Int64s,
+        scores: Float32s,
+        ratios: Float64s,
+        ranks: npt.NDArray[np.int32] | None,
+        suspicions: Float64s,
+        row_positives: Float32s,
     ) -> None:
-        self._shown, self._offsets = shown, offsets
+        self._shown, self._offsets, self._row_positives = shown, offsets, row_positives
         self._scores, self._ratios, self._ranks, self._suspicions = scores, ratios, ranks, suspicions
         self.examples: dict[int, Example] = {}
 
@@ -206,6 +215,9 @@ class _Kept:
             at = row - first
             places = {name: np.arange(*bounds[at : at + 2])[:MOST_SHOWN] for name, bounds in starts.items()}
             positives = _documents(sides["positive"], places["positive"])
+            scores = own[places["positive"]]
+            if scores.size == 1:  # the side file knows it where the row has no place for it
+                scores = self._row_positives[row : row + 1]
             negatives = _documents(sides["negative"], places["negative"])
             self.examples[row] = Example(
                 row=row,
@@ -214,7 +226,7 @@ class _Kept:
                 query=queries[at],
                 positives=[
                     Document(each.id, each.text, each.size, score)
-                    for each, score in zip(positives, own[places["positive"]].tolist(), strict=True)
+                    for each, score in zip(positives, scores.tolist(), strict=True)
                 ],
                 negatives=[self._scored(each, int(self._offsets[row]) + n) for n, each in enumerate(negatives)],
                 num_positives=int(sides["positive"].lengths[at]),

@@ -145,11 +145,14 @@ def _head(material: Material, title: str, headings: Iterable[Headline], sections
         element("li", element("strong", words[each.level]), each.text, class_=each.level) for each in verdicts(material)
     ]
     about = {name: figures.clip(value, _MOST_SETTING) for name, value in material.about}
-    lead = [f"{name}: {about[name]}" for name in ("Teacher", "Rule", "Format") if name in about]
+    lead: list[Any] = []
+    for name in ("Teacher", "Rule", "Format"):
+        if name in about:
+            lead += [" \u00b7 "] * bool(lead) + [element("span", f"{name}: {about[name]}", dir="auto")]
     return element(
         "header",
-        element("h1", title),
-        element("p", " \u00b7 ".join(lead), class_="lead"),
+        element("h1", title, dir="auto"),
+        element("p", lead, class_="lead"),
         element("dl", numbers, class_="numbers"),
         element("ul", lines, class_="verdicts"),
         element(

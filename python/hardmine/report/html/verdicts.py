@@ -61,7 +61,8 @@ def verdicts(material: Material) -> Iterator[Verdict]:
             level = "look" if (lacking + material.dropped) > _MUCH_SHORT * total else "say"
             yield Verdict(
                 level,
-                f"{lacking:,} rows ({percent(lacking, total)}) have fewer than the {material.wanted:,} negatives "
+                f"{lacking:,} {'row' if lacking == 1 else 'rows'} ({percent(lacking, total)}) "
+                f"{'has' if lacking == 1 else 'have'} fewer than the {material.wanted:,} negatives "
                 f"that were asked for{dropped}.{_how_to_fill(material)}",
             )
         else:
