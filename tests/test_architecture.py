@@ -77,7 +77,7 @@ MAY_IMPORT = {
     "formats": PLUMBING | {"nouns"},
     "training": BELOW,
     "data": BELOW | {"formats"},
-    "report": PLUMBING | {"nouns", "formats"},
+    "report": PLUMBING | {"nouns", "formats", "primitives"},
     "pipeline": BELOW | {"teachers", "store", "formats", "report"},
     "distributed": BELOW | {"teachers", "store", "formats", "report", "pipeline"},
     "cli": None,  # everything, and the face

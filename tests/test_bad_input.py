@@ -26,6 +26,7 @@ EXEMPT = {
     "Plan": "a plain record that `plan` hands out",
     "SearchPlan": "a plain record that `search_plan` hands out",
     "DynamicLists": "a plain record that `DynamicMiner.lists` hands out",
+    "AuditReport": "a plain record that `audit` hands out; tests/test_audit.py tries its severities",
     "Mined": "a plain record that `mine` hands out; its writer's cases stand under formats",
 }
 """Public names without cases, and why."""
@@ -33,30 +34,35 @@ EXEMPT = {
 
 APPLIES = {
     "nan": "AliasTable Candidates DynamicMiner ExactIndex MemoryBank OnlineClusters Popularity Positives "
-    "TopKAccumulator Weighted anchor_scores draw in_batch_mask mine_scores pair_scores rescore retrieve search "
-    "spherical_kmeans topk triplets",
+    "TopKAccumulator Weighted anchor_scores draw in_batch_mask mine_scores pair_scores rescore retrieve "
+    "search spherical_kmeans topk triplets",
     "infinite": "AliasTable DynamicMiner ExactIndex MemoryBank Popularity Positives Weighted anchor_scores draw "
     "mine_scores pair_scores rescore search spherical_kmeans",
     "count": "AliasTable Among Candidates DynamicMiner ExactIndex MemoryBank OnlineClusters Positives Selection "
-    "Stratified StringTable TopKAccumulator TopThen draw ensemble fuse merge mine mine_scores rescore retrieve "
-    "sample_uniform plan search search_plan select spherical_kmeans strategies topk triplets",
-    "shape": "AliasTable Candidates Clusters Collection DynamicMiner ExactIndex MemoryBank OnlineClusters Popularity "
-    "Positives StringTable TopKAccumulator Weighted anchor_scores draw ensemble fuse in_batch_mask merge mine_scores "
-    "pair_scores rescore retrieve sample_uniform search select spherical_kmeans teachers topk triplets",
+    "Stratified StringTable TopKAccumulator TopThen draw ensemble fuse merge mine mine_scores "
+    "near_duplicate_groups plan rescore retrieve sample_uniform search search_plan select "
+    "spherical_kmeans strategies topk triplets",
+    "shape": "AliasTable Candidates Clusters Collection DynamicMiner ExactIndex MemoryBank OnlineClusters "
+    "Popularity Positives StringTable TopKAccumulator Weighted anchor_scores draw ensemble fuse "
+    "in_batch_mask merge mine_scores pair_scores rescore retrieve sample_uniform search select "
+    "spherical_kmeans teachers topk triplets",
     "dtype": "AliasTable Candidates Clusters DynamicMiner ExactIndex MemoryBank Popularity Positives StringTable "
-    "TopKAccumulator Weighted anchor_scores draw in_batch_mask merge mine_scores pair_scores rescore sample_uniform "
-    "search select spherical_kmeans topk triplets",
+    "TopKAccumulator Weighted anchor_scores draw in_batch_mask merge mine_scores pair_scores rescore "
+    "sample_uniform search select spherical_kmeans topk triplets",
     "ids": "AliasTable Candidates Clusters Collection DynamicMiner ExactIndex MemoryBank Positives StringTable "
-    "TopKAccumulator anchor_scores merge mine_scores pair_scores rescore sample_uniform search select topk triplets",
+    "TopKAccumulator anchor_scores merge mine_scores pair_scores rescore sample_uniform search select "
+    "topk triplets",
     "parameter": "Absolute AliasTable Anchored Candidates Clusters Collection DynamicMiner ExactIndex Laplace "
-    "MarginPos MemoryBank OnlineClusters PercPos Popularity Positives RankPower Selection SimANS Softmax Stratified "
-    "StringTable TopKAccumulator draw ensemble formats fuse in_batch_mask merge mine_scores pair_scores plan "
-    "rescore retrieve sample_uniform search search_plan select spherical_kmeans strategies teachers topk triplets",
+    "MarginPos MemoryBank OnlineClusters PercPos Popularity Positives RankPower Selection SimANS Softmax "
+    "Stratified StringTable TopKAccumulator audit draw ensemble formats fuse in_batch_mask merge mine_scores "
+    "near_duplicate_groups pair_scores plan rescore retrieve sample_uniform search search_plan select "
+    "spherical_kmeans strategies teachers topk triplets",
     "memory": "AliasTable ExactIndex TopKAccumulator anchor_scores draw pair_scores sample_uniform search select topk",
-    "kind": "Absolute AliasTable AllOf Among Anchored Candidates Collection DynamicMiner ExactIndex Laplace MarginPos "
-    "MemoryBank Negatives PercPos Popularity Positives RankPower Selection SimANS Softmax Stratified StringTable "
-    "TopKAccumulator TopThen anchor_scores draw ensemble fuse in_batch_mask merge mine mine_scores pair_scores "
-    "plan rescore retrieve sample_uniform search search_plan select spherical_kmeans teachers topk triplets",
+    "kind": "Absolute AliasTable AllOf Among Anchored Candidates Collection DynamicMiner ExactIndex Laplace "
+    "MarginPos MemoryBank Negatives PercPos Popularity Positives RankPower Selection SimANS Softmax "
+    "Stratified StringTable TopKAccumulator TopThen anchor_scores audit draw ensemble fuse in_batch_mask merge "
+    "mine mine_scores near_duplicate_groups pair_scores plan rescore retrieve sample_uniform search "
+    "search_plan select spherical_kmeans teachers topk triplets",
 }
 """For each row of the table, the names that it applies to. The others take nothing of the sort."""
 

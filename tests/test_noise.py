@@ -55,6 +55,12 @@ def joint(seed):
     return hm.ensemble([chosen(range(ITEMS))], scheme="joint", num_negatives=1, seed=seed).ids
 
 
+def least_word(seed):
+    words = [f"word{item}" for item in range(ITEMS)]
+    settings = {"size": 1, "num_permutations": 1, "seed": seed, "num_threads": 1}
+    return hm.near_duplicate_groups([*words, " ".join(words)], 1 / ITEMS, **settings)[-1]
+
+
 ALIKE = np.ones(ITEMS)
 BY_ROW = {
     "draw": lambda seed: hm.draw(np.zeros((ROWS, ITEMS)), 1, seed=seed)[:, 0],
@@ -74,6 +80,7 @@ BY_SEED = {
     "uniform": lambda seed: hm.sample_uniform(1, 1, ITEMS, seed=seed)[0, 0],
     "clusters": lambda seed: _first(None, ITEMS, 1, "random", "clusters", seed, 1)[0],
     "online_clusters": lambda seed: _first(None, ITEMS, 1, "random", "online_clusters", seed, 1)[0],
+    "near_duplicates": least_word,
 }
 """The same for what draws once for each seed."""
 

@@ -149,7 +149,7 @@ def test_the_commands(beir, capsys, monkeypatch):
     assert main([*mine, "--report", "mined.html"]) == 0
     assert "what became of the candidates seen" in capsys.readouterr().out  # the short form stays
     assert "Teacher: bm25" in text_of("mined.html")
-    assert main(["report", "rows.jsonl", "--format", TUPLES, "--output", "rows.html", "--title", "Mine"]) == 0
+    assert main(["report", "rows.jsonl", "--output", "rows.html", "--title", "Mine"]) == 0
     assert "rows in rows.html" in capsys.readouterr().out
     assert text_of("rows.html").count("Mine") >= 2
     assert main(["retrieve", str(beir), "--teacher", "bm25", "-k", "20", "--output", "run.hm", "--quiet"]) == 0

@@ -52,6 +52,9 @@ if TYPE_CHECKING:
     from hardmine.primitives.ensemble import ensemble
     from hardmine.primitives.fuse import fuse
     from hardmine.primitives.merge import merge
+    from hardmine.primitives.shingles import near_duplicate_groups
+    from hardmine.report.audit.report import AuditReport
+    from hardmine.report.audit.run import audit
     from hardmine.training.bank import MemoryBank
     from hardmine.training.clusters import Clusters, OnlineClusters, spherical_kmeans
     from hardmine.training.dynamic import DynamicLists, DynamicMiner
@@ -67,6 +70,9 @@ _LAZY = {
     "hardmine.primitives.ensemble": ("ensemble",),
     "hardmine.primitives.fuse": ("fuse",),
     "hardmine.primitives.merge": ("merge",),
+    "hardmine.primitives.shingles": ("near_duplicate_groups",),
+    "hardmine.report.audit.report": ("AuditReport",),
+    "hardmine.report.audit.run": ("audit",),
     "hardmine.training.bank": ("MemoryBank",),
     "hardmine.training.clusters": ("Clusters", "OnlineClusters", "spherical_kmeans"),
     "hardmine.training.dynamic": ("DynamicLists", "DynamicMiner"),
@@ -83,7 +89,7 @@ _MODULES = {
 }
 """Public names that are modules, imported when asked for."""
 
-_NEEDS = {"Collection": "pyarrow", "data": "torch", "losses": "torch"}
+_NEEDS = {"Collection": "pyarrow", "audit": "pyarrow", "data": "torch", "losses": "torch"}
 """Public names that are not there without a package."""
 
 __all__ = [
@@ -93,6 +99,7 @@ __all__ = [
     "AllOf",
     "Among",
     "Anchored",
+    "AuditReport",
     "Candidates",
     "Clusters",
     "Collection",
@@ -126,6 +133,7 @@ __all__ = [
     "Weighted",
     "__version__",
     "anchor_scores",
+    "audit",
     "compat",
     "data",
     "draw",
@@ -137,6 +145,7 @@ __all__ = [
     "merge",
     "mine",
     "mine_scores",
+    "near_duplicate_groups",
     "pair_scores",
     "plan",
     "rescore",

@@ -162,6 +162,9 @@ class SelectQueries(TypedDict):
     positive_scores: _F32 | None
     exclude: _Ragged | None
     document_groups: _I64 | None
+    near_groups: _I64 | None
+    document_embeddings: tuple[npt.NDArray[Any], str] | None
+    near_cosine: float | None
     query_keys: _U64 | None
     query_of_pair: _I64 | None
     lists_by_pair: bool
@@ -332,6 +335,19 @@ class TopKAccumulator:
     def merge(self, other: TopKAccumulator, threads: int) -> None: ...
     def finish(self, threads: int) -> Ranked: ...
 
+# `offsets` and `data` of a table of strings, and other strings in place of those of the rows `replaced`
+@type_check_only
+class Texts(TypedDict):
+    offsets: _I64
+    data: npt.NDArray[np.uint8]
+    replaced: _I64
+    other_offsets: _I64
+    other_data: npt.NDArray[np.uint8]
+
+def shingle_similarity(left: Texts, right: Texts, size: int, num_threads: int) -> _F32: ...
+def near_duplicate_groups(
+    texts: Texts, threshold: float, *, size: int, bands: int, rows: int, seed: int, num_threads: int
+) -> _I64: ...
 def domains() -> list[str]: ...
 def draw_rows(
     log_weights: Matrix,

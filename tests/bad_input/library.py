@@ -316,6 +316,13 @@ case(
     lambda: select(rule=hm.Selection(2, ceiling=hm.NoCeiling(), draw=hm.Weighted([0.0]))),
 )
 case("select", "parameter", ValueError, "positives: no scores", lambda: select(positives=LABELS, rule=RULE))
+for bound, lacking in (("near_duplicates", "near_groups"), ("near_cosine", "document_embeddings")):
+    case(
+        "select", "parameter", ValueError, f"{lacking}: missing", lambda b=bound: select(rule=PLAIN.replace(**{b: 0.9}))
+    )
+    number_cases("Selection", bound, lambda v, b=bound: hm.Selection(**{b: v}), least="above 0")
+case("select", "dtype", TypeError, "near_groups: dtype float64", lambda: select(near_groups=[0.5, 1, 2, 3]))
+case("select", "ids", ValueError, "near_groups: -1 at position 0", lambda: select(near_groups=[-1, 1, 2, 3]))
 case("select", "parameter", ValueError, "num_documents: missing", lambda: select(rule=RULE.replace(on_shortage="fill")))
 case("select", "count", TypeError, "num_documents: bool", lambda: select(num_documents=True))
 case(
@@ -498,6 +505,21 @@ case("retrieve", "parameter", ValueError, "ceiling: nan", lambda: retrieve(ceili
 case("retrieve", "shape", ValueError, "ceiling: length 1, expected 2", lambda: retrieve(ceiling=F32([1])))
 case("retrieve", "kind", TypeError, "cache: int 3, expected the path of a folder", lambda: retrieve(cache=3))
 case("retrieve", "parameter", ValueError, "cache_policy: 'x', expected", lambda: retrieve(cache_policy="x"))
+
+
+def audited(**options):
+    return hm.audit(mine(), **options)
+
+
+case("audit", "kind", TypeError, "rows: int, expected paths or Mined", lambda: hm.audit(3))
+case("audit", "kind", TypeError, "against: int, expected a Collection or a path", lambda: audited(against=3))
+case("audit", "kind", TypeError, "progress: int 3, expected True, False", lambda: audited(progress=3))
+case("audit", "kind", TypeError, "rows: bytes, expected paths or Mined", lambda: hm.audit(b"rows.jsonl"))
+case("audit", "parameter", ValueError, "rows: none, expected at least one path", lambda: hm.audit([]))
+case("audit", "parameter", ValueError, "format: 'beir', expected one of", lambda: audited(format="beir"))
+case("audit", "parameter", ValueError, "near_duplicates: nan, expected", lambda: audited(near_duplicates=NAN))
+case("audit", "parameter", ValueError, "hub_share: 2, expected at most 1", lambda: audited(hub_share=2))
+case("audit", "parameter", ValueError, "fix: rows that are no file, expected files", lambda: audited(fix="a.jsonl"))
 case("plan", "kind", TypeError, "collection: int, expected a Collection", lambda: hm.plan(3, "bm25"))
 case("plan", "kind", TypeError, "teacher: int, expected a name", lambda: hm.plan(collection(), 3))
 case("plan", "kind", TypeError, "cache: int 3, expected the path", lambda: hm.plan(collection(), "bm25", cache=3))
@@ -516,6 +538,39 @@ case(
     ValueError,
     "similarity: 'l2', expected",
     lambda: hm.teachers.precomputed(S, S, similarity="l2"),
+)
+
+
+def near_duplicate_groups(texts=("a", "b"), threshold=0.9, **options):
+    return hm.near_duplicate_groups(texts, threshold, **options)
+
+
+number_cases("near_duplicate_groups", "threshold", lambda t: near_duplicate_groups(threshold=t), least="above 0")
+for setting, least in (("size", 1), ("num_permutations", 1), ("seed", 0)):
+    count_cases_of(
+        "near_duplicate_groups", setting, lambda v, s=setting: near_duplicate_groups(**{s: v}), minimum=least
+    )
+thread_cases("near_duplicate_groups", lambda **threads: near_duplicate_groups(**threads))
+case(
+    "near_duplicate_groups",
+    "parameter",
+    ValueError,
+    "threshold: 2, expected at most 1",
+    lambda: near_duplicate_groups(threshold=2),
+)
+case(
+    "near_duplicate_groups",
+    "kind",
+    TypeError,
+    "texts: str, expected an iterable of strings",
+    lambda: near_duplicate_groups("a"),
+)
+case(
+    "near_duplicate_groups",
+    "kind",
+    TypeError,
+    r"texts\[1\]: int, expected a string",
+    lambda: near_duplicate_groups(["a", 1]),
 )
 
 case("fuse", "kind", TypeError, "runs: int, expected a sequence", lambda: hm.fuse(3))

@@ -5,7 +5,7 @@ from tests.mutants.table import Mutant
 MUTANTS = [
     Mutant(
         "collection-case-matters",
-        "python/hardmine/nouns/collection.py",
+        "python/hardmine/nouns/normal_form.py",
         ".casefold()",
         ".strip()",
         "tests/test_collection.py",

@@ -4,6 +4,41 @@ from tests.mutants.table import Mutant
 
 MUTANTS = [
     Mutant(
+        "near-passed-over-is-not-drawn",
+        "rust/core/src/select/row.rs",
+        "counts[NOT_DRAWN] = admissible - passed - kept;",
+        "counts[NOT_DRAWN] = admissible - kept;",
+        "tests/test_select_near.py",
+    ),
+    Mutant(
+        "near-bound-is-strict",
+        "rust/core/src/select/near.rs",
+        "taken_norm) >= *least",
+        "taken_norm) > *least",
+        "tests/test_select_near.py",
+    ),
+    Mutant(
+        "near-pool-goes-on",
+        "rust/core/src/select/apart.rs",
+        "choice.pool.map(|pool| choice.top.saturating_add(pool))",
+        "choice.pool.map(|pool| choice.top.saturating_add(pool) + 1)",
+        "tests/test_select_near.py",
+    ),
+    Mutant(
+        "near-fill-forgets-the-positives",
+        "rust/core/src/select/apart.rs",
+        "        for &at in &self.chosen {\n            judge.take",
+        "        judge.start();\n        for &at in &self.chosen {\n            judge.take",
+        "tests/test_select_near.py",
+    ),
+    Mutant(
+        "near-bins-lack-nothing",
+        "rust/core/src/select/weighed.rs",
+        "            if taken == n {\n                break;",
+        "            if taken <= n {\n                break;",
+        "tests/test_select_near.py",
+    ),
+    Mutant(
         "select-told-above-ignored",
         "rust/core/src/select/row.rs",
         "told.is_some_and(|told| told[at] != 0)",
@@ -90,8 +125,8 @@ MUTANTS = [
     Mutant(
         "select-anchor-sign",
         "rust/core/src/select/row.rs",
-        "exact + weight * anchor <=",
-        "exact - weight * anchor <=",
+        "f64::from(score) + weight * f64::from(anchors[at])",
+        "f64::from(score) - weight * f64::from(anchors[at])",
         "tests/test_select.py",
     ),
     Mutant(
@@ -244,8 +279,8 @@ MUTANTS = [
     Mutant(
         "select-strata-deaf-in-a-row-of-bins",
         "rust/core/src/select/weighed.rs",
-        "if number % STEP == STEP - 1 {",
-        "if number % STEP == STEP {",
+        "in self.bins.filled().iter().enumerate() {\n            if number % STEP == STEP - 1 {",
+        "in self.bins.filled().iter().enumerate() {\n            if number % STEP == STEP {",
         "tests/test_select_faults.py -k bins",
     ),
     Mutant(

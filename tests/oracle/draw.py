@@ -9,7 +9,8 @@ KEY_STEP = (0x9E3779B9, 0xBB67AE85)
 LOW = 0xFFFFFFFF
 (
     DRAW, SELECT, FILL, UNIFORM, ALIAS, CROSS_SAMPLE, JOINT, POSITIVES, DYNAMIC, CLUSTERS, ONLINE_CLUSTERS,
-) = range(11)  # fmt: skip
+    NEAR_DUPLICATES,
+) = range(12)  # fmt: skip
 
 
 def philox(counter, key):

@@ -10,6 +10,7 @@ import numpy as np
 import hardmine as hm
 from hardmine.nouns.lists import REASONS
 from tests.oracle import draw as noise
+from tests.oracle.search import score_matrix
 
 
 class Short(Exception):  # noqa: N818
@@ -109,6 +110,13 @@ def choose(draw, survivors, n, *, p, seed, epoch, query_key, document_keys):
         return []
     if isinstance(draw, hm.Stratified):
         return strata(draw, survivors, n, seed=seed, epoch=epoch, query_key=query_key, document_keys=document_keys)
+    return sorted(
+        sequence(draw, survivors, n, p=p, seed=seed, epoch=epoch, query_key=query_key, document_keys=document_keys)
+    )
+
+
+def sequence(draw, survivors, n, *, p, seed, epoch, query_key, document_keys):
+    """The first n survivors in the order in which the law draws them."""
     documents = [document for _, document, _, _ in survivors]
     keys = documents if document_keys is None else [int(document_keys[document]) for document in documents]
     gumbel = noise.noise(seed, epoch, query_key, np.array(keys, np.uint64), noise.SELECT)
@@ -116,11 +124,24 @@ def choose(draw, survivors, n, *, p, seed, epoch, query_key, document_keys):
         log_weight(draw, score=score, p=p, rank=rank, document=document, position=position)
         for position, document, score, rank in survivors
     ]
-    return sorted(noise.largest(np.array(weights), gumbel, n))
+    return noise.largest(np.array(weights), gumbel, n)
 
 
 def strata(draw, survivors, n, *, seed, epoch, query_key, document_keys):
-    """Cards dealt in rounds, one to a bin, then a uniform draw inside each bin."""
+    """A uniform draw of its share inside each bin."""
+    chosen = []
+    for members, share in shares_of(draw, survivors, n, seed=seed, epoch=epoch, query_key=query_key):
+        inside = [survivors[i] for i in members]
+        drawn = choose(
+            hm.Uniform(), inside, share, p=0.0, seed=seed, epoch=epoch, query_key=query_key,
+            document_keys=document_keys,
+        )  # fmt: skip
+        chosen += [members[i] for i in drawn]
+    return sorted(chosen)
+
+
+def shares_of(draw, survivors, n, *, seed, epoch, query_key):
+    """(members, share) of every bin, the hardest first: cards dealt in rounds, one to a bin."""
     bins = {}
     for index, survivor in enumerate(survivors):
         bins.setdefault(bin_of(draw, survivor, survivors), []).append(index)
@@ -134,15 +155,58 @@ def strata(draw, survivors, n, *, seed, epoch, query_key, document_keys):
         for number in giving:
             shares[number] += 1
         left -= len(giving)
-    chosen = []
-    for number, members in bins.items():
-        inside = [survivors[i] for i in members]
-        drawn = choose(
-            hm.Uniform(), inside, shares[number], p=0.0, seed=seed, epoch=epoch, query_key=query_key,
-            document_keys=document_keys,
-        )  # fmt: skip
-        chosen += [members[i] for i in drawn]
-    return sorted(chosen)
+    return [(members, shares[number]) for number, members in bins.items()]
+
+
+def flat(draw):
+    """(certain, pool behind them, law): what a draw of draws comes to; no pool is all."""
+    if isinstance(draw, hm.TopThen):
+        top, pool, law = flat(draw.draw)
+        return draw.n_top + top, pool, law
+    if isinstance(draw, hm.Among):
+        top, pool, law = flat(draw.draw)
+        if isinstance(law, hm.Top):
+            return draw.pool, 0, hm.Uniform()
+        top = min(top, draw.pool)
+        return top, draw.pool - top if pool is None else min(draw.pool - top, pool), law
+    return 0, None, draw
+
+
+def apart(draw, survivors, n, resembles, *, p, seed, epoch, query_key, document_keys):
+    """Indices of the chosen, in order, and of those passed over: met one by one, none that resembles a chosen one."""
+    top, pool, law = flat(draw)
+    if pool is not None:
+        survivors = survivors[: top + pool]
+    chosen, passed, met = [], [], 0
+
+    def offer(index):
+        is_near = any(resembles(survivors[index][1], survivors[other][1]) for other in chosen)
+        (passed if is_near else chosen).append(index)
+
+    while met < len(survivors) and len(chosen) < (n if isinstance(law, hm.Top) else min(top, n)):
+        offer(met)
+        met += 1
+    rest = survivors[met:]
+    if isinstance(law, hm.Top) or not rest or len(chosen) == n:
+        return sorted(chosen), passed
+    noisy = {"seed": seed, "epoch": epoch, "query_key": query_key}
+    if isinstance(law, hm.Stratified):
+        left = []
+        for members, share in shares_of(law, rest, n - len(chosen), **noisy):
+            inside = [rest[i] for i in members]
+            order = sequence(hm.Uniform(), inside, len(inside), p=0.0, document_keys=document_keys, **noisy)
+            goal = len(chosen) + share
+            for i in order:
+                if len(chosen) < goal:
+                    offer(met + members[i])
+                else:
+                    left.append(met + members[i])
+    else:
+        left = [met + i for i in sequence(law, rest, len(rest), p=p, document_keys=document_keys, **noisy)]
+    for index in left:
+        if len(chosen) < n:
+            offer(index)
+    return sorted(chosen), passed
 
 
 def bin_of(draw, survivor, survivors):
@@ -156,17 +220,39 @@ def bin_of(draw, survivor, survivors):
     return min((high - score) * draw.bins // (high - low), draw.bins - 1)
 
 
-def fill(found, excluded, listed, documents, count, *, seed, epoch, query_key):
-    """Floyd's sampling over the documents that are left."""
-    left = [document for document in range(documents) if document not in excluded and document not in listed]
-    count = min(count, len(left))
-    key = noise.stream_key(seed, epoch, noise.FILL)
-    drawn = set()
-    for step, last in enumerate(range(len(left) - count, len(left))):
-        word = int(noise.bits(key, query_key, np.array([step], np.uint64))[0])
-        pick = word * (last + 1) >> 64
-        drawn.add(last if pick in drawn else pick)
-    return found + [(left[index], math.nan, 0) for index in sorted(drawn)]
+def fill(found, known, excluded, documents, count, resembles, *, seed, epoch, query_key):
+    """Floyd's sampling over the documents that are left; in rounds where some resemble others."""
+    taken = []
+    for arrival in range(64):
+        left = [document for document in range(documents) if document not in excluded]
+        missing = min(count - len(taken), len(left))
+        if not missing:
+            break
+        key = noise.stream_key(seed, epoch, noise.FILL, arrival)
+        drawn = set()
+        for step, last in enumerate(range(len(left) - missing, len(left))):
+            word = int(noise.bits(key, query_key, np.array([step], np.uint64))[0])
+            pick = word * (last + 1) >> 64
+            drawn.add(last if pick in drawn else pick)
+        for document in sorted(left[index] for index in drawn):
+            others = [*known, *taken, *(item[0] for item in found)]
+            if not any(resembles(document, other) for other in others):
+                taken.append(document)
+            excluded = excluded | {document}
+    return found + [(document, math.nan, 0) for document in sorted(taken)]
+
+
+def near(selection, near_groups, embeddings):
+    """Whether two documents are near-duplicates."""
+
+    def resembles(a, b):
+        if near_groups is not None and near_groups[a] == near_groups[b]:
+            return True
+        if selection.near_cosine is None:
+            return False
+        return score_matrix(embeddings[[a]], embeddings[[b]], "cosine")[0, 0] >= np.float32(selection.near_cosine)
+
+    return resembles
 
 
 def select(
@@ -180,11 +266,15 @@ def select(
     document_groups=None,
     exclude=None,
     num_documents=None,
+    near_groups=None,
+    document_embeddings=None,
     lists_by_pair=False,
     above=None,
 ):
     """(rows, dropped queries); a row is a dict of what Negatives hold."""
     rows, dropped = [], []
+    resembles = near(selection, near_groups, document_embeddings)
+    keeps_apart = near_groups is not None or selection.near_cosine is not None
     pairs = [(query, None) for query in range(len(positives))]
     if selection.positive_agg == "each":
         pairs = [(int(query), i) for i, query in enumerate(positives.query_of_each)]
@@ -229,6 +319,9 @@ def select(
             elif document in twins:
                 reasons["duplicate_text"] += 1
                 removed += 1
+            elif any(resembles(document, other) for other in known):
+                reasons["near_duplicate"] += 1
+                removed += 1
             elif raw and not _inside(place, selection):
                 reasons["outside_window"] += 1
             elif (above is not None and above[position]) or is_above(selection.ceiling, score, anchor, p, under):
@@ -243,13 +336,17 @@ def select(
             survivors = inside
         n = selection.num_negatives
         query_key = query if query_keys is None else int(query_keys[query]) % 2**64
-        chosen = choose(
-            selection.draw, survivors, n, p=p, seed=selection.seed, epoch=epoch, query_key=query_key,
-            document_keys=document_keys,
-        )  # fmt: skip
+        noisy = {"seed": selection.seed, "epoch": epoch, "query_key": query_key}
+        if keeps_apart:
+            chosen, passed = apart(
+                selection.draw, survivors, n, resembles, p=p, document_keys=document_keys, **noisy
+            )  # fmt: skip
+        else:
+            chosen, passed = choose(selection.draw, survivors, n, p=p, document_keys=document_keys, **noisy), []
+        reasons["near_duplicate"] += len(passed)
         found = [(survivors[i][1], survivors[i][2], survivors[i][3]) for i in chosen]
         reasons["kept"] = len(found)
-        reasons["not_drawn"] = len(survivors) - len(found)
+        reasons["not_drawn"] = len(survivors) - len(found) - len(passed)
         if len(found) < n:
             if selection.on_shortage == "drop":
                 dropped.append(query)
@@ -259,9 +356,8 @@ def select(
             if selection.on_shortage == "fill":
                 listed = {int(document) for document in candidates.ids[start:end]}
                 found = fill(
-                    found, known | named | twins, listed, num_documents, n - len(found), seed=selection.seed,
-                    epoch=epoch, query_key=query_key,
-                )  # fmt: skip
+                    found, known, known | named | twins | listed, num_documents, n - len(found), resembles, **noisy
+                )
         rows.append(
             {
                 "query": query,

@@ -29,6 +29,7 @@ def add_commands(commands: Any) -> None:
     shared.add_collection(run_ensemble)
     run_ensemble.add_argument("candidates", type=Path, nargs="+", metavar="RUN", help="one per teacher")
     shared.add_rule(run_ensemble, per_teacher=True)
+    shared.add_document_embeddings(run_ensemble)
     run_ensemble.add_argument("--scheme", default=SCHEMES[0], metavar="S", help=f"{', '.join(SCHEMES)} ({SCHEMES[0]})")
     run_ensemble.add_argument("--temperature", type=float, default=1.0, metavar="T", help="of joint; inf: uniform (1)")
     run_ensemble.add_argument("--pool", type=int, default=100, metavar="N", help="negatives per teacher, joint (100)")
@@ -68,6 +69,7 @@ def _ensemble(options: argparse.Namespace) -> None:
     settings(options.scheme, options.num_negatives, options.temperature, options.seed, options.epoch)
     depth = options.pool if options.scheme == "joint" else options.num_negatives
     rules = [shared.selection(options, ceilings[number % len(ceilings)], depth) for number in range(len(runs))]
+    embeddings = shared.document_embeddings(options)
     teachers = [(shared.load_run(path), rule) for path, rule in zip(runs, rules, strict=True)]
     collection = shared.read_collection(options)
     mined = hm.Mined.from_runs(
@@ -78,6 +80,7 @@ def _ensemble(options: argparse.Namespace) -> None:
         temperature=options.temperature,
         seed=options.seed,
         epoch=options.epoch,
+        document_embeddings=embeddings,
         num_threads=options.threads,
         progress=options.progress,
     )

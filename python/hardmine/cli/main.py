@@ -1,6 +1,6 @@
 """The command line: ``hardmine demo | mine | retrieve | fuse | select | ensemble | plan | convert | formats | ...``.
 
-Exit codes: 0, 2 for wrong usage or input (one line on standard error), 130 after Ctrl-C.
+Exit codes: 0, 1 for what an audit finds, 2 for wrong usage or input (one line on standard error), 130 after Ctrl-C.
 """
 
 from __future__ import annotations
@@ -14,7 +14,7 @@ from pathlib import Path
 from typing import NoReturn
 
 import hardmine as hm
-from hardmine.cli import combine, convert, demo, mine, plan, report, rescore
+from hardmine.cli import audit, combine, convert, demo, mine, plan, report, rescore
 from hardmine.cli.options import UsageError, reporting
 from hardmine.plumbing import interrupts
 
@@ -52,7 +52,7 @@ def _run(arguments: Sequence[str] | None) -> int:
     try:
         options = _parser().parse_args(arguments)
         with reporting(options) as options.progress:
-            options.run(options)
+            return int(options.run(options) or 0)
     except KeyboardInterrupt:
         return _say(interrupts.LINE, interrupts.CODE)
     except BrokenPipeError:
@@ -61,7 +61,6 @@ def _run(arguments: Sequence[str] | None) -> int:
         return 0
     except (UsageError, ValueError, TypeError, OSError, ImportError, MemoryError) as error:
         return _say(f"hardmine: {' '.join(str(error).split()) or type(error).__name__}\n", 2)
-    return 0
 
 
 def _say(line: str, code: int) -> int:
@@ -74,6 +73,6 @@ def _parser() -> _Parser:
     parser = _Parser(prog="hardmine", description="Mine hard negatives for retrieval and embedding models.")
     parser.add_argument("--version", action="version", version=f"hardmine {hm.__version__}")
     commands = parser.add_subparsers(title="commands", required=True, metavar="COMMAND")
-    for family in (demo, mine, rescore, combine, plan, convert, report):
+    for family in (demo, mine, rescore, combine, plan, convert, audit, report):
         family.add_commands(commands)
     return parser

@@ -39,6 +39,7 @@ def add_commands(commands: Any) -> None:
     shared.add_run(run_select)
     shared.add_rule(run_select)
     report.add_option(run_select)
+    shared.add_document_embeddings(run_select)
     shared.add_threads(run_select)
     shared.add_progress(run_select)
     run_select.set_defaults(run=_select)
@@ -96,6 +97,7 @@ def _select(options: argparse.Namespace) -> None:
     selection = _selection(options)
     shared.check_rows(options)
     report.check_option(options)
+    embeddings = shared.document_embeddings(options)
     shared.check_run_file(options.candidates)
     collection = shared.read_collection(options)
     run = shared.load_run_of(options.candidates, options.run_format, collection, drops_unknown=options.drop_unknown)
@@ -103,6 +105,7 @@ def _select(options: argparse.Namespace) -> None:
         collection,
         run,
         selection,
+        document_embeddings=embeddings,
         epoch=options.epoch,
         num_threads=options.threads,
         progress=options.progress,

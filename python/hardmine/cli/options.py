@@ -23,6 +23,7 @@ from hardmine.plumbing.threads import thread_count
 from hardmine.rules.ceilings import Ceiling
 from hardmine.rules.spelling import ceiling_spellings, draw_spellings, parse_ceiling, parse_draw, spell
 from hardmine.store.rows import POLICIES
+from hardmine.teachers.precomputed import open_embeddings
 
 DEFAULT_FORMAT = "sentence-transformers:n-tuple"
 _DEFAULT = hm.Selection()
@@ -121,6 +122,12 @@ def add_rule(parser: argparse.ArgumentParser, *, per_teacher: bool = False) -> N
     group.add_argument("--draw", default=spell(_DEFAULT.draw), metavar="D", help=f"{draws} ({spell(_DEFAULT.draw)})")
     group.add_argument("--num-negatives", type=int, default=4, metavar="N")
     group.add_argument("--floor", type=float, metavar="S", help="lowest score of a negative")
+    group.add_argument(
+        "--near-duplicates", type=float, metavar="J", help="keep out texts whose shingles are that similar, such as 0.9"
+    )
+    group.add_argument(
+        "--near-cosine", type=float, metavar="C", help="keep out embeddings of that cosine, such as 0.95"
+    )
     group.add_argument("--range-min", type=int, default=0, metavar="R")
     group.add_argument("--range-max", type=int, metavar="R")
     group.add_argument("--range-on", default="raw", choices=("raw", "filtered"))
@@ -142,6 +149,22 @@ def add_rule(parser: argparse.ArgumentParser, *, per_teacher: bool = False) -> N
         help="no side file of ids, scores, ranks and reasons; that of an earlier run is removed",
     )
     output.add_argument("--json", action="store_true", help="print the report as JSON")
+
+
+def add_document_embeddings(parser: argparse.ArgumentParser) -> None:
+    """The option of commands without a teacher that may compare embeddings."""
+    parser.add_argument("--document-embeddings", type=Path, metavar="NPY", help="what --near-cosine compares")
+
+
+def document_embeddings(options: argparse.Namespace) -> Any:
+    """The embeddings that --near-cosine compares, mapped; None without them."""
+    path = options.document_embeddings
+    if (path is None) != (options.near_cosine is None):
+        given, lacking = ("--near-cosine", "--document-embeddings NPY") if path is None else (
+            "--document-embeddings", "--near-cosine C"
+        )  # fmt: skip
+        raise UsageError(f"{given}: expected {lacking} beside it")
+    return None if path is None else open_embeddings("documents", path)
 
 
 def add_progress(parser: argparse.ArgumentParser) -> None:
@@ -195,6 +218,8 @@ def selection(options: argparse.Namespace, ceiling: Ceiling, num_negatives: int 
         positive_agg=options.positive_agg,
         on_shortage=options.on_shortage,
         seed=options.seed,
+        near_duplicates=options.near_duplicates,
+        near_cosine=options.near_cosine,
     )
 
 

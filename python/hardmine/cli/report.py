@@ -26,7 +26,11 @@ def add_commands(commands: Any) -> None:
         "source", type=shared.named, metavar="FILE", help="training rows; a run; negatives that were saved"
     )
     report.add_argument("--output", type=shared.named, required=True, metavar="HTML")
-    report.add_argument("--format", metavar="F", help=f"of rows: {', '.join(hm.formats.names_of('rows', 'reads'))}")
+    report.add_argument(
+        "--format",
+        metavar="F",
+        help=f"of rows: {', '.join(hm.formats.names_of('rows', 'reads'))} (by the first record)",
+    )
     report.add_argument("--title", metavar="TEXT", help="heading of the page (the name of the file)")
     report.add_argument("--examples", type=int, default=200, metavar="N", help="rows to show at most (200)")
     report.add_argument("--sweep", type=shared.named, metavar="JSON", help="what hardmine sweep --json printed")
@@ -97,7 +101,8 @@ def _material(options: argparse.Namespace) -> Material:
         from hardmine.report.html.of_rows import of_rows
 
         _refuse(options, of_runs, "rows")
-        return of_rows(options.source, options.format or shared.DEFAULT_FORMAT, examples=options.examples)
+        format = options.format or hm.formats.format_of_rows(options.source)  # noqa: A001
+        return of_rows(options.source, format, examples=options.examples)
     _refuse(options, ("format",), kind)
     if options.collection is None:
         _refuse(options, of_runs[1:4] + of_runs[5:], f"{kind} without --collection")

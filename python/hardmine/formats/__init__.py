@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from hardmine.formats.access import (
     check_output,
+    format_of_rows,
     read,
     read_rows,
     read_run,
@@ -23,6 +24,7 @@ __all__ = [
     "Format",
     "FormatError",
     "check_output",
+    "format_of_rows",
     "names_of",
     "read",
     "read_rows",

@@ -140,6 +140,39 @@ def read_rows(path: str | os.PathLike[str], format: str) -> Iterator[pa.Table]: 
     return rows
 
 
+def format_of_rows(path: str | os.PathLike[str]) -> str:
+    """The format of a file of training rows, told from the fields of its first record.
+
+    Parameters
+    ----------
+    path : path-like
+
+    Returns
+    -------
+    str
+        A name that `read_rows` takes. A triplet that calls its negative ``negative`` and an n-tuple of one look the
+        same, and are read the same way but for rows that follow each other.
+
+    Raises
+    ------
+    ValueError
+        The record may be of several formats, or is of none: the name has to be given.
+    FormatError, OSError
+        There is no record to look at, or no such file.
+
+    Examples
+    --------
+    >>> from pathlib import Path
+    >>> import hardmine as hm
+    >>> size = Path("told.jsonl").write_text('{"query": "q", "pos": ["p"], "neg": ["n"]}')
+    >>> hm.formats.format_of_rows("told.jsonl")
+    'flag-embedding'
+    """
+    from hardmine.formats import telling  # needs pyarrow, which naming formats does not
+
+    return telling.format_of_rows(Path(path))
+
+
 def write_collection(
     path: str | os.PathLike[str],
     collection: Collection,

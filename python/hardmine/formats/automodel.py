@@ -7,6 +7,7 @@ from __future__ import annotations
 
 import json
 from collections.abc import Iterator
+from functools import partial
 from pathlib import Path
 
 from hardmine.formats import fields
@@ -19,6 +20,7 @@ from hardmine.formats.layouts import check_layout
 from hardmine.formats.records import Codec, CodecWriter, record_of, rows_of
 from hardmine.formats.rows import Row, kind, shorten
 from hardmine.formats.sides import Passages, Texts
+from hardmine.formats.tolerance import each
 from hardmine.formats.training_rows import File, Options, RowWriter
 from hardmine.plumbing.files import stem, suffix
 
@@ -35,10 +37,10 @@ def read_rows(path: Path, name: str) -> Iterator[pa.Table]:  # noqa: ARG001
     """Rows of a file, with the texts of the corpora that it names."""
     check_layout(path, (".json", ".jsonl"))
     if suffix(path) == ".jsonl":
-        yield from tables(record_of(_INLINE, row) for row in rows_of(path))
+        yield from tables(each(partial(record_of, _INLINE), rows_of(path)))
         return
     corpora = dict(_corpus(path, place) for place in _places(path))
-    yield from tables(_record(row, corpora) for row in array_rows(path, "data"))
+    yield from tables(each(partial(_record, corpora), array_rows(path, "data")))
 
 
 def _places(path: Path) -> list[Path]:
@@ -71,7 +73,7 @@ def _corpus(path: Path, folder: Path) -> tuple[str, Strings]:
     return row.identifier(("corpus_id",)), Strings.read(files[0], ("id",), ("text",))
 
 
-def _record(row: Row, corpora: dict[str, Strings]) -> Record:
+def _record(corpora: dict[str, Strings], row: Row) -> Record:
     """A row with the texts that belong to its ids."""
     corpus_id = row.identifier(("corpus_id",))
     if corpus_id not in corpora:

@@ -30,6 +30,8 @@ import numpy as np
 import numpy.typing as npt
 
 from hardmine.formats.arrow import compute, pa
+from hardmine.formats.errors import FormatError
+from hardmine.formats.tolerance import place, until_wrong
 from hardmine.nouns.arrow import flat
 from hardmine.nouns.text_pairs import joined
 from hardmine.plumbing.ragged import offsets_of, rows_of, with_heads
@@ -75,19 +77,21 @@ class Documents(NamedTuple):
 
 
 class Record(NamedTuple):
-    """One row while a reader finds it."""
+    """One row while a reader finds it, and the line (or row) of the file on which it begins."""
 
     query_id: str | None
     query: str | None
     positives: Documents
     negatives: Documents
+    line: int
 
 
 def tables(records: Iterable[Record]) -> Iterator[pa.Table]:
     """Chunks of rows that a reader finds one by one."""
     waiting: list[Record] = []
     documents = 0
-    for record in records:
+    lost: list[FormatError] = []
+    for record in until_wrong(records, lost):
         waiting.append(record)
         documents += record.positives.size + record.negatives.size
         if len(waiting) >= MOST_ROWS or documents >= MOST_DOCUMENTS:
@@ -95,9 +99,12 @@ def tables(records: Iterable[Record]) -> Iterator[pa.Table]:
             waiting, documents = [], 0
     if waiting:
         yield _table(waiting)
+    if lost:
+        raise lost[0]
 
 
 def _table(records: list[Record]) -> pa.Table:
+    place([record.line for record in records])
     columns: dict[str, Any] = {
         "query_id": [record.query_id for record in records],
         "query": [record.query for record in records],
@@ -173,9 +180,9 @@ class Side:
         """Values end to end cut into the lists of the rows."""
         return lists(values, self.lengths)
 
-    def row_of(self, position: int) -> int:
-        """The row in which a document stands."""
-        return int(rows_of(offsets_of(self.lengths))[position])
+    def row_of(self, positions: _Int64) -> _Int64:
+        """The rows in which documents stand."""
+        return rows_of(offsets_of(self.lengths))[positions]
 
 
 def exploded(chunk: pa.Table) -> pa.Table:

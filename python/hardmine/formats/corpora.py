@@ -13,6 +13,7 @@ from hardmine.formats.chunks import SIDES, Side, column, named
 from hardmine.formats.columns import Field, records
 from hardmine.formats.errors import FormatError
 from hardmine.formats.rows import shorten
+from hardmine.formats.tolerance import leave_out, line_of, pass_over
 from hardmine.nouns.arrow import flat
 from hardmine.plumbing.files import compression, stem, suffix
 
@@ -57,47 +58,45 @@ class Strings:
         number = self._numbers.get(name)
         return None if number is None else str(self._columns["texts"][number])
 
-    def find(self, ids: Any) -> dict[str, Any]:
-        """What belongs to some ids; null for a null.
-
-        Raises
-        ------
-        KeyError
-            The position of an id that is not there.
-        """
+    def find(self, ids: Any) -> tuple[dict[str, Any], list[int]]:
+        """What belongs to some ids, null for a null, and the positions of ids that are not there."""
         numbers = [None if name is None else self._numbers.get(name, -1) for name in ids.to_pylist()]
-        if -1 in numbers:
-            raise KeyError(numbers.index(-1))
-        places = pa.array(numbers, pa.int64())
-        return {kind: values.take(places) for kind, values in self._columns.items()}
+        unknown = [at for at, number in enumerate(numbers) if number == -1] if -1 in numbers else []
+        places = pa.array([None if number == -1 else number for number in numbers] if unknown else numbers, pa.int64())
+        return {kind: values.take(places) for kind, values in self._columns.items()}, unknown
 
 
 def resolved(
     path: Path, chunks: Iterable[pa.Table], documents: Strings | None, queries: Strings | None = None
 ) -> Iterator[pa.Table]:
-    """Chunks with the titles and texts that belong to their ids; unchanged where nobody knows them."""
+    """Chunks with the titles and texts that belong to their ids; unchanged where nobody knows them.
+
+    Rows with an id that is not there are wrong: left out where somebody listens.
+    """
     done = 0
     for chunk in chunks:
         made = chunk
+        known = np.ones(chunk.num_rows, dtype=bool)
         for side in SIDES if documents is not None else ():
             assert documents is not None  # noqa: S101
             found = Side(chunk, side)
-            try:
-                values = documents.find(found.values("ids"))
-            except KeyError as error:
-                at = int(error.args[0])
-                row, name = found.row_of(at), found.values("ids")[at].as_py()
-                raise _unknown(path, done + row, column(side, "ids"), name, documents) from None
+            values, unknown = documents.find(found.values("ids"))
+            rows = found.row_of(np.array(unknown, np.int64))
+            for at, row in zip(unknown, rows.tolist(), strict=True):
+                _unknown(path, done, row, column(side, "ids"), found.values("ids")[at].as_py(), documents)
+            known[rows] = False
             for kind, strings in values.items():
                 made = _with(made, column(side, kind), found.lists(strings))
         if queries is not None:
-            try:
-                texts = queries.find(flat(chunk["query_id"]))["texts"]
-            except KeyError as error:
-                row = int(error.args[0])
-                raise _unknown(path, done + row, "query_id", chunk["query_id"][row].as_py(), queries) from None
-            made = _with(made, "query", texts)
+            values, unknown = queries.find(flat(chunk["query_id"]))
+            for row in unknown:
+                _unknown(path, done, row, "query_id", chunk["query_id"][row].as_py(), queries)
+            known[unknown] = False
+            made = _with(made, "query", values["texts"])
         done += chunk.num_rows
+        if not known.all():
+            leave_out(known)
+            made = made.filter(pa.array(known))
         yield made
 
 
@@ -105,8 +104,11 @@ def _with(table: pa.Table, name: str, values: Any) -> pa.Table:
     return table.set_column(table.schema.get_field_index(name), table.schema.field(name), values)
 
 
-def _unknown(path: Path, row: int, field: str, name: Any, known: Strings) -> FormatError:
-    return FormatError(path, repr(shorten(name)), f"an id of {known.path.name}", line=row + 1, field=field, unit="row")
+def _unknown(path: Path, done: int, row: int, field: str, name: Any, known: Strings) -> None:
+    line, unit = line_of(row), "line"
+    if line is None:
+        line, unit = done + row + 1, "row"
+    pass_over(FormatError(path, repr(shorten(name)), f"an id of {known.path.name}", line=line, field=field, unit=unit))
 
 
 class NewOnes:

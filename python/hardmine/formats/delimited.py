@@ -16,6 +16,7 @@ import numpy as np
 
 from hardmine.formats.errors import FormatError
 from hardmine.formats.rows import blocks, decoded, shorten
+from hardmine.formats.tolerance import each
 from hardmine.plumbing.extras import need
 
 if TYPE_CHECKING:
@@ -161,20 +162,21 @@ def _by_line(path: Path, block: bytes, number: int, layout: Layout) -> pa.Table:
     """The same columns, one line after another: says what is wrong with which."""
     pa = need("pyarrow", what="reading columns", extra="mine")
     read = [(at, name, kind) for at, (name, kind) in enumerate(layout.columns.items()) if kind != "any"]
-    values: dict[str, list[Any]] = {name: [] for _, name, _ in read}
-    numbers = []
-    for at_line, line in decoded(path, block, number):
-        if not line or line.isspace():
-            continue
+
+    def values_of(numbered: tuple[int, str]) -> tuple[int, list[Any]]:
+        at_line, line = numbered
         cells = layout.split(line)
         if len(cells) != len(layout.columns):
             came = f"{len(cells)} column{'s' * (len(cells) != 1)} ({shorten(line)!r})"
             raise FormatError(path, came, layout.wanted, line=at_line)
-        for at, name, kind in read:
-            values[name].append(_value(path, at_line, name, kind, cells[at]))
-        numbers.append(at_line)
+        return at_line, [_value(path, at_line, name, kind, cells[at]) for at, name, kind in read]
+
+    found = list(each(values_of, (line for line in decoded(path, block, number) if line[1].strip())))
+    numbers = [at_line for at_line, _ in found]
     types = _types() | {"id": pa.string()}
-    columns = {name: pa.array(values[name], types[kind]) for _, name, kind in read}
+    columns = {
+        name: pa.array([values[at] for _, values in found], types[kind]) for at, (_, name, kind) in enumerate(read)
+    }
     columns |= {name: columns[name].dictionary_encode() for _, name, kind in read if kind == "id"}
     return pa.table(columns | {"line": pa.array(numbers, pa.int64())})
 

@@ -15,7 +15,8 @@ from typing import Any, NamedTuple
 
 from hardmine.formats.errors import FormatError
 from hardmine.nouns.builder import Builder
-from hardmine.nouns.collection import Collection, normalised
+from hardmine.nouns.collection import Collection
+from hardmine.nouns.normal_form import normalised
 from hardmine.plumbing.progress import Progress, Reporting
 
 _SKIPPED_FOLDERS = {

@@ -41,7 +41,7 @@ class FormatError(ValueError):
         unit: str = "line",
     ) -> None:
         self.path, self.line, self.field = os.fspath(path), line, field
-        self.came, self.wanted = came, wanted
+        self.came, self.wanted, self.unit = came, wanted, unit
         place = self.path
         if line is not None:
             place += f", {unit} {line}"

@@ -17,8 +17,9 @@ from __future__ import annotations
 import itertools
 import json
 from collections.abc import Iterator
+from functools import partial
 from pathlib import Path
-from typing import Any
+from typing import Any, NamedTuple
 
 import numpy as np
 import numpy.typing as npt
@@ -29,6 +30,7 @@ from hardmine.formats.chunks import Documents, Record, Side, exploded, headed, l
 from hardmine.formats.layouts import check_layout
 from hardmine.formats.records import rows_of
 from hardmine.formats.rows import Row, kind, lines, shorten
+from hardmine.formats.tolerance import each
 from hardmine.formats.training_rows import File, Options, RowWriter
 from hardmine.nouns.arrow import flat
 from hardmine.plumbing.ragged import offsets_of, with_heads
@@ -46,11 +48,12 @@ def read_rows(path: Path, name: str) -> Iterator[pa.Table]:
     """Rows of a file of the named format."""
     check_layout(path, _WRITERS[name].layouts)
     if name == "colbert":
-        yield from tables(_colbert_record(path, number, line) for number, line in lines(path) if line.strip())
+        numbered = ((number, line) for number, line in lines(path) if line.strip())
+        yield from tables(each(partial(_colbert_record, path), numbered))
     elif name == "arctic":
         yield from tables(_arctic_records(rows_of(path)))
     else:
-        yield from tables((_record if name == "ids" else _systems_record)(row) for row in rows_of(path))
+        yield from tables(each(_record if name == "ids" else _systems_record, rows_of(path)))
 
 
 def row_writer(name: str, options: Options) -> RowWriter:
@@ -74,6 +77,7 @@ def _record(row: Row) -> Record:
         None,
         Documents(positives, scores=scores and scores[:count]),
         Documents(negatives, scores=scores and scores[count:]),
+        row.number,
     )
 
 
@@ -111,7 +115,7 @@ def _systems_record(row: Row) -> Record:
         if not isinstance(found, list):
             raise row.error(f"neg.{shorten(system)}", f"{kind(found)} ({shorten(found)})", "a list of ids")
         negatives |= dict.fromkeys(fields.identifiers(row, f"neg.{shorten(system)}", found))
-    return Record(row.identifier(("qid",)), None, Documents(positives), Documents(list(negatives)))
+    return Record(row.identifier(("qid",)), None, Documents(positives), Documents(list(negatives)), row.number)
 
 
 class _Systems(RowWriter):
@@ -132,7 +136,8 @@ class _Systems(RowWriter):
         return ids if self.name == "gpl" else integers(ids, what, self.name)
 
 
-def _colbert_record(path: Path, number: int, line: str) -> Record:
+def _colbert_record(path: Path, numbered: tuple[int, str]) -> Record:
+    number, line = numbered
     row = Row(path, number, {})
     wanted = "a list of a query, a positive and negatives"
     try:
@@ -155,6 +160,7 @@ def _colbert_record(path: Path, number: int, line: str) -> Record:
         None,
         Documents(ids[:1], scores=scores and scores[:1]),
         Documents(ids[1:], scores=scores and scores[1:]),
+        number,
     )
 
 
@@ -180,14 +186,27 @@ class _ColBERT(RowWriter):
 
 def _arctic_records(rows: Iterator[Row]) -> Iterator[Record]:
     """Rows of one query that follow each other are one."""
-    for query, group in itertools.groupby(rows, lambda row: row.identifier(("QUERY_ID",))):
+    for query, group in itertools.groupby(each(_judged, rows), lambda judged: judged.query):
         sides: dict[bool, list[str]] = {True: [], False: []}
-        for row in group:
-            relevance = row.fields.get("RELEVANCE")
-            if relevance not in (1, -1):
-                raise row.error("RELEVANCE", f"{kind(relevance)} ({shorten(relevance)})", "1 or -1")
-            sides[relevance == 1].append(row.identifier(("DOCUMENT_ID",)))
-        yield Record(query, None, Documents(sides[True]), Documents(sides[False]))
+        line = 0
+        for judged in group:
+            line = line or judged.line
+            sides[judged.is_positive].append(judged.document)
+        yield Record(query, None, Documents(sides[True]), Documents(sides[False]), line)
+
+
+class _Judged(NamedTuple):
+    query: str
+    document: str
+    is_positive: bool
+    line: int
+
+
+def _judged(row: Row) -> _Judged:
+    query, relevance = row.identifier(("QUERY_ID",)), row.fields.get("RELEVANCE")
+    if relevance not in (1, -1):
+        raise row.error("RELEVANCE", f"{kind(relevance)} ({shorten(relevance)})", "1 or -1")
+    return _Judged(query, row.identifier(("DOCUMENT_ID",)), relevance == 1, row.number)
 
 
 class _Arctic(RowWriter):

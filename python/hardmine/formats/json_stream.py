@@ -11,6 +11,7 @@ from typing import Any, NoReturn
 from hardmine.formats.errors import FormatError
 from hardmine.formats.opening import BROKEN, broken, opened
 from hardmine.formats.rows import Row, kind, shorten
+from hardmine.formats.tolerance import pass_over
 
 _BLOCK = 1 << 20
 _SPACE = " \t\n\r"
@@ -73,8 +74,9 @@ def _items(text: _Text, key: str | None = None) -> Iterator[Row]:
         line = text.line
         value = text.value()
         if not isinstance(value, dict):
-            raise FormatError(text.path, f"{kind(value)} ({shorten(value)})", "an object", line=line, field=key)
-        yield Row(text.path, line, value)
+            pass_over(FormatError(text.path, f"{kind(value)} ({shorten(value)})", "an object", line=line, field=key))
+        else:
+            yield Row(text.path, line, value)
         if text.one_of(",]") == "]":
             return
 

@@ -19,6 +19,7 @@ from hardmine.formats.id_rows import query_ids
 from hardmine.formats.layouts import check_layout
 from hardmine.formats.records import rows_of
 from hardmine.formats.rows import Row, parquet_batches, unreadable
+from hardmine.formats.tolerance import each, place
 from hardmine.formats.training_rows import File, Options, RowWriter
 from hardmine.plumbing.files import suffix
 from hardmine.plumbing.ragged import offsets_of
@@ -39,7 +40,7 @@ def read_rows(path: Path, name: str) -> Iterator[pa.Table]:  # noqa: ARG001
     texts = {part: Strings.read(file, *_TABLES[part]) for part, file in others.items()}
     for file in rows:
         check_layout(file, _Writer.layouts)
-        found = _in_bulk(file) if suffix(file) == ".parquet" else tables(_record(row) for row in rows_of(file))
+        found = _in_bulk(file) if suffix(file) == ".parquet" else tables(each(_record, rows_of(file)))
         yield from resolved(file, found, texts.get("documents"), texts.get("queries"))
 
 
@@ -75,10 +76,11 @@ def _in_bulk(path: Path) -> Iterator[pa.Table]:
             raise unreadable(path, batch.before, error) from None
         made = _chunk(batch.rows)
         if made is not None:
+            place(range(batch.before + 1, batch.before + 1 + len(batch.rows)))
             yield made
         else:
             found = enumerate(batch.rows.to_pylist(), start=batch.before + 1)
-            yield from tables(_record(Row(path, number, row, "row")) for number, row in found)
+            yield from tables(each(_record, (Row(path, number, row, "row") for number, row in found)))
 
 
 def _chunk(batch: pa.RecordBatch) -> pa.Table | None:
@@ -131,6 +133,7 @@ def _record(row: Row) -> Record:
         None,
         Documents(documents[:1], scores=scores and scores[:1]),
         Documents(documents[1:], scores=scores and scores[1:]),
+        row.number,
     )
 
 

@@ -6,6 +6,7 @@ What differs between them is what fields are called and how the documents of a s
 from __future__ import annotations
 
 from collections.abc import Iterator
+from functools import partial
 from pathlib import Path
 from typing import Any, NamedTuple
 
@@ -16,6 +17,7 @@ from hardmine.formats.json_stream import array_rows
 from hardmine.formats.layouts import check_layout
 from hardmine.formats.rows import Row, json_rows, parquet_rows
 from hardmine.formats.sides import Messages, Passages, Texts, Way, content, conversations
+from hardmine.formats.tolerance import each
 from hardmine.formats.training_rows import Options, RowWriter
 from hardmine.nouns.arrow import flat
 from hardmine.plumbing.files import suffix
@@ -83,7 +85,7 @@ def read_rows(path: Path, name: str) -> Iterator[pa.Table]:
     """Rows of a file of the named format."""
     codec = CODECS[name]
     check_layout(path, codec.layouts)
-    yield from tables(record_of(codec, row) for row in rows_of(path))
+    yield from tables(each(partial(record_of, codec), rows_of(path)))
 
 
 def rows_of(path: Path) -> Iterator[Row]:
@@ -105,7 +107,7 @@ def record_of(codec: Codec, row: Row) -> Record:
     positives = codec.positives.decode(row, needed=True)
     if codec.per_positive and positives.size > 1:
         raise row.error(codec.positives.field, f"{positives.size} items", "one")
-    return Record(query_id, query, positives, codec.negatives.decode(row, needed=False))
+    return Record(query_id, query, positives, codec.negatives.decode(row, needed=False), row.number)
 
 
 def row_writer(name: str, options: Options) -> RowWriter:

@@ -13,6 +13,7 @@ import numpy as np
 
 from hardmine.formats.errors import FormatError
 from hardmine.formats.opening import BROKEN, broken, counted, opened
+from hardmine.formats.tolerance import pass_over
 from hardmine.plumbing.extras import need
 from hardmine.plumbing.files import absent
 
@@ -102,9 +103,9 @@ def _decoded(path: Path, file: Iterable[bytes], first: int, *, first_line: str) 
                 text = raw.decode(first_line if number == 1 else "utf-8")
             except UnicodeDecodeError as error:
                 byte = raw[error.start]
-                raise FormatError(
-                    path, f"byte 0x{byte:02x} at position {error.start + 1}", "UTF-8 text", line=number
-                ) from None
+                came = f"byte 0x{byte:02x} at position {error.start + 1}"
+                pass_over(FormatError(path, came, "UTF-8 text", line=number))
+                continue
             yield number, text.rstrip("\r\n")
     except BROKEN as error:
         raise broken(path, error, number + 1) from None
@@ -141,9 +142,11 @@ def json_rows(path: Path, block: bytes | None = None, first: int = 1) -> Iterato
             fields = json.loads(line)
         except (ValueError, RecursionError) as error:
             reason = str(error).partition(":")[0] if isinstance(error, ValueError) else "nested too deeply"
-            raise FormatError(path, f"{shorten(line)!r} ({reason})", "one JSON object per line", line=number) from None
+            pass_over(FormatError(path, f"{shorten(line)!r} ({reason})", "one JSON object per line", line=number))
+            continue
         if not isinstance(fields, dict):
-            raise FormatError(path, f"{kind(fields)} ({shorten(line)})", "one JSON object per line", line=number)
+            pass_over(FormatError(path, f"{kind(fields)} ({shorten(line)})", "one JSON object per line", line=number))
+            continue
         yield Row(path, number, fields)
 
 

@@ -6,6 +6,7 @@ and share their query (and positive) are one row of a chunk where the shape spre
 
 from __future__ import annotations
 
+import itertools
 from collections.abc import Callable, Iterator
 from pathlib import Path
 from typing import NamedTuple
@@ -17,6 +18,7 @@ from hardmine.formats.layouts import FLAT, check_layout
 from hardmine.formats.quoted import quoted_rows
 from hardmine.formats.records import rows_of
 from hardmine.formats.rows import Row, kind, shorten
+from hardmine.formats.tolerance import each
 from hardmine.plumbing.files import suffix
 
 TARGETS = ("label", "labels", "score", "scores")
@@ -42,74 +44,89 @@ class _Columns(NamedTuple):
     negatives: tuple[str, ...]
 
     @classmethod
-    def of(cls, row: Row, wanted: str, fits: Callable[[int], bool]) -> _Columns:
+    def of(cls, rows: Iterator[Row], wanted: str, fits: Callable[[int], bool]) -> tuple[_Columns, Iterator[Row]]:
+        """The columns, and all records; of no records there are no columns."""
+        row = next(rows, None)
+        if row is None:
+            return cls("", "", ()), rows
         names = [name for name in row.fields if name not in TARGETS]
         if not fits(len(names)):
             raise row.error(None, f"columns {shorten(', '.join(names)) or '(none)'}", wanted)
-        return cls(names[0], names[1], tuple(names[2:]))
+        return cls(names[0], names[1], tuple(names[2:])), itertools.chain([row], rows)
 
 
 def _triplets(rows: Iterator[Row]) -> Iterator[Record]:
-    columns, group = None, _Group()
-    for row in rows:
-        columns = columns or _Columns.of(row, "three: the query, the positive, the negative", lambda count: count == 3)
+    wanted = "three: the query, the positive, the negative"
+    columns, rows = _Columns.of(rows, wanted, lambda count: count == 3)
+
+    def triplet(row: Row) -> tuple[int, tuple[str, str], str, list[float | None]]:
         key = row.text((columns.anchor,)), row.text((columns.positive,))
         scores = fields.numbers(row, "scores", 2, "the positive and the negative") or [None, None]
-        yield from group.turn(key)
+        return row.number, key, row.text(columns.negatives), scores
+
+    group = _Group()
+    for line, key, negative, scores in each(triplet, rows):
+        yield from group.turn(key, line)
         group.query = key[0]
         if not group.positives:
             group.positives.append((key[1], scores[0]))
-        group.negatives.append((row.text(columns.negatives), scores[1]))
-    yield from group.turn(None)
+        group.negatives.append((negative, scores[1]))
+    yield from group.turn(None, 0)
 
 
 def _n_tuples(rows: Iterator[Row]) -> Iterator[Record]:
-    columns = None
-    for row in rows:
-        columns = columns or _Columns.of(
-            row, "at least two: the query, the positive, negatives", lambda count: count > 1
-        )
+    wanted = "at least two: the query, the positive, negatives"
+    columns, rows = _Columns.of(rows, wanted, lambda count: count > 1)
+
+    def record(row: Row) -> Record:
         negatives = [row.text((name,)) for name in columns.negatives]
         scores = fields.numbers(row, "scores", 1 + len(negatives), "the positive and the negatives")
         positive = Documents(texts=[row.text((columns.positive,))], scores=scores and scores[:1])
-        yield Record(
-            None, row.text((columns.anchor,)), positive, Documents(texts=negatives, scores=scores and scores[1:])
-        )
+        others = Documents(texts=negatives, scores=scores and scores[1:])
+        return Record(None, row.text((columns.anchor,)), positive, others, row.number)
+
+    yield from each(record, rows)
 
 
 def _labeled_pairs(rows: Iterator[Row]) -> Iterator[Record]:
-    columns, group = None, _Group()
-    for row in rows:
-        columns = columns or _two(row)
+    columns, rows = _two(rows)
+
+    def pair(row: Row) -> tuple[int, str, str, bool]:
         query, text = row.text((columns.anchor,)), row.text((columns.positive,))
-        label = _label(row, "label", row.fields.get("label"))
-        yield from group.turn(query)
+        return row.number, query, text, _label(row, "label", row.fields.get("label"))
+
+    group = _Group()
+    for line, query, text, label in each(pair, rows):
+        yield from group.turn(query, line)
         group.query = query
         (group.positives if label else group.negatives).append((text, None))
-    yield from group.turn(None)
+    yield from group.turn(None, 0)
 
 
 def _labeled_lists(rows: Iterator[Row]) -> Iterator[Record]:
-    columns = None
-    for row in rows:
-        columns = columns or _two(row)
+    columns, rows = _two(rows)
+
+    def record(row: Row) -> Record:
         name, values = fields.list_of(row, (columns.positive,), "strings", needed=True)
         texts = fields.texts(row, name, values or [])
         scores = fields.numbers(row, "scores", len(texts), name)
         query = row.text((columns.anchor,))
         if scores is not None:  # the positive stands first
-            yield Record(None, query, *(Documents(texts=texts[side], scores=scores[side]) for side in _FIRST_AND_REST))
-            continue
+            first, rest = (Documents(texts=texts[side], scores=scores[side]) for side in _FIRST_AND_REST)
+            return Record(None, query, first, rest, row.number)
         name, values = fields.list_of(row, ("labels",), "labels, or scores", needed=True)
         if len(values or []) != len(texts):
             raise row.error(name, f"{len(values or [])} labels", f"{len(texts)}, one for each of {columns.positive}")
         labels = [_label(row, f"labels[{at}]", value) for at, value in enumerate(values or [])]
         sides = ([text for text, label in zip(texts, labels, strict=True) if label == side] for side in (True, False))
-        yield Record(None, query, *(Documents(texts=side) for side in sides))
+        positives, negatives = (Documents(texts=side) for side in sides)
+        return Record(None, query, positives, negatives, row.number)
+
+    yield from each(record, rows)
 
 
-def _two(row: Row) -> _Columns:
-    return _Columns.of(row, "two, the query and the document, and a target", lambda count: count == 2)
+def _two(rows: Iterator[Row]) -> tuple[_Columns, Iterator[Row]]:
+    return _Columns.of(rows, "two, the query and the document, and a target", lambda count: count == 2)
 
 
 def _label(row: Row, name: str, value: object) -> bool:
@@ -129,17 +146,18 @@ class _Group:
 
     def __init__(self) -> None:
         self._key: object = None
+        self._line = 0
         self.query = ""
         self.positives: list[tuple[str, float | None]] = []
         self.negatives: list[tuple[str, float | None]] = []
 
-    def turn(self, key: object) -> Iterator[Record]:
-        """The row that ends where another begins."""
+    def turn(self, key: object, line: int) -> Iterator[Record]:
+        """The row that ends where another begins, on this line."""
         if key == self._key:
             return
         if self._key is not None:
-            yield Record(None, self.query, _documents(self.positives), _documents(self.negatives))
-        self._key, self.positives, self.negatives = key, [], []
+            yield Record(None, self.query, _documents(self.positives), _documents(self.negatives), self._line)
+        self._key, self._line, self.positives, self.negatives = key, line, [], []
 
 
 def _documents(found: list[tuple[str, float | None]]) -> Documents:

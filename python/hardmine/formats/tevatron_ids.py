@@ -7,6 +7,7 @@ that both see the same.
 from __future__ import annotations
 
 from collections.abc import Iterator
+from functools import partial
 from pathlib import Path
 
 from hardmine.formats.arrow import pa
@@ -15,6 +16,7 @@ from hardmine.formats.corpora import CorpusTable, Strings, beside, resolved
 from hardmine.formats.layouts import check_layout
 from hardmine.formats.records import Codec, CodecWriter, record_of, rows_of
 from hardmine.formats.sides import Ids
+from hardmine.formats.tolerance import each
 from hardmine.formats.training_rows import File, Options, RowWriter
 
 _CODEC = Codec(
@@ -27,7 +29,7 @@ def read_rows(path: Path, name: str) -> Iterator[pa.Table]:  # noqa: ARG001
     check_layout(path, _CODEC.layouts)
     corpus = beside(path, "corpus")
     documents = Strings.read(corpus, ("docid",), ("text",), titles=True) if corpus.exists() else None
-    yield from resolved(path, tables(record_of(_CODEC, row) for row in rows_of(path)), documents)
+    yield from resolved(path, tables(each(partial(record_of, _CODEC), rows_of(path))), documents)
 
 
 def row_writer(name: str, options: Options) -> RowWriter:

@@ -16,6 +16,7 @@ from hardmine.formats.arrow import pa
 from hardmine.formats.chunks import MOST_ROWS, lists, of_columns
 from hardmine.formats.delimited import Layout
 from hardmine.formats.errors import FormatError
+from hardmine.formats.tolerance import place
 from hardmine.nouns.arrow import flat
 
 _LAYOUTS = {
@@ -35,6 +36,7 @@ def read_rows(path: Path, name: str) -> Iterator[pa.Table]:
         for start in range(0, table.num_rows, MOST_ROWS):
             part = table.slice(start, MOST_ROWS)
             is_empty = False
+            place(part["line"])
             yield _chunk(part, _COLUMNS[name])
     if is_empty:
         raise FormatError(path, "no rows", "at least one")

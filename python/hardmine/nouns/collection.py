@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import hashlib
-import unicodedata
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
 from functools import cached_property
@@ -18,6 +17,7 @@ from hardmine.nouns.by_id import parts_of_ids
 from hardmine.nouns.collection_files import CollectionFiles
 from hardmine.nouns.frozen import FrozenDict
 from hardmine.nouns.lists import mapping
+from hardmine.nouns.normal_form import normalised
 from hardmine.nouns.positives import Positives
 from hardmine.nouns.strings import StringTable
 from hardmine.nouns.text_pairs import joined
@@ -317,11 +317,6 @@ def _two_names(value: Any) -> tuple[str, str]:
     if value[0] == value[1]:
         raise ValueError(f"column_names: {value[0]!r} twice, expected two names")
     return value[0], value[1]
-
-
-def normalised(text: str) -> str:
-    """`text` as it is compared for duplicates: NFKC, case folded, white space collapsed."""
-    return " ".join(unicodedata.normalize("NFKC", text).casefold().split())
 
 
 def _digest(text: str) -> bytes:

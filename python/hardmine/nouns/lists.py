@@ -18,8 +18,8 @@ VERSION: str = _native.__version__
 """Version of hardmine, as it stands under "version" in the metadata of whatever a run leaves behind."""
 
 REASONS = (
-    "positive", "excluded", "duplicate_text", "outside_window", "above_ceiling", "below_floor", "nan", "not_drawn",
-    "kept",
+    "positive", "excluded", "duplicate_text", "near_duplicate", "outside_window", "above_ceiling", "below_floor", "nan",
+    "not_drawn", "kept",
 )  # fmt: skip
 """What can become of a candidate, in the order in which the tests are made; columns of the reason counts."""
 

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import os
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
@@ -52,8 +52,8 @@ def mine(
         Which candidates are admissible, how many negatives, how they are drawn; see also `hardmine.strategies`. A
         ceiling that names a teacher is refused: here there is one.
     k : int, optional
-        Candidates per query. Default: what the selection needs when it takes the top under a score ceiling, else its
-        ``range_max``, else 200.
+        Candidates per query. Default: what the selection needs when it takes the top under a score ceiling (and keeps
+        no near-duplicates out), else its ``range_max``, else 200.
     epoch : int
         Another epoch gives other draws under the same seed.
     cache : path-like, optional
@@ -101,12 +101,14 @@ def mine(
     if k is not None:
         k = checks.integer("k", k, minimum=1)
     anchors = selection.ceiling.needs_anchor_scores
+    document_embeddings: list[Any] = []
     candidates = scored_candidates(
         collection,
         teacher,
         lambda bounds: k or _depth(selection, in_scan=bounds is not None and not anchors),
         bounds=lambda positives: _scan_ceiling(positives, selection),
         anchors=anchors,
+        keep=document_embeddings.append if selection.near_cosine is not None else None,
         cache=cache,
         cache_policy=cache_policy,
         max_memory=max_memory,
@@ -118,6 +120,7 @@ def mine(
         candidates,
         selection,
         positives=candidates.positives,
+        document_embeddings=document_embeddings[0] if document_embeddings else None,
         epoch=epoch,
         num_threads=num_threads,
         progress=progress,
@@ -138,6 +141,7 @@ def _depth(selection: Selection, *, in_scan: bool) -> int:
     """Candidates that the selection needs."""
     needed = min(selection.range_min + selection.num_negatives, 2**62)
     no_rule = not selection.ceiling._native()
-    if selection.draw.is_top and (in_scan or no_rule):
+    # What is a near-duplicate is passed over, and nobody knows how often.
+    if selection.draw.is_top and (in_scan or no_rule) and not selection.tells_apart:
         return needed
     return max(needed, selection.range_max or DEFAULT_K)

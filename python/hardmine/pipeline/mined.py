@@ -13,6 +13,7 @@ from hardmine.nouns.candidates import Candidates
 from hardmine.nouns.frozen import frozen
 from hardmine.nouns.negatives import Negatives
 from hardmine.nouns.positives import Positives
+from hardmine.pipeline.near import near_groups, refuse_unknown, refuse_without_embeddings
 from hardmine.pipeline.scorers import expect_collection
 from hardmine.plumbing.progress import Progress, Reporting
 from hardmine.primitives.ensemble import ensemble
@@ -62,6 +63,7 @@ class Mined:
         selection: Selection,
         *,
         positives: Positives | None = None,
+        document_embeddings: Any = None,
         epoch: int = 0,
         num_threads: int | None = None,
         progress: Reporting = False,
@@ -79,6 +81,8 @@ class Mined:
         positives : Positives, optional
             The collection's positives with their scores; by default those that the run holds. A run made elsewhere may
             hold none: then only rules serve that need no score of a positive.
+        document_embeddings : float16 | bfloat16 | float32 [num_documents, dimension], optional
+            Needed by ``selection.near_cosine`` alone, as in `select`.
         epoch, num_threads : int
             As in `mine`.
         progress : bool or callable
@@ -98,12 +102,13 @@ class Mined:
         Negatives(1 rows, 1 negatives, 0 short)
         """
         refuse_unfit(collection, selection)
+        refuse_without_embeddings([selection], document_embeddings)
         collection._refuse_foreign(run)
         if positives is None:
             positives = collection.positives_under(run, scores=selection.needs_positive)
         scored = positives
         with Progress("selecting negatives for queries", len(run), progress) as bar:
-            negatives = _choose(collection, run, scored, selection, epoch, num_threads)
+            negatives = _choose(collection, run, scored, selection, epoch, num_threads, document_embeddings)
             bar.update(len(run))
         report = facts(collection, run, scored, negatives, selection.to_dict())
         return cls(collection, negatives, scored, run, frozen(report))
@@ -119,6 +124,7 @@ class Mined:
         temperature: float = 1.0,
         seed: int = 0,
         epoch: int = 0,
+        document_embeddings: Any = None,
         num_threads: int | None = None,
         progress: Reporting = False,
     ) -> Mined:
@@ -134,6 +140,9 @@ class Mined:
             As in `hardmine.ensemble`.
         epoch, num_threads : int
             As in `mine`.
+        document_embeddings : float16 | bfloat16 | float32 [num_documents, dimension], optional
+            As in `from_run`. What two teachers chose apart is combined as it is: near-duplicates are kept out of the
+            negatives of each, not of their union.
         progress : bool or callable
             As in `retrieve`.
 
@@ -146,11 +155,12 @@ class Mined:
         ensemble_settings(scheme, num_negatives, temperature, seed, epoch)
         for _, rule in runs:
             refuse_unfit(collection, rule)
+        refuse_without_embeddings([rule for _, rule in runs], document_embeddings)
         scored = [collection.positives_under(run, scores=rule.needs_positive) for run, rule in runs]
         each = []
         with Progress("selecting negatives for queries", sum(len(run) for run, _ in runs), progress) as bar:
             for (run, rule), positives in zip(runs, scored, strict=True):
-                each.append(_choose(collection, run, positives, rule, epoch, num_threads))
+                each.append(_choose(collection, run, positives, rule, epoch, num_threads, document_embeddings))
                 bar.update(len(run))
         negatives = ensemble(
             each,
@@ -341,6 +351,7 @@ def _choose(
     selection: Selection,
     epoch: int,
     num_threads: int | None,
+    document_embeddings: Any,
 ) -> Negatives:
     return select(
         candidates,
@@ -348,6 +359,8 @@ def _choose(
         selection,
         epoch=epoch,
         document_groups=collection.document_groups,
+        near_groups=near_groups(collection, selection, num_threads),
+        document_embeddings=document_embeddings,
         exclude=collection.identical_ids() if collection.ignore_identical_ids else None,
         num_documents=collection.num_documents,
         num_threads=num_threads,
@@ -359,6 +372,7 @@ def refuse_unfit(collection: Any, selection: Any) -> None:
     expect_collection(collection)
     if not isinstance(selection, Selection):
         raise TypeError(f"selection: {type(selection).__name__}, expected a Selection (or a recipe of hm.strategies)")
+    refuse_unknown(collection, selection)
     law = selection.draw._native()
     if law["name"] == Popularity.kind and law["array"] is not None and law["array"].size != collection.num_documents:
         raise ValueError(

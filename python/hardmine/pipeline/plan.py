@@ -210,7 +210,7 @@ def plan(
     expect_collection(collection)
     checks.memory("max_memory", max_memory, 1)
     threads, folder = thread_count(num_threads), cached.checked_cache(cache)
-    known, kind = chosen(collection, teacher, anchors=False)
+    known, kind = chosen(collection, teacher)
     about: dict[str, Any] = {
         "teacher": known.name,
         "similarity": known.similarity,

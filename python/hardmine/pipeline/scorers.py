@@ -185,10 +185,10 @@ def expect_collection(value: Any) -> None:
         raise TypeError(f"collection: {type(value).__name__}, expected a Collection")
 
 
-def chosen(collection: Collection, teacher: Teacher | str, *, anchors: bool) -> tuple[Any, Any]:
+def chosen(collection: Collection, teacher: Teacher | str, *, embeddings_for: str | None = None) -> tuple[Any, Any]:
     """The teacher, loaded where it is a name, and what binds it to the collection.
 
-    `anchors` asks for one with document embeddings.
+    `embeddings_for` names what needs one with document embeddings.
     """
     from hardmine import teachers
 
@@ -206,9 +206,9 @@ def chosen(collection: Collection, teacher: Teacher | str, *, anchors: bool) -> 
         kind = DenseScorer
     else:
         raise TypeError(f"teacher: {type(teacher).__name__}, expected a name or what hm.teachers.load gives")
-    if anchors and kind.document_embeddings is None:
+    if embeddings_for is not None and kind.document_embeddings is None:
         raise ValueError(
-            f"teacher {teacher.name!r}: has no document embeddings, which the ceiling Anchored needs; "
+            f"teacher {teacher.name!r}: has no document embeddings, which {embeddings_for} needs; "
             "expected an encoder or precomputed embeddings"
         )
     return teacher, kind
@@ -222,6 +222,7 @@ def scored_candidates(
     bounds: Callable[[Positives], _Float32 | None],
     exclude_positives: bool = True,
     anchors: bool = False,
+    keep: Callable[[Any], None] | None = None,
     cache: str | os.PathLike[str] | None,
     cache_policy: str,
     max_memory: int | str | None,
@@ -230,8 +231,9 @@ def scored_candidates(
 ) -> Candidates:
     """One pass of a teacher over a collection: positive scores, bounds made of them, one scan under the bounds.
 
-    Positive scores are computed directly: no positive needs to be among the retrieved. `depth` says how many candidates
-    are wanted once the bounds are known. The result holds names, positives, metadata and what was left out, and why.
+    Positive scores are computed directly: no positive needs to be among the retrieved. `depth` says how many
+    candidates are wanted once the bounds are known; `keep` is given the document embeddings. The result holds names,
+    positives, metadata and what was left out, and why.
     """
     exclude_positives = checks.boolean("exclude_positives", exclude_positives)
     anchors, progress = checks.boolean("anchors", anchors), reporting(progress)
@@ -239,7 +241,8 @@ def scored_candidates(
     checks.memory("max_memory", max_memory, 1)
     threads = thread_count(num_threads)
     folder, policy = cached.checked_cache(cache), cached.checked_policy(cache_policy)
-    known, kind = chosen(collection, teacher, anchors=anchors)
+    needed_by = "the ceiling Anchored" if anchors else None if keep is None else "near_cosine"
+    known, kind = chosen(collection, teacher, embeddings_for=needed_by)
     with cached.keeping(folder, policy, known) as kept:
         scorer: Scorer = kind(
             collection, known, max_memory=max_memory, num_threads=threads, progress=progress, kept=kept
@@ -248,6 +251,8 @@ def scored_candidates(
         positives = labels.with_scores(scorer.pair_scores(labels.query_of_each, labels.ids))
         ceiling = bounds(positives)
         k = depth(ceiling)
+        if keep is not None:
+            keep(scorer.document_embeddings)
         left_out = left_out_of(collection, threads, exclude_positives=exclude_positives)
         exclude = left_out.offsets, left_out.ids
         found = cached.scan(kept, scorer, k, ceiling=ceiling, exclude=exclude, progress=progress)

@@ -14,6 +14,7 @@ from hardmine.plumbing import arrays, checks, ragged
 from hardmine.plumbing.checks import Int64Array
 from hardmine.plumbing.threads import thread_count
 from hardmine.primitives.limits import exclusions, score_ceilings
+from hardmine.primitives.near import refuse_near
 from hardmine.primitives.select import choose, expect, refuse_missing
 from hardmine.primitives.teacher_ceilings import refuse_teachers
 from hardmine.primitives.topk import scan
@@ -136,6 +137,7 @@ def _refuse_lists(selection: Selection) -> None:
         selection.ceiling,
         "a matrix holds the scores of one; make candidates with topk(), give them teacher_scores, then select()",
     )
+    refuse_near(selection, "mine_scores")
     if selection.ceiling.needs_anchor_scores:
         raise ValueError(
             "selection: Anchored needs document embeddings; retrieve candidates with topk() or search(), add the"

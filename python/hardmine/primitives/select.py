@@ -15,6 +15,7 @@ from hardmine.nouns.negatives import Negatives
 from hardmine.nouns.positives import Positives
 from hardmine.plumbing import checks, ragged
 from hardmine.plumbing.threads import thread_count
+from hardmine.primitives.near import NOT_NEAR, near_of, refuse_near
 from hardmine.primitives.teacher_ceilings import above_of_teachers
 from hardmine.rules.draws import Popularity, Weighted
 from hardmine.rules.selection import Selection
@@ -31,6 +32,8 @@ def select(
     query_keys: npt.ArrayLike | None = None,
     document_keys: npt.ArrayLike | None = None,
     document_groups: npt.ArrayLike | None = None,
+    near_groups: npt.ArrayLike | None = None,
+    document_embeddings: Any = None,
     exclude: Any = None,
     num_documents: int | None = None,
     num_threads: int | None = None,
@@ -38,8 +41,8 @@ def select(
     """Choose negatives among retrieved candidates.
 
     Each candidate meets the tests in the order of `REASONS`: a labelled positive of the query, excluded, same text as a
-    positive, outside the window, above the ceiling, below the floor. What passes is admissible; `selection.draw` takes
-    `selection.num_negatives` of it.
+    positive, near-duplicate of a positive, outside the window, above the ceiling, below the floor. What passes is
+    admissible; `selection.draw` takes `selection.num_negatives` of it.
 
     Parameters
     ----------
@@ -59,6 +62,12 @@ def select(
         Likewise for documents.
     document_groups : integers [num_documents], optional
         Documents of one number have the same text; those in the group of a positive of the query are excluded.
+    near_groups : integers [num_documents], optional
+        Documents of one number are near-duplicates, as `near_duplicate_groups` finds them; needed by
+        ``selection.near_duplicates``. Those of a positive of the query are no negatives, and no two negatives of a row
+        are of each other.
+    document_embeddings : float16 | bfloat16 | float32 [num_documents, dimension], optional
+        Needed by ``selection.near_cosine`` alone; cosines are those of `pair_scores`.
     exclude : (offsets, ids) or sequence of id sequences, optional
         Further documents per query that are never negatives.
     num_documents : int, optional
@@ -88,6 +97,15 @@ def select(
     `Negatives.ranks`, in the window and in `RankPower`) counts from 1 after positives, excluded and duplicates are
     removed and before score filters. The ids of one list must differ.
 
+    Near-duplicates of a positive leave the ranking as duplicates do. What is admissible is then met in the order of the
+    draw (in ranking order by `Top`, the largest of log-weight and noise first by others); a candidate that is a
+    near-duplicate of one that was taken is passed over and counted as ``near_duplicate``, and the next takes its place.
+    `TopThen` begins to draw behind the last that it took for certain. A pool (`Among`) holds its first candidates
+    whether they are passed over or not. `Stratified` cuts its bins and shares of all candidates, takes from each bin
+    its share in turn from the hardest down, and what a bin lacks from the others in the same order. Documents that fill
+    a short row are no near-duplicates of a positive, of a negative, or of each other; those that are are drawn again,
+    up to 64 times.
+
     Examples
     --------
     >>> import hardmine as hm
@@ -108,6 +126,8 @@ def select(
         query_keys=query_keys,
         document_keys=document_keys,
         document_groups=document_groups,
+        near_groups=near_groups,
+        document_embeddings=document_embeddings,
         exclude=exclude,
         num_documents=corpus_size,
         num_threads=thread_count(num_threads),
@@ -164,6 +184,8 @@ def choose(
     exclude: Any,
     num_documents: int | None,
     num_threads: int,
+    near_groups: Any = None,
+    document_embeddings: Any = None,
     lists_by_pair: bool = False,
     above: npt.NDArray[np.bool_] | None = None,
 ) -> Negatives:
@@ -181,6 +203,10 @@ def choose(
     groups = None if document_groups is None else checks.int64_vector("document_groups", document_groups)
     keys = checks.keys("document_keys", document_keys, np.size(document_keys))
     documents.see("document_groups", groups)
+    near = near_of(selection, near_groups, document_embeddings)
+    documents.see("near_groups", near["near_groups"])
+    if near["document_embeddings"] is not None:
+        documents.see("document_embeddings", near["document_embeddings"][0])
     documents.see("document_keys", keys)
     law = selection.draw._native()
     weights = law["array"]
@@ -197,6 +223,7 @@ def choose(
         "positive_scores": positives.scores,
         "exclude": ragged.csr("exclude", exclude, len(positives)),
         "document_groups": groups,
+        **near,
         "query_keys": checks.keys("query_keys", query_keys, len(positives)),
         "query_of_pair": query_of_pair,
         "lists_by_pair": lists_by_pair,
@@ -274,6 +301,7 @@ class BatchSelection:
         num_documents: int,
         above: npt.NDArray[np.bool_] | None = None,
     ) -> None:
+        refuse_near(selection, "what selects batch by batch")
         law = selection.draw._native()
         if log_weights is not None:  # checked before: a worker must not read all of them to begin
             law = {**law, "name": Weighted.kind, "array": log_weights}
@@ -299,6 +327,7 @@ class BatchSelection:
             "positive_scores": positives.scores,
             "exclude": exclude,
             "document_groups": None,
+            **NOT_NEAR,
             "query_keys": query_keys,
             "query_of_pair": None,
             "lists_by_pair": False,
@@ -323,9 +352,9 @@ class _Documents:
     def see(self, name: str, array: npt.NDArray[Any] | None) -> None:
         if array is None:
             return
-        if self.count is not None and array.size != self.count:
-            raise ValueError(f"{name}: length {array.size}, expected {self.count} as {self.name} says")
-        self.count, self.name = int(array.size), name
+        if self.count is not None and len(array) != self.count:
+            raise ValueError(f"{name}: length {len(array)}, expected {self.count} as {self.name} says")
+        self.count, self.name = len(array), name
 
 
 def refuse_missing(positives: Positives) -> None:

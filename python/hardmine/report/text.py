@@ -9,6 +9,7 @@ REASON_TEXTS = {
     "positive": "labelled positives",
     "excluded": "excluded by id",
     "duplicate_text": "same text as a positive",
+    "near_duplicate": "near-duplicates",
     "outside_window": "outside the window",
     "above_ceiling": "above the ceiling",
     "below_floor": "below the floor",

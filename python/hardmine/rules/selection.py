@@ -9,7 +9,7 @@ from typing import Any
 from hardmine.plumbing import checks
 from hardmine.rules.ceilings import Ceiling, PercPos
 from hardmine.rules.draws import Draw, Top
-from hardmine.rules.values import plain, set_field
+from hardmine.rules.values import above_zero, plain, set_field
 
 __all__ = ["Selection"]
 
@@ -43,6 +43,12 @@ class Selection:
         ValueError, or add random documents, flagged.
     seed : int
         0 to 2**64 - 1; used by every draw but `Top`.
+    near_duplicates : float, optional
+        Above 0, at most 1. Documents whose texts resemble each other that much (`near_duplicate_groups`) are
+        near-duplicates: one of a positive is no negative, and no two negatives of a row are of each other. The second
+        is passed over, and the next takes its place.
+    near_cosine : float, optional
+        Likewise documents whose embeddings have this cosine or more, above 0, at most 1. Equality counts.
 
     Raises
     ------
@@ -69,6 +75,8 @@ class Selection:
     positive_agg: str = field(default="min", kw_only=True)
     on_shortage: str = field(default="keep", kw_only=True)
     seed: int = field(default=0, kw_only=True)
+    near_duplicates: float | None = field(default=None, kw_only=True)
+    near_cosine: float | None = field(default=None, kw_only=True)
 
     def __post_init__(self) -> None:
         set_field(self, "num_negatives", checks.integer("num_negatives", self.num_negatives, minimum=1))
@@ -87,11 +95,20 @@ class Selection:
         checks.choice("positive_agg", self.positive_agg, _AGGREGATES)
         checks.choice("on_shortage", self.on_shortage, _SHORTAGES)
         set_field(self, "seed", checks.integer("seed", self.seed, maximum=2**64 - 1))
+        for name in ("near_duplicates", "near_cosine"):
+            bound = getattr(self, name)
+            if bound is not None:
+                set_field(self, name, checks.real(name, above_zero(name, bound), maximum=1.0))
 
     @property
     def needs_positive(self) -> bool:
         """Whether the ceiling or the draw needs the score of the query's positive."""
         return self.ceiling.needs_positive or self.draw.needs_positive
+
+    @property
+    def tells_apart(self) -> bool:
+        """Whether near-duplicates are kept out: what a list holds may then be passed over."""
+        return self.near_duplicates is not None or self.near_cosine is not None
 
     def replace(self, **changes: Any) -> Selection:
         """Copy with some parameters changed.

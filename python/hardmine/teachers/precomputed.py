@@ -22,7 +22,7 @@ class Precomputed:
     def __init__(self, queries: Any, documents: Any, similarity: str, name: str) -> None:
         self.name = name
         self.similarity = checks.similarity(similarity)
-        self._queries, self._documents = _open("queries", queries), _open("documents", documents)
+        self._queries, self._documents = open_embeddings("queries", queries), open_embeddings("documents", documents)
         widths = self._queries.shape[1], self._documents.shape[1]
         if widths[0] != widths[1]:
             raise ValueError(f"documents: {widths[1]} dimensions, expected {widths[0]} (as the queries)")
@@ -76,7 +76,8 @@ def precomputed(queries: Any, documents: Any, *, similarity: str = "cosine", nam
     return Precomputed(queries, documents, similarity, name)
 
 
-def _open(name: str, value: Any) -> Any:
+def open_embeddings(name: str, value: Any) -> Any:
+    """Embeddings as an array: a path of a .npy file is memory-mapped."""
     where = name
     if isinstance(value, (str, os.PathLike)):
         path = Path(value)

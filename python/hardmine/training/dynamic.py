@@ -20,6 +20,7 @@ from hardmine.plumbing.float_mode import in_default_mode
 from hardmine.plumbing.threads import thread_count
 from hardmine.primitives.draw import sample_uniform_as
 from hardmine.primitives.limits import Limits, refuse_misfits
+from hardmine.primitives.near import refuse_near
 from hardmine.primitives.search import embeddings
 from hardmine.primitives.search.index import ExactIndex
 from hardmine.primitives.select import select
@@ -527,6 +528,7 @@ def _suited(selection: Any) -> Selection | None:
     if isinstance(law, Weighted):
         raise ValueError("selection: its draw Weighted weighs the candidates of one run, expected another draw")
     refuse_teachers(selection.ceiling, "lists that change have the scores of one, expected a ceiling without a name")
+    refuse_near(selection, "lists that change")
     if selection.ceiling.needs_anchor_scores:
         raise ValueError("selection: its ceiling Anchored needs a pass over all documents, expected another ceiling")
     return selection

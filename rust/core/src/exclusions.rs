@@ -23,6 +23,8 @@ pub enum Kind {
     Excluded,
     /// Same text as a positive of the query.
     DuplicateText,
+    /// Near-duplicate of a positive of the query; only who has the candidates at hand looks for these.
+    NearDuplicate,
 }
 
 /// The text groups of some documents, sorted, without repeats. `groups[document]` is equal for documents of the same text.
@@ -123,7 +125,7 @@ pub struct Exclusions {
     pub offsets: Vec<i64>,
     /// Document indices.
     pub ids: Vec<i64>,
-    /// Per [`Kind`], in its order: one count per row.
+    /// Per [`Kind`] but the last, in its order: one count per row.
     pub counts: [Vec<i64>; 3],
 }
 

@@ -26,6 +26,7 @@ pub mod order;
 pub mod pool;
 pub mod search;
 pub mod select;
+pub mod shingles;
 mod sort;
 mod steps;
 pub mod take;

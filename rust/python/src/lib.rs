@@ -13,6 +13,7 @@ mod rules;
 mod runtime;
 mod search;
 mod select;
+mod shingles;
 mod take;
 mod topk;
 
@@ -27,6 +28,7 @@ fn _native(module: &Bound<'_, PyModule>) -> PyResult<()> {
     rules::register(module)?;
     runtime::register(module)?;
     select::register(module)?;
+    shingles::register(module)?;
     search::register(module)?;
     take::register(module)?;
     topk::register(module)?;

@@ -30,9 +30,10 @@ pub fn register(module: &Bound<'_, PyModule>) -> PyResult<()> {
 }
 
 /// An array of embeddings and the kind of its items, as the Python layer hands them over.
-type EmbeddingArray<'py> = (Bound<'py, PyUntypedArray>, String);
+pub type EmbeddingArray<'py> = (Bound<'py, PyUntypedArray>, String);
 
-fn embeddings<'a>(argument: &str, array: &'a Bound<'_, PyUntypedArray>, kind: &str) -> PyResult<Embeddings<'a>> {
+/// The embeddings in such an array.
+pub fn embeddings<'a>(argument: &str, array: &'a Bound<'_, PyUntypedArray>, kind: &str) -> PyResult<Embeddings<'a>> {
     match AnyMatrix::new(argument, array, kind)? {
         AnyMatrix::F16(m) => Ok(Embeddings::F16(m)),
         AnyMatrix::Bf16(m) => Ok(Embeddings::Bf16(m)),

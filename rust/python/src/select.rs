@@ -5,7 +5,7 @@
 
 use std::collections::BTreeMap;
 
-use hardmine_core::select::{self as core, Chosen, Lists, Queries, Ragged};
+use hardmine_core::select::{self as core, Chosen, Cosine, Lists, Near, Queries, Ragged};
 use hardmine_core::take::Rows;
 use hardmine_core::{Csr, Result};
 use numpy::{IntoPyArray, PyArray1, PyReadonlyArray1};
@@ -15,6 +15,7 @@ use crate::array::slice;
 use crate::door;
 use crate::plan::PlanValues;
 use crate::ragged::{Ints, RaggedArrays, RaggedSlices};
+use crate::search::{embeddings, EmbeddingArray};
 
 /// Adds this file's functions to the module.
 pub fn register(module: &Bound<'_, PyModule>) -> PyResult<()> {
@@ -90,6 +91,9 @@ struct QueryArrays<'py> {
     positive_scores: Option<PyReadonlyArray1<'py, f32>>,
     exclude: Option<RaggedArrays<'py>>,
     document_groups: Option<Ints<'py>>,
+    near_groups: Option<Ints<'py>>,
+    document_embeddings: Option<EmbeddingArray<'py>>,
+    near_cosine: Option<f32>,
     query_keys: Option<PyReadonlyArray1<'py, u64>>,
     query_of_pair: Option<Ints<'py>>,
     lists_by_pair: bool,
@@ -101,6 +105,7 @@ struct QuerySlices<'a> {
     positive_scores: Option<&'a [f32]>,
     exclude: Option<RaggedSlices<'a>>,
     groups: Option<&'a [i64]>,
+    near: Option<Near<'a>>,
     keys: Option<&'a [u64]>,
     query_of_pair: Option<&'a [i64]>,
     lists_by_pair: bool,
@@ -113,10 +118,24 @@ impl QueryArrays<'_> {
             positive_scores: self.positive_scores.as_ref().map(|array| slice("positive scores", array)).transpose()?,
             exclude: self.exclude.as_ref().map(|exclude| exclude.slices("exclude")).transpose()?,
             groups: self.document_groups.as_ref().map(|array| slice("document_groups", array)).transpose()?,
+            near: self.near()?,
             keys: self.query_keys.as_ref().map(|array| slice("query_keys", array)).transpose()?,
             query_of_pair: self.query_of_pair.as_ref().map(|array| slice("query_of_pair", array)).transpose()?,
             lists_by_pair: self.lists_by_pair,
         })
+    }
+}
+
+impl QueryArrays<'_> {
+    fn near(&self) -> PyResult<Option<Near<'_>>> {
+        let groups = self.near_groups.as_ref().map(|array| slice("near_groups", array)).transpose()?;
+        let cosine = match (&self.document_embeddings, self.near_cosine) {
+            (Some((array, kind)), Some(least)) => {
+                Some(Cosine { embeddings: embeddings("document_embeddings", array, kind)?, least })
+            }
+            _ => None,
+        };
+        Ok((groups.is_some() || cosine.is_some()).then_some(Near { groups, cosine }))
     }
 }
 
@@ -130,6 +149,7 @@ impl QuerySlices<'_> {
             positive_scores: self.positive_scores,
             exclude: self.exclude.as_ref().map(csr).transpose()?,
             groups: self.groups,
+            near: self.near,
             keys: self.keys,
             query_of_pair: self.query_of_pair,
             lists_by_pair: self.lists_by_pair,

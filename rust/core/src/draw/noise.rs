@@ -33,11 +33,13 @@ pub enum Domain {
     Clusters = 9,
     /// The vector that `OnlineClusters` starts from: number of the draw.
     OnlineClusters = 10,
+    /// The permutations of `near_duplicate_groups`: number of the permutation.
+    NearDuplicates = 11,
 }
 
 impl Domain {
     /// All of them.
-    pub const ALL: [Domain; 11] = [
+    pub const ALL: [Domain; 12] = [
         Domain::Draw,
         Domain::Select,
         Domain::Fill,
@@ -49,6 +51,7 @@ impl Domain {
         Domain::Dynamic,
         Domain::Clusters,
         Domain::OnlineClusters,
+        Domain::NearDuplicates,
     ];
 
     /// Name by which the Python layer asks for the domain.
@@ -66,6 +69,7 @@ impl Domain {
             Domain::Dynamic => "dynamic",
             Domain::Clusters => "clusters",
             Domain::OnlineClusters => "online_clusters",
+            Domain::NearDuplicates => "near_duplicates",
         }
     }
 

@@ -22,7 +22,7 @@ mod settle;
 
 pub use code_scan::Coded;
 pub use codes::Codes;
-pub use embeddings::Embeddings;
+pub use embeddings::{check_finite, Embeddings, RowScratch};
 pub use encode::Frame;
 pub use exact::{pair_scores, row_norms, Similarity};
 pub use scan::{Hits, SearchScan, Source, Tile};

@@ -39,18 +39,25 @@ impl Filler {
     }
 
     /// `count` distinct documents out of `0..documents` in rising order, none of them forbidden since [`Filler::start`];
-    /// fewer where fewer are left.
+    /// fewer where fewer are left. Every `round` has noise of its own.
     ///
     /// Floyd's sampling (Bentley, Floyd, CACM 1987): exactly one random number per document, every subset alike. Step i
     /// takes a pick out of `0..=last`, or `last` itself where the pick had been taken; `last` grows by one a step. Which
     /// picks had been taken is found by sorting: another step had the same pick before, or took it for its `last`.
-    pub fn draw(&mut self, exec: &Execution<'_>, query_key: u64, documents: usize, count: usize) -> Result<&[i64]> {
+    pub fn draw(
+        &mut self,
+        exec: &Execution<'_>,
+        query_key: u64,
+        documents: usize,
+        count: usize,
+        round: u32,
+    ) -> Result<&[i64]> {
         self.forbidden.retain(|id| usize::try_from(*id).is_ok_and(|id| id < documents));
         sort::sort_by_key(exec, &mut self.forbidden, |id| *id)?;
         self.forbidden.dedup();
         let allowed = documents - self.forbidden.len();
         let count = count.min(allowed);
-        self.pick(exec, query_key, allowed - count, count)?;
+        self.pick(exec, self.noise.arrival(round), query_key, allowed - count, count)?;
         sort::sort_by_key(exec, &mut self.steps, |step| (step.pick, step.number))?;
         for same in self.steps.chunk_by_mut(|a, b| a.pick == b.pick) {
             same[1..].iter_mut().for_each(|step| step.collides = true);
@@ -69,14 +76,21 @@ impl Filler {
         Ok(&self.drawn)
     }
 
-    fn pick(&mut self, exec: &Execution<'_>, query_key: u64, base: usize, count: usize) -> Result<()> {
+    /// Forbids what was drawn last.
+    pub fn forbid_drawn(&mut self) -> Result<()> {
+        try_reserve(&mut self.forbidden, self.drawn.len())?;
+        self.forbidden.extend_from_slice(&self.drawn);
+        Ok(())
+    }
+
+    fn pick(&mut self, exec: &Execution<'_>, noise: Noise, query_key: u64, base: usize, count: usize) -> Result<()> {
         self.steps.clear();
         try_reserve(&mut self.steps, count)?;
         for number in 0..count {
             if number % SOME_STEPS == SOME_STEPS - 1 {
                 exec.check()?;
             }
-            let bits = self.noise.bits(query_key, number as u64);
+            let bits = noise.bits(query_key, number as u64);
             // The high word of a 64 x 64-bit product: uniform on 0..=last up to 2^-64 of its range.
             let pick = ((u128::from(bits) * ((base + number) as u128 + 1)) >> 64) as u64;
             self.steps.push(Step { pick, number, collides: false });
@@ -113,7 +127,7 @@ mod tests {
     fn draw(filler: &mut Filler, query: u64, documents: usize, forbidden: &[i64], count: usize) -> Vec<i64> {
         let exec = Execution::new(NonZeroUsize::MIN, Isa::Portable, &|| false);
         filler.start().extend_from_slice(forbidden);
-        filler.draw(&exec, query, documents, count).unwrap().to_vec()
+        filler.draw(&exec, query, documents, count, 0).unwrap().to_vec()
     }
 
     #[test]

@@ -3,14 +3,17 @@
 //! Scores fall along a list, so what the window and the bounds on the score let through is one stretch of it, found by
 //! search. The only full pass is over the ids, for the excluded documents.
 
+mod apart;
 mod columns;
 mod fill;
 mod front;
 mod hits;
 mod list;
+mod near;
 mod output;
 mod plan;
 mod row;
+mod shortage;
 mod span;
 mod strata;
 mod weighed;
@@ -24,6 +27,8 @@ use crate::pool::{self, Execution};
 
 use columns::Columns;
 pub use list::{Lists, Ragged};
+use near::Judge;
+pub use near::{Cosine, Near};
 pub use plan::{Choice, Chosen, Law, Plan, Queries, Shortage, Window, COUNTS};
 use row::Worker;
 pub use strata::{By, Strata};
@@ -50,10 +55,14 @@ pub fn select(exec: &Execution<'_>, lists: &Lists<'_>, queries: &Queries<'_>, pl
         (Shortage::Fill(_), Some(groups)) => Some(Twins::new(exec, queries.positives, groups)?),
         _ => None,
     };
-    let worker = || Worker::new(exec, lists, queries, plan, twins.as_ref());
-    let extents = pool::map(exec, blocks.iter().cloned().zip(parts), worker, |worker, _, (block, mut part)| {
+    let worker = || {
+        let judge = queries.near.map(Judge::new).transpose();
+        judge.map(|judge| (Worker::new(exec, lists, queries, plan, twins.as_ref()), judge))
+    };
+    let extents = pool::map(exec, blocks.iter().cloned().zip(parts), worker, |own, _, (block, mut part)| {
+        let (worker, judge) = own.as_mut().map_err(|error| error.clone())?;
         for row in block {
-            worker.run(row, &mut part)?;
+            worker.run(row, judge.as_mut(), &mut part)?;
         }
         Ok(part.finish())
     })?;
@@ -120,6 +129,9 @@ fn check(lists: &Lists<'_>, queries: &Queries<'_>, plan: &Plan<'_>) -> Result<()
     }
     if let Some(groups) = queries.groups {
         queries.positives.check_ids("positives", groups.len())?;
+    }
+    for documents in queries.near.iter().flat_map(Near::documents) {
+        queries.positives.check_ids("positives", documents)?;
     }
     if let Some(Law::Weights(LogWeight::Weighted { log_weights })) = plan.choice.law {
         if log_weights.len() != items {

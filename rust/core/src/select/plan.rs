@@ -3,7 +3,7 @@
 use crate::ceiling::{Aggregate, Ceiling};
 use crate::csr::Csr;
 use crate::draw::LogWeight;
-use crate::select::{Lists, Strata};
+use crate::select::{Lists, Near, Strata};
 
 /// What is known of the queries.
 #[derive(Debug, Clone, Copy)]
@@ -16,6 +16,8 @@ pub struct Queries<'a> {
     pub exclude: Option<Csr<'a>>,
     /// Text group of every document: one that shares the group of a positive of the query is no negative of it.
     pub groups: Option<&'a [i64]>,
+    /// What makes near-duplicates: of the positives none is a negative, and no two negatives are of each other.
+    pub near: Option<Near<'a>>,
     /// Noise key of each query; its index without them.
     pub keys: Option<&'a [u64]>,
     /// For one row per (query, positive) pair: the query of each pair, in the order of `positives`.
@@ -133,15 +135,24 @@ impl Plan<'_> {
     /// Which counts of [`COUNTS`] can differ from 0.
     pub(super) fn counted(&self, lists: &Lists<'_>, queries: &Queries<'_>) -> [bool; COUNTS.len()] {
         let windowed = self.window.min > 0 || self.window.max.is_some();
-        let (excludes, groups) = (queries.exclude.is_some(), queries.groups.is_some());
+        let (excludes, groups, near) = (queries.exclude.is_some(), queries.groups.is_some(), queries.near.is_some());
         let has_ceiling = !self.ceilings.is_empty() || lists.above.is_some();
-        [true, excludes, groups, windowed, has_ceiling, self.floor.is_some(), true, true]
+        [true, excludes, groups, near, windowed, has_ceiling, self.floor.is_some(), true, true]
     }
 }
 
 /// Names of the counts of a row, in the order of the tests.
-pub const COUNTS: [&str; 8] =
-    ["positive", "excluded", "duplicate_text", "outside_window", "above_ceiling", "below_floor", "not_drawn", "kept"];
+pub const COUNTS: [&str; 9] = [
+    "positive",
+    "excluded",
+    "duplicate_text",
+    "near_duplicate",
+    "outside_window",
+    "above_ceiling",
+    "below_floor",
+    "not_drawn",
+    "kept",
+];
 
 /// What was chosen.
 #[derive(Debug, Clone, Default, PartialEq)]

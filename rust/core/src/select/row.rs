@@ -9,18 +9,20 @@ use crate::select::fill::Filler;
 use crate::select::front::{leading, prefetch};
 use crate::select::hits::{self, Excluded, Hit};
 use crate::select::list::{List, Lists};
+use crate::select::near::Judge;
 use crate::select::span::{free, Span};
 use crate::select::weighed::{Source, Weighed};
-use crate::select::{Plan, Queries, Shortage, COUNTS};
+use crate::select::{Plan, Queries, COUNTS};
 
 const POSITIVE: usize = 0;
 const EXCLUDED: usize = 1;
 const DUPLICATE_TEXT: usize = 2;
-const OUTSIDE_WINDOW: usize = 3;
-const ABOVE_CEILING: usize = 4;
-const BELOW_FLOOR: usize = 5;
-const NOT_DRAWN: usize = 6;
-const KEPT: usize = 7;
+const NEAR_DUPLICATE: usize = 3;
+const OUTSIDE_WINDOW: usize = 4;
+const ABOVE_CEILING: usize = 5;
+const BELOW_FLOOR: usize = 6;
+const NOT_DRAWN: usize = 7;
+const KEPT: usize = 8;
 
 /// Rows between a prefetch and its use.
 const AHEAD: usize = 2;
@@ -31,24 +33,29 @@ type Counts = [usize; COUNTS.len()];
 
 /// Selects row after row; one per thread, since it owns the scratch space.
 pub struct Worker<'a> {
-    exec: &'a Execution<'a>,
+    pub(super) exec: &'a Execution<'a>,
     lists: &'a Lists<'a>,
-    queries: &'a Queries<'a>,
-    plan: &'a Plan<'a>,
-    twins: Option<&'a Twins<'a>>,
+    pub(super) queries: &'a Queries<'a>,
+    pub(super) plan: &'a Plan<'a>,
+    pub(super) twins: Option<&'a Twins<'a>>,
     rows: usize,
     needs_positive: bool,
     is_plain: bool,
     anchored: Vec<Ceiling>,
     /// Excluded documents in the list of the current row.
-    hits: Vec<Hit>,
+    pub(super) hits: Vec<Hit>,
     sorted: Vec<i64>,
     /// Text groups of the positives of the current row.
-    groups: Vec<i64>,
+    pub(super) groups: Vec<i64>,
     /// List positions of a [`Span::Listed`].
-    positions: Vec<u32>,
-    weighed: Weighed,
-    filler: Filler,
+    pub(super) positions: Vec<u32>,
+    /// List positions of all candidates of a span, and of the chosen, where near-duplicates are kept apart.
+    pub(super) free: Vec<u32>,
+    pub(super) chosen: Vec<u32>,
+    /// Documents that fill such a row.
+    pub(super) filled: Vec<i64>,
+    pub(super) weighed: Weighed,
+    pub(super) filler: Filler,
 }
 
 impl<'a> Worker<'a> {
@@ -68,29 +75,38 @@ impl<'a> Worker<'a> {
             plan,
             twins,
             rows: queries.rows(),
-            is_plain: plan.is_plain() && lists.ranks.is_none() && lists.above.is_none(),
+            is_plain: plan.is_plain() && lists.ranks.is_none() && lists.above.is_none() && queries.near.is_none(),
             needs_positive: plan.needs_positive(),
             anchored: plan.ceilings.iter().filter(is_anchored).copied().collect(),
             hits: Vec::new(),
             sorted: Vec::new(),
             groups: Vec::new(),
             positions: Vec::new(),
+            free: Vec::new(),
+            chosen: Vec::new(),
+            filled: Vec::new(),
             weighed: Weighed::new(plan.seed, plan.epoch),
             filler: Filler::new(plan.seed, plan.epoch),
         }
     }
 
     /// Appends the negatives of `row` to `part`, and what became of its candidates.
-    pub fn run(&mut self, row: usize, part: &mut Part<'_>) -> Result<()> {
+    pub fn run(&mut self, row: usize, mut judge: Option<&mut Judge<'a>>, part: &mut Part<'_>) -> Result<()> {
         let list = self.list(row);
         self.check(&list)?;
         self.find_excluded(row, &list)?;
+        if let Some(judge) = judge.as_deref_mut() {
+            self.exclude_near(judge, &list)?;
+        }
         let mut counts = [0; COUNTS.len()];
         self.count_excluded(&mut counts);
-        let kept =
-            if self.is_plain { self.take_top(&list, &mut counts, part) } else { self.pick(&list, &mut counts, part)? };
+        let kept = if self.is_plain {
+            self.take_top(&list, &mut counts, part)
+        } else {
+            self.pick(judge.as_deref_mut(), &list, &mut counts, part)?
+        };
         counts[KEPT] = kept;
-        if kept < self.plan.n && !self.mend(&list, kept, part)? {
+        if kept < self.plan.n && !self.mend(judge, &list, kept, part)? {
             part.drop_row();
             return Ok(());
         }
@@ -121,7 +137,13 @@ impl<'a> Worker<'a> {
     }
 
     /// Everything else.
-    fn pick(&mut self, list: &List<'_>, counts: &mut Counts, part: &mut Part<'_>) -> Result<usize> {
+    fn pick(
+        &mut self,
+        judge: Option<&mut Judge<'a>>,
+        list: &List<'_>,
+        counts: &mut Counts,
+        part: &mut Part<'_>,
+    ) -> Result<usize> {
         let mut span = if self.anchored.is_empty() && self.lists.above.is_none() {
             self.score_bounds(list, counts)
         } else {
@@ -133,9 +155,13 @@ impl<'a> Worker<'a> {
             counts[OUTSIDE_WINDOW] += seen - span.len(&self.hits);
         }
         let admissible = span.len(&self.hits);
-        self.choose(list, span, part)?;
+        let passed = match judge {
+            None => self.choose(list, span, part).map(|()| 0)?,
+            Some(judge) => self.choose_apart(judge, list, span, part)?,
+        };
         let kept = part.row_len();
-        counts[NOT_DRAWN] = admissible - kept;
+        counts[NEAR_DUPLICATE] += passed;
+        counts[NOT_DRAWN] = admissible - passed - kept;
         Ok(kept)
     }
 
@@ -209,6 +235,7 @@ impl<'a> Worker<'a> {
                 Kind::Positive => POSITIVE,
                 Kind::Excluded => EXCLUDED,
                 Kind::DuplicateText => DUPLICATE_TEXT,
+                Kind::NearDuplicate => NEAR_DUPLICATE,
             };
             counts[count] += 1;
         }
@@ -361,38 +388,5 @@ impl<'a> Worker<'a> {
                 }
             }
         }
-    }
-
-    /// Deals with a row of `kept` negatives, fewer than wanted; tells whether the row stays.
-    fn mend(&mut self, list: &List<'_>, kept: usize, part: &mut Part<'_>) -> Result<bool> {
-        let n = self.plan.n;
-        match self.plan.shortage {
-            Shortage::Keep => Ok(true),
-            Shortage::Drop => Ok(false),
-            Shortage::Error => {
-                let problem =
-                    format!("query {} has {kept} admissible candidates in its window, wanted {n}", list.query);
-                Err(Error::Value { argument: "on_shortage", problem })
-            }
-            Shortage::Fill(documents) => {
-                self.forbid(list)?;
-                for &id in self.filler.draw(self.exec, list.key, documents, n - kept)? {
-                    part.push(id, f32::NAN, 0);
-                }
-                Ok(true)
-            }
-        }
-    }
-
-    /// Tells the filler which documents never come: those excluded, and those of the list.
-    fn forbid(&mut self, list: &List<'_>) -> Result<()> {
-        let positives = self.queries.positives.row(list.query);
-        let named = self.queries.exclude.map_or(&[][..], |exclude| exclude.row(list.query));
-        let forbidden = self.filler.start();
-        for ids in [positives, named, list.ids] {
-            try_reserve(forbidden, ids.len())?;
-            forbidden.extend_from_slice(ids);
-        }
-        self.twins.map_or(Ok(()), |twins| twins.extend(positives, &mut self.groups, forbidden))
     }
 }

@@ -40,6 +40,11 @@ pub struct Bin {
 }
 
 impl Bin {
+    /// One bin of all candidates.
+    pub fn all(candidates: usize, share: usize) -> Self {
+        Bin { number: 0, start: 0, end: candidates, share }
+    }
+
     fn size(&self) -> usize {
         self.end - self.start
     }
@@ -73,6 +78,11 @@ impl Bins {
         self.cut(exec, bins, ranks, |rank| number(rank) as u32)
     }
 
+    /// The bins as they are cut and shared out.
+    pub fn filled(&self) -> &[Bin] {
+        &self.filled
+    }
+
     fn cut<T: Copy>(
         &mut self,
         exec: &Execution<'_>,
@@ -101,7 +111,7 @@ impl Bins {
 
     /// Shares `n` out, at most as many as there are candidates. In every round each bin that has one left gives one more; in
     /// the last round, which needs fewer than that, those do that `noise` chooses, every set of them alike.
-    pub fn share(&mut self, exec: &Execution<'_>, noise: &Noise, query_key: u64, n: usize) -> Result<&[Bin]> {
+    pub fn share(&mut self, exec: &Execution<'_>, noise: &Noise, query_key: u64, n: usize) -> Result<()> {
         self.sizes.clear();
         steps::append(exec, &mut self.sizes, &self.filled, |bin| bin.size())?;
         sort::sort_by_key(exec, &mut self.sizes, |size| *size)?;
@@ -124,7 +134,7 @@ impl Bins {
         if left > 0 {
             self.draw_lots(exec, noise, query_key, level, left)?;
         }
-        Ok(&self.filled)
+        Ok(())
     }
 
     fn draw_lots(
@@ -210,8 +220,8 @@ mod tests {
     fn shares(bins: u32, scores: &[f32], n: usize) -> Vec<(u32, usize, usize)> {
         let noise = Noise::new(3, 0, Domain::Select).arrival(1);
         let mut found = Bins::default();
-        let bins = found.by_score(&going(), bins, scores).unwrap().share(&going(), &noise, 0, n).unwrap();
-        bins.iter().map(|bin| (bin.number, bin.size(), bin.share)).collect()
+        found.by_score(&going(), bins, scores).unwrap().share(&going(), &noise, 0, n).unwrap();
+        found.filled().iter().map(|bin| (bin.number, bin.size(), bin.share)).collect()
     }
 
     #[test]

@@ -6,7 +6,7 @@ use crate::error::{try_reserve, Error, Result};
 use crate::pool::Execution;
 use crate::select::hits::{self, Hit};
 use crate::select::list::List;
-use crate::select::strata::{Bins, By, Strata};
+use crate::select::strata::{Bin, Bins, By, Strata};
 use crate::select::Law;
 use crate::steps::{self, in_steps, STEP};
 
@@ -99,6 +99,10 @@ pub struct Weighed {
     keys: Vec<u64>,
     log_weights: Vec<f64>,
     drawn: Vec<u32>,
+    /// (key, position) in the order of the draws.
+    ordered: Vec<(u64, u32)>,
+    /// Survivors beyond the share of their bin.
+    left: Vec<u32>,
     of_bin: Vec<u32>,
 }
 
@@ -117,6 +121,8 @@ impl Weighed {
             keys: Vec::new(),
             log_weights: Vec::new(),
             drawn: Vec::new(),
+            ordered: Vec::new(),
+            left: Vec::new(),
             of_bin: Vec::new(),
         }
     }
@@ -140,6 +146,67 @@ impl Weighed {
             Law::Strata(strata) => self.draw_from_bins(exec, strata, document_keys, list, source, n)?,
         }
         Ok(&self.drawn)
+    }
+
+    /// Offers survivors of `list` in the order in which `law` draws them, until `n` were taken; `take` tells whether it
+    /// takes one. From every bin its share is taken first; then bins from the hardest on give what others lacked.
+    #[allow(clippy::too_many_arguments)]
+    pub fn walk(
+        &mut self,
+        exec: &Execution<'_>,
+        law: Law<'_>,
+        document_keys: Option<&[u64]>,
+        list: &List<'_>,
+        source: Source<'_>,
+        n: usize,
+        mut take: impl FnMut(u32) -> Result<bool>,
+    ) -> Result<()> {
+        let whole = [Bin::all(source.len(), n)];
+        let bins = match law {
+            Law::Weights(law) => {
+                self.weigh(exec, law, list, source)?;
+                &whole
+            }
+            Law::Strata(strata) => {
+                self.cut(exec, strata, list, source, n)?;
+                resize(&mut self.log_weights, source.len())?;
+                self.log_weights.fill(0.0);
+                self.bins.filled()
+            }
+        };
+        let keys = keys_of(exec, document_keys, list, source, &mut self.ids, &mut self.keys)?;
+        self.left.clear();
+        let mut taken = 0;
+        for bin in bins {
+            let (keys, weights) = (&keys[bin.start..bin.end], &self.log_weights[bin.start..bin.end]);
+            self.picker.pick_in_order(exec, list.key, keys, weights, keys.len(), &mut self.ordered)?;
+            let mut share = bin.share;
+            for (number, &(_, position)) in self.ordered.iter().enumerate() {
+                if number % STEP == STEP - 1 {
+                    exec.check()?;
+                }
+                let index = bin.start as u32 + position;
+                if share > 0 {
+                    share -= usize::from(take(index)?);
+                } else if bins.len() == 1 {
+                    break;
+                } else {
+                    try_reserve(&mut self.left, 1)?;
+                    self.left.push(index);
+                }
+            }
+            taken += bin.share - share;
+        }
+        for (number, &index) in self.left.iter().enumerate() {
+            if taken == n {
+                break;
+            }
+            if number % STEP == STEP - 1 {
+                exec.check()?;
+            }
+            taken += usize::from(take(index)?);
+        }
+        Ok(())
     }
 
     /// Makes the log-weights of the survivors.
@@ -186,20 +253,13 @@ impl Weighed {
         source: Source<'_>,
         n: usize,
     ) -> Result<()> {
+        self.cut(exec, strata, list, source, n)?;
         let keys = keys_of(exec, document_keys, list, source, &mut self.ids, &mut self.keys)?;
-        let bins = match strata.by {
-            By::Score => {
-                let scores = source.of(list.scores, &mut self.scores)?;
-                refuse_infinite(list.query, scores)?;
-                self.bins.by_score(exec, strata.bins, scores)?
-            }
-            By::Rank => self.bins.by_rank(exec, strata.bins, ranks_of(exec, list, source, &mut self.ranks)?)?,
-        };
         resize(&mut self.log_weights, keys.len())?;
         self.log_weights.fill(0.0);
         self.drawn.clear();
         try_reserve(&mut self.drawn, n.min(keys.len()))?;
-        for (number, bin) in bins.share(exec, &self.lots, list.key, n.min(keys.len()))?.iter().enumerate() {
+        for (number, bin) in self.bins.filled().iter().enumerate() {
             if number % STEP == STEP - 1 {
                 exec.check()?;
             }
@@ -208,6 +268,26 @@ impl Weighed {
             self.drawn.extend(self.of_bin.iter().map(|at| at + bin.start as u32));
         }
         Ok(())
+    }
+
+    /// Cuts the survivors into bins, and shares `n` out among these.
+    fn cut(
+        &mut self,
+        exec: &Execution<'_>,
+        strata: Strata,
+        list: &List<'_>,
+        source: Source<'_>,
+        n: usize,
+    ) -> Result<()> {
+        let bins = match strata.by {
+            By::Score => {
+                let scores = source.of(list.scores, &mut self.scores)?;
+                refuse_infinite(list.query, scores)?;
+                self.bins.by_score(exec, strata.bins, scores)?
+            }
+            By::Rank => self.bins.by_rank(exec, strata.bins, ranks_of(exec, list, source, &mut self.ranks)?)?,
+        };
+        bins.share(exec, &self.lots, list.key, n.min(source.len()))
     }
 }
 
