@@ -110,7 +110,7 @@ def mined(collection, *, seed=0, k=10, teacher="made", selection=None, scores=No
 SWEEP = {
     "about": {"teacher": HOSTILE[0]},
     "recommended": {"index": 1, "basis": "estimate", "why": HOSTILE[1], "criterion": {"hardness": "mean_score"}},
-    "estimate": {"queries": 50, "confidence": 0.95, "why_none": None},
+    "estimate": {"queries": 50, "protocol": "hide-one", "confidence": 0.95, "why_none": None},
     "rows": [
         {
             "index": at, "rule": f"{HOSTILE[at % 8]}={at}", "kept": 10 * at, "short_share": 0.01 * at,

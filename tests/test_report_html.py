@@ -18,6 +18,7 @@ from hardmine.report.html.bins import bins, growing
 from hardmine.report.html.elements import element
 from hardmine.report.html.material import choose, relative, row_maxima
 from hardmine.report.html.of_mined import of_mined
+from hardmine.report.html.sweep import headline
 from tests.report_pages import AUDIT, HOSTILE, SWEEP, Found, hostile_collection, mined, without_pictures
 
 
@@ -94,6 +95,18 @@ def test_the_parts_of_sweep_and_audit_are_there(hostile_parsed):
     assert "false negatives, estimated (1.5 to 6.0 %)3.0 %" in text
     assert "12,345" in text
     assert "What did the audit find?" in text
+
+
+def test_the_estimate_is_that_of_the_rule_that_mined():
+    rows = [
+        {"selection": {"ceiling": {"kind": "none"}, "range_min": first, "seed": 5}, "false_negative_rate": rate}
+        for first, rate in ((0, 0.5), (5, 0.25), (9, None))
+    ]
+    told = [
+        headline({"rows": rows}, {"ceiling": {"kind": "none"}, "range_min": first, "seed": 0}) for first in (0, 5, 9)
+    ]
+    assert [each and each.value for each in told] == ["50.0 %", "25.0 %", None]
+    assert headline({"rows": rows}, {}) is None
 
 
 def test_the_same_input_gives_the_same_bytes(hostile, tmp_path):

@@ -80,7 +80,7 @@ def page(
     title = figures.clip(title, _MOST_TITLE)
     sections = [(key, heading, body) for key, heading, body in _sections(material, sweep, audit) if body]
     numbers = headlines(material)
-    estimate = None if sweep is None else headline(sweep, material.selection)
+    estimate = None if sweep is None else headline(sweep, material.selection or {})
     if estimate is not None:
         numbers.append(estimate)
 

@@ -37,6 +37,9 @@ def described(selection: Mapping[str, Any]) -> list[tuple[str, str]]:
         where = "before" if selection.get("range_on") == "raw" else "after"
         until = "the end" if last is None else f"{last:,}"
         lines.append(("Window", f"ranks {first:,} up to {until}, counted {where} the rule"))
+    for key, name in (("near_duplicates", "Texts alike from"), ("near_cosine", "Embeddings alike from")):
+        if selection.get(key) is not None:
+            lines.append((name, f"{selection[key]:g}: left out as near-duplicates"))
     if "positive_agg" in selection:
         lines.append(("Several positives", str(selection["positive_agg"])))
     if "num_negatives" in selection:

@@ -12,6 +12,8 @@ from hardmine.report.html.figures import Figure, clip
 from hardmine.report.html.pieces import figure
 from hardmine.report.html.verdicts import Headline
 
+_NO_MATTER = ("seed", "on_shortage")
+"""Settings that do not change how many negatives are false."""
 _MOST_ROWS, _MOST_POINTS, _MOST_FAMILIES = 60, 200, 12
 _AXES = {"mean_score": "hardness (mean score)", "hardness": "hardness (mean s/p)"}
 
@@ -38,12 +40,13 @@ def sweep_part(sweep: Mapping[str, Any]) -> Html:
     return joined(parts)
 
 
-def headline(sweep: Mapping[str, Any], selection: Mapping[str, Any] | None) -> Headline | None:
+def headline(sweep: Mapping[str, Any], selection: Mapping[str, Any]) -> Headline | None:
     """The estimate for the rule that mined, where the sweep has tried it."""
     for row in sweep["rows"]:
         tried = row.get("selection") or {}
         rate = _number(row.get("false_negative_rate"))
-        if selection and rate is not None and tried.get("ceiling") == selection.get("ceiling"):
+        is_it = all(selection.get(key) == value for key, value in tried.items() if key not in _NO_MATTER)
+        if tried and is_it and rate is not None:
             return Headline(f"{100 * rate:.1f} %", f"false negatives, estimated ({_interval(row)})")
     return None
 
@@ -56,9 +59,10 @@ def _recommended(rows: Sequence[Mapping[str, Any]], best: Any) -> str:
 def _rests_on(estimate: Mapping[str, Any]) -> str:
     confidence = _number(estimate.get("confidence"))
     level = "" if confidence is None else f" Intervals hold {100 * confidence:g} %."
+    how = "one of them at a time" if estimate.get("protocol") == "hide-one" else "some of them"
     return (
-        f"False negatives are estimated from {estimate['queries']:,} queries with several positives, by hiding one of "
-        f"them at a time.{level}"
+        f"False negatives are estimated from {estimate['queries']:,} queries with several positives, by hiding {how}."
+        f"{level}"
     )
 
 
