@@ -322,10 +322,11 @@ def test_every_long_step_lets_go_of_the_interpreter_and_polls(call):
         offsets, ids = np.arange(n + 1), np.arange(n)
         ones = np.ones(n, np.float32)
         whole = np.array([0, n])
-        lists = {{"lists": (offsets, ids), "scores": ones, "ranks": None, "anchor_scores": None, "num_documents": n,
-                  "rows": None}}
+        lists = {{"lists": (offsets, ids), "scores": ones, "ranks": None, "anchor_scores": None, "above": None,
+                  "num_documents": n, "rows": None}}
         queries = {{"positives": (offsets, ids), "positive_scores": ones, "exclude": (offsets, ids[::-1].copy()),
-                    "document_groups": ids, "query_keys": None, "query_of_pair": None, "lists_by_pair": False}}
+                    "document_groups": ids, "near_groups": None, "document_embeddings": None, "near_cosine": None,
+                    "query_keys": None, "query_of_pair": None, "lists_by_pair": False}}
         rule = hm.Selection(1, ceiling=hm.PercPos(1.5), draw=hm.Uniform())
         from hardmine.primitives.select import _plan
         plan = _plan(rule, rule.draw._native(), n, 0, None)

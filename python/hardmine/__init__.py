@@ -43,11 +43,15 @@ from hardmine.rules.draws import (
 from hardmine.rules.selection import Selection
 
 if TYPE_CHECKING:
+    from hardmine.pipeline.judge import judge
+    from hardmine.pipeline.judged import Judged
     from hardmine.pipeline.mine import mine
     from hardmine.pipeline.mined import Mined
     from hardmine.pipeline.plan import Plan, plan
     from hardmine.pipeline.rescore import rescore
     from hardmine.pipeline.retrieve import retrieve
+    from hardmine.pipeline.sweep import sweep
+    from hardmine.pipeline.sweeps.result import Sweep
     from hardmine.plumbing.progress import ProgressEvent
     from hardmine.primitives.ensemble import ensemble
     from hardmine.primitives.fuse import fuse
@@ -61,11 +65,15 @@ if TYPE_CHECKING:
 
 _LAZY = {
     "hardmine.nouns.collection": ("Collection",),
+    "hardmine.pipeline.judge": ("judge",),
+    "hardmine.pipeline.judged": ("Judged",),
     "hardmine.pipeline.mine": ("mine",),
     "hardmine.pipeline.mined": ("Mined",),
     "hardmine.pipeline.plan": ("Plan", "plan"),
     "hardmine.pipeline.rescore": ("rescore",),
     "hardmine.pipeline.retrieve": ("retrieve",),
+    "hardmine.pipeline.sweep": ("sweep",),
+    "hardmine.pipeline.sweeps.result": ("Sweep",),
     "hardmine.plumbing.progress": ("ProgressEvent",),
     "hardmine.primitives.ensemble": ("ensemble",),
     "hardmine.primitives.fuse": ("fuse",),
@@ -106,6 +114,7 @@ __all__ = [
     "DynamicLists",
     "DynamicMiner",
     "ExactIndex",
+    "Judged",
     "Laplace",
     "MarginPos",
     "MemoryBank",
@@ -126,6 +135,7 @@ __all__ = [
     "Softmax",
     "Stratified",
     "StringTable",
+    "Sweep",
     "Top",
     "TopKAccumulator",
     "TopThen",
@@ -141,6 +151,7 @@ __all__ = [
     "formats",
     "fuse",
     "in_batch_mask",
+    "judge",
     "losses",
     "merge",
     "mine",
@@ -156,6 +167,7 @@ __all__ = [
     "select",
     "spherical_kmeans",
     "strategies",
+    "sweep",
     "teachers",
     "topk",
     "triplets",

@@ -41,8 +41,8 @@ MUTANTS = [
     Mutant(
         "store-order-of-rows-ignored",
         ROWS,
-        "                block[here] = column[row_of[here]]\n",
-        "                block[here] = column[np.sort(row_of[here])]\n",
+        "            block[here] = column[row_of[here]]\n",
+        "            block[here] = column[np.sort(row_of[here])]\n",
         f"{UNIT} -k order_asked_for",
     ),
     Mutant(

@@ -96,6 +96,11 @@ class Rows:
         return found
 
     @property
+    def held(self) -> npt.NDArray[np.int64]:
+        """Places, among the keys, of rows that a shard holds: rising, those of equal keys all."""
+        return np.flatnonzero(self._shard_of[self._number] >= 0)
+
+    @property
     def num_held(self) -> int:
         """How many of the keys, equal ones among them, have a row in a shard."""
         return int((self._shard_of[self._number] >= 0).sum())
@@ -129,23 +134,31 @@ class Rows:
         """
         wanted: npt.NDArray[Any] | None = None
         for start in range(0, len(self), rows):
-            number = self._number[start : start + rows]
-            shard_of, row_of = self._shard_of[number], self._row_of[number]
-            block: npt.NDArray[Any] | None = None
-            for shard in np.unique(shard_of).tolist():
-                column = self._columns(shard)[f"row.{name}"]
-                wanted = column[:0] if wanted is None else wanted
-                if column.dtype != wanted.dtype or column.shape[1:] != wanted.shape[1:]:
-                    raise shards.ShardError(
-                        f"{self._shards[shard]}: {name} of {column.dtype} {column.shape[1:]}, expected {wanted.dtype} "
-                        f"{wanted.shape[1:]} as in others (does the fingerprint change with what it stands for?)"
-                    )
-                if block is None:
-                    block = np.empty((number.size, *column.shape[1:]), column.dtype)
-                here = shard_of == shard
-                block[here] = column[row_of[here]]
-            assert block is not None  # noqa: S101
+            block = self._values(name, self._number[start : start + rows], wanted)
+            wanted = block[:0] if wanted is None else wanted
             yield block
+
+    def at(self, name: str, places: npt.NDArray[np.int64]) -> npt.NDArray[Any]:
+        """A column with an entry for each of these places among the keys, of which there is at least one, all held."""
+        return self._values(name, self._number[places], None)
+
+    def _values(self, name: str, number: npt.NDArray[np.int64], wanted: npt.NDArray[Any] | None) -> npt.NDArray[Any]:
+        shard_of, row_of = self._shard_of[number], self._row_of[number]
+        block: npt.NDArray[Any] | None = None
+        for shard in np.unique(shard_of).tolist():
+            column = self._columns(shard)[f"row.{name}"]
+            wanted = column[:0] if wanted is None else wanted
+            if column.dtype != wanted.dtype or column.shape[1:] != wanted.shape[1:]:
+                raise shards.ShardError(
+                    f"{self._shards[shard]}: {name} of {column.dtype} {column.shape[1:]}, expected {wanted.dtype} "
+                    f"{wanted.shape[1:]} as in others (does the fingerprint change with what it stands for?)"
+                )
+            if block is None:
+                block = np.empty((number.size, *column.shape[1:]), column.dtype)
+            here = shard_of == shard
+            block[here] = column[row_of[here]]
+        assert block is not None  # noqa: S101
+        return block
 
     def column(self, name: str) -> npt.NDArray[Any]:
         """A whole column with an entry for every row, in the order of the keys, of which there is at least one."""

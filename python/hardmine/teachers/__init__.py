@@ -5,11 +5,17 @@ from __future__ import annotations
 import os
 from typing import Any
 
+from hardmine.teachers.chat_judge import ChatJudge
+from hardmine.teachers.judge import CrossEncoderJudge, Judge, JudgeError
 from hardmine.teachers.precomputed import precomputed
 from hardmine.teachers.protocol import DenseTeacher, LexicalIndex, LexicalTeacher, PairScorer, Teacher
 
 __all__ = [
+    "ChatJudge",
+    "CrossEncoderJudge",
     "DenseTeacher",
+    "Judge",
+    "JudgeError",
     "LexicalIndex",
     "LexicalTeacher",
     "PairScorer",

@@ -33,9 +33,9 @@ def pair_scorer(scorer: Any, argument: str = "scorer") -> PairScorer:
         Something else, or what loading raises.
     """
     if isinstance(scorer, (str, os.PathLike)):
-        from hardmine.teachers import load_cross_encoder
+        from hardmine.teachers.cross_encoder import CrossEncoder
 
-        return load_cross_encoder(scorer)
+        return CrossEncoder(os.fspath(scorer))
     if hasattr(scorer, "score_pairs") and not isinstance(scorer, type):
         if not isinstance(getattr(scorer, "name", None), str) or not scorer.name:
             raise TypeError(f"{argument}: {type(scorer).__name__} with score_pairs but no name, expected a string")

@@ -1,0 +1,1 @@
+"""The parts of a sweep: its grid, trials with hidden positives, measures, bounds, advice."""

@@ -1,0 +1,197 @@
+"""The estimated share of false negatives of every setting, from what the trials mine."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, field
+from typing import TYPE_CHECKING, Any
+
+import numpy as np
+import numpy.typing as npt
+
+from hardmine.pipeline.sweeps import bounds
+from hardmine.pipeline.sweeps.trials import UNIT, Trials, distinct_labels, make_trials
+from hardmine.plumbing.float_mode import in_default_mode
+from hardmine.primitives.anchors import anchor_scores
+from hardmine.primitives.select import select
+from hardmine.rules.draws import Weighted
+
+if TYPE_CHECKING:
+    from hardmine.nouns.candidates import Candidates
+    from hardmine.nouns.collection import Collection
+    from hardmine.nouns.positives import Positives
+    from hardmine.plumbing.checks import Int64Array
+    from hardmine.rules.selection import Selection
+
+KEYS = (
+    "exposure", "exposure_low", "exposure_high", "false_negative_rate", "false_negative_low", "false_negative_high",
+    "hits", "queries_with_hits", "interval", "no_estimate",
+)  # fmt: skip
+"""What an estimate adds to a row of the sweep."""
+
+
+@dataclass
+class Estimator:
+    """Trials of a run, and what each setting did with them."""
+
+    protocol: str
+    unlabelled_per_positive: float
+    confidence: float
+    num_bootstrap: int
+    min_queries: int
+    trials_per_query: int
+    seed: int
+    num_threads: int | None
+    trials: Trials | None = None
+    num_labels: int = 0
+    why_none: str | None = None
+    _hits: list[Int64Array] = field(default_factory=list)
+    _sizes: list[Int64Array] = field(default_factory=list)
+    _pending: list[tuple[dict[str, Any], int]] = field(default_factory=list)
+
+    def prepare(
+        self, collection: Collection, run: Candidates, positives: Positives, embeddings: Any, *, anchored: bool
+    ) -> None:
+        """Make the trials, or say why there are none."""
+        if positives.scores is None:
+            self.why_none = "the run holds no scores of the positives"
+            return
+        identical = collection.identical_ids() if collection.ignore_identical_ids else None
+        groups = collection.document_groups
+        labels = distinct_labels(positives, groups, identical)
+        self.num_labels = labels.ids.size
+        trials = make_trials(
+            run,
+            labels,
+            groups,
+            protocol=self.protocol,
+            trials_per_query=self.trials_per_query,
+            seed=self.seed,
+            num_threads=self.num_threads,
+        )
+        if trials.num_able < self.min_queries:
+            self.why_none = (
+                f"cannot tell: {trials.num_able:,} queries with several positives, expected at least {self.min_queries}"
+            )
+            return
+        if anchored and embeddings is not None:
+            found = anchor_scores(trials.candidates, trials.positives, embeddings, num_threads=self.num_threads)
+            trials = trials._replace(candidates=found)
+        self.trials = trials
+
+    def look_at(self, row: dict[str, Any], selection: Selection) -> None:
+        """Let the trials mine under a setting; `finish` fills its row."""
+        row.update(dict.fromkeys(KEYS))
+        row["no_estimate"] = self.why_none or self._why_not(selection)
+        if row["no_estimate"] is not None:
+            return
+        trials = self.trials
+        assert trials is not None  # noqa: S101
+        try:
+            mined = select(
+                trials.candidates,
+                trials.positives,
+                selection,
+                query_keys=trials.queries,
+                num_threads=self.num_threads,
+            )
+        except ValueError as error:
+            row["no_estimate"] = str(error)
+            return
+        hits = trials.hits(mined.offsets, mined.ids)
+        if self.protocol == "hide-one":
+            hits, sizes = hits * trials.weights, trials.weights
+        else:
+            sizes = mined.lengths
+        self._pending.append((row, len(self._hits)))
+        self._hits.append(self._per_query(hits))
+        self._sizes.append(self._per_query(sizes))
+
+    def _why_not(self, selection: Selection) -> str | None:
+        has_anchors = self.trials is not None and self.trials.candidates.anchor_scores is not None
+        if selection.ceiling.needs_anchor_scores and not has_anchors:
+            return "anchor scores depend on which positives are known: give document_embeddings"
+        if isinstance(selection.draw, Weighted):
+            return "its weights are aligned with the run, not with lists in which positives are hidden"
+        return "one row for each pair has no hidden positive of its own" if selection.positive_agg == "each" else None
+
+    def _ratio(self) -> float:
+        """Hidden documents that were tried to those that the share is about."""
+        assert self.trials is not None  # noqa: S101
+        if self.protocol == "keep-one":
+            return 1.0
+        unlabelled = self.unlabelled_per_positive * self.num_labels
+        return len(self.trials.candidates) / unlabelled if unlabelled else 0.0
+
+    def _per_query(self, values: Int64Array) -> Int64Array:
+        assert self.trials is not None  # noqa: S101
+        # Integers below 2**53: exact as the float64 that bincount adds.
+        return np.bincount(self.trials.cluster, weights=values, minlength=self.trials.num_queries).astype(np.int64)
+
+    @in_default_mode
+    def finish(self) -> None:
+        """Shares and intervals of all settings, in their rows."""
+        if not self._pending:
+            return
+        hits, sizes = np.stack(self._hits, axis=1), np.stack(self._sizes, axis=1)
+        low, high, variance = bounds.bootstrap(
+            hits,
+            sizes,
+            num_bootstrap=self.num_bootstrap,
+            confidence=self.confidence,
+            seed=self.seed,
+            num_threads=self.num_threads,
+        )
+        shares = hits.sum(axis=0) / np.maximum(sizes.sum(axis=0), 1)
+        with_hits = (hits > 0).sum(axis=0)
+        counts = self._counts(sizes)
+        rated = with_hits >= bounds.FEWEST_HITS
+        effect = bounds.design_effect(shares[rated], counts[rated], variance[rated])
+        for row, column in self._pending:
+            if not sizes[:, column].sum() or not row["kept"]:
+                row["no_estimate"] = "nothing is mined"
+                continue
+            row["hits"] = int(hits[:, column].sum()) / (UNIT if self.protocol == "hide-one" else 1)
+            row["queries_with_hits"] = int(with_hits[column])
+            row["interval"] = "bootstrap"
+            ends = float(low[column]), float(high[column])
+            if not rated[column]:
+                row["interval"] = "upper bound"
+                fewest = bounds.effective_number(sizes[:, column])
+                count = fewest if effect is None else max(fewest, float(counts[column]) / effect)
+                ends = 0.0, bounds.wilson(float(shares[column]), count, self.confidence)
+            self._fill(row, float(shares[column]), *ends)
+
+    def _counts(self, sizes: Int64Array) -> npt.NDArray[np.float64]:
+        """Of every setting: what the share is a share of, as a number of equal parts."""
+        assert self.trials is not None  # noqa: S101
+        if self.protocol == "hide-one":
+            return np.full(sizes.shape[1], bounds.effective_number(self.trials.weights))
+        found: npt.NDArray[np.float64] = sizes.sum(axis=0).astype(np.float64)
+        return found
+
+    def _fill(self, row: dict[str, Any], share: float, low: float, high: float) -> None:
+        low, high = bounds.widened(low, share, high, self._ratio())
+        found = {"": share, "_low": low, "_high": high}
+        if self.protocol == "hide-one":
+            row.update({f"exposure{end}": value for end, value in found.items()})
+            factor = self.unlabelled_per_positive * self.num_labels / row["kept"]
+            found = {end: min(1.0, factor * value) for end, value in found.items()}
+        names = {"": "false_negative_rate", "_low": "false_negative_low", "_high": "false_negative_high"}
+        row.update({names[end]: value for end, value in found.items()})
+
+    def about(self) -> dict[str, Any]:
+        """What the estimate rests on."""
+        trials = self.trials
+        return {
+            "protocol": self.protocol,
+            "queries_with_several_positives": None if trials is None else trials.num_able,
+            "queries": None if trials is None else trials.num_queries,
+            "trials_per_query": self.trials_per_query,
+            "trials": None if trials is None else len(trials.candidates),
+            "is_sample": trials is not None and trials.num_queries < trials.num_able,
+            "unlabelled_per_positive": self.unlabelled_per_positive if self.protocol == "hide-one" else None,
+            "confidence": self.confidence,
+            "num_bootstrap": self.num_bootstrap,
+            "seed": self.seed,
+            "why_none": self.why_none,
+        }

@@ -1,0 +1,129 @@
+"""A sweep as text to read and as a table of a notebook."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Mapping
+from html import escape
+from typing import Any
+
+REMOVED = ("outside_window", "above_ceiling", "below_floor")
+"""Reasons that are the rule's own."""
+
+_HEADS = ("rule", "kept", "removed", "short", "score", "s/p", "FN", "interval", "2nd", "ECI")
+_WIDTHS = (28, 8, 8, 7, 8, 7, 7, 14, 6, 6)
+"""99 columns, the last of which is left of the marks."""
+
+
+def as_text(found: Mapping[str, Any]) -> str:
+    """A table of at most 100 columns, the recommendation, and what the estimate rests on."""
+    about = found["about"]
+    lines = [
+        f"{about['queries']:,} queries, {about['positives']:,} positives, {about['documents']:,} documents; "
+        f"teacher {about['teacher']}",
+        "",
+        _line(_HEADS),
+    ]
+    chosen = found["recommended"]["index"]
+    lines += [_line(_cells(row), _mark(row, chosen)) for row in found["rows"]]
+    lines += ["> recommended   * no other setting is harder with fewer false negatives"]
+    lines += [f"left out: {rules}: {reason}" for reason, rules in _unfit(found)]
+    name = "none" if chosen is None else found["rows"][chosen]["rule"]
+    lines += ["", f"recommended: {name}", found["recommended"]["why"], basis(found["estimate"])]
+    return "\n".join(line for long in lines for line in _wrapped(long))
+
+
+def as_html(found: Mapping[str, Any]) -> str:
+    """The same as a table of HTML, all text escaped, without styles or scripts of its own."""
+    chosen = found["recommended"]["index"]
+    name = "none" if chosen is None else found["rows"][chosen]["rule"]
+    heads = "".join(f"<th>{escape(head)}</th>" for head in (*_HEADS, ""))
+    body = []
+    for row in found["rows"]:
+        cells = [escape(cell) for cell in (*_cells(row), _mark(row, chosen).strip())]
+        if row["index"] == chosen:
+            cells = [f"<b>{cell}</b>" for cell in cells]
+        body.append("<tr>" + "".join(f"<td>{cell}</td>" for cell in cells) + "</tr>")
+    left_out = "".join(f"<li>{escape(rules)}: {escape(reason)}</li>" for reason, rules in _unfit(found))
+    return (
+        f"<p><b>Recommended: {escape(name)}.</b> {escape(found['recommended']['why'])}</p>"
+        f"<table><thead><tr>{heads}</tr></thead><tbody>{''.join(body)}</tbody></table>"
+        f"<p>{escape(basis(found['estimate']))}</p>" + (f"<p>Left out:</p><ul>{left_out}</ul>" if left_out else "")
+    )
+
+
+def basis(estimate: Mapping[str, Any]) -> str:
+    """What the estimate of false negatives rests on, in words."""
+    if estimate["why_none"] is not None:
+        return f"No estimate of false negatives: {estimate['why_none']}."
+    tried = (
+        f"FN: estimated from {estimate['trials']:,} trials on {estimate['queries']:,} queries with several positives, "
+        f"{estimate['confidence']:.0%} interval"
+    )
+    if estimate["protocol"] == "keep-one":
+        return f"{tried}; each positive in turn was the only known one, and the others were hidden."
+    return (
+        f"{tried}; each positive in turn was hidden. It holds if there are {estimate['unlabelled_per_positive']:g} "
+        "unlabelled relevant documents for each labelled one, and is in proportion to that number."
+    )
+
+
+def _unfit(found: Mapping[str, Any]) -> list[tuple[str, str]]:
+    """Each reason why settings were left out, with the settings."""
+    by_reason: dict[str, list[str]] = {}
+    for each in found["unfit"]:
+        by_reason.setdefault(each["reason"], []).append(each["rule"])
+    return [(reason, ", ".join(rules)) for reason, rules in by_reason.items()]
+
+
+def _cells(row: Mapping[str, Any]) -> list[str]:
+    second = row["second"]
+    interval = "-"
+    if row["false_negative_high"] is not None:
+        interval = f"{100 * row['false_negative_low']:.1f}-{100 * row['false_negative_high']:.1f} %"
+    return [
+        row["rule"],
+        _count(row["kept"]),
+        _count(sum(row["reasons"][name] for name in REMOVED)),
+        _share(row["short_share"]),
+        _number(row["mean_score"]),
+        _number(row["hardness"]),
+        _share(row["false_negative_rate"]),
+        interval,
+        "-" if second is None else _share(second["above_positive"], digits=0),
+        _number(row["eci"]),
+    ]
+
+
+def _line(cells: Iterable[str], mark: str = "") -> str:
+    rule, *numbers = cells
+    if len(rule) >= _WIDTHS[0]:
+        rule = rule[: _WIDTHS[0] - 4] + "..."
+    line = f"{rule:<{_WIDTHS[0]}}" + "".join(
+        f"{cell:>{width}}" for cell, width in zip(numbers, _WIDTHS[1:], strict=True)
+    )
+    return (line + mark).rstrip()
+
+
+def _mark(row: Mapping[str, Any], chosen: int | None) -> str:
+    return ">" if row["index"] == chosen else "*" if row["on_frontier"] else ""
+
+
+def _count(value: int) -> str:
+    for size, letter in ((10**9, "G"), (10**6, "M"), (10**4, "k")):
+        if value >= size:
+            return f"{value / (1000 if letter == 'k' else size):.1f}{letter}"
+    return f"{value:,}"
+
+
+def _share(value: float | None, digits: int = 1) -> str:
+    return "-" if value is None else f"{100 * value:.{digits}f}%"
+
+
+def _number(value: float | None) -> str:
+    return "-" if value is None else f"{value:.3g}" if abs(value) >= 100 else f"{value:.3f}"
+
+
+def _wrapped(line: str) -> list[str]:
+    import textwrap  # costs an import that most processes never need
+
+    return [line] if len(line) <= 100 else textwrap.wrap(line, 100, break_long_words=True, subsequent_indent="  ")

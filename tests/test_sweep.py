@@ -1,0 +1,506 @@
+"""The sweep: its trials, measures and bounds against slow twins, what it recommends, and what it refuses."""
+
+import dataclasses
+import json
+from html.parser import HTMLParser
+
+import numpy as np
+import pyarrow as pa
+import pytest
+
+import hardmine as hm
+from hardmine.cli.main import main
+from hardmine.pipeline.sweeps import bounds, trials
+from hardmine.pipeline.sweeps.advice import mark_frontier, recommend
+from hardmine.pipeline.sweeps.grid import described, parse_setting
+from hardmine.primitives.draw import sample_uniform
+from hardmine.report.sweep import as_html
+from tests.oracle import sweep as oracle
+
+K = 15
+RULES = [
+    "naive", "naive range-min=3", "naive range-max=5", "abs=2.0", "margin-pos=1.0", "perc-pos=0.9",
+    "perc-pos=0.9 & abs=3.0 draw=softmax=2.0", "naive draw=uniform",
+]  # fmt: skip
+
+
+def make(seed=0, num_queries=60, num_documents=90, positives=None):
+    """A collection with repeated texts, and embeddings whose scores are whole numbers: ties everywhere."""
+    rng = np.random.default_rng(seed)
+    texts = [f"document {i % (num_documents - 8)}" for i in range(num_documents)]
+    queries = rng.integers(-2, 3, (num_queries, 4)).astype(np.float32)
+    documents = rng.integers(-2, 3, (num_documents, 4)).astype(np.float32)
+    documents[num_documents - 8 :] = documents[:8]
+    if positives is None:
+        best = np.argsort(-(queries @ documents.T) + rng.random((num_queries, num_documents)), axis=1)
+        positives = [rng.permutation(row[:25])[: rng.integers(1, 6)].tolist() for row in best]
+    collection = hm.Collection(
+        pa.table({"id": [f"q{i}" for i in range(num_queries)], "text": [f"query {i}" for i in range(num_queries)]}),
+        pa.table({"id": [f"d{i}" for i in range(num_documents)], "text": texts}),
+        hm.Positives.from_lists(positives),
+    )
+    return collection, queries, documents
+
+
+@pytest.fixture(scope="module")
+def world():
+    collection, queries, documents = make()
+    teacher = hm.teachers.precomputed(queries, documents, similarity="dot")
+    run = hm.retrieve(collection, teacher, k=K, anchors=True, progress=False)
+    return collection, run, documents
+
+
+@pytest.fixture(scope="module")
+def second(world):
+    collection, _, documents = world
+    rng = np.random.default_rng(9)
+    queries = rng.integers(-2, 3, (collection.num_queries, 4)).astype(np.float32)
+    return hm.retrieve(collection, hm.teachers.precomputed(queries, documents, similarity="dot"), k=9, progress=False)
+
+
+def sweep(world, grid=RULES, **options):
+    collection, run, _ = world
+    return hm.sweep(collection, run, grid, **{"num_negatives": 3, "progress": False, **options})
+
+
+def num_labels(collection):
+    groups = collection.document_groups
+    return sum(len({int(groups[d]) for d in collection.positives[q]}) for q in range(collection.num_queries))
+
+
+@pytest.mark.parametrize("protocol", trials.PROTOCOLS)
+def test_the_estimate_equals_the_slow_twin(world, protocol):
+    collection, run, _ = world
+    found = sweep(world, protocol=protocol, unlabelled_per_positive=0.5, num_bootstrap=20)
+    assert [row["rule"] for row in found.rows] == RULES
+    for row in found.rows:
+        selection = hm.Selection.from_dict(row["selection"])
+        hits, hidden, mined, by_query = oracle.estimate(collection, run, selection, K, protocol)
+        assert row["hits"] == hits
+        assert row["queries_with_hits"] == sum(count > 0 for count in by_query.values())
+        if protocol == "hide-one":
+            assert row["exposure"] == pytest.approx(hits / hidden, rel=1e-12)
+            assert row["false_negative_rate"] == pytest.approx(
+                min(1, 0.5 * num_labels(collection) * hits / hidden / row["kept"]), rel=1e-12
+            )
+        else:
+            assert row["exposure"] is None
+            assert row["false_negative_rate"] == pytest.approx(hits / mined, rel=1e-12)
+        assert row["false_negative_low"] <= row["false_negative_rate"] <= row["false_negative_high"]
+    assert any(row["hits"] for row in found.rows)
+    assert found.estimate["trials"] == len(oracle.trials(collection, run))
+
+
+def test_anchored_is_estimated_with_embeddings_alone(world):
+    collection, run, documents = world
+    rules = ["anchored=1.1,1.0", "anchored=0.9,2.0"]
+    blind = sweep(world, rules)
+    assert {row["no_estimate"] for row in blind.rows} == {
+        "anchor scores depend on which positives are known: give document_embeddings"
+    }
+    bare = collection, run.replace(anchor_scores=None), documents
+    assert [each["rule"] for each in sweep(bare, rules).unfit] == rules
+    for found in (
+        sweep(world, rules, document_embeddings=documents),
+        sweep(bare, rules, document_embeddings=documents),
+    ):
+        for row, before in zip(found.rows, blind.rows, strict=True):
+            selection = hm.Selection.from_dict(row["selection"])
+            hits, hidden, _, _ = oracle.estimate(collection, run, selection, K, embeddings=documents)
+            assert (row["hits"], row["exposure"]) == (hits, pytest.approx(hits / hidden))
+            assert row["kept"] == before["kept"]
+
+
+def test_measures_equal_the_slow_twin_and_the_selection(world, second):
+    collection, run, _ = world
+    for row in sweep(world, second=second).rows:
+        mined = hm.Mined.from_run(collection, run, hm.Selection.from_dict(row["selection"])).negatives
+        assert (row["rows"], row["kept"], row["short"]) == (len(mined), mined.ids.size, mined.num_short)
+        assert row["reasons"] == {name: int(count.sum()) for name, count in mined.reasons.items()}
+        assert row["mean_score"] == pytest.approx(float(mined.scores.mean(dtype=np.float64)))
+        hardness, eci = oracle.hardness(mined)
+        assert row["hardness"] == pytest.approx(hardness)
+        assert row["eci"] is None or row["eci"] == pytest.approx(eci)
+        overlap, above, undecided = oracle.agreement(mined, second, 9)
+        assert row["second"] == {
+            "overlap": pytest.approx(overlap),
+            "above_positive": pytest.approx(above),
+            "undecided": pytest.approx(undecided),
+        }
+        assert above > 0
+        assert 0 < undecided < 1
+
+
+def test_eci_is_there_where_most_rows_tell(world):
+    rows = sweep(world).rows
+    told = [row["eci"] is not None for row in rows]
+    assert told == [2 * row["hardness_rows"] >= row["rows"] for row in rows]
+    assert any(told)
+
+
+def test_texts_of_positives_in_a_run_made_elsewhere_are_left_out_of_every_setting():
+    collection, queries, documents = make()
+    found = hm.search(queries, documents, 30)
+    labels = collection.positives
+    scores = hm.pair_scores(queries, documents, labels.query_of_each, labels.ids)
+    run = found.replace(
+        positives=labels.with_scores(scores),
+        query_ids=collection.query_ids,
+        document_ids=collection.document_ids,
+        metadata={"k": 30, "similarity": "dot"},
+    )
+    swept = hm.sweep(collection, run, RULES, num_negatives=3, progress=False)
+    for row in swept.rows:
+        mined = hm.Mined.from_run(collection, run, hm.Selection.from_dict(row["selection"])).negatives
+        assert row["kept"] == mined.ids.size
+        assert row["reasons"]["duplicate_text"] == int(mined.reasons["duplicate_text"].sum()) > 0
+        hits, hidden, _, _ = oracle.estimate(collection, run, hm.Selection.from_dict(row["selection"]), 30)
+        assert row["exposure"] == pytest.approx(hits / hidden)
+
+
+def test_the_bootstrap_draws_whole_queries():
+    rng = np.random.default_rng(1)
+    hits, sizes = rng.integers(0, 4, (40, 3)), rng.integers(4, 9, (40, 3))
+    low, high, variance = bounds.bootstrap(hits, sizes, num_bootstrap=200, confidence=0.9, seed=5, num_threads=1)
+    drawn = sample_uniform(200, 40, 40, seed=5, replace=True)
+    shares = np.array([[hits[row, s].sum() / sizes[row, s].sum() for s in range(3)] for row in drawn])
+    assert np.allclose(low, np.percentile(shares, 5, axis=0))
+    assert np.allclose(high, np.percentile(shares, 95, axis=0))
+    assert np.allclose(variance, shares.var(axis=0))
+
+
+def test_pieces_of_the_bootstrap_make_no_difference(monkeypatch):
+    rng = np.random.default_rng(1)
+    hits, sizes = rng.integers(0, 4, (40, 3)), rng.integers(4, 9, (40, 1))
+    options = {"num_bootstrap": 50, "confidence": 0.95, "seed": 0, "num_threads": 1}
+    whole = bounds.bootstrap(hits, sizes, **options)
+    monkeypatch.setattr(bounds, "_AT_ONCE", 280)
+    assert all(np.array_equal(a, b) for a, b in zip(whole, bounds.bootstrap(hits, sizes, **options), strict=True))
+
+
+def test_few_hits_give_a_bound_and_not_a_point():
+    assert bounds.wilson(0.0, 30, 0.95) == pytest.approx(1.959964**2 / (30 + 1.959964**2), rel=1e-6)
+    assert bounds.widened(0.1, 0.2, 0.3, 3.0) == (0.0, pytest.approx(0.4))
+    assert bounds.effective_number(np.array([3, 3, 3])) == pytest.approx(3)
+    assert bounds.effective_number(np.array([8, 1, 1])) == pytest.approx(100 / 66)
+    share, count = np.array([0.5, 0.1, 0.0]), np.array([100.0, 100.0, 100.0])
+    assert bounds.design_effect(share, count, np.array([0.005, 0.0045, 0.0])) == pytest.approx(5.0)
+    assert bounds.design_effect(share[2:], count[2:], np.zeros(1)) is None
+
+
+def test_a_setting_without_hits_has_an_upper_bound(world):
+    row = sweep(world, ["margin-pos=5", "naive"]).rows[0]
+    assert (row["hits"], row["interval"], row["exposure_low"]) == (0, "upper bound", 0.0)
+    assert 0 < row["exposure_high"] < 1
+
+
+def test_hidden_labels_are_chosen_by_the_seed_and_weigh_what_they_stand_for(world):
+    collection, run, _ = world
+    labels = trials.distinct_labels(run.positives, collection.document_groups, None)
+    made = [
+        trials.make_trials(
+            run, labels, collection.document_groups, protocol="hide-one", trials_per_query=2, seed=seed, num_threads=1
+        )
+        for seed in (0, 0, 1)
+    ]
+    assert np.array_equal(made[0].hidden_keys, made[1].hidden_keys)
+    assert not np.array_equal(made[0].hidden_keys, made[2].hidden_keys)
+    counts = np.bincount(labels.rows, minlength=len(run))
+    of_query = np.bincount(made[0].queries, weights=made[0].weights, minlength=len(run))
+    assert np.array_equal(of_query, np.where(counts >= 2, counts, 0) * trials.UNIT)
+    assert np.bincount(made[0].queries).max() == 2
+    per_query = np.bincount(made[0].queries, weights=made[0].hidden)
+    assert per_query.max() == 2
+
+
+def test_a_large_run_is_sampled(world, monkeypatch):
+    whole = sweep(world)
+    monkeypatch.setattr(trials, "MOST_QUERIES", 35)
+    found = sweep(world)
+    assert (found.estimate["queries"], found.estimate["is_sample"]) == (35, True)
+    assert found.estimate["queries_with_several_positives"] == whole.estimate["queries"] > 35
+    assert not whole.estimate["is_sample"]
+    for some, all_ in zip(found.rows, whole.rows, strict=True):
+        assert some["exposure"] == pytest.approx(all_["exposure"], abs=0.15)
+        assert some["kept"] == all_["kept"]
+
+
+def test_the_estimate_is_free_of_bias_and_its_interval_holds_the_truth():
+    """Labels split by chance: some that the sweep knows, the others are the truth it must foresee."""
+    collection, queries, documents = make(3, num_queries=80, num_documents=200)
+    best = np.argsort(-(queries @ documents.T), axis=1, kind="stable")
+    errors, held = [], []
+    for split in range(12):
+        rng = np.random.default_rng(split)
+        known, unknown = [], []
+        for query in range(80):
+            relevant = best[query, [0, 2, 3, 5, 8, 13, 20, 30]]
+            is_known = rng.random(8) < 0.5
+            is_known[rng.integers(8)] |= not is_known.any()
+            known.append(relevant[is_known].tolist())
+            unknown.append(relevant[~is_known].tolist())
+        part = dataclasses.replace(
+            collection,
+            documents=pa.table({"id": [f"d{i}" for i in range(200)], "text": [str(i) for i in range(200)]}),
+            positives=hm.Positives.from_lists(known),
+        )
+        run = hm.retrieve(part, hm.teachers.precomputed(queries, documents, similarity="dot"), k=40, progress=False)
+        ratio = sum(map(len, unknown)) / sum(map(len, known))
+        rules = ["naive", "naive range-min=4", "margin-pos=0.5", "perc-pos=0.9"]
+        for row in hm.sweep(part, run, rules, unlabelled_per_positive=ratio, progress=False).rows:
+            mined = hm.select(run, run.positives, hm.Selection.from_dict(row["selection"]))
+            false = sum(len(set(mined[q].ids.tolist()) & set(unknown[q])) for q in range(80))
+            truth = false / mined.ids.size
+            errors.append(row["false_negative_rate"] - truth)
+            held.append(row["false_negative_low"] <= truth <= row["false_negative_high"])
+    assert abs(np.mean(errors)) < 0.02
+    assert np.mean(held) >= 0.9
+
+
+def test_threads_and_calls_change_nothing(world, second):
+    first = json.dumps(sweep(world, second=second, num_threads=1).to_dict(), allow_nan=False)
+    assert first == json.dumps(sweep(world, second=second, num_threads=2).to_dict(), allow_nan=False)
+    assert first != json.dumps(sweep(world, second=second, seed=1).to_dict(), allow_nan=False)
+
+
+def test_the_default_grid_names_what_does_not_serve(world):
+    found = sweep(world, None)
+    assert len(found.rows) == 41
+    assert not found.unfit
+    assert len({row["rule"] for row in found.rows}) == 41
+    collection, run, documents = world
+    bare = sweep((collection, run.replace(anchor_scores=None, positives=None), documents), None)
+    assert [row["rule"] for row in bare.rows][:2] == ["naive", "naive range-min=5"]
+    assert {each["rule"].split("=")[0] for each in bare.unfit} == {"margin-pos", "perc-pos", "anchored"}
+    assert bare.estimate["why_none"] == "the run holds no scores of the positives"
+    assert all(row["false_negative_rate"] is None for row in bare.rows)
+
+
+def test_bounds_that_are_scores_have_the_scale_of_the_run(world):
+    collection, run, _ = world
+    large = run.replace(scores=run.scores * 100, positives=run.positives.with_scores(run.positives.scores * 100))
+    rules = [row["rule"] for row in sweep((collection, large, None), None, num_bootstrap=1).rows]
+    assert "abs=280.0" in rules
+    assert "margin-pos=20.0" in rules
+    cosine = run.replace(metadata={**run.metadata, "similarity": "cosine"})
+    assert "abs=0.7" in [row["rule"] for row in sweep((collection, cosine, None), None, num_bootstrap=1).rows]
+
+
+def test_a_setting_is_text_and_text_is_a_setting():
+    for text in ("perc-pos=0.9 & abs=0.7 range-min=2 range-max=9 draw=softmax=0.5", "naive", "anchored=1.1,1.0"):
+        assert described(parse_setting(text, 4)) == text
+    assert described(hm.strategies.top1_sampled_top_k()).endswith(
+        "draw=TopThen(n_top=1, draw=Softmax(temperature=1.0))"
+    )
+    assert described(hm.Selection(positive_agg="mean", floor=0.25)) == "perc-pos=0.95 floor=0.25 positive-agg=mean"
+
+
+def test_values_of_every_kind_are_settings(world):
+    grid = [hm.Selection(2, ceiling=hm.NoCeiling(), on_shortage="error"), hm.MarginPos(1), "abs=2"]
+    found = sweep(world, grid, positive_agg="mean")
+    assert [row["rule"] for row in found.rows] == ["naive", "margin-pos=1.0 positive-agg=mean", "abs=2.0"]
+    assert [row["selection"]["num_negatives"] for row in found.rows] == [2, 3, 3]
+    assert found.rows[0]["selection"]["on_shortage"] == "keep"
+
+
+def test_settings_that_no_trial_can_follow_say_so(world):
+    _, run, _ = world
+    grid = [hm.Selection(2, positive_agg="each"), hm.Selection(2, draw=hm.Weighted(np.zeros(run.ids.size)))]
+    each, weighted = sweep(world, grid).rows
+    assert each["no_estimate"] == "one row for each pair has no hidden positive of its own"
+    assert weighted["no_estimate"].startswith("its weights are aligned with the run")
+    assert each["kept"] > 0
+    assert weighted["kept"] > 0
+
+
+# --- what is recommended -------------------------------------------------------------------------------------------
+
+
+def row(index, score, rate=None, high=None, short=0.0, rule="naive", kept=10):
+    return {
+        "index": index, "rule": rule, "kept": kept, "short_share": short, "mean_score": score,
+        "false_negative_rate": rate, "false_negative_high": high,
+    }  # fmt: skip
+
+
+LIMITS = {"max_false_negatives": 0.05, "max_short": 0.1}
+
+
+def test_the_hardest_of_the_safe_is_recommended():
+    rows = [row(0, 0.9, 0.04, 0.3), row(1, 0.6, 0.01, 0.05), row(2, 0.7, 0.01, 0.04), row(3, 0.8, 0.0, 0.01, short=0.2)]
+    advice = recommend(rows, why_none=None, **LIMITS)
+    assert (advice["index"], advice["basis"]) == (2, "estimate")
+    assert "1 others leave more of them short" in advice["why"]
+    assert advice["criterion"] == {**LIMITS, "hardness": "mean_score"}
+    assert recommend(rows, why_none=None, max_false_negatives=0.03, max_short=0.2)["index"] == 3
+    assert recommend([row(0, 0.5, 0.0, 0.04), row(1, 0.5, 0.0, 0.02)], why_none=None, **LIMITS)["index"] == 1
+
+
+def test_where_none_is_safe_the_lowest_bound_is_recommended():
+    advice = recommend([row(0, 0.9, 0.2, 0.3), row(1, 0.6, 0.1, 0.15)], why_none=None, **LIMITS)
+    assert (advice["index"], advice["basis"]) == (1, "lowest upper bound")
+    assert "No setting is surely below 5.0% false negatives" in advice["why"]
+
+
+def test_where_the_data_cannot_tell_the_default_is_recommended():
+    rows = [row(0, 0.9), row(1, 0.6, rule="perc-pos=0.95 positive-agg=mean")]
+    advice = recommend(rows, why_none="cannot tell: few", **LIMITS)
+    assert (advice["index"], advice["basis"]) == (1, "default")
+    assert "cannot tell: few" in advice["why"]
+    assert recommend(rows[:1], why_none="x", **LIMITS)["index"] is None
+    assert recommend([row(0, 0.9, 0.0, 0.0, short=0.11)], why_none=None, **LIMITS)["basis"] == "none"
+
+
+def test_the_frontier():
+    rows = [row(0, 0.9, 0.2), row(1, 0.8, 0.2), row(2, 0.7, 0.1), row(3, 0.7, 0.1), row(4, 0.95), row(5, 0.5, 0.1)]
+    mark_frontier(rows)
+    assert [each["on_frontier"] for each in rows] == [True, False, True, True, None, False]
+
+
+def test_too_few_queries_cannot_tell(world):
+    found = sweep(world, ["naive", "perc-pos=0.95"], min_queries=1000, max_short=1.0)
+    several = sum(len(set(found_groups)) > 1 for found_groups in _groups(world[0]))
+    assert found.estimate["why_none"] == (
+        f"cannot tell: {several} queries with several positives, expected at least 1000"
+    )
+    assert found.rows[0]["no_estimate"] == found.estimate["why_none"]
+    assert (found.recommended["index"], found.recommended["basis"]) == (1, "default")
+    assert found.selection == hm.Selection(3)
+
+
+def _groups(collection):
+    return [collection.document_groups[collection.positives[q]].tolist() for q in range(collection.num_queries)]
+
+
+# --- shown ---------------------------------------------------------------------------------------------------------
+
+
+class Tags(HTMLParser):
+    def __init__(self):
+        super().__init__()
+        self.tags = []
+
+    def handle_starttag(self, tag, attrs):
+        self.tags.append((tag, attrs))
+
+
+def test_the_summary_fits_and_says_what_it_rests_on(world, second):
+    found = sweep(world, None, second=second)
+    lines = found.summary().splitlines()
+    assert max(map(len, lines)) <= 100
+    text = " ".join(" ".join(lines).split())
+    assert f"recommended: {found.rows[found.recommended['index']]['rule']}" in text
+    assert "for each labelled one, and is in proportion to that number" in text
+    assert sum(line.endswith(">") for line in lines) == 1
+    assert sum(line.endswith("*") for line in lines) > 0
+    bare = sweep(
+        world, ["abs=2", hm.Selection(2, ceiling=hm.PercPos(0.95) & hm.PercPos(0.94) & hm.Absolute(1234567.0))]
+    )
+    assert "perc-pos=0.95 & perc-pos..." in bare.summary()
+
+
+def test_a_notebook_shows_text_as_text(world):
+    found = sweep(world, ["naive", "abs=2"]).to_dict()
+    found["rows"][0]["rule"] = "<script>alert(1)</script>"
+    found["unfit"] = [{"rule": "a<b", "reason": "<img src=x onerror=1>"}]
+    parser = Tags()
+    parser.feed(as_html(found))
+    assert {tag for tag, _ in parser.tags} == {"p", "b", "table", "thead", "tr", "th", "tbody", "td", "ul", "li"}
+    assert not any(attrs for _, attrs in parser.tags)
+    assert sweep(world, ["naive"])._repr_html_().count("<tr>") == 2
+
+
+# --- refused -------------------------------------------------------------------------------------------------------
+
+
+@pytest.mark.parametrize(
+    ("options", "error", "message"),
+    [
+        ({"grid": "naive"}, TypeError, "grid: str, expected a sequence of Selections or of rules as text"),
+        ({"grid": []}, ValueError, "grid: empty, expected at least one setting"),
+        ({"grid": ["naive", 3]}, TypeError, "grid[1]: int, expected a Selection, a ceiling or text such as"),
+        ({"grid": ["nave"]}, ValueError, "grid[0]: unknown 'nave', expected one of naive, abs"),
+        ({"grid": ["naive range-min=x"]}, ValueError, "grid[0] naive range-min=x: range-min=x: expected an integer"),
+        ({"grid": ["naive range-min=1 range-min=2"]}, ValueError, "range-min twice, expected once"),
+        ({"num_negatives": 0}, ValueError, "num_negatives: 0, expected at least 1"),
+        ({"positive_agg": "sum"}, ValueError, "positive_agg: 'sum', expected one of 'min', 'mean', 'max', 'each'"),
+        ({"protocol": "hide"}, ValueError, "protocol: 'hide', expected one of 'hide-one', 'keep-one'"),
+        ({"unlabelled_per_positive": -1}, ValueError, "unlabelled_per_positive: -1, expected at least 0"),
+        ({"max_false_negatives": 1.5}, ValueError, "max_false_negatives: 1.5, expected at most 1"),
+        ({"max_short": np.nan}, ValueError, "max_short: nan, expected a finite number"),
+        ({"trials_per_query": 17}, ValueError, "trials_per_query: 17, expected at most 16"),
+        ({"min_queries": 0}, ValueError, "min_queries: 0, expected at least 1"),
+        ({"confidence": 1.0}, ValueError, "confidence: 1, expected between 0 and 1"),
+        ({"num_bootstrap": 0}, ValueError, "num_bootstrap: 0, expected at least 1"),
+        ({"seed": -1}, ValueError, "seed: -1, expected at least 0"),
+        ({"num_threads": 0}, ValueError, "num_threads: 0, expected at least 1"),
+        ({"progress": 1}, TypeError, "progress: int 1, expected True, False or a callable"),
+        ({"second": 3}, TypeError, "second: int, expected Candidates"),
+        ({"second": hm.Candidates([0], [], [])}, ValueError, "second: 0 queries, expected 60 as in the collection"),
+        ({"document_embeddings": np.zeros((3, 4), np.float32)}, ValueError, "document_embeddings: 3 rows, expected 90"),
+    ],
+)
+def test_bad_arguments_are_named(world, options, error, message):
+    with pytest.raises(error) as caught:
+        sweep(world, options.pop("grid", ["naive"]), **options)
+    assert message in str(caught.value)
+    assert "\n" not in str(caught.value)
+
+
+def test_a_run_that_was_cut_is_refused(world):
+    collection, run, _ = world
+    counts = np.zeros(len(run), dtype=np.int64)
+    counts[7] = 2
+    with pytest.raises(ValueError, match=r"^run: retrieved under a ceiling, which removed 2 documents of query 7"):
+        hm.sweep(collection, run.replace(reasons={"above_ceiling": counts}), progress=False)
+    with pytest.raises(TypeError, match="^collection: int, expected a Collection"):
+        hm.sweep(3, run)
+    with pytest.raises(TypeError, match="^run: str, expected Candidates"):
+        hm.sweep(collection, "run")
+    other = make(num_queries=3)[0]
+    with pytest.raises(ValueError, match="expected 3 as in the collection"):
+        hm.sweep(other, run, progress=False)
+
+
+# --- the command line ----------------------------------------------------------------------------------------------
+
+
+@pytest.fixture
+def files(world, second, tmp_path):
+    collection, run, documents = world
+    collection.write(tmp_path / "collection", "beir")
+    run.save(tmp_path / "run.hm")
+    second.save(tmp_path / "second.hm")
+    np.save(tmp_path / "documents.npy", documents)
+    return tmp_path
+
+
+def test_the_command_says_what_the_function_finds(world, second, files, capsys):
+    arguments = ["sweep", str(files / "collection"), str(files / "run.hm"), "--quiet", "--num-negatives", "3"]
+    more = ["--rules", "naive", "anchored=1.1,1.0", "--second", str(files / "second.hm")]
+    embeddings = ["--document-embeddings", str(files / "documents.npy"), "--bootstrap", "50", "--seed", "4"]
+    output = files / "found.json"
+    assert main([*arguments, *more, *embeddings, "--json", "--output", str(output)]) == 0
+    printed = capsys.readouterr().out
+    options = {"second": second, "document_embeddings": world[2], "num_bootstrap": 50, "seed": 4}
+    assert json.loads(printed) == sweep(world, ["naive", "anchored=1.1,1.0"], **options).to_dict()
+    assert json.loads(output.read_text()) == json.loads(printed)
+    assert main([*arguments, "--unlabelled-per-positive", "0.5", "--max-short", "0.2", "--positive-agg", "max"]) == 0
+    expected = sweep(world, None, unlabelled_per_positive=0.5, max_short=0.2, positive_agg="max")
+    assert capsys.readouterr().out.strip() == expected.summary().strip()
+
+
+def test_the_command_refuses_in_one_line(files, capsys):
+    collection, run = str(files / "collection"), str(files / "run.hm")
+    (files / "no.npy").write_bytes(b"nothing")
+    for more, message in (
+        (["--rules", "nave"], "grid[0]: unknown 'nave'"),
+        (["--document-embeddings", str(files / "no.npy")], "no.npy: no array of NumPy"),
+        (["--second", str(files / "none.hm")], "none.hm: no such file, expected a run made by hardmine retrieve"),
+        (["--output", str(files / "none" / "x.json")], "none does not exist"),
+        (["--max-short", "2"], "max_short: 2, expected at most 1"),
+    ):
+        assert main(["sweep", collection, run, "--quiet", *more]) == 2
+        line = capsys.readouterr().err
+        assert message in line
+        assert line.count("\n") == 1
