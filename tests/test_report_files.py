@@ -150,7 +150,10 @@ def test_the_commands(beir, capsys, monkeypatch):
     assert "what became of the candidates seen" in capsys.readouterr().out  # the short form stays
     assert "Teacher: bm25" in text_of("mined.html")
     assert main(["report", "rows.jsonl", "--output", "rows.html", "--title", "Mine"]) == 0
-    assert "rows in rows.html" in capsys.readouterr().out
+    said = capsys.readouterr()
+    assert "rows in rows.html" in said.out
+    assert "rows.jsonl (counting)" in said.err
+    assert "rows.jsonl (taking out the rows to show)" in said.err
     assert text_of("rows.html").count("Mine") >= 2
     assert main(["retrieve", str(beir), "--teacher", "bm25", "-k", "20", "--output", "run.hm", "--quiet"]) == 0
     assert main(["report", "run.hm", "--output", "alone.html", "--examples", "3"]) == 0

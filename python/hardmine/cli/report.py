@@ -45,6 +45,7 @@ def add_commands(commands: Any) -> None:
     )
     group.add_argument("--rule", metavar="R", help=f"choose from the run as hardmine select does ({_DEFAULT_RULE})")
     group.add_argument("--num-negatives", type=int, metavar="N", help="negatives per query (4)")
+    shared.add_progress(report)
     report.set_defaults(run=_report)
 
 
@@ -102,7 +103,7 @@ def _material(options: argparse.Namespace) -> Material:
 
         _refuse(options, of_runs, "rows")
         format = options.format or hm.formats.format_of_rows(options.source)  # noqa: A001
-        return of_rows(options.source, format, examples=options.examples)
+        return of_rows(options.source, format, examples=options.examples, progress=options.progress)
     _refuse(options, ("format",), kind)
     if options.collection is None:
         _refuse(options, of_runs[1:4] + of_runs[5:], f"{kind} without --collection")
@@ -111,7 +112,11 @@ def _material(options: argparse.Namespace) -> Material:
         run = shared.load_run_of(options.source, options.run_format, None, drops_unknown=False)
         return of_run(run, None, examples=options.examples)
     collection = hm.Collection.read(
-        options.collection, options.input_format, corpus=options.corpus, split=options.split
+        options.collection,
+        options.input_format,
+        corpus=options.corpus,
+        split=options.split,
+        progress=options.progress,
     )
     if kind == "negatives":
         _refuse(options, of_runs[4:], kind)
@@ -126,7 +131,7 @@ def _material(options: argparse.Namespace) -> Material:
         return of_run(run, collection, examples=options.examples)
     rule = parse_ceiling(options.rule or _DEFAULT_RULE, name="--rule")
     selection = hm.Selection(4 if options.num_negatives is None else options.num_negatives, ceiling=rule)
-    mined = hm.Mined.from_run(collection, run, selection)
+    mined = hm.Mined.from_run(collection, run, selection, progress=options.progress)
     return of_mined(collection, mined.negatives, mined.positives, run, examples=options.examples)
 
 

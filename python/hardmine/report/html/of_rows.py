@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import hashlib
 from collections.abc import Callable, Iterator, Mapping, Sequence
+from contextlib import AbstractContextManager, nullcontext
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -12,9 +13,11 @@ import numpy.typing as npt
 
 from hardmine.formats.access import read_rows
 from hardmine.formats.chunks import Side
+from hardmine.formats.opening import reading
 from hardmine.formats.provenance import provenance_path
 from hardmine.plumbing.extras import need
 from hardmine.plumbing.float_mode import in_default_mode
+from hardmine.plumbing.progress import Reporting
 from hardmine.plumbing.ragged import offsets_of
 from hardmine.report.html.material import (
     MOST_SHOWN,
@@ -39,7 +42,7 @@ if TYPE_CHECKING:
 
 
 @in_default_mode
-def of_rows(path: Path, format: str, *, examples: int) -> Material:  # noqa: A002
+def of_rows(path: Path, format: str, *, examples: int, progress: Reporting = False) -> Material:  # noqa: A002
     """The material of a file of training rows; it is read twice, and some 16 bytes of every document stay in memory.
 
     Parameters
@@ -50,10 +53,13 @@ def of_rows(path: Path, format: str, *, examples: int) -> Material:  # noqa: A00
         One of the names that `hardmine.formats.read_rows` takes.
     examples : int
         Rows to show at most.
+    progress : bool or callable
+        As in `hardmine.retrieve`; bytes of the file are counted.
     """
     columns = _Columns()
-    for chunk in read_rows(path, format):
-        columns.add(chunk)
+    with _reading(path, "counting", progress):
+        for chunk in read_rows(path, format):
+            columns.add(chunk)
     found = columns.finish()
     counts, notes = found["counts"], []
     offsets = offsets_of(counts)
@@ -77,9 +83,10 @@ def of_rows(path: Path, format: str, *, examples: int) -> Material:  # noqa: A00
         return _named(lambda: read_rows(path, format), wanted_keys)
 
     first = 0
-    for chunk in read_rows(path, format) if shown else ():
-        kept.add(chunk, first)
-        first += chunk.num_rows
+    with _reading(path, "taking out the rows to show", progress):
+        for chunk in read_rows(path, format) if shown else ():
+            kept.add(chunk, first)
+            first += chunk.num_rows
     about = [
         ("File", path.name),
         ("Format", format),
@@ -104,6 +111,10 @@ def of_rows(path: Path, format: str, *, examples: int) -> Material:  # noqa: A00
         lengths=found["lengths"],
         notes=notes,
     )
+
+
+def _reading(path: Path, what: str, progress: Reporting) -> AbstractContextManager[None]:
+    return reading(f"{path.name} ({what})", [path], progress) if path.is_file() else nullcontext()
 
 
 class _Columns:
