@@ -1,5 +1,6 @@
 """What must work in an environment that holds NumPy and the wheel alone. Run as a script, warnings as errors."""
 
+import importlib.resources
 import importlib.util
 import sys
 
@@ -23,6 +24,9 @@ assert not (negatives.ids.reshape(20, 4) == positives.ids[:, None]).any()
 
 vectors = rng.standard_normal((100, 16), dtype=np.float32)
 assert hm.search(vectors, vectors, 1, similarity="cosine").ids.tolist() == list(range(100))
+
+for name in ("page.css", "page.js"):  # beside the modules, and not one of them
+    assert importlib.resources.files("hardmine.report.html").joinpath(name).is_file(), name
 
 if importlib.util.find_spec("pyarrow") is None:
     try:

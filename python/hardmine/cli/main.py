@@ -14,7 +14,7 @@ from pathlib import Path
 from typing import NoReturn
 
 import hardmine as hm
-from hardmine.cli import audit, combine, convert, demo, judge, mine, plan, rescore, sweep
+from hardmine.cli import audit, combine, convert, demo, judge, mine, plan, report, rescore, sweep
 from hardmine.cli.options import UsageError, reporting
 from hardmine.plumbing import interrupts
 
@@ -73,6 +73,6 @@ def _parser() -> _Parser:
     parser = _Parser(prog="hardmine", description="Mine hard negatives for retrieval and embedding models.")
     parser.add_argument("--version", action="version", version=f"hardmine {hm.__version__}")
     commands = parser.add_subparsers(title="commands", required=True, metavar="COMMAND")
-    for family in (demo, mine, rescore, judge, combine, sweep, plan, convert, audit):
+    for family in (demo, mine, rescore, judge, combine, sweep, plan, convert, audit, report):
         family.add_commands(commands)
     return parser

@@ -8,6 +8,7 @@ from typing import Any
 
 import hardmine as hm
 from hardmine.cli import options as shared
+from hardmine.cli import report
 from hardmine.pipeline.retrieve import DEFAULT_K
 
 
@@ -19,6 +20,7 @@ def add_commands(commands: Any) -> None:
     shared.add_cache(run_mine)
     shared.add_rule(run_mine)
     run_mine.add_argument("-k", type=int, metavar="K", help="candidates per query (what the rule needs)")
+    report.add_option(run_mine)
     shared.add_progress(run_mine)
     run_mine.set_defaults(run=_mine)
 
@@ -36,6 +38,7 @@ def add_commands(commands: Any) -> None:
     shared.add_collection(run_select)
     shared.add_run(run_select)
     shared.add_rule(run_select)
+    report.add_option(run_select)
     shared.add_document_embeddings(run_select)
     shared.add_threads(run_select)
     shared.add_progress(run_select)
@@ -52,6 +55,7 @@ def _selection(options: argparse.Namespace) -> hm.Selection:
 def _mine(options: argparse.Namespace) -> None:
     selection, policy = _selection(options), shared.cache_policy(options)
     shared.check_rows(options)
+    report.check_option(options)
     collection = shared.read_collection(options)
     mined = hm.mine(
         collection,
@@ -66,6 +70,7 @@ def _mine(options: argparse.Namespace) -> None:
         progress=options.progress,
     )
     shared.write_rows(mined, options)
+    report.write_option(mined, options)
 
 
 def _retrieve(options: argparse.Namespace) -> None:
@@ -91,6 +96,7 @@ def _retrieve(options: argparse.Namespace) -> None:
 def _select(options: argparse.Namespace) -> None:
     selection = _selection(options)
     shared.check_rows(options)
+    report.check_option(options)
     embeddings = shared.document_embeddings(options)
     shared.check_run_file(options.candidates)
     collection = shared.read_collection(options)
@@ -105,3 +111,4 @@ def _select(options: argparse.Namespace) -> None:
         progress=options.progress,
     )
     shared.write_rows(mined, options)
+    report.write_option(mined, options)

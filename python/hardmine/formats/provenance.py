@@ -10,7 +10,9 @@ import numpy as np
 import numpy.typing as npt
 
 from hardmine.formats.chunks import lists
+from hardmine.formats.errors import FormatError
 from hardmine.formats.mined_pairs import Pairs, shortest
+from hardmine.formats.rows import shorten
 from hardmine.nouns.lists import REASONS
 from hardmine.plumbing.extras import need
 from hardmine.plumbing.files import compression, stem, suffix
@@ -70,3 +72,30 @@ def provenance_tables(
 
 def _teacher_of(metadata: Mapping[str, Any]) -> str:
     return str(metadata.get("candidates", {}).get("teacher", ""))
+
+
+_READ = ("query_id", "positive_score", "negative_ids", "negative_scores", "negative_ranks", "num_found", "output_row",
+         "teacher", "drop_reasons")  # fmt: skip
+
+
+def read_provenance(path: Path) -> pa.Table:
+    """The side file of training rows, as `provenance_tables` gave it; what a report has no use for may be missing.
+
+    Raises
+    ------
+    FormatError
+        It cannot be read, or lacks a column.
+    """
+    pa = need("pyarrow", what="reading and writing training rows", extra="mine")
+    try:
+        if suffix(path) == ".parquet":
+            table = need("pyarrow.parquet", what="reading parquet", extra="mine").read_table(path)
+        else:
+            with pa.input_stream(str(path), compression="detect") as file:
+                table = need("pyarrow.json", what="reading training rows", extra="mine").read_json(file)
+    except (pa.ArrowException, ValueError) as error:
+        raise FormatError(path, f"unreadable ({shorten(error)})", "a side file of training rows") from None
+    lacking = [name for name in _READ if name not in table.column_names]
+    if lacking:
+        raise FormatError(path, "missing", "a side file of training rows", field=lacking[0])
+    return table.select(_READ)

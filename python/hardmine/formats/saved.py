@@ -28,9 +28,9 @@ def write_run(path: Path, run: Candidates, *, format: str, collection: Collectio
     run.save(path)
 
 
-def is_saved(path: Path) -> bool:
-    """Whether a file begins as one of ours does."""
+def is_saved(path: Path, kind: str = "candidates") -> bool:
+    """Whether a file begins as one of ours does: candidates, or negatives."""
     if not path.is_file():
         return False
     with path.open("rb") as file:
-        return file.read(200)[8:].startswith(b'{"__metadata__":{"hardmine":"candidates"')
+        return file.read(200)[8:].startswith(f'{{"__metadata__":{{"hardmine":"{kind}"'.encode())

@@ -273,6 +273,58 @@ class Mined:
             scores=scores,
         )
 
+    def report_html(
+        self,
+        path: str | os.PathLike[str],
+        *,
+        sweep: Any = None,
+        audit: Any = None,
+        examples: int = 200,
+        title: str = "Mined hard negatives",
+    ) -> None:
+        """Write the report as one page that a browser opens: pictures, what stands out, and doubtful rows to look at.
+
+        The page asks for nothing from anywhere, is smaller than 1.5 MB whatever its input, reads in light and dark and
+        without a script, and is the same for the same input, byte for byte.
+
+        Parameters
+        ----------
+        path : path-like
+            The file, ``report.html``.
+        sweep : Sweep or mapping, optional
+            What `hardmine.sweep` found, or its ``to_dict()``: the trade-off curve and the recommended setting.
+        audit : AuditReport or mapping, optional
+            What `hardmine.audit` found, or its ``to_dict()``.
+        examples : int
+            Rows to show at most: the most suspicious, some that are short, some taken evenly from all. Fewer are shown,
+            and texts are cut shorter, where they would not fit.
+        title : str
+            Heading of the page.
+
+        Raises
+        ------
+        ModuleNotFoundError
+            Altair or vl-convert is not installed; the message names the command.
+        TypeError, ValueError
+            `sweep` or `audit` is something else, or `examples` is below 0.
+        OSError
+            The file cannot be written; what was there before is there still.
+        """
+        from hardmine.report.html.of_mined import of_mined  # costs imports that most processes never need
+        from hardmine.report.html.page import as_data, check_page, write_page
+
+        examples = check_page(path, examples=examples)
+        given = {"sweep": as_data("sweep", sweep), "audit": as_data("audit", audit)}
+        parts = self.collection, self.negatives, self.positives, self.candidates
+        material = of_mined(*parts, examples=examples, teacher=str(self.report["teacher"]))
+        write_page(path, material, title=title, **given)
+
+    def _repr_html_(self) -> str:
+        """The report as a notebook shows it."""
+        from hardmine.report.html.short import short_form
+
+        return short_form(self.report)
+
     def summary(self) -> str:
         """The report as readable text."""
         return summarise(self.report)

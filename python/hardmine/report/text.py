@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Mapping
 from typing import Any
 
-_REASON_TEXTS = {
+REASON_TEXTS = {
     "positive": "labelled positives",
     "excluded": "excluded by id",
     "duplicate_text": "same text as a positive",
@@ -17,6 +17,7 @@ _REASON_TEXTS = {
     "not_drawn": "admissible, not drawn",
     "kept": "kept as negatives",
 }
+"""What the counts of reasons are counts of."""
 
 
 def summarise(report: Mapping[str, Any]) -> str:
@@ -40,5 +41,5 @@ def summarise(report: Mapping[str, Any]) -> str:
             )
             lines.append(f"{name:<12}{values}")
     lines += ["", "what became of the candidates seen"]
-    lines += [f"  {_REASON_TEXTS[name]:<38}{count:>14,}" for name, count in report["reasons"].items() if count]
+    lines += [f"  {REASON_TEXTS[name]:<38}{count:>14,}" for name, count in report["reasons"].items() if count]
     return "\n".join(lines)
