@@ -16,6 +16,7 @@ from typing import NoReturn
 import hardmine as hm
 from hardmine.cli import audit, combine, convert, demo, judge, mine, plan, report, rescore, sweep
 from hardmine.cli.options import UsageError, reporting
+from hardmine.cli.overlaps import refuse_overlaps
 from hardmine.plumbing import interrupts
 
 
@@ -51,6 +52,7 @@ def command() -> NoReturn:
 def _run(arguments: Sequence[str] | None) -> int:
     try:
         options = _parser().parse_args(arguments)
+        refuse_overlaps(options)
         with reporting(options) as options.progress:
             return int(options.run(options) or 0)
     except KeyboardInterrupt:

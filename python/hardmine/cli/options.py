@@ -187,10 +187,6 @@ def reporting(options: argparse.Namespace) -> Iterator[Reporting]:
     if path is None:
         yield is_shown
         return
-    for name, spelled in (("output", "--output"), ("target", "OUT")):
-        output = getattr(options, name, None)
-        if output is not None and path.absolute() == output.absolute():
-            raise UsageError(f"--log-json {path}: the file of {spelled}, expected another")
     with ProgressLog(path) as log:
         yield AlsoShown(log) if is_shown else log
 
