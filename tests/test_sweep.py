@@ -13,7 +13,9 @@ from hardmine.cli.main import main
 from hardmine.pipeline.sweeps import bounds, trials
 from hardmine.pipeline.sweeps.advice import mark_frontier, recommend
 from hardmine.pipeline.sweeps.grid import described, parse_setting
+from hardmine.pipeline.sweeps.reach import reach_of
 from hardmine.primitives.draw import sample_uniform
+from hardmine.primitives.shingles import near_duplicate_groups
 from hardmine.report.sweep import as_html
 from tests.oracle import sweep as oracle
 
@@ -71,7 +73,7 @@ def num_labels(collection):
 @pytest.mark.parametrize("protocol", trials.PROTOCOLS)
 def test_the_estimate_equals_the_slow_twin(world, protocol):
     collection, run, _ = world
-    found = sweep(world, protocol=protocol, unlabelled_per_positive=0.5, num_bootstrap=20)
+    found = sweep(world, protocol=protocol, unlabelled_per_positive=0.5, num_bootstrap=100)
     assert [row["rule"] for row in found.rows] == RULES
     for row in found.rows:
         selection = hm.Selection.from_dict(row["selection"])
@@ -161,12 +163,11 @@ def test_texts_of_positives_in_a_run_made_elsewhere_are_left_out_of_every_settin
 def test_the_bootstrap_draws_whole_queries():
     rng = np.random.default_rng(1)
     hits, sizes = rng.integers(0, 4, (40, 3)), rng.integers(4, 9, (40, 3))
-    low, high, variance = bounds.bootstrap(hits, sizes, num_bootstrap=200, confidence=0.9, seed=5, num_threads=1)
+    low, high = bounds.bootstrap(hits, sizes, num_bootstrap=200, confidence=0.9, seed=5, num_threads=1)
     drawn = sample_uniform(200, 40, 40, seed=5, replace=True)
     shares = np.array([[hits[row, s].sum() / sizes[row, s].sum() for s in range(3)] for row in drawn])
     assert np.allclose(low, np.percentile(shares, 5, axis=0))
     assert np.allclose(high, np.percentile(shares, 95, axis=0))
-    assert np.allclose(variance, shares.var(axis=0))
 
 
 def test_pieces_of_the_bootstrap_make_no_difference(monkeypatch):
@@ -183,9 +184,6 @@ def test_few_hits_give_a_bound_and_not_a_point():
     assert bounds.widened(0.1, 0.2, 0.3, 3.0) == (0.0, pytest.approx(0.4))
     assert bounds.effective_number(np.array([3, 3, 3])) == pytest.approx(3)
     assert bounds.effective_number(np.array([8, 1, 1])) == pytest.approx(100 / 66)
-    share, count = np.array([0.5, 0.1, 0.0]), np.array([100.0, 100.0, 100.0])
-    assert bounds.design_effect(share, count, np.array([0.005, 0.0045, 0.0])) == pytest.approx(5.0)
-    assert bounds.design_effect(share[2:], count[2:], np.zeros(1)) is None
 
 
 def test_a_setting_without_hits_has_an_upper_bound(world):
@@ -196,11 +194,11 @@ def test_a_setting_without_hits_has_an_upper_bound(world):
 
 def test_hidden_labels_are_chosen_by_the_seed_and_weigh_what_they_stand_for(world):
     collection, run, _ = world
-    labels = trials.distinct_labels(run.positives, collection.document_groups, None)
+    never = np.empty(0, dtype=np.int64)
+    labels = trials.distinct_labels(run.positives, collection.document_groups, never)
+    options = {"reach": reach_of(run, run.positives), "never": never, "protocol": "hide-one", "num_threads": 1}
     made = [
-        trials.make_trials(
-            run, labels, collection.document_groups, protocol="hide-one", trials_per_query=2, seed=seed, num_threads=1
-        )
+        trials.make_trials(run, labels, collection.document_groups, trials_per_query=2, seed=seed, **options)
         for seed in (0, 0, 1)
     ]
     assert np.array_equal(made[0].hidden_keys, made[1].hidden_keys)
@@ -279,11 +277,11 @@ def test_the_default_grid_names_what_does_not_serve(world):
 def test_bounds_that_are_scores_have_the_scale_of_the_run(world):
     collection, run, _ = world
     large = run.replace(scores=run.scores * 100, positives=run.positives.with_scores(run.positives.scores * 100))
-    rules = [row["rule"] for row in sweep((collection, large, None), None, num_bootstrap=1).rows]
+    rules = [row["rule"] for row in sweep((collection, large, None), None, num_bootstrap=100).rows]
     assert "abs=280.0" in rules
     assert "margin-pos=20.0" in rules
     cosine = run.replace(metadata={**run.metadata, "similarity": "cosine"})
-    assert "abs=0.7" in [row["rule"] for row in sweep((collection, cosine, None), None, num_bootstrap=1).rows]
+    assert "abs=0.7" in [row["rule"] for row in sweep((collection, cosine, None), None, num_bootstrap=100).rows]
 
 
 def test_a_setting_is_text_and_text_is_a_setting():
@@ -298,9 +296,50 @@ def test_a_setting_is_text_and_text_is_a_setting():
 def test_values_of_every_kind_are_settings(world):
     grid = [hm.Selection(2, ceiling=hm.NoCeiling(), on_shortage="error"), hm.MarginPos(1), "abs=2"]
     found = sweep(world, grid, positive_agg="mean")
-    assert [row["rule"] for row in found.rows] == ["naive", "margin-pos=1.0 positive-agg=mean", "abs=2.0"]
+    rules = [row["rule"] for row in found.rows]
+    assert rules == ["naive num-negatives=2 on-shortage=error", "margin-pos=1.0 positive-agg=mean", "abs=2.0"]
     assert [row["selection"]["num_negatives"] for row in found.rows] == [2, 3, 3]
-    assert found.rows[0]["selection"]["on_shortage"] == "keep"
+
+
+def test_what_is_recommended_is_what_was_given(world):
+    """The sweep keeps short rows to count them; the selection to mine with does what its owner wants of them."""
+    grid = [hm.Selection(15, ceiling=hm.NoCeiling(), range_min=3, on_shortage="drop")]
+    found = sweep(world, grid, max_short=1.0)
+    assert found.selection == grid[0]
+    assert found.rows[0]["short"] == found.rows[0]["rows"] == len(world[1])
+
+
+def test_settings_that_differ_read_differently(world):
+    uniform = hm.Selection(3, ceiling=hm.NoCeiling(), draw=hm.Uniform())
+    grid = [
+        *(hm.Selection(n, ceiling=hm.NoCeiling(), near_duplicates=bound) for n in (3, 2) for bound in (None, 0.5, 0.7)),
+        hm.Selection(3, ceiling=hm.NoCeiling(), near_cosine=0.9), uniform, uniform.replace(seed=1),
+        uniform.replace(on_shortage="drop"),
+    ]  # fmt: skip
+    rules = [row["rule"] for row in sweep(world, grid, document_embeddings=world[2]).rows]
+    assert len(set(rules)) == len(grid)
+    assert rules[4] == "naive near-duplicates=0.5 num-negatives=2"
+
+
+def test_near_duplicates_are_kept_out_in_the_sweep_as_in_mining(world):
+    collection, run, documents = world
+    rules = hm.Selection(3, ceiling=hm.NoCeiling(), near_duplicates=0.6), hm.Selection(3, near_cosine=0.9)
+    found = sweep(world, rules, document_embeddings=documents)
+    for row, rule in zip(found.rows, rules, strict=True):
+        mined = hm.Mined.from_run(collection, run, rule, document_embeddings=documents).negatives
+        assert (row["kept"], row["reasons"]["near_duplicate"]) == (
+            mined.ids.size,
+            int(mined.reasons["near_duplicate"].sum()),
+        )
+        assert row["reasons"]["near_duplicate"] > 0
+        assert row["no_estimate"] is None
+    assert [each["reason"].split(",")[0] for each in sweep(world, rules).unfit] == ["document_embeddings: missing"]
+    # A hidden label that is a near-duplicate of a known one is no negative: the trials know of near-duplicates too.
+    near = {"near_groups": near_duplicate_groups(collection.document_texts, 0.6)}, {"document_embeddings": documents}
+    for row, rule, known in zip(found.rows, rules, near, strict=True):
+        hits, hidden, _, _ = oracle.estimate(collection, run, rule, K, **known)
+        assert row["exposure"] == pytest.approx(hits / hidden)
+    assert found.rows[0]["hits"] != sweep(world, ["naive"]).rows[0]["hits"]
 
 
 def test_settings_that_no_trial_can_follow_say_so(world):
@@ -330,7 +369,9 @@ def test_the_hardest_of_the_safe_is_recommended():
     rows = [row(0, 0.9, 0.04, 0.3), row(1, 0.6, 0.01, 0.05), row(2, 0.7, 0.01, 0.04), row(3, 0.8, 0.0, 0.01, short=0.2)]
     advice = recommend(rows, why_none=None, **LIMITS)
     assert (advice["index"], advice["basis"]) == (2, "estimate")
-    assert "1 others leave more of them short" in advice["why"]
+    assert "1 other leaves more of them short" in advice["why"]
+    more = recommend([*rows, row(4, 0.9, short=0.2), row(5, None), row(6, 0.1, kept=0)], why_none=None, **LIMITS)
+    assert "2 others leave more of them short" in more["why"]
     assert advice["criterion"] == {**LIMITS, "hardness": "mean_score"}
     assert recommend(rows, why_none=None, max_false_negatives=0.03, max_short=0.2)["index"] == 3
     assert recommend([row(0, 0.5, 0.0, 0.04), row(1, 0.5, 0.0, 0.02)], why_none=None, **LIMITS)["index"] == 1
@@ -348,7 +389,27 @@ def test_where_the_data_cannot_tell_the_default_is_recommended():
     assert (advice["index"], advice["basis"]) == (1, "default")
     assert "cannot tell: few" in advice["why"]
     assert recommend(rows[:1], why_none="x", **LIMITS)["index"] is None
-    assert recommend([row(0, 0.9, 0.0, 0.0, short=0.11)], why_none=None, **LIMITS)["basis"] == "none"
+    assert "is not among those that serve" in recommend(rows[:1], why_none="x", **LIMITS)["why"]
+
+
+@pytest.mark.parametrize(
+    ("rows", "why"),
+    [
+        ([], "No setting serves this run"),
+        ([row(0, 0.9, 0.0, 0.0, short=0.11)], "Every setting that keeps a negative leaves more than 10.0% of the rows"),
+        ([row(0, None, 0.0, 0.0), row(1, 0.5, short=0.5)], "keeps a negative whose score is infinite"),
+        ([row(0, None, kept=0, short=1.0)], "No setting keeps a single negative"),
+        (
+            [row(0, 0.9), row(1, 0.6, rule="perc-pos=0.95", short=0.4)],
+            "(NV-Retriever), but it leaves 40.0% of the rows short here, "
+            "more than the 10.0% that are allowed",
+        ),
+    ],
+)
+def test_where_none_is_recommended_it_says_why(rows, why):
+    advice = recommend(rows, why_none=None, **LIMITS)
+    assert (advice["index"], advice["basis"]) == (None, "none")
+    assert why in advice["why"]
 
 
 def test_the_frontier():
@@ -396,7 +457,36 @@ def test_the_summary_fits_and_says_what_it_rests_on(world, second):
     bare = sweep(
         world, ["abs=2", hm.Selection(2, ceiling=hm.PercPos(0.95) & hm.PercPos(0.94) & hm.Absolute(1234567.0))]
     )
-    assert "perc-pos=0.95 & perc-pos..." in bare.summary()
+    assert "\nperc-pos=0.95 & perc-pos=0.94 & abs=1234567.0 num-negatives=2\n   " in bare.summary()
+    alike = [f"perc-pos=0.95 & abs=0.71 draw=softmax={t}" for t in (0.5, 0.7)]
+    assert all(rule in sweep(world, alike).summary() for rule in alike)
+
+
+def test_numbers_of_any_size_keep_to_their_columns(world):
+    collection, run, _ = world
+    for size in (1e4, -1e5, 1e36):
+        scores = np.sort(run.scores.reshape(len(run), -1) * np.float32(size), axis=1)[:, ::-1]
+        run_of_size = run.replace(
+            scores=np.ascontiguousarray(scores).ravel(),
+            positives=run.positives.with_scores(run.positives.scores * np.float32(size)),
+        )
+        found = hm.sweep(collection, run_of_size, ["naive"], num_negatives=2, progress=False)
+        line = found.summary().splitlines()[3]
+        assert len(line.removesuffix(">").removesuffix("*").split()) == 11, line
+
+
+def test_a_name_that_steers_the_terminal_is_shown_as_text(world):
+    collection, run, documents = world
+    evil = run.replace(metadata={**run.metadata, "teacher": "evil\x1b[31m\nline"})
+    text = sweep((collection, evil, documents), ["naive"]).summary()
+    assert "teacher evil\\x1b[31m\\nline" in text
+    assert "\x1b" not in text
+
+
+def test_data_of_a_sweep_are_a_copy(world):
+    found = sweep(world, ["naive"])
+    found.to_dict()["rows"][0]["rule"] = "other"
+    assert found.rows[0]["rule"] == "naive"
 
 
 def test_a_notebook_shows_text_as_text(world):
@@ -431,7 +521,7 @@ def test_a_notebook_shows_text_as_text(world):
         ({"trials_per_query": 17}, ValueError, "trials_per_query: 17, expected at most 16"),
         ({"min_queries": 0}, ValueError, "min_queries: 0, expected at least 1"),
         ({"confidence": 1.0}, ValueError, "confidence: 1, expected between 0 and 1"),
-        ({"num_bootstrap": 0}, ValueError, "num_bootstrap: 0, expected at least 1"),
+        ({"num_bootstrap": 99}, ValueError, "num_bootstrap: 99, expected at least 100"),
         ({"seed": -1}, ValueError, "seed: -1, expected at least 0"),
         ({"num_threads": 0}, ValueError, "num_threads: 0, expected at least 1"),
         ({"progress": 1}, TypeError, "progress: int 1, expected True, False or a callable"),
@@ -453,6 +543,8 @@ def test_a_run_that_was_cut_is_refused(world):
     counts[7] = 2
     with pytest.raises(ValueError, match=r"^run: retrieved under a ceiling, which removed 2 documents of query 7"):
         hm.sweep(collection, run.replace(reasons={"above_ceiling": counts}), progress=False)
+    with pytest.raises(ValueError, match=r"^second: retrieved under a ceiling, which removed 2 documents of query 7"):
+        hm.sweep(collection, run, second=run.replace(reasons={"above_ceiling": counts}), progress=False)
     with pytest.raises(TypeError, match="^collection: int, expected a Collection"):
         hm.sweep(3, run)
     with pytest.raises(TypeError, match="^run: str, expected Candidates"):
@@ -478,11 +570,11 @@ def files(world, second, tmp_path):
 def test_the_command_says_what_the_function_finds(world, second, files, capsys):
     arguments = ["sweep", str(files / "collection"), str(files / "run.hm"), "--quiet", "--num-negatives", "3"]
     more = ["--rules", "naive", "anchored=1.1,1.0", "--second", str(files / "second.hm")]
-    embeddings = ["--document-embeddings", str(files / "documents.npy"), "--bootstrap", "50", "--seed", "4"]
+    embeddings = ["--document-embeddings", str(files / "documents.npy"), "--bootstrap", "100", "--seed", "4"]
     output = files / "found.json"
     assert main([*arguments, *more, *embeddings, "--json", "--output", str(output)]) == 0
     printed = capsys.readouterr().out
-    options = {"second": second, "document_embeddings": world[2], "num_bootstrap": 50, "seed": 4}
+    options = {"second": second, "document_embeddings": world[2], "num_bootstrap": 100, "seed": 4}
     assert json.loads(printed) == sweep(world, ["naive", "anchored=1.1,1.0"], **options).to_dict()
     assert json.loads(output.read_text()) == json.loads(printed)
     assert main([*arguments, "--unlabelled-per-positive", "0.5", "--max-short", "0.2", "--positive-agg", "max"]) == 0
@@ -493,9 +585,12 @@ def test_the_command_says_what_the_function_finds(world, second, files, capsys):
 def test_the_command_refuses_in_one_line(files, capsys):
     collection, run = str(files / "collection"), str(files / "run.hm")
     (files / "no.npy").write_bytes(b"nothing")
+    np.savez(files / "several.npz", a=np.zeros(1))
     for more, message in (
         (["--rules", "nave"], "grid[0]: unknown 'nave'"),
-        (["--document-embeddings", str(files / "no.npy")], "no.npy: no array of NumPy"),
+        (["--document-embeddings", str(files / "no.npy")], "no.npy: no array of NumPy, expected a .npy file"),
+        (["--document-embeddings", str(files / "several.npz")], "several.npz: several arrays (.npz), expected one"),
+        (["--document-embeddings", str(files / "gone.npy")], "gone.npy: no such file, expected an array of NumPy"),
         (["--second", str(files / "none.hm")], "none.hm: no such file, expected a run made by hardmine retrieve"),
         (["--output", str(files / "none" / "x.json")], "none does not exist"),
         (["--max-short", "2"], "max_short: 2, expected at most 1"),
@@ -504,3 +599,15 @@ def test_the_command_refuses_in_one_line(files, capsys):
         line = capsys.readouterr().err
         assert message in line
         assert line.count("\n") == 1
+        assert "pickle" not in line
+
+
+def test_the_command_reads_a_run_of_any_format(world, files, capsys):
+    collection, run, _ = world
+    run.write(files / "run.txt", format="trec-run")
+    arguments = ["--run-format", "trec-run", "--second", str(files / "second.hm"), "--rules", "naive", "--json"]
+    assert main(["sweep", str(files / "collection"), str(files / "run.txt"), "--quiet", *arguments]) == 0
+    found = json.loads(capsys.readouterr().out)
+    assert found["rows"][0]["kept"] == 4 * collection.num_queries
+    assert found["rows"][0]["second"]["overlap"] > 0
+    assert found["estimate"]["why_none"] == "the run holds no scores of the positives"

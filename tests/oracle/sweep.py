@@ -45,7 +45,7 @@ def trial_list(collection, run, query, k):
     return sorted(listed.items(), key=lambda item: (-item[1], item[0])), labels
 
 
-def estimate(collection, run, selection, k, protocol="hide-one", embeddings=None):
+def estimate(collection, run, selection, k, protocol="hide-one", embeddings=None, **of_select):
     """Hidden positives mined, hidden positives, and negatives mined, summed over all turns; hits of every query."""
     hits = hidden_count = mined_count = 0
     of_query = {}
@@ -57,7 +57,7 @@ def estimate(collection, run, selection, k, protocol="hide-one", embeddings=None
         positives = hm.Positives.from_lists([known], [[labels[document] for document in known]])
         if embeddings is not None:
             candidates = hm.anchor_scores(candidates, positives, embeddings)
-        mined = hm.select(candidates, positives, selection, query_keys=[query]).ids.tolist()
+        mined = hm.select(candidates, positives, selection, query_keys=[query], **of_select).ids.tolist()
         found = len(set(mined) & set(hidden))
         hits += found
         hidden_count += len(hidden)
