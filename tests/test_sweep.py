@@ -133,6 +133,36 @@ def test_measures_equal_the_slow_twin_and_the_selection(world, second):
         assert 0 < undecided < 1
 
 
+def test_what_a_rescored_second_run_never_saw_is_undecided(world):
+    collection, run, _ = world
+    whole, part = (hm.rescore(collection, run, words, k=k, progress=False) for k in (None, 3))
+    told = sweep(world, ["naive", "naive range-min=5"], second=whole).rows
+    for row, other in zip(told, sweep(world, ["naive", "naive range-min=5"], second=part).rows, strict=True):
+        mined = hm.select(run, run.positives, hm.Selection.from_dict(row["selection"]))
+        assert row["second"]["undecided"] == 0.0
+        overlap, above = oracle.agreement(mined, part, 0)[:2]
+        assert other["second"]["overlap"] == pytest.approx(overlap)
+        assert other["second"]["undecided"] == pytest.approx(1 - overlap)
+        # Of those that it saw alone: the oracle's share is of all, as if it had decided on each.
+        assert other["second"]["above_positive"] == (None if not overlap else pytest.approx(above / overlap))
+    assert other["second"]["above_positive"] is None
+
+
+@pytest.mark.parametrize(("reason", "undecided"), [("below_floor", 0.5), ("nan", 1.0)])
+def test_what_was_filtered_out_of_the_second_run_is_undecided(reason, undecided):
+    """Of two queries one ends above its positive and one below; what a floor removed is below the last of the list."""
+    collection = hm.Collection.from_ids(["a", "b"], list("0123456"), [["0"], ["0"]])
+    run = hm.Candidates([0, 2, 4], [1, 2, 1, 2], [0.9, 0.8, 0.9, 0.8])
+    second = hm.Candidates(
+        [0, 2, 4], [3, 4, 3, 4], [0.9, 0.8, 0.9, 0.3], positives=hm.Positives.from_lists([[0], [0]], [[0.5], [0.5]]),
+        query_ids=["a", "b"], document_ids=list("0123456"), metadata={"k": 9, "similarity": "cosine"},
+        reasons={reason: [1, 1]},
+    )  # fmt: skip
+    for other, share in ((second, undecided), (second.replace(reasons={}), 0.0)):
+        found = hm.sweep(collection, run, ["naive"], num_negatives=2, second=other, progress=False)
+        assert found.rows[0]["second"]["undecided"] == share
+
+
 def test_eci_is_there_where_most_rows_tell(world):
     rows = sweep(world).rows
     told = [row["eci"] is not None for row in rows]
@@ -158,6 +188,86 @@ def test_texts_of_positives_in_a_run_made_elsewhere_are_left_out_of_every_settin
         assert row["reasons"]["duplicate_text"] == int(mined.reasons["duplicate_text"].sum()) > 0
         hits, hidden, _, _ = oracle.estimate(collection, run, hm.Selection.from_dict(row["selection"]), 30)
         assert row["exposure"] == pytest.approx(hits / hidden)
+
+
+def words(queries, documents):
+    """Scores of another teacher, whole numbers from the two texts."""
+    return [
+        float((7 * int(q.split()[1]) + 5 * int(d.split()[1])) % 11 - 4) for q, d in zip(queries, documents, strict=True)
+    ]
+
+
+@pytest.mark.parametrize("k", [None, 6])
+@pytest.mark.parametrize("protocol", trials.PROTOCOLS)
+def test_a_hidden_label_of_a_rescored_run_is_there_if_the_first_teacher_found_it(world, protocol, k):
+    collection, run, _ = world
+    rescored = hm.rescore(collection, run, words, k=k, progress=False)
+    rules = ["naive", "naive range-min=2", "abs=3.0", "perc-pos=0.9", "perc-pos=0.8@precomputed", "abs=2.0@words"]
+    different = 0
+    for row in sweep((collection, rescored, None), rules, protocol=protocol).rows:
+        selection = hm.Selection.from_dict(row["selection"])
+        hits, hidden, _, _ = oracle.estimate(collection, rescored, selection, k or K, protocol, first="precomputed")
+        assert row["hits"] == hits
+        if protocol == "hide-one":
+            assert row["exposure"] == pytest.approx(hits / hidden)
+        if not selection.ceiling.teachers:
+            different += hits != oracle.estimate(collection, rescored, selection, k or K, protocol)[0]
+    assert different
+
+
+def test_a_label_whom_the_first_teacher_did_not_score_has_no_place(world):
+    """Where it stands among the candidates cannot be told: no estimate is better than a wrong one."""
+    collection, run, _ = world
+    unscored = hm.rescore(collection, run.replace(positives=None), words, progress=False)
+    why = sweep((collection, unscored, None), ["naive"]).estimate["why_none"]
+    assert why == "the run was rescored, and lacks the scores that its first teacher (precomputed) gave the positives"
+    once = hm.rescore(collection, run, words, k=9, progress=False)
+
+    def others(queries, documents):
+        return [-score for score in words(queries, documents)]
+
+    for k, is_told in ((None, True), (5, False)):
+        found = sweep((collection, hm.rescore(collection, once, others, k=k, progress=False), None), ["naive"])
+        assert (found.estimate["why_none"] is None) == is_told
+    assert found.estimate["why_none"].startswith("the run was rescored more than once, with fewer candidates")
+    judged = run.replace(teacher_scores={"other": run.scores})
+    row = sweep((collection, judged, None), ["abs=2.0@other"]).rows[0]
+    assert row["no_estimate"] == "the run has no scores of the positives under 'other', by which hidden ones are judged"
+
+
+@pytest.mark.parametrize(("similarity", "exposure"), [("score", 1.0), ("logit", 1.0), ("dot", 1.0), ("bm25", 0.5)])
+def test_only_words_that_are_not_shared_keep_a_label_from_a_short_list(similarity, exposure):
+    """The second label of each query scores less than all candidates, and less than 0; no list is full."""
+    labels = [[10 * query, 10 * query + 1] for query in range(40)]
+    collection = hm.Collection.from_ids(map(str, range(40)), map(str, range(400)), hm.Positives.from_lists(labels))
+    ids = np.concatenate([10 * query + np.arange(2, 5) for query in range(40)])
+    scores = np.tile([3, 2, 1] if similarity == "bm25" else [-1, -2, -3], 40).astype(np.float32)
+    under = np.tile([2.5, 0] if similarity == "bm25" else [-0.5, -5], 40).astype(np.float32)
+    run = hm.Candidates(
+        np.arange(41) * 3, ids, scores, query_ids=collection.query_ids, document_ids=collection.document_ids,
+        positives=collection.positives.with_scores(under), metadata={"k": 9, "similarity": similarity},
+    )  # fmt: skip
+    assert hm.sweep(collection, run, ["naive"], progress=False).rows[0]["exposure"] == exposure
+    floored = run.replace(reasons={"below_floor": np.full(40, 2)})
+    assert hm.sweep(collection, floored, ["naive"], progress=False).rows[0]["exposure"] == 0.5
+
+
+def test_trials_leave_out_what_has_the_id_of_the_query():
+    rng = np.random.default_rng(0)
+    names = [f"x{i}" for i in range(120)]
+    labels = [[f"x{60 + query}", f"x{(query + 7) % 60}"] for query in range(60)]
+    documents = rng.normal(size=(120, 8)).astype(np.float32)
+    documents[60:] = documents[:60] + 0.2 * documents[60:]
+    teacher = hm.teachers.precomputed(documents[:60], documents)  # a query is its own best document, then its label
+    collection, without = (
+        hm.Collection.from_ids(names[:60], names, labels, ignore_identical_ids=flag) for flag in (True, False)
+    )
+    rows = [
+        hm.sweep(collection, hm.retrieve(of, teacher, k=20, progress=False), ["naive"], num_negatives=1, progress=False)
+        for of in (collection, without)
+    ]
+    assert rows[0].rows[0]["hits"] == rows[1].rows[0]["hits"] > 0
+    assert rows[1].rows[0]["reasons"]["excluded"] == 60
 
 
 def test_the_bootstrap_draws_whole_queries():
@@ -190,6 +300,117 @@ def test_a_setting_without_hits_has_an_upper_bound(world):
     row = sweep(world, ["margin-pos=5", "naive"]).rows[0]
     assert (row["hits"], row["interval"], row["exposure_low"]) == (0, "upper bound", 0.0)
     assert 0 < row["exposure_high"] < 1
+
+
+def test_a_bound_depends_on_its_row_alone(world):
+    # What else is tried may have hits that come in other clusters, or none: it says nothing of this row.
+    alone = sweep(world, ["margin-pos=5"]).rows[0]
+    among = sweep(world, [*RULES, "margin-pos=5"]).rows[-1]
+    assert alone.pop("index") != among.pop("index")
+    assert {k: v for k, v in among.items() if k != "on_frontier"} == {
+        k: v for k, v in alone.items() if k != "on_frontier"
+    }
+    labels = trials.distinct_labels(world[1].positives, world[0].document_groups, np.empty(0, dtype=np.int64))
+    counts = np.bincount(labels.rows)
+    counts = counts[counts >= 2]
+    ratio = counts.sum() / labels.ids.size
+    bound = bounds.wilson(0.0, counts.sum() ** 2 / (counts**2).sum(), 0.95)
+    assert alone["exposure_high"] == pytest.approx(bounds.widened(0.0, 0.0, bound, ratio)[1])
+
+
+def test_bounds_hold_where_queries_are_hit_as_a_whole():
+    """Eight of a hundred queries have all labels mined, the others none: one trial tells no more than its query."""
+    held, rng = 0, np.random.default_rng(2)
+    for _ in range(200):
+        sizes = np.full(40, 4)
+        hits = np.where(rng.random(40) < 0.08, 4, 0)
+        held += bounds.wilson(hits.sum() / sizes.sum(), bounds.effective_number(sizes), 0.95) >= 0.08
+    assert held >= 190
+
+
+@pytest.mark.parametrize("protocol", trials.PROTOCOLS)
+def test_where_everything_comes_back_there_is_a_lower_bound(protocol):
+    """No query misses: drawn again they would never miss, which is no proof that others would not."""
+    labels = [[10 * query, 10 * query + 1] for query in range(40)]
+    collection = hm.Collection.from_ids(map(str, range(40)), map(str, range(400)), hm.Positives.from_lists(labels))
+    ids = np.concatenate([10 * query + np.arange(2, 10) for query in range(40)])
+    run = hm.Candidates(
+        np.arange(41) * 8, ids, np.tile(np.linspace(0.8, 0.1, 8, dtype=np.float32), 40),
+        query_ids=collection.query_ids, document_ids=collection.document_ids,
+        positives=collection.positives.with_scores(np.full(80, 0.9, dtype=np.float32)), metadata={"k": 8},
+    )  # fmt: skip
+    row = hm.sweep(collection, run, ["naive"], num_negatives=1, protocol=protocol, progress=False).rows[0]
+    names = ("exposure", "exposure_high", "exposure_low")
+    if protocol == "keep-one":
+        names = ("false_negative_rate", "false_negative_high", "false_negative_low")
+    share, high, low = (row[name] for name in names)
+    assert (share, high, row["interval"]) == (1.0, 1.0, "lower bound")
+    assert low == pytest.approx(1 - bounds.widened(0, 0, bounds.wilson(0.0, 40, 0.95), 1.0)[1])
+
+
+def test_an_interval_holds_its_estimate(world):
+    for seed in range(5):
+        for row in sweep(world, num_bootstrap=100, confidence=0.01, seed=seed).rows:
+            assert row["false_negative_low"] <= row["false_negative_rate"] <= row["false_negative_high"]
+
+
+def test_exposures_do_not_depend_on_the_assumption_but_their_intervals_do(world):
+    few, many = (sweep(world, ["naive"], unlabelled_per_positive=u).rows[0] for u in (0.5, 1.0))
+    assert few["exposure"] == many["exposure"]
+    assert 2 * few["false_negative_rate"] == pytest.approx(many["false_negative_rate"])
+    assert few["exposure_high"] > many["exposure_high"]
+
+
+def with_labels(num_labels, num_queries=60):
+    """A collection whose queries all have so many labels."""
+    rng = np.random.default_rng(4)
+    collection, queries, documents = make(4, num_queries=num_queries)
+    labels = hm.Positives.from_lists([rng.choice(80, num_labels, replace=False).tolist() for _ in range(num_queries)])
+    collection = dataclasses.replace(collection, positives=labels)
+    teacher = hm.teachers.precomputed(queries, documents, similarity="dot")
+    return collection, hm.retrieve(collection, teacher, k=40, progress=False), documents
+
+
+@pytest.mark.parametrize(("num_labels", "is_warned"), [(2, True), (5, True), (7, False)])
+def test_few_labels_of_a_query_are_a_caution(num_labels, is_warned):
+    found = sweep(with_labels(num_labels), ["naive", "perc-pos=0.9"], max_short=1.0, max_false_negatives=1.0)
+    assert found.estimate["labels_per_query"] == pytest.approx(num_labels, abs=0.3)
+    caution = found.estimate["caution"]
+    assert (caution is not None) == is_warned
+    assert found.recommended["basis"] == "estimate"
+    if is_warned:
+        assert "too high under positive_agg 'min' and too low under 'max'" in caution
+        assert caution in found.recommended["why"]
+        assert "Caution: a hidden label is one of only" in " ".join(found.summary().split())
+        assert caution in sweep(with_labels(num_labels), ["naive"], max_false_negatives=0.0).recommended["why"]
+        assert sweep(with_labels(num_labels), ["naive"], protocol="keep-one").estimate["caution"] is None
+    else:
+        assert "Caution" not in found.summary() + found.recommended["why"]
+
+
+def test_the_caution_says_what_is_so():
+    """Of four relevant documents of a query chance labels two: where the estimate errs, and to which side."""
+    rng = np.random.default_rng(0)
+    scores = np.hstack([rng.normal(0.6, 0.12, (400, 4)), rng.normal(0.35, 0.12, (400, 50))]).astype(np.float32)
+    labels = hm.Positives.from_lists([[54 * query, 54 * query + 1] for query in range(400)])
+    collection = hm.Collection.from_ids(map(str, range(400)), map(str, range(400 * 54)), labels)
+    order = np.argsort(-scores[:, 2:], axis=1, kind="stable")
+    run = hm.Candidates(
+        np.arange(401) * 52, (order + 2 + 54 * np.arange(400)[:, None]).ravel(),
+        np.take_along_axis(scores[:, 2:], order, 1).ravel(), query_ids=collection.query_ids,
+        document_ids=collection.document_ids, positives=labels.with_scores(scores[:, :2].ravel()),
+        metadata={"k": 52, "similarity": "cosine"},
+    )  # fmt: skip
+    for rule, agg, is_high in (
+        ("perc-pos=0.95", "min", True),
+        ("perc-pos=0.95", "max", False),
+        ("naive", "min", False),
+    ):
+        found = hm.sweep(collection, run, [rule], num_negatives=2, positive_agg=agg, progress=False)
+        mined = hm.select(run, run.positives, hm.Selection.from_dict(found.rows[0]["selection"]))
+        truth = np.isin(mined.ids % 54, (2, 3)).mean()
+        assert (found.rows[0]["false_negative_rate"] > truth) == is_high
+        assert found.estimate["caution"] is not None
 
 
 def test_hidden_labels_are_chosen_by_the_seed_and_weigh_what_they_stand_for(world):
@@ -401,8 +622,7 @@ def test_where_the_data_cannot_tell_the_default_is_recommended():
         ([row(0, None, kept=0, short=1.0)], "No setting keeps a single negative"),
         (
             [row(0, 0.9), row(1, 0.6, rule="perc-pos=0.95", short=0.4)],
-            "(NV-Retriever), but it leaves 40.0% of the rows short here, "
-            "more than the 10.0% that are allowed",
+            "(NV-Retriever), but it leaves 40.0% of the rows short here, more than the 10.0% that are allowed",
         ),
     ],
 )
@@ -410,6 +630,20 @@ def test_where_none_is_recommended_it_says_why(rows, why):
     advice = recommend(rows, why_none=None, **LIMITS)
     assert (advice["index"], advice["basis"]) == (None, "none")
     assert why in advice["why"]
+
+
+def test_infinite_scores_are_said_to_be_infinite(world):
+    collection, run, documents = world
+    scores = run.scores.copy()
+    scores[run.offsets[:-1]] = np.inf
+    found = sweep((collection, run.replace(scores=scores), documents), ["naive", "naive range-max=5"])
+    assert found.recommended["index"] is None
+    assert "a negative whose score is infinite" in found.recommended["why"]
+    assert (
+        sweep((collection, run.replace(positives=None), None), ["perc-pos=0.9"])
+        .recommended["why"]
+        .startswith("No setting serves this run")
+    )
 
 
 def test_the_frontier():

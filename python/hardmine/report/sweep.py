@@ -143,4 +143,4 @@ def _number(value: float | None, width: int) -> str:
 def _wrapped(line: str) -> list[str]:
     import textwrap  # costs an import that most processes never need
 
-    return [line] if len(line) <= 100 else textwrap.wrap(line, 100, break_long_words=True, subsequent_indent="  ")
+    return [line] if len(line) <= 100 else textwrap.wrap(line, 100, break_on_hyphens=False, subsequent_indent="  ")
