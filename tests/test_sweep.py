@@ -10,7 +10,7 @@ import pytest
 
 import hardmine as hm
 from hardmine.cli.main import main
-from hardmine.pipeline.sweeps import bounds, trials
+from hardmine.pipeline.sweeps import anchored, bounds, trials
 from hardmine.pipeline.sweeps.advice import mark_frontier, recommend
 from hardmine.pipeline.sweeps.grid import described, parse_setting
 from hardmine.pipeline.sweeps.reach import reach_of
@@ -111,6 +111,23 @@ def test_anchored_is_estimated_with_embeddings_alone(world):
             hits, hidden, _, _ = oracle.estimate(collection, run, selection, K, embeddings=documents)
             assert (row["hits"], row["exposure"]) == (hits, pytest.approx(hits / hidden))
             assert row["kept"] == before["kept"]
+
+
+@pytest.mark.parametrize("protocol", trials.PROTOCOLS)
+@pytest.mark.parametrize("at_once", [anchored.AT_ONCE, 1, 300])
+def test_anchor_scores_of_trials_are_those_of_each_trial_alone(world, monkeypatch, protocol, at_once):
+    """Labels with the embedding of another included: there the largest cosine is not the hidden one's alone."""
+    collection, run, documents = world
+    monkeypatch.setattr(anchored, "AT_ONCE", at_once)
+    groups, never = collection.document_groups, np.empty(0, dtype=np.int64)
+    made = trials.make_trials(
+        run, trials.distinct_labels(run.positives, groups, never), groups, reach=reach_of(run, run.positives),
+        never=never, protocol=protocol, trials_per_query=3, seed=0, num_threads=1,
+    )  # fmt: skip
+    found = anchored.with_anchor_scores(made, documents, num_threads=1)
+    plain = hm.anchor_scores(made.candidates, made.positives, documents)
+    assert np.array_equal(found.anchor_scores, plain.anchor_scores)
+    assert np.unique(found.anchor_scores).size > 10
 
 
 def test_measures_equal_the_slow_twin_and_the_selection(world, second):

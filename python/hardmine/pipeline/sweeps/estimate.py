@@ -8,11 +8,11 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 
 from hardmine.pipeline.sweeps import bounds
+from hardmine.pipeline.sweeps.anchored import with_anchor_scores
 from hardmine.pipeline.sweeps.reach import reach_of
 from hardmine.pipeline.sweeps.trials import UNIT, Trials, distinct_labels, make_trials
 from hardmine.plumbing import ragged
 from hardmine.plumbing.float_mode import in_default_mode
-from hardmine.primitives.anchors import anchor_scores
 from hardmine.primitives.select import select
 from hardmine.rules.draws import Weighted
 
@@ -97,8 +97,7 @@ class Estimator:
             )
             return
         if anchored and embeddings is not None:
-            found = anchor_scores(trials.candidates, trials.positives, embeddings, num_threads=self.num_threads)
-            trials = trials._replace(candidates=found)
+            trials = trials._replace(candidates=with_anchor_scores(trials, embeddings, num_threads=self.num_threads))
         self.trials = trials
 
     def look_at(self, row: dict[str, Any], selection: Selection, **near: Any) -> None:
