@@ -403,6 +403,10 @@ def test_few_labels_of_a_query_are_a_caution(num_labels, is_warned):
         assert sweep(with_labels(num_labels), ["naive"], protocol="keep-one").estimate["caution"] is None
     else:
         assert "Caution" not in found.summary() + found.recommended["why"]
+        for agg, warns in (("mean", False), ("max", True)):
+            other = sweep(with_labels(num_labels), ["naive", "perc-pos=0.9"], positive_agg=agg)
+            assert (other.estimate["caution"] is not None) == warns
+        assert sweep(with_labels(num_labels), ["naive"], positive_agg="max").estimate["caution"] is None
 
 
 def test_the_caution_says_what_is_so():

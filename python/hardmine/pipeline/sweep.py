@@ -140,7 +140,8 @@ def sweep(
     it is chance which of the relevant documents carry a label, and even then it errs where queries have few: a trial
     has one label less to take p from than mining has, and one unlabelled document more. Rates of ceilings come out too
     high under ``positive_agg="min"``, too low under "max"; where relevant documents fill the places, too low. With
-    fewer than six labels of a query on average ``estimate["caution"]`` and the reasons of the recommendation say so.
+    fewer than six labels of a query on average (16 under "max") ``estimate["caution"]`` and the reasons of the
+    recommendation say so.
     Where annotators labelled what some system ranked first, unlabelled documents rank lower than labelled ones, which
     makes the estimate too high.
 
