@@ -265,6 +265,18 @@ def test_only_words_that_are_not_shared_keep_a_label_from_a_short_list(similarit
         positives=collection.positives.with_scores(under), metadata={"k": 9, "similarity": similarity},
     )  # fmt: skip
     assert hm.sweep(collection, run, ["naive"], progress=False).rows[0]["exposure"] == exposure
+    # Another teacher, who thinks the world of both labels, has no say in that.
+    labelled = hm.Positives.from_lists(labels)
+    rescored = run.replace(
+        teacher_scores={"first": scores}, metadata={
+            "teacher": "second", "first_teacher": "first", "k": 9, "similarity": "score",
+            "rescored_from": {"teacher": "first", **run.metadata},
+        },
+        positives=hm.Positives(
+            labelled.offsets, labelled.ids, np.full(80, 9, dtype=np.float32), teacher_scores={"first": under}
+        ),
+    )  # fmt: skip
+    assert hm.sweep(collection, rescored, ["naive"], progress=False).rows[0]["exposure"] == exposure
     floored = run.replace(reasons={"below_floor": np.full(40, 2)})
     assert hm.sweep(collection, floored, ["naive"], progress=False).rows[0]["exposure"] == 0.5
 
