@@ -9,7 +9,7 @@ import inspect
 import pytest
 
 import hardmine as hm
-from tests.bad_input import judge, library, rescore, search, training  # noqa: F401 (they fill the table)
+from tests.bad_input import judge, library, rescore, search, sweep, training  # noqa: F401 (they fill the table)
 from tests.bad_input.table import CASES, ROWS
 
 EXEMPT = {
@@ -27,6 +27,7 @@ EXEMPT = {
     "SearchPlan": "a plain record that `search_plan` hands out",
     "DynamicLists": "a plain record that `DynamicMiner.lists` hands out",
     "AuditReport": "a plain record that `audit` hands out; tests/test_audit.py tries its severities",
+    "Sweep": "a plain record that `sweep` hands out",
     "Judged": "a plain record that `judge` hands out; what its writer refuses stands in tests/test_judge.py",
     "Mined": "a plain record that `mine` hands out; its writer's cases stand under formats",
 }
@@ -42,33 +43,28 @@ APPLIES = {
     "count": "AliasTable Among Candidates DynamicMiner ExactIndex MemoryBank OnlineClusters Positives Selection "
     "Stratified StringTable TopKAccumulator TopThen draw ensemble fuse merge mine mine_scores "
     "near_duplicate_groups plan rescore retrieve sample_uniform search search_plan select "
-    "spherical_kmeans strategies topk triplets "
-    "judge",
+    "spherical_kmeans strategies sweep topk triplets judge",
     "shape": "AliasTable Candidates Clusters Collection DynamicMiner ExactIndex MemoryBank OnlineClusters "
     "Popularity Positives StringTable TopKAccumulator Weighted anchor_scores draw ensemble fuse "
     "in_batch_mask merge mine_scores pair_scores rescore retrieve sample_uniform search select "
-    "spherical_kmeans teachers topk triplets "
-    "judge",
+    "spherical_kmeans teachers sweep topk triplets judge",
     "dtype": "AliasTable Candidates Clusters DynamicMiner ExactIndex MemoryBank Popularity Positives StringTable "
     "TopKAccumulator Weighted anchor_scores draw in_batch_mask merge mine_scores pair_scores rescore "
     "sample_uniform search select spherical_kmeans topk triplets",
     "ids": "AliasTable Candidates Clusters Collection DynamicMiner ExactIndex MemoryBank Positives StringTable "
     "TopKAccumulator anchor_scores merge mine_scores pair_scores rescore sample_uniform search select "
-    "topk triplets "
-    "judge",
+    "topk triplets judge sweep",
     "parameter": "Absolute AliasTable Anchored Candidates Clusters Collection DynamicMiner ExactIndex Laplace "
     "MarginPos MemoryBank OnlineClusters PercPos Popularity Positives RankPower Selection SimANS Softmax "
-    "Stratified StringTable TopKAccumulator audit draw ensemble formats fuse in_batch_mask merge mine_scores "
-    "near_duplicate_groups pair_scores plan rescore retrieve sample_uniform search search_plan select "
-    "spherical_kmeans strategies teachers topk triplets "
-    "judge",
+    "Stratified StringTable TopKAccumulator audit draw ensemble formats fuse in_batch_mask merge "
+    "mine_scores near_duplicate_groups pair_scores plan rescore retrieve sample_uniform search "
+    "search_plan select spherical_kmeans strategies teachers sweep topk triplets judge",
     "memory": "AliasTable ExactIndex TopKAccumulator anchor_scores draw pair_scores sample_uniform search select topk",
     "kind": "Absolute AliasTable AllOf Among Anchored Candidates Collection DynamicMiner ExactIndex Laplace "
     "MarginPos MemoryBank Negatives PercPos Popularity Positives RankPower Selection SimANS Softmax "
-    "Stratified StringTable TopKAccumulator TopThen anchor_scores audit draw ensemble fuse in_batch_mask merge "
-    "mine mine_scores near_duplicate_groups pair_scores plan rescore retrieve sample_uniform search "
-    "search_plan select spherical_kmeans teachers topk triplets "
-    "judge",
+    "Stratified StringTable TopKAccumulator TopThen anchor_scores audit draw ensemble fuse in_batch_mask "
+    "merge mine mine_scores near_duplicate_groups pair_scores plan rescore retrieve sample_uniform search "
+    "search_plan select spherical_kmeans teachers sweep topk triplets judge",
 }
 """For each row of the table, the names that it applies to. The others take nothing of the sort."""
 

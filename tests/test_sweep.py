@@ -10,10 +10,12 @@ import pytest
 
 import hardmine as hm
 from hardmine.cli.main import main
-from hardmine.pipeline.sweeps import bounds, trials
+from hardmine.pipeline.sweeps import anchored, bounds, trials
 from hardmine.pipeline.sweeps.advice import mark_frontier, recommend
 from hardmine.pipeline.sweeps.grid import described, parse_setting
+from hardmine.pipeline.sweeps.reach import reach_of
 from hardmine.primitives.draw import sample_uniform
+from hardmine.primitives.shingles import near_duplicate_groups
 from hardmine.report.sweep import as_html
 from tests.oracle import sweep as oracle
 
@@ -71,7 +73,7 @@ def num_labels(collection):
 @pytest.mark.parametrize("protocol", trials.PROTOCOLS)
 def test_the_estimate_equals_the_slow_twin(world, protocol):
     collection, run, _ = world
-    found = sweep(world, protocol=protocol, unlabelled_per_positive=0.5, num_bootstrap=20)
+    found = sweep(world, protocol=protocol, unlabelled_per_positive=0.5, num_bootstrap=100)
     assert [row["rule"] for row in found.rows] == RULES
     for row in found.rows:
         selection = hm.Selection.from_dict(row["selection"])
@@ -111,6 +113,23 @@ def test_anchored_is_estimated_with_embeddings_alone(world):
             assert row["kept"] == before["kept"]
 
 
+@pytest.mark.parametrize("protocol", trials.PROTOCOLS)
+@pytest.mark.parametrize("at_once", [anchored.AT_ONCE, 1, 300])
+def test_anchor_scores_of_trials_are_those_of_each_trial_alone(world, monkeypatch, protocol, at_once):
+    """Labels with the embedding of another included: there the largest cosine is not the hidden one's alone."""
+    collection, run, documents = world
+    monkeypatch.setattr(anchored, "AT_ONCE", at_once)
+    groups, never = collection.document_groups, np.empty(0, dtype=np.int64)
+    made = trials.make_trials(
+        run, trials.distinct_labels(run.positives, groups, never), groups, reach=reach_of(run, run.positives),
+        never=never, protocol=protocol, trials_per_query=3, seed=0, num_threads=1,
+    )  # fmt: skip
+    found = anchored.with_anchor_scores(made, documents, num_threads=1)
+    plain = hm.anchor_scores(made.candidates, made.positives, documents)
+    assert np.array_equal(found.anchor_scores, plain.anchor_scores)
+    assert np.unique(found.anchor_scores).size > 10
+
+
 def test_measures_equal_the_slow_twin_and_the_selection(world, second):
     collection, run, _ = world
     for row in sweep(world, second=second).rows:
@@ -129,6 +148,36 @@ def test_measures_equal_the_slow_twin_and_the_selection(world, second):
         }
         assert above > 0
         assert 0 < undecided < 1
+
+
+def test_what_a_rescored_second_run_never_saw_is_undecided(world):
+    collection, run, _ = world
+    whole, part = (hm.rescore(collection, run, words, k=k, progress=False) for k in (None, 3))
+    told = sweep(world, ["naive", "naive range-min=5"], second=whole).rows
+    for row, other in zip(told, sweep(world, ["naive", "naive range-min=5"], second=part).rows, strict=True):
+        mined = hm.select(run, run.positives, hm.Selection.from_dict(row["selection"]))
+        assert row["second"]["undecided"] == 0.0
+        overlap, above = oracle.agreement(mined, part, 0)[:2]
+        assert other["second"]["overlap"] == pytest.approx(overlap)
+        assert other["second"]["undecided"] == pytest.approx(1 - overlap)
+        # Of those that it saw alone: the oracle's share is of all, as if it had decided on each.
+        assert other["second"]["above_positive"] == (None if not overlap else pytest.approx(above / overlap))
+    assert other["second"]["above_positive"] is None
+
+
+@pytest.mark.parametrize(("reason", "undecided"), [("below_floor", 0.5), ("nan", 1.0)])
+def test_what_was_filtered_out_of_the_second_run_is_undecided(reason, undecided):
+    """Of two queries one ends above its positive and one below; what a floor removed is below the last of the list."""
+    collection = hm.Collection.from_ids(["a", "b"], list("0123456"), [["0"], ["0"]])
+    run = hm.Candidates([0, 2, 4], [1, 2, 1, 2], [0.9, 0.8, 0.9, 0.8])
+    second = hm.Candidates(
+        [0, 2, 4], [3, 4, 3, 4], [0.9, 0.8, 0.9, 0.3], positives=hm.Positives.from_lists([[0], [0]], [[0.5], [0.5]]),
+        query_ids=["a", "b"], document_ids=list("0123456"), metadata={"k": 9, "similarity": "cosine"},
+        reasons={reason: [1, 1]},
+    )  # fmt: skip
+    for other, share in ((second, undecided), (second.replace(reasons={}), 0.0)):
+        found = hm.sweep(collection, run, ["naive"], num_negatives=2, second=other, progress=False)
+        assert found.rows[0]["second"]["undecided"] == share
 
 
 def test_eci_is_there_where_most_rows_tell(world):
@@ -158,15 +207,106 @@ def test_texts_of_positives_in_a_run_made_elsewhere_are_left_out_of_every_settin
         assert row["exposure"] == pytest.approx(hits / hidden)
 
 
+def words(queries, documents):
+    """Scores of another teacher, whole numbers from the two texts."""
+    return [
+        float((7 * int(q.split()[1]) + 5 * int(d.split()[1])) % 11 - 4) for q, d in zip(queries, documents, strict=True)
+    ]
+
+
+@pytest.mark.parametrize("k", [None, 6])
+@pytest.mark.parametrize("protocol", trials.PROTOCOLS)
+def test_a_hidden_label_of_a_rescored_run_is_there_if_the_first_teacher_found_it(world, protocol, k):
+    collection, run, _ = world
+    rescored = hm.rescore(collection, run, words, k=k, progress=False)
+    rules = ["naive", "naive range-min=2", "abs=3.0", "perc-pos=0.9", "perc-pos=0.8@precomputed", "abs=2.0@words"]
+    different = 0
+    for row in sweep((collection, rescored, None), rules, protocol=protocol).rows:
+        selection = hm.Selection.from_dict(row["selection"])
+        hits, hidden, _, _ = oracle.estimate(collection, rescored, selection, k or K, protocol, first="precomputed")
+        assert row["hits"] == hits
+        if protocol == "hide-one":
+            assert row["exposure"] == pytest.approx(hits / hidden)
+        if not selection.ceiling.teachers:
+            different += hits != oracle.estimate(collection, rescored, selection, k or K, protocol)[0]
+    assert different
+
+
+def test_a_label_whom_the_first_teacher_did_not_score_has_no_place(world):
+    """Where it stands among the candidates cannot be told: no estimate is better than a wrong one."""
+    collection, run, _ = world
+    unscored = hm.rescore(collection, run.replace(positives=None), words, progress=False)
+    why = sweep((collection, unscored, None), ["naive"]).estimate["why_none"]
+    assert why == "the run was rescored, and lacks the scores that its first teacher (precomputed) gave the positives"
+    once = hm.rescore(collection, run, words, k=9, progress=False)
+
+    def others(queries, documents):
+        return [-score for score in words(queries, documents)]
+
+    for k, is_told in ((None, True), (5, False)):
+        found = sweep((collection, hm.rescore(collection, once, others, k=k, progress=False), None), ["naive"])
+        assert (found.estimate["why_none"] is None) == is_told
+    assert found.estimate["why_none"].startswith("the run was rescored more than once, with fewer candidates")
+    judged = run.replace(teacher_scores={"other": run.scores})
+    row = sweep((collection, judged, None), ["abs=2.0@other"]).rows[0]
+    assert row["no_estimate"] == "the run has no scores of the positives under 'other', by which hidden ones are judged"
+
+
+@pytest.mark.parametrize(("similarity", "exposure"), [("score", 1.0), ("logit", 1.0), ("dot", 1.0), ("bm25", 0.5)])
+def test_only_words_that_are_not_shared_keep_a_label_from_a_short_list(similarity, exposure):
+    """The second label of each query scores less than all candidates, and less than 0; no list is full."""
+    labels = [[10 * query, 10 * query + 1] for query in range(40)]
+    collection = hm.Collection.from_ids(map(str, range(40)), map(str, range(400)), hm.Positives.from_lists(labels))
+    ids = np.concatenate([10 * query + np.arange(2, 5) for query in range(40)])
+    scores = np.tile([3, 2, 1] if similarity == "bm25" else [-1, -2, -3], 40).astype(np.float32)
+    under = np.tile([2.5, 0] if similarity == "bm25" else [-0.5, -5], 40).astype(np.float32)
+    run = hm.Candidates(
+        np.arange(41) * 3, ids, scores, query_ids=collection.query_ids, document_ids=collection.document_ids,
+        positives=collection.positives.with_scores(under), metadata={"k": 9, "similarity": similarity},
+    )  # fmt: skip
+    assert hm.sweep(collection, run, ["naive"], progress=False).rows[0]["exposure"] == exposure
+    # Another teacher, who thinks the world of both labels, has no say in that.
+    labelled = hm.Positives.from_lists(labels)
+    rescored = run.replace(
+        teacher_scores={"first": scores}, metadata={
+            "teacher": "second", "first_teacher": "first", "k": 9, "similarity": "score",
+            "rescored_from": {"teacher": "first", **run.metadata},
+        },
+        positives=hm.Positives(
+            labelled.offsets, labelled.ids, np.full(80, 9, dtype=np.float32), teacher_scores={"first": under}
+        ),
+    )  # fmt: skip
+    assert hm.sweep(collection, rescored, ["naive"], progress=False).rows[0]["exposure"] == exposure
+    floored = run.replace(reasons={"below_floor": np.full(40, 2)})
+    assert hm.sweep(collection, floored, ["naive"], progress=False).rows[0]["exposure"] == 0.5
+
+
+def test_trials_leave_out_what_has_the_id_of_the_query():
+    rng = np.random.default_rng(0)
+    names = [f"x{i}" for i in range(120)]
+    labels = [[f"x{60 + query}", f"x{(query + 7) % 60}"] for query in range(60)]
+    documents = rng.normal(size=(120, 8)).astype(np.float32)
+    documents[60:] = documents[:60] + 0.2 * documents[60:]
+    teacher = hm.teachers.precomputed(documents[:60], documents)  # a query is its own best document, then its label
+    collection, without = (
+        hm.Collection.from_ids(names[:60], names, labels, ignore_identical_ids=flag) for flag in (True, False)
+    )
+    rows = [
+        hm.sweep(collection, hm.retrieve(of, teacher, k=20, progress=False), ["naive"], num_negatives=1, progress=False)
+        for of in (collection, without)
+    ]
+    assert rows[0].rows[0]["hits"] == rows[1].rows[0]["hits"] > 0
+    assert rows[1].rows[0]["reasons"]["excluded"] == 60
+
+
 def test_the_bootstrap_draws_whole_queries():
     rng = np.random.default_rng(1)
     hits, sizes = rng.integers(0, 4, (40, 3)), rng.integers(4, 9, (40, 3))
-    low, high, variance = bounds.bootstrap(hits, sizes, num_bootstrap=200, confidence=0.9, seed=5, num_threads=1)
+    low, high = bounds.bootstrap(hits, sizes, num_bootstrap=200, confidence=0.9, seed=5, num_threads=1)
     drawn = sample_uniform(200, 40, 40, seed=5, replace=True)
     shares = np.array([[hits[row, s].sum() / sizes[row, s].sum() for s in range(3)] for row in drawn])
     assert np.allclose(low, np.percentile(shares, 5, axis=0))
     assert np.allclose(high, np.percentile(shares, 95, axis=0))
-    assert np.allclose(variance, shares.var(axis=0))
 
 
 def test_pieces_of_the_bootstrap_make_no_difference(monkeypatch):
@@ -183,9 +323,6 @@ def test_few_hits_give_a_bound_and_not_a_point():
     assert bounds.widened(0.1, 0.2, 0.3, 3.0) == (0.0, pytest.approx(0.4))
     assert bounds.effective_number(np.array([3, 3, 3])) == pytest.approx(3)
     assert bounds.effective_number(np.array([8, 1, 1])) == pytest.approx(100 / 66)
-    share, count = np.array([0.5, 0.1, 0.0]), np.array([100.0, 100.0, 100.0])
-    assert bounds.design_effect(share, count, np.array([0.005, 0.0045, 0.0])) == pytest.approx(5.0)
-    assert bounds.design_effect(share[2:], count[2:], np.zeros(1)) is None
 
 
 def test_a_setting_without_hits_has_an_upper_bound(world):
@@ -194,13 +331,128 @@ def test_a_setting_without_hits_has_an_upper_bound(world):
     assert 0 < row["exposure_high"] < 1
 
 
+def test_a_bound_depends_on_its_row_alone(world):
+    # What else is tried may have hits that come in other clusters, or none: it says nothing of this row.
+    alone = sweep(world, ["margin-pos=5"]).rows[0]
+    among = sweep(world, [*RULES, "margin-pos=5"]).rows[-1]
+    assert alone.pop("index") != among.pop("index")
+    assert {k: v for k, v in among.items() if k != "on_frontier"} == {
+        k: v for k, v in alone.items() if k != "on_frontier"
+    }
+    labels = trials.distinct_labels(world[1].positives, world[0].document_groups, np.empty(0, dtype=np.int64))
+    counts = np.bincount(labels.rows)
+    counts = counts[counts >= 2]
+    ratio = counts.sum() / labels.ids.size
+    bound = bounds.wilson(0.0, counts.sum() ** 2 / (counts**2).sum(), 0.95)
+    assert alone["exposure_high"] == pytest.approx(bounds.widened(0.0, 0.0, bound, ratio)[1])
+
+
+def test_bounds_hold_where_queries_are_hit_as_a_whole():
+    """Eight of a hundred queries have all labels mined, the others none: one trial tells no more than its query."""
+    held, rng = 0, np.random.default_rng(2)
+    for _ in range(200):
+        sizes = np.full(40, 4)
+        hits = np.where(rng.random(40) < 0.08, 4, 0)
+        held += bounds.wilson(hits.sum() / sizes.sum(), bounds.effective_number(sizes), 0.95) >= 0.08
+    assert held >= 190
+
+
+@pytest.mark.parametrize("protocol", trials.PROTOCOLS)
+def test_where_everything_comes_back_there_is_a_lower_bound(protocol):
+    """No query misses: drawn again they would never miss, which is no proof that others would not."""
+    labels = [[10 * query, 10 * query + 1] for query in range(40)]
+    collection = hm.Collection.from_ids(map(str, range(40)), map(str, range(400)), hm.Positives.from_lists(labels))
+    ids = np.concatenate([10 * query + np.arange(2, 10) for query in range(40)])
+    run = hm.Candidates(
+        np.arange(41) * 8, ids, np.tile(np.linspace(0.8, 0.1, 8, dtype=np.float32), 40),
+        query_ids=collection.query_ids, document_ids=collection.document_ids,
+        positives=collection.positives.with_scores(np.full(80, 0.9, dtype=np.float32)), metadata={"k": 8},
+    )  # fmt: skip
+    row = hm.sweep(collection, run, ["naive"], num_negatives=1, protocol=protocol, progress=False).rows[0]
+    names = ("exposure", "exposure_high", "exposure_low")
+    if protocol == "keep-one":
+        names = ("false_negative_rate", "false_negative_high", "false_negative_low")
+    share, high, low = (row[name] for name in names)
+    assert (share, high, row["interval"]) == (1.0, 1.0, "lower bound")
+    assert low == pytest.approx(1 - bounds.widened(0, 0, bounds.wilson(0.0, 40, 0.95), 1.0)[1])
+
+
+def test_an_interval_holds_its_estimate(world):
+    for seed in range(5):
+        for row in sweep(world, num_bootstrap=100, confidence=0.01, seed=seed).rows:
+            assert row["false_negative_low"] <= row["false_negative_rate"] <= row["false_negative_high"]
+
+
+def test_exposures_do_not_depend_on_the_assumption_but_their_intervals_do(world):
+    few, many = (sweep(world, ["naive"], unlabelled_per_positive=u).rows[0] for u in (0.5, 1.0))
+    assert few["exposure"] == many["exposure"]
+    assert 2 * few["false_negative_rate"] == pytest.approx(many["false_negative_rate"])
+    assert few["exposure_high"] > many["exposure_high"]
+
+
+def with_labels(num_labels, num_queries=60):
+    """A collection whose queries all have so many labels."""
+    rng = np.random.default_rng(4)
+    collection, queries, documents = make(4, num_queries=num_queries)
+    labels = hm.Positives.from_lists([rng.choice(80, num_labels, replace=False).tolist() for _ in range(num_queries)])
+    collection = dataclasses.replace(collection, positives=labels)
+    teacher = hm.teachers.precomputed(queries, documents, similarity="dot")
+    return collection, hm.retrieve(collection, teacher, k=40, progress=False), documents
+
+
+@pytest.mark.parametrize(("num_labels", "is_warned"), [(2, True), (5, True), (7, False)])
+def test_few_labels_of_a_query_are_a_caution(num_labels, is_warned):
+    found = sweep(with_labels(num_labels), ["naive", "perc-pos=0.9"], max_short=1.0, max_false_negatives=1.0)
+    assert found.estimate["labels_per_query"] == pytest.approx(num_labels, abs=0.3)
+    caution = found.estimate["caution"]
+    assert (caution is not None) == is_warned
+    assert found.recommended["basis"] == "estimate"
+    if is_warned:
+        assert "too high under positive_agg 'min' and too low under 'max'" in caution
+        assert caution in found.recommended["why"]
+        assert "Caution: a hidden label is one of only" in " ".join(found.summary().split())
+        assert caution in sweep(with_labels(num_labels), ["naive"], max_false_negatives=0.0).recommended["why"]
+        assert sweep(with_labels(num_labels), ["naive"], protocol="keep-one").estimate["caution"] is None
+    else:
+        assert "Caution" not in found.summary() + found.recommended["why"]
+        for agg, warns in (("mean", False), ("max", True)):
+            other = sweep(with_labels(num_labels), ["naive", "perc-pos=0.9"], positive_agg=agg)
+            assert (other.estimate["caution"] is not None) == warns
+        assert sweep(with_labels(num_labels), ["naive"], positive_agg="max").estimate["caution"] is None
+
+
+def test_the_caution_says_what_is_so():
+    """Of four relevant documents of a query chance labels two: where the estimate errs, and to which side."""
+    rng = np.random.default_rng(0)
+    scores = np.hstack([rng.normal(0.6, 0.12, (400, 4)), rng.normal(0.35, 0.12, (400, 50))]).astype(np.float32)
+    labels = hm.Positives.from_lists([[54 * query, 54 * query + 1] for query in range(400)])
+    collection = hm.Collection.from_ids(map(str, range(400)), map(str, range(400 * 54)), labels)
+    order = np.argsort(-scores[:, 2:], axis=1, kind="stable")
+    run = hm.Candidates(
+        np.arange(401) * 52, (order + 2 + 54 * np.arange(400)[:, None]).ravel(),
+        np.take_along_axis(scores[:, 2:], order, 1).ravel(), query_ids=collection.query_ids,
+        document_ids=collection.document_ids, positives=labels.with_scores(scores[:, :2].ravel()),
+        metadata={"k": 52, "similarity": "cosine"},
+    )  # fmt: skip
+    for rule, agg, is_high in (
+        ("perc-pos=0.95", "min", True),
+        ("perc-pos=0.95", "max", False),
+        ("naive", "min", False),
+    ):
+        found = hm.sweep(collection, run, [rule], num_negatives=2, positive_agg=agg, progress=False)
+        mined = hm.select(run, run.positives, hm.Selection.from_dict(found.rows[0]["selection"]))
+        truth = np.isin(mined.ids % 54, (2, 3)).mean()
+        assert (found.rows[0]["false_negative_rate"] > truth) == is_high
+        assert found.estimate["caution"] is not None
+
+
 def test_hidden_labels_are_chosen_by_the_seed_and_weigh_what_they_stand_for(world):
     collection, run, _ = world
-    labels = trials.distinct_labels(run.positives, collection.document_groups, None)
+    never = np.empty(0, dtype=np.int64)
+    labels = trials.distinct_labels(run.positives, collection.document_groups, never)
+    options = {"reach": reach_of(run, run.positives), "never": never, "protocol": "hide-one", "num_threads": 1}
     made = [
-        trials.make_trials(
-            run, labels, collection.document_groups, protocol="hide-one", trials_per_query=2, seed=seed, num_threads=1
-        )
+        trials.make_trials(run, labels, collection.document_groups, trials_per_query=2, seed=seed, **options)
         for seed in (0, 0, 1)
     ]
     assert np.array_equal(made[0].hidden_keys, made[1].hidden_keys)
@@ -279,11 +531,11 @@ def test_the_default_grid_names_what_does_not_serve(world):
 def test_bounds_that_are_scores_have_the_scale_of_the_run(world):
     collection, run, _ = world
     large = run.replace(scores=run.scores * 100, positives=run.positives.with_scores(run.positives.scores * 100))
-    rules = [row["rule"] for row in sweep((collection, large, None), None, num_bootstrap=1).rows]
+    rules = [row["rule"] for row in sweep((collection, large, None), None, num_bootstrap=100).rows]
     assert "abs=280.0" in rules
     assert "margin-pos=20.0" in rules
     cosine = run.replace(metadata={**run.metadata, "similarity": "cosine"})
-    assert "abs=0.7" in [row["rule"] for row in sweep((collection, cosine, None), None, num_bootstrap=1).rows]
+    assert "abs=0.7" in [row["rule"] for row in sweep((collection, cosine, None), None, num_bootstrap=100).rows]
 
 
 def test_a_setting_is_text_and_text_is_a_setting():
@@ -298,9 +550,50 @@ def test_a_setting_is_text_and_text_is_a_setting():
 def test_values_of_every_kind_are_settings(world):
     grid = [hm.Selection(2, ceiling=hm.NoCeiling(), on_shortage="error"), hm.MarginPos(1), "abs=2"]
     found = sweep(world, grid, positive_agg="mean")
-    assert [row["rule"] for row in found.rows] == ["naive", "margin-pos=1.0 positive-agg=mean", "abs=2.0"]
+    rules = [row["rule"] for row in found.rows]
+    assert rules == ["naive num-negatives=2 on-shortage=error", "margin-pos=1.0 positive-agg=mean", "abs=2.0"]
     assert [row["selection"]["num_negatives"] for row in found.rows] == [2, 3, 3]
-    assert found.rows[0]["selection"]["on_shortage"] == "keep"
+
+
+def test_what_is_recommended_is_what_was_given(world):
+    """The sweep keeps short rows to count them; the selection to mine with does what its owner wants of them."""
+    grid = [hm.Selection(15, ceiling=hm.NoCeiling(), range_min=3, on_shortage="drop")]
+    found = sweep(world, grid, max_short=1.0)
+    assert found.selection == grid[0]
+    assert found.rows[0]["short"] == found.rows[0]["rows"] == len(world[1])
+
+
+def test_settings_that_differ_read_differently(world):
+    uniform = hm.Selection(3, ceiling=hm.NoCeiling(), draw=hm.Uniform())
+    grid = [
+        *(hm.Selection(n, ceiling=hm.NoCeiling(), near_duplicates=bound) for n in (3, 2) for bound in (None, 0.5, 0.7)),
+        hm.Selection(3, ceiling=hm.NoCeiling(), near_cosine=0.9), uniform, uniform.replace(seed=1),
+        uniform.replace(on_shortage="drop"),
+    ]  # fmt: skip
+    rules = [row["rule"] for row in sweep(world, grid, document_embeddings=world[2]).rows]
+    assert len(set(rules)) == len(grid)
+    assert rules[4] == "naive near-duplicates=0.5 num-negatives=2"
+
+
+def test_near_duplicates_are_kept_out_in_the_sweep_as_in_mining(world):
+    collection, run, documents = world
+    rules = hm.Selection(3, ceiling=hm.NoCeiling(), near_duplicates=0.6), hm.Selection(3, near_cosine=0.9)
+    found = sweep(world, rules, document_embeddings=documents)
+    for row, rule in zip(found.rows, rules, strict=True):
+        mined = hm.Mined.from_run(collection, run, rule, document_embeddings=documents).negatives
+        assert (row["kept"], row["reasons"]["near_duplicate"]) == (
+            mined.ids.size,
+            int(mined.reasons["near_duplicate"].sum()),
+        )
+        assert row["reasons"]["near_duplicate"] > 0
+        assert row["no_estimate"] is None
+    assert [each["reason"].split(",")[0] for each in sweep(world, rules).unfit] == ["document_embeddings: missing"]
+    # A hidden label that is a near-duplicate of a known one is no negative: the trials know of near-duplicates too.
+    near = {"near_groups": near_duplicate_groups(collection.document_texts, 0.6)}, {"document_embeddings": documents}
+    for row, rule, known in zip(found.rows, rules, near, strict=True):
+        hits, hidden, _, _ = oracle.estimate(collection, run, rule, K, **known)
+        assert row["exposure"] == pytest.approx(hits / hidden)
+    assert found.rows[0]["hits"] != sweep(world, ["naive"]).rows[0]["hits"]
 
 
 def test_settings_that_no_trial_can_follow_say_so(world):
@@ -330,7 +623,9 @@ def test_the_hardest_of_the_safe_is_recommended():
     rows = [row(0, 0.9, 0.04, 0.3), row(1, 0.6, 0.01, 0.05), row(2, 0.7, 0.01, 0.04), row(3, 0.8, 0.0, 0.01, short=0.2)]
     advice = recommend(rows, why_none=None, **LIMITS)
     assert (advice["index"], advice["basis"]) == (2, "estimate")
-    assert "1 others leave more of them short" in advice["why"]
+    assert "1 other leaves more of them short" in advice["why"]
+    more = recommend([*rows, row(4, 0.9, short=0.2), row(5, None), row(6, 0.1, kept=0)], why_none=None, **LIMITS)
+    assert "2 others leave more of them short" in more["why"]
     assert advice["criterion"] == {**LIMITS, "hardness": "mean_score"}
     assert recommend(rows, why_none=None, max_false_negatives=0.03, max_short=0.2)["index"] == 3
     assert recommend([row(0, 0.5, 0.0, 0.04), row(1, 0.5, 0.0, 0.02)], why_none=None, **LIMITS)["index"] == 1
@@ -339,7 +634,12 @@ def test_the_hardest_of_the_safe_is_recommended():
 def test_where_none_is_safe_the_lowest_bound_is_recommended():
     advice = recommend([row(0, 0.9, 0.2, 0.3), row(1, 0.6, 0.1, 0.15)], why_none=None, **LIMITS)
     assert (advice["index"], advice["basis"]) == (1, "lowest upper bound")
-    assert "No setting is surely below 5.0% false negatives" in advice["why"]
+    assert "at most 10.0% of the rows short, none is surely below 5.0% false negatives" in advice["why"]
+    assert "has a lower one" not in advice["why"]
+    short = row(2, 0.8, 0.06, 0.09, short=0.3, rule="perc-pos=0.9")
+    advice = recommend([row(0, 0.9, 0.2, 0.3), row(1, 0.6, 0.1, 0.15), short], why_none=None, **LIMITS)
+    assert advice["index"] == 1
+    assert "perc-pos=0.9 has a lower one (9.0%, estimate 6.0%) but leaves 30.0% short" in advice["why"]
 
 
 def test_where_the_data_cannot_tell_the_default_is_recommended():
@@ -348,7 +648,40 @@ def test_where_the_data_cannot_tell_the_default_is_recommended():
     assert (advice["index"], advice["basis"]) == (1, "default")
     assert "cannot tell: few" in advice["why"]
     assert recommend(rows[:1], why_none="x", **LIMITS)["index"] is None
-    assert recommend([row(0, 0.9, 0.0, 0.0, short=0.11)], why_none=None, **LIMITS)["basis"] == "none"
+    assert "is not among those that serve" in recommend(rows[:1], why_none="x", **LIMITS)["why"]
+
+
+@pytest.mark.parametrize(
+    ("rows", "why"),
+    [
+        ([], "No setting serves this run"),
+        ([row(0, 0.9, 0.0, 0.0, short=0.11)], "Every setting that keeps a negative leaves more than 10.0% of the rows"),
+        ([row(0, None, 0.0, 0.0), row(1, 0.5, short=0.5)], "keeps a negative whose score is infinite"),
+        ([row(0, None, kept=0, short=1.0)], "No setting keeps a single negative"),
+        (
+            [row(0, 0.9), row(1, 0.6, rule="perc-pos=0.95", short=0.4)],
+            "(NV-Retriever), but it leaves 40.0% of the rows short here, more than the 10.0% that are allowed",
+        ),
+    ],
+)
+def test_where_none_is_recommended_it_says_why(rows, why):
+    advice = recommend(rows, why_none=None, **LIMITS)
+    assert (advice["index"], advice["basis"]) == (None, "none")
+    assert why in advice["why"]
+
+
+def test_infinite_scores_are_said_to_be_infinite(world):
+    collection, run, documents = world
+    scores = run.scores.copy()
+    scores[run.offsets[:-1]] = np.inf
+    found = sweep((collection, run.replace(scores=scores), documents), ["naive", "naive range-max=5"])
+    assert found.recommended["index"] is None
+    assert "a negative whose score is infinite" in found.recommended["why"]
+    assert (
+        sweep((collection, run.replace(positives=None), None), ["perc-pos=0.9"])
+        .recommended["why"]
+        .startswith("No setting serves this run")
+    )
 
 
 def test_the_frontier():
@@ -396,7 +729,36 @@ def test_the_summary_fits_and_says_what_it_rests_on(world, second):
     bare = sweep(
         world, ["abs=2", hm.Selection(2, ceiling=hm.PercPos(0.95) & hm.PercPos(0.94) & hm.Absolute(1234567.0))]
     )
-    assert "perc-pos=0.95 & perc-pos..." in bare.summary()
+    assert "\nperc-pos=0.95 & perc-pos=0.94 & abs=1234567.0 num-negatives=2\n   " in bare.summary()
+    alike = [f"perc-pos=0.95 & abs=0.71 draw=softmax={t}" for t in (0.5, 0.7)]
+    assert all(rule in sweep(world, alike).summary() for rule in alike)
+
+
+def test_numbers_of_any_size_keep_to_their_columns(world):
+    collection, run, _ = world
+    for size in (1e4, -1e5, 1e36):
+        scores = np.sort(run.scores.reshape(len(run), -1) * np.float32(size), axis=1)[:, ::-1]
+        run_of_size = run.replace(
+            scores=np.ascontiguousarray(scores).ravel(),
+            positives=run.positives.with_scores(run.positives.scores * np.float32(size)),
+        )
+        found = hm.sweep(collection, run_of_size, ["naive"], num_negatives=2, progress=False)
+        line = found.summary().splitlines()[3]
+        assert len(line.removesuffix(">").removesuffix("*").split()) == 11, line
+
+
+def test_a_name_that_steers_the_terminal_is_shown_as_text(world):
+    collection, run, documents = world
+    evil = run.replace(metadata={**run.metadata, "teacher": "evil\x1b[31m\nline"})
+    text = sweep((collection, evil, documents), ["naive"]).summary()
+    assert "teacher evil\\x1b[31m\\nline" in text
+    assert "\x1b" not in text
+
+
+def test_data_of_a_sweep_are_a_copy(world):
+    found = sweep(world, ["naive"])
+    found.to_dict()["rows"][0]["rule"] = "other"
+    assert found.rows[0]["rule"] == "naive"
 
 
 def test_a_notebook_shows_text_as_text(world):
@@ -422,18 +784,7 @@ def test_a_notebook_shows_text_as_text(world):
         ({"grid": ["nave"]}, ValueError, "grid[0]: unknown 'nave', expected one of naive, abs"),
         ({"grid": ["naive range-min=x"]}, ValueError, "grid[0] naive range-min=x: range-min=x: expected an integer"),
         ({"grid": ["naive range-min=1 range-min=2"]}, ValueError, "range-min twice, expected once"),
-        ({"num_negatives": 0}, ValueError, "num_negatives: 0, expected at least 1"),
-        ({"positive_agg": "sum"}, ValueError, "positive_agg: 'sum', expected one of 'min', 'mean', 'max', 'each'"),
-        ({"protocol": "hide"}, ValueError, "protocol: 'hide', expected one of 'hide-one', 'keep-one'"),
-        ({"unlabelled_per_positive": -1}, ValueError, "unlabelled_per_positive: -1, expected at least 0"),
-        ({"max_false_negatives": 1.5}, ValueError, "max_false_negatives: 1.5, expected at most 1"),
-        ({"max_short": np.nan}, ValueError, "max_short: nan, expected a finite number"),
         ({"trials_per_query": 17}, ValueError, "trials_per_query: 17, expected at most 16"),
-        ({"min_queries": 0}, ValueError, "min_queries: 0, expected at least 1"),
-        ({"confidence": 1.0}, ValueError, "confidence: 1, expected between 0 and 1"),
-        ({"num_bootstrap": 0}, ValueError, "num_bootstrap: 0, expected at least 1"),
-        ({"seed": -1}, ValueError, "seed: -1, expected at least 0"),
-        ({"num_threads": 0}, ValueError, "num_threads: 0, expected at least 1"),
         ({"progress": 1}, TypeError, "progress: int 1, expected True, False or a callable"),
         ({"second": 3}, TypeError, "second: int, expected Candidates"),
         ({"second": hm.Candidates([0], [], [])}, ValueError, "second: 0 queries, expected 60 as in the collection"),
@@ -453,6 +804,8 @@ def test_a_run_that_was_cut_is_refused(world):
     counts[7] = 2
     with pytest.raises(ValueError, match=r"^run: retrieved under a ceiling, which removed 2 documents of query 7"):
         hm.sweep(collection, run.replace(reasons={"above_ceiling": counts}), progress=False)
+    with pytest.raises(ValueError, match=r"^second: retrieved under a ceiling, which removed 2 documents of query 7"):
+        hm.sweep(collection, run, second=run.replace(reasons={"above_ceiling": counts}), progress=False)
     with pytest.raises(TypeError, match="^collection: int, expected a Collection"):
         hm.sweep(3, run)
     with pytest.raises(TypeError, match="^run: str, expected Candidates"):
@@ -478,11 +831,11 @@ def files(world, second, tmp_path):
 def test_the_command_says_what_the_function_finds(world, second, files, capsys):
     arguments = ["sweep", str(files / "collection"), str(files / "run.hm"), "--quiet", "--num-negatives", "3"]
     more = ["--rules", "naive", "anchored=1.1,1.0", "--second", str(files / "second.hm")]
-    embeddings = ["--document-embeddings", str(files / "documents.npy"), "--bootstrap", "50", "--seed", "4"]
+    embeddings = ["--document-embeddings", str(files / "documents.npy"), "--bootstrap", "100", "--seed", "4"]
     output = files / "found.json"
     assert main([*arguments, *more, *embeddings, "--json", "--output", str(output)]) == 0
     printed = capsys.readouterr().out
-    options = {"second": second, "document_embeddings": world[2], "num_bootstrap": 50, "seed": 4}
+    options = {"second": second, "document_embeddings": world[2], "num_bootstrap": 100, "seed": 4}
     assert json.loads(printed) == sweep(world, ["naive", "anchored=1.1,1.0"], **options).to_dict()
     assert json.loads(output.read_text()) == json.loads(printed)
     assert main([*arguments, "--unlabelled-per-positive", "0.5", "--max-short", "0.2", "--positive-agg", "max"]) == 0
@@ -493,9 +846,12 @@ def test_the_command_says_what_the_function_finds(world, second, files, capsys):
 def test_the_command_refuses_in_one_line(files, capsys):
     collection, run = str(files / "collection"), str(files / "run.hm")
     (files / "no.npy").write_bytes(b"nothing")
+    np.savez(files / "several.npz", a=np.zeros(1))
     for more, message in (
         (["--rules", "nave"], "grid[0]: unknown 'nave'"),
-        (["--document-embeddings", str(files / "no.npy")], "no.npy: no array of NumPy"),
+        (["--document-embeddings", str(files / "no.npy")], "no.npy: no array of NumPy, expected a .npy file"),
+        (["--document-embeddings", str(files / "several.npz")], "several.npz: several arrays (.npz), expected one"),
+        (["--document-embeddings", str(files / "gone.npy")], "gone.npy: no such file, expected an array of NumPy"),
         (["--second", str(files / "none.hm")], "none.hm: no such file, expected a run made by hardmine retrieve"),
         (["--output", str(files / "none" / "x.json")], "none does not exist"),
         (["--max-short", "2"], "max_short: 2, expected at most 1"),
@@ -504,3 +860,15 @@ def test_the_command_refuses_in_one_line(files, capsys):
         line = capsys.readouterr().err
         assert message in line
         assert line.count("\n") == 1
+        assert "pickle" not in line
+
+
+def test_the_command_reads_a_run_of_any_format(world, files, capsys):
+    collection, run, _ = world
+    run.write(files / "run.txt", format="trec-run")
+    arguments = ["--run-format", "trec-run", "--second", str(files / "second.hm"), "--rules", "naive", "--json"]
+    assert main(["sweep", str(files / "collection"), str(files / "run.txt"), "--quiet", *arguments]) == 0
+    found = json.loads(capsys.readouterr().out)
+    assert found["rows"][0]["kept"] == 4 * collection.num_queries
+    assert found["rows"][0]["second"]["overlap"] > 0
+    assert found["estimate"]["why_none"] == "the run holds no scores of the positives"

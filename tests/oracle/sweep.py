@@ -25,8 +25,8 @@ def trials(collection, run, protocol="hide-one"):
     return found
 
 
-def trial_list(collection, run, query, k):
-    """The candidates of a query with every labelled positive at its place."""
+def trial_list(collection, run, query, k, first=None):
+    """The candidates of a query, and every labelled positive that `first`, or the run's own teacher, finds."""
     groups = collection.document_groups
     ranking = run[query]
     score_of = dict(zip(ranking.ids.tolist(), ranking.scores.tolist(), strict=True))
@@ -36,28 +36,45 @@ def trial_list(collection, run, query, k):
         if groups[document] not in seen:
             seen.add(groups[document])
             labels[document] = score
-    worst = min(((score, -document) for document, score in score_of.items()), default=(-math.inf, 0))
+    found = score_of
+    first_of_label = labels
+    if first is not None:
+        lists = slice(run.offsets[query], run.offsets[query + 1])
+        found = dict(zip(ranking.ids.tolist(), run.teacher_scores[first][lists].tolist(), strict=True))
+        of_labels = run.positives.teacher_scores[first][span].tolist()
+        first_of_label = dict(zip(run.positives.ids[span].tolist(), of_labels, strict=True))
+    worst = min(((score, -document) for document, score in found.items()), default=(-math.inf, 0))
     texts = {groups[document] for document in labels}
     listed = {document: score for document, score in score_of.items() if groups[document] not in texts}
     for document, score in labels.items():
-        if (score, -document) > worst or len(score_of) < k:
+        if (first_of_label[document], -document) > worst or len(score_of) < k:
             listed[document] = score
-    return sorted(listed.items(), key=lambda item: (-item[1], item[0])), labels
+    return sorted(listed.items(), key=lambda item: (-item[1], item[0])), labels, {**found, **first_of_label}
 
 
-def estimate(collection, run, selection, k, protocol="hide-one", embeddings=None):
+def estimate(collection, run, selection, k, protocol="hide-one", embeddings=None, first=None, **of_select):
     """Hidden positives mined, hidden positives, and negatives mined, summed over all turns; hits of every query."""
     hits = hidden_count = mined_count = 0
     of_query = {}
     for query, known, hidden in trials(collection, run, protocol):
-        listed, labels = trial_list(collection, run, query, k)
+        listed, labels, under_first = trial_list(collection, run, query, k, first)
+        documents = [document for document, _ in listed]
+
+        def by_first(wanted, scores=under_first):
+            return {} if first is None else {first: np.array([scores[each] for each in wanted], dtype=np.float32)}
+
         candidates = hm.Candidates(
-            [0, len(listed)], [document for document, _ in listed], np.array([s for _, s in listed], dtype=np.float32)
+            [0, len(listed)],
+            documents,
+            np.array([score for _, score in listed], dtype=np.float32),
+            teacher_scores=by_first(documents),
+            metadata={"teacher": run.metadata.get("teacher")},
         )
-        positives = hm.Positives.from_lists([known], [[labels[document] for document in known]])
+        scores = np.array([labels[document] for document in known], dtype=np.float32)
+        positives = hm.Positives([0, len(known)], known, scores, teacher_scores=by_first(known))
         if embeddings is not None:
             candidates = hm.anchor_scores(candidates, positives, embeddings)
-        mined = hm.select(candidates, positives, selection, query_keys=[query]).ids.tolist()
+        mined = hm.select(candidates, positives, selection, query_keys=[query], **of_select).ids.tolist()
         found = len(set(mined) & set(hidden))
         hits += found
         hidden_count += len(hidden)

@@ -11,6 +11,7 @@ import numpy as np
 
 import hardmine as hm
 from hardmine.cli import options as shared
+from hardmine.formats.saved import is_saved
 from hardmine.pipeline.sweeps.trials import PROTOCOLS
 from hardmine.plumbing.files import atomic_write, check_target
 
@@ -19,7 +20,7 @@ def add_commands(commands: Any) -> None:
     """Add the command of this file to the parser."""
     command = commands.add_parser("sweep", help="try many rules on a run, and say which to take")
     shared.add_collection(command)
-    command.add_argument("candidates", type=Path, metavar="RUN", help="what hardmine retrieve wrote")
+    shared.add_run(command)
     group = command.add_argument_group("settings")
     group.add_argument(
         "--rules", nargs="+", metavar="R", help="such as perc-pos=0.95 or 'naive range-min=10' (a grid of about 40)"
@@ -57,13 +58,15 @@ def _sweep(options: argparse.Namespace) -> None:
             shared.check_run_file(path)
     embeddings = _embeddings(options.document_embeddings)
     collection = shared.read_collection(options)
+
+    run, second = (_load(options, path, collection) for path in (options.candidates, options.second))
     found = hm.sweep(
         collection,
-        shared.load_run(options.candidates),
+        run,
         options.rules,
         num_negatives=options.num_negatives,
         positive_agg=options.positive_agg,
-        second=None if options.second is None else shared.load_run(options.second),
+        second=second,
         document_embeddings=embeddings,
         protocol=options.protocol,
         unlabelled_per_positive=options.unlabelled_per_positive,
@@ -82,10 +85,23 @@ def _sweep(options: argparse.Namespace) -> None:
     shared.say(text if options.json else found.summary())
 
 
+def _load(options: argparse.Namespace, path: Path | None, collection: hm.Collection) -> Any:
+    if path is None:
+        return None
+    is_other = path is not options.candidates and is_saved(path)  # --run-format may speak of the first run alone
+    run_format = None if is_other else options.run_format
+    return shared.load_run_of(path, run_format, collection, drops_unknown=options.drop_unknown)
+
+
 def _embeddings(path: Path | None) -> Any:
     if path is None:
         return None
     try:
-        return np.load(path, mmap_mode="r", allow_pickle=False)
-    except (ValueError, EOFError) as error:
-        raise shared.UsageError(f"--document-embeddings {path}: no array of NumPy ({error})") from None
+        found = np.load(path, mmap_mode="r", allow_pickle=False)
+    except FileNotFoundError:
+        raise FileNotFoundError(f"--document-embeddings {path}: no such file, expected an array of NumPy") from None
+    except (ValueError, EOFError, SyntaxError):  # NumPy's own words advise to load a pickle
+        raise shared.UsageError(f"--document-embeddings {path}: no array of NumPy, expected a .npy file") from None
+    if not isinstance(found, np.ndarray):
+        raise shared.UsageError(f"--document-embeddings {path}: several arrays (.npz), expected one (.npy)")
+    return found

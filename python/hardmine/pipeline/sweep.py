@@ -9,6 +9,7 @@ import numpy as np
 
 from hardmine.nouns.lists import VERSION
 from hardmine.pipeline.mined import refuse_unfit
+from hardmine.pipeline.near import near_groups
 from hardmine.pipeline.scorers import expect_collection
 from hardmine.pipeline.sweeps.advice import mark_frontier, recommend
 from hardmine.pipeline.sweeps.estimate import Estimator
@@ -29,6 +30,10 @@ if TYPE_CHECKING:
     from hardmine.nouns.positives import Positives
     from hardmine.rules.ceilings import Ceiling
     from hardmine.rules.selection import Selection
+
+
+FEWEST_RESAMPLES = 100
+"""Below so many the ends of an interval are those of a handful of draws."""
 
 
 def sweep(
@@ -68,17 +73,18 @@ def sweep(
         Settings. A text is a rule such as ``"perc-pos=0.95"`` or ``"abs=0.7 & perc-pos=0.9"``, which may be followed by
         ``range-min=``, ``range-max=`` and ``draw=``. Default: 41 settings (29 for a run without `anchor_scores`): the
         top and four shifts, `Absolute`, `MarginPos`, `PercPos` and `Anchored`; bounds that are scores are multiples of
-        the median size of a positive's score where scores are no cosines. Short rows stay short whatever a Selection
-        says of them.
+        the median size of a positive's score where scores are no cosines. Short rows are counted as they are, whatever
+        a Selection makes of them (``on_shortage``).
     num_negatives : int
         Negatives per row of settings that are no Selection.
     positive_agg : {"min", "mean", "max", "each"}
         The positive score of a query with several positives, for settings that are no Selection.
     second : Candidates, optional
-        A run of another teacher on the same collection, to compare with.
+        A run of another teacher on the same collection, to compare with; retrieved without a ceiling.
     document_embeddings : floats [num_documents, h], optional
         Those that anchor scores are made of: which positives are known changes from trial to trial, and anchor scores
         with it. Without them settings under `Anchored` have no estimate; with them the run needs no anchor scores.
+        Settings with ``near_cosine`` need them too.
     protocol : {"hide-one", "keep-one"}
         "hide-one", the default, hides one label in a trial and keeps the others, as in mining with all labels: the
         share of hidden documents that come back as negatives (``exposure``) is that of unlabelled ones, and
@@ -86,7 +92,8 @@ def sweep(
         share of hidden documents among what is mined, as if each query had been given one label.
     unlabelled_per_positive : float
         How many unlabelled relevant documents there are for each labelled one: an assumption, which no label can test.
-        The rate under "hide-one" is in proportion to it; the order of settings does not depend on it.
+        The rate under "hide-one" is in proportion to it, up to 1; exposures do not depend on it, the widths of their
+        intervals do.
     max_false_negatives : float
         Share of false negatives that a recommended setting must stay below, upper end of its interval included.
     max_short : float
@@ -98,7 +105,7 @@ def sweep(
     confidence : float
         Of the intervals, between 0 and 1.
     num_bootstrap : int
-        Resamples of the queries.
+        Resamples of the queries, at least 100.
     seed : int
         Of the trials, the bootstrap, and the draws of settings that are no Selection.
     num_threads : int, optional
@@ -114,23 +121,32 @@ def sweep(
     Raises
     ------
     TypeError, ValueError
-        An argument is wrong, a run is of another collection, or `run` was retrieved under a ceiling. A setting that
-        cannot serve is no error: it is named in ``unfit``.
+        An argument is wrong, a run is of another collection, or was retrieved under a ceiling. A setting that cannot
+        serve is no error: it is named in ``unfit``.
 
     Notes
     -----
     *Recommended* is the hardest setting, by mean score, among those that leave at most `max_short` of the rows short
     and whose rate is at most `max_false_negatives` at the upper end of its interval. Where none is, the one with the
-    lowest upper end; where there is no estimate, ``perc-pos=0.95``.
+    lowest upper end; where there is no estimate, ``perc-pos=0.95`` if it is among the settings and leaves at most
+    `max_short` of the rows short; else none. ``why`` says which of these it was.
 
     *Interval*: whole queries are drawn with replacement, percentiles of the share; then widened by
     ``sqrt(1 + tried / unlabelled)``, because which documents are unlabelled is chance too. A setting with hits in fewer
-    than ten queries gets 0 and Wilson's upper bound, for a number of trials that is divided by the largest design
-    effect of the other settings.
+    than ten queries gets 0 and Wilson's upper bound, for as many trials as there are queries; one with misses in fewer
+    than ten Wilson's lower bound and 1.
 
-    *The estimate speaks for queries with several positives*; those with one are taken to be like them. It is free of
-    bias where it is chance which of the relevant documents carry a label. Where annotators labelled what some system
-    ranked first, unlabelled documents rank lower than labelled ones, and it tends to err on the safe side.
+    *The estimate speaks for queries with several positives*; those with one are taken to be like them. It supposes that
+    it is chance which of the relevant documents carry a label, and even then it errs where queries have few: a trial
+    has one label less to take p from than mining has, and one unlabelled document more. Rates of ceilings come out too
+    high under ``positive_agg="min"``, too low under "max"; where relevant documents fill the places, too low. With
+    fewer than six labels of a query on average (16 under "max") ``estimate["caution"]`` and the reasons of the
+    recommendation say so.
+    Where annotators labelled what some system ranked first, unlabelled documents rank lower than labelled ones, which
+    makes the estimate too high.
+
+    *A rescored run* holds what its first teacher found: a hidden label stands in it only where that teacher's score of
+    it, in ``positives.teacher_scores``, would have brought it there.
 
     At most 20,000 queries and 20 million candidates are tried: beyond that, a sample by `seed`.
 
@@ -160,7 +176,7 @@ def sweep(
         protocol=checks.choice("protocol", protocol, PROTOCOLS),
         unlabelled_per_positive=checks.real("unlabelled_per_positive", unlabelled_per_positive, minimum=0.0),
         confidence=_inside("confidence", confidence),
-        num_bootstrap=checks.integer("num_bootstrap", num_bootstrap, minimum=1),
+        num_bootstrap=checks.integer("num_bootstrap", num_bootstrap, minimum=FEWEST_RESAMPLES),
         trials_per_query=checks.integer("trials_per_query", trials_per_query, minimum=1, maximum=MOST_TRIALS_PER_QUERY),
         min_queries=checks.integer("min_queries", min_queries, minimum=1),
         seed=seed,
@@ -170,7 +186,7 @@ def sweep(
     thread_count(num_threads)
     checks.choice("positive_agg", positive_agg, ("min", "mean", "max", "each"))
     positives = collection.positives_under(run, scores=False)
-    _refuse_bounded(run)
+    _refuse_bounded("run", run)
     wanted = settings(grid, num_negatives, positive_agg, seed, run, positives)
     anchored = any(selection.ceiling.needs_anchor_scores for _, selection in wanted)
     if document_embeddings is not None:
@@ -182,7 +198,9 @@ def sweep(
         run = anchor_scores(run, positives, document_embeddings, num_threads=num_threads)
     other = None
     if second is not None:
-        other = Second(second, _positives_of_second(collection, second), collection.num_documents)
+        positives_of_second = _positives_of_second(collection, second)
+        _refuse_bounded("second", second)
+        other = Second(second, positives_of_second, collection.num_documents)
     left_out: dict[str, Any] = {
         "document_groups": collection.document_groups,
         "exclude": collection.identical_ids() if collection.ignore_identical_ids else None,
@@ -194,20 +212,32 @@ def sweep(
         for rule, selection in wanted:
             try:
                 refuse_unfit(collection, selection)
-                negatives = select(run, positives, selection, num_threads=num_threads, **left_out)
+                # A short row stays short, so that it can be counted.
+                tried = selection.replace(on_shortage="keep")
+                near: dict[str, Any] = {
+                    "near_groups": near_groups(collection, selection, num_threads),
+                    "document_embeddings": None if selection.near_cosine is None else document_embeddings,
+                }
+                negatives = select(run, positives, tried, num_threads=num_threads, **left_out, **near)
             except ValueError as error:
                 unfit.append({"rule": rule, "reason": str(error)})
             else:
                 row = {"index": len(rows), "rule": rule, "selection": selection.to_dict(), **measures(negatives)}
                 row["second"] = None if other is None else other.agreement(negatives)
-                estimator.look_at(row, selection)
+                estimator.look_at(row, tried, **near)
                 rows.append(row)
                 if left_out and not _removes(negatives, run):
                     left_out = {}
             bar.update(1)
         estimator.finish()
     mark_frontier(rows)
-    advice = recommend(rows, max_false_negatives=max_false_negatives, max_short=max_short, why_none=estimator.why_none)
+    advice = recommend(
+        rows,
+        max_false_negatives=max_false_negatives,
+        max_short=max_short,
+        why_none=estimator.why_none,
+        caution=estimator.caution,
+    )
     return Sweep(
         rows=rows,
         unfit=unfit,
@@ -248,12 +278,12 @@ def _inside(name: str, value: Any) -> float:
     return found
 
 
-def _refuse_bounded(run: Candidates) -> None:
+def _refuse_bounded(name: str, run: Candidates) -> None:
     """Lists that were cut off above say nothing of the settings above the cut."""
     count = (run.reasons or {}).get("above_ceiling")
     if count is not None and count.any():
         query = int(count.argmax())
         raise ValueError(
-            f"run: retrieved under a ceiling, which removed {int(count[query])} documents of query {query}; expected a "
-            "run of hardmine retrieve without one"
+            f"{name}: retrieved under a ceiling, which removed {int(count[query])} documents of query {query}; "
+            "expected a run of hardmine retrieve without one"
         )

@@ -13,6 +13,9 @@ _HEADS = ("rule", "kept", "removed", "short", "score", "s/p", "FN", "interval", 
 _WIDTHS = (28, 8, 8, 7, 8, 7, 7, 14, 6, 6)
 """99 columns, the last of which is left of the marks."""
 
+_LONGEST = 400
+"""Characters of a rule that are shown; one that holds an array can have many."""
+
 
 def as_text(found: Mapping[str, Any]) -> str:
     """A table of at most 100 columns, the recommendation, and what the estimate rests on."""
@@ -21,15 +24,16 @@ def as_text(found: Mapping[str, Any]) -> str:
         f"{about['queries']:,} queries, {about['positives']:,} positives, {about['documents']:,} documents; "
         f"teacher {about['teacher']}",
         "",
-        _line(_HEADS),
+        *_lines(_HEADS),
     ]
     chosen = found["recommended"]["index"]
-    lines += [_line(_cells(row), _mark(row, chosen)) for row in found["rows"]]
+    for row in found["rows"]:
+        lines += _lines(_cells(row), _mark(row, chosen))
     lines += ["> recommended   * no other setting is harder with fewer false negatives"]
     lines += [f"left out: {rules}: {reason}" for reason, rules in _unfit(found)]
     name = "none" if chosen is None else found["rows"][chosen]["rule"]
     lines += ["", f"recommended: {name}", found["recommended"]["why"], basis(found["estimate"])]
-    return "\n".join(line for long in lines for line in _wrapped(long))
+    return "\n".join(line for long in lines for line in _wrapped(_printable(long)))
 
 
 def as_html(found: Mapping[str, Any]) -> str:
@@ -64,6 +68,7 @@ def basis(estimate: Mapping[str, Any]) -> str:
     return (
         f"{tried}; each positive in turn was hidden. It holds if there are {estimate['unlabelled_per_positive']:g} "
         "unlabelled relevant documents for each labelled one, and is in proportion to that number."
+        + (f" {estimate['caution']}" if estimate["caution"] else "")
     )
 
 
@@ -85,23 +90,30 @@ def _cells(row: Mapping[str, Any]) -> list[str]:
         _count(row["kept"]),
         _count(sum(row["reasons"][name] for name in REMOVED)),
         _share(row["short_share"]),
-        _number(row["mean_score"]),
-        _number(row["hardness"]),
+        _number(row["mean_score"], 7),
+        _number(row["hardness"], 6),
         _share(row["false_negative_rate"]),
         interval,
         "-" if second is None else _share(second["above_positive"], digits=0),
-        _number(row["eci"]),
+        _number(row["eci"], 5),
     ]
 
 
-def _line(cells: Iterable[str], mark: str = "") -> str:
+def _lines(cells: Iterable[str], mark: str = "") -> list[str]:
+    """A row of the table; a rule too long for its column has a line of its own, so that none looks like another."""
     rule, *numbers = cells
-    if len(rule) >= _WIDTHS[0]:
-        rule = rule[: _WIDTHS[0] - 4] + "..."
+    rule = _printable(rule)
+    rule = rule if len(rule) <= _LONGEST else f"{rule[: _LONGEST // 2]}...{rule[-_LONGEST // 2 :]}"
+    above, rule = ([rule], "") if len(rule) >= _WIDTHS[0] else ([], rule)
     line = f"{rule:<{_WIDTHS[0]}}" + "".join(
         f"{cell:>{width}}" for cell, width in zip(numbers, _WIDTHS[1:], strict=True)
     )
-    return (line + mark).rstrip()
+    return [*above, (line + mark).rstrip()]
+
+
+def _printable(text: str) -> str:
+    """The text with a code for what would steer a terminal: names of teachers are whatever somebody chose."""
+    return text if text.isprintable() else "".join(each if each.isprintable() else ascii(each)[1:-1] for each in text)
 
 
 def _mark(row: Mapping[str, Any], chosen: int | None) -> str:
@@ -119,11 +131,16 @@ def _share(value: float | None, digits: int = 1) -> str:
     return "-" if value is None else f"{100 * value:.{digits}f}%"
 
 
-def _number(value: float | None) -> str:
-    return "-" if value is None else f"{value:.3g}" if abs(value) >= 100 else f"{value:.3f}"
+def _number(value: float | None, width: int) -> str:
+    """So many characters at most, so that no column runs into its neighbour."""
+    if value is None:
+        return "-"
+    forms = (".3f", ".2f", ".1f") if abs(value) < 100 else (".3g", ".2g", ".0e")
+    shown = [format(value, form) for form in forms]
+    return next((text for text in shown if len(text) <= width), shown[-1])
 
 
 def _wrapped(line: str) -> list[str]:
     import textwrap  # costs an import that most processes never need
 
-    return [line] if len(line) <= 100 else textwrap.wrap(line, 100, break_long_words=True, subsequent_indent="  ")
+    return [line] if len(line) <= 100 else textwrap.wrap(line, 100, break_on_hyphens=False, subsequent_indent="  ")

@@ -16,7 +16,11 @@ if TYPE_CHECKING:
     from hardmine.plumbing.checks import Int64Array
 
 FEWEST_HITS = 10
-"""Queries with a hit below which the bootstrap is not to be believed: with none at all its interval is a point."""
+"""Queries with a hit, or with a miss, below which the bootstrap is not to be believed: with none it gives a point.
+
+There Wilson's bound takes its place, for as many trials as there are queries (`effective_number`): as if all labels of
+a query were hit or missed together, which is the safe side, and asks nothing of the other settings.
+"""
 
 _AT_ONCE = 4_000_000
 _Float64 = npt.NDArray[np.float64]
@@ -24,8 +28,8 @@ _Float64 = npt.NDArray[np.float64]
 
 def bootstrap(
     hits: Int64Array, sizes: Int64Array, *, num_bootstrap: int, confidence: float, seed: int, num_threads: int | None
-) -> tuple[_Float64, _Float64, _Float64]:
-    """Percentile interval of ``hits.sum() / sizes.sum()`` of every setting, and its variance.
+) -> tuple[_Float64, _Float64]:
+    """Percentile interval of ``hits.sum() / sizes.sum()`` of every setting.
 
     Whole queries are drawn with replacement.
 
@@ -50,18 +54,7 @@ def bootstrap(
     with warnings.catch_warnings():
         warnings.simplefilter("ignore", RuntimeWarning)  # a setting that never mined has NaN throughout
         low, high = np.nanpercentile(shares, [tail, 100 - tail], axis=0)
-        return low, high, np.nanvar(shares, axis=0)
-
-
-def design_effect(shares: _Float64, counts: _Float64, variance: _Float64) -> float | None:
-    """The largest factor by which hits that come in clusters vary more than hits one by one; None without a setting.
-
-    Hits are the more alike inside a query the more there are of them, so that of a setting with many hits is a safe one
-    for a setting with few.
-    """
-    alone = shares * (1 - shares) / counts
-    factors = variance[alone > 0] / alone[alone > 0]
-    return max(1.0, float(factors.max())) if factors.size else None
+        return low, high
 
 
 def widened(low: float, share: float, high: float, ratio: float) -> tuple[float, float]:

@@ -32,7 +32,7 @@ _WORDS = re.compile(r"\s+(range-min|range-max|draw)=(\S+)")
 def settings(
     grid: Any, num_negatives: int, positive_agg: str, seed: int, run: Candidates, positives: Positives
 ) -> list[tuple[str, Selection]]:
-    """Every setting with its text; a short row stays short, so that it can be counted."""
+    """Every setting with its text."""
     if grid is None:
         found = [each.replace(positive_agg=positive_agg) for each in default_grid(num_negatives, run, positives)]
     else:
@@ -43,7 +43,7 @@ def settings(
         found = [
             _setting(f"grid[{number}]", each, num_negatives, positive_agg, seed) for number, each in enumerate(grid)
         ]
-    return [(described(each), each.replace(on_shortage="keep")) for each in found]
+    return [(described(each, num_negatives, seed), each) for each in found]
 
 
 def default_grid(num_negatives: int, run: Candidates, positives: Positives) -> list[Selection]:
@@ -104,8 +104,11 @@ def _whole(what: str, text: str) -> int:
         raise ValueError(f"{what}={text}: expected an integer") from None
 
 
-def described(selection: Selection) -> str:
-    """The text of a setting; `parse_setting` reads it back where every part has a spelling."""
+def described(selection: Selection, num_negatives: int | None = None, seed: int | None = None) -> str:
+    """The text of a setting; `parse_setting` reads it back where every part has a spelling.
+
+    What is as it is for the others, given by `num_negatives` and `seed`, goes without saying.
+    """
     words = [_spelled(selection.ceiling)]
     if selection.floor is not None:
         words.append(f"floor={selection.floor:g}")
@@ -119,6 +122,15 @@ def described(selection: Selection) -> str:
         words.append(f"draw={_spelled(selection.draw)}")
     if selection.positive_agg != "min" and selection.needs_positive:
         words.append(f"positive-agg={selection.positive_agg}")
+    for name in ("near_duplicates", "near_cosine"):
+        if getattr(selection, name) is not None:
+            words.append(f"{name.replace('_', '-')}={getattr(selection, name):g}")
+    if num_negatives not in (None, selection.num_negatives):
+        words.append(f"num-negatives={selection.num_negatives}")
+    if seed not in (None, selection.seed) and not selection.draw.is_top:
+        words.append(f"seed={selection.seed}")
+    if selection.on_shortage != "keep":
+        words.append(f"on-shortage={selection.on_shortage}")
     return " ".join(words)
 
 

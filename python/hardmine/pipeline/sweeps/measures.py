@@ -9,7 +9,7 @@ import numpy as np
 import numpy.typing as npt
 
 from hardmine.nouns.lists import REASONS
-from hardmine.pipeline.sweeps.trials import depth
+from hardmine.pipeline.sweeps.reach import depth, is_cut_at_zero, stages_of
 from hardmine.plumbing.float_mode import in_default_mode
 
 if TYPE_CHECKING:
@@ -92,11 +92,18 @@ class Second:
         bar = _lowest(positives)
         is_above = (run.scores >= bar[rows]) & np.isfinite(bar[rows])
         self._keys = np.sort((rows * num_documents + run.ids) * 2 + is_above)
-        # What a full list lacks scores at most what stands last in it. That may be above the positive or below.
-        last = np.full(len(run), -np.inf, dtype=np.float32)
+        # What a list that was cut lacks scores at most what stands last in it: above the positive or below.
+        last = np.full(len(run), np.inf, dtype=np.float32)
         has_some = lengths > 0
         last[has_some] = run.scores[run.offsets[1:][has_some] - 1]
-        self._cannot_tell = np.isnan(bar) | ((lengths >= depth(run)) & (last >= bar))
+        removed = {name: np.asarray(count) > 0 for name, count in (run.reasons or {}).items()}
+        nothing = np.zeros(len(run), dtype=np.bool_)
+        is_cut = (lengths >= depth(run)) | removed.get("below_floor", nothing)
+        self._cannot_tell = np.isnan(bar) | (is_cut & (last >= bar)) | removed.get("nan", nothing)
+        if is_cut_at_zero(run):
+            self._cannot_tell |= bar <= 0
+        if stages_of(run):  # what the first teacher did not find, the other never saw
+            self._cannot_tell[:] = True
         self._has_bar = ~np.isnan(bar)
 
     def agreement(self, negatives: Negatives) -> dict[str, Any]:

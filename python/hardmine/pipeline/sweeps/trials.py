@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterable, Mapping
 from typing import TYPE_CHECKING, NamedTuple
 
 import numpy as np
@@ -9,7 +10,8 @@ import numpy.typing as npt
 
 from hardmine.nouns.candidates import Candidates
 from hardmine.nouns.positives import Positives
-from hardmine.plumbing import checks, ragged
+from hardmine.pipeline.sweeps.reach import Reach
+from hardmine.plumbing import ragged
 from hardmine.plumbing.float_mode import in_default_mode
 from hardmine.primitives.select import select
 from hardmine.rules.ceilings import NoCeiling
@@ -49,6 +51,8 @@ class Trials(NamedTuple):
     """Queries that are looked at."""
     num_able: int
     """Queries with at least two positives of different text."""
+    labels_around: float
+    """How many labels the query of a label has, on average over the labels of these queries."""
 
     def hits(self, offsets: Int64Array, ids: Int64Array) -> Int64Array:
         """Hidden documents among the negatives of each trial."""
@@ -66,21 +70,29 @@ class Labels(NamedTuple):
     """Query of each, rising."""
     ids: Int64Array
     scores: Float32Array
+    teacher_scores: Mapping[str, Float32Array]
+    """Of the teachers that scored the candidates too."""
+
+    def some(self, where: npt.NDArray[np.generic]) -> Labels:
+        """Those that a mask or places pick."""
+        others = {name: column[where] for name, column in self.teacher_scores.items()}
+        return Labels(self.rows[where], self.ids[where], self.scores[where], others)
 
 
 def distinct_labels(
-    positives: Positives, groups: Int64Array, identical: tuple[Int64Array, Int64Array] | None
+    positives: Positives, groups: Int64Array, never: Int64Array, teachers: Iterable[str] = ()
 ) -> Labels:
-    """Positives that no other of the query has the text of, without those that are never retrieved."""
+    """Positives that no other of the query has the text of, without those that are never retrieved.
+
+    `never` are sorted keys, query times the number of documents plus the document.
+    """
     assert positives.scores is not None  # noqa: S101
     rows, ids = positives.query_of_each, positives.ids
     _, first = np.unique(rows * (int(groups.max(initial=0)) + 1) + groups[ids], return_index=True)
     kept = np.sort(first)
-    if identical is not None and identical[1].size:
-        size = groups.size
-        never = np.sort(ragged.rows_of(identical[0]) * size + identical[1])
-        kept = kept[~among(rows[kept] * size + ids[kept], never)]
-    return Labels(rows[kept], ids[kept], positives.scores[kept])
+    kept = kept[~among(rows[kept] * groups.size + ids[kept], never)]
+    known = positives.teacher_scores or {}
+    return Labels(rows, ids, positives.scores, {name: known[name] for name in teachers if name in known}).some(kept)
 
 
 def make_trials(
@@ -88,6 +100,8 @@ def make_trials(
     labels: Labels,
     groups: Int64Array,
     *,
+    reach: Reach,
+    never: Int64Array,
     protocol: str,
     trials_per_query: int,
     seed: int,
@@ -102,9 +116,11 @@ def make_trials(
     queries = able[_sampled(able.size, _most_queries(run, able, counts[able], trials_per_query), seed)]
     row_of_query = np.full(len(run), -1, dtype=np.int64)
     row_of_query[queries] = np.arange(queries.size)
-    mine = row_of_query[labels.rows] >= 0
-    labels = Labels(row_of_query[labels.rows[mine]], labels.ids[mine], labels.scores[mine])
-    lists = with_labels(run.take(queries, num_threads=num_threads), depth(run), labels, groups)
+    labels = labels.some(row_of_query[labels.rows] >= 0)
+    labels = labels._replace(rows=row_of_query[labels.rows])
+    row_of_never = row_of_query[never // max(groups.size, 1)]
+    left_out = np.sort((row_of_never * groups.size + never % max(groups.size, 1))[row_of_never >= 0])
+    lists = with_labels(run.take(queries, num_threads=num_threads), reach, labels, groups, left_out)
 
     offsets = ragged.offsets_of(counts[queries])
     turns = _drawn(offsets, trials_per_query, seed)
@@ -117,7 +133,15 @@ def make_trials(
     is_hidden = is_turn if protocol == "hide-one" else ~is_turn
     known = members[~is_hidden]
     lengths = np.bincount(trial[~is_hidden], minlength=turns.size)
-    positives = Positives._checked(ragged.offsets_of(lengths), labels.ids[known], labels.scores[known])
+    kept = labels.some(known)
+    positives = Positives._trusted(
+        {
+            "offsets": ragged.offsets_of(lengths),
+            "ids": kept.ids,
+            "scores": kept.scores,
+            "teacher_scores": kept.teacher_scores or None,
+        }
+    )
     return Trials(
         candidates=lists.take(rows, num_threads=num_threads),
         positives=positives,
@@ -129,40 +153,66 @@ def make_trials(
         num_documents=int(groups.size),
         num_queries=int(queries.size),
         num_able=int(able.size),
+        labels_around=float((counts[able] ** 2).sum() / counts[able].sum()) if able.size else 0.0,
     )
 
 
-def depth(run: Candidates) -> int:
-    """Documents that were asked for per query: a list that is shorter holds all there are."""
-    k = run.metadata.get("k")
-    longest = int(run.lengths.max(initial=0))
-    return k if isinstance(k, int) and not isinstance(k, bool) and k >= longest else longest
-
-
 @in_default_mode
-def with_labels(lists: Candidates, k: int, labels: Labels, groups: Int64Array) -> Candidates:
-    """The lists as they were if nothing had been left out: every label that is good enough for them at its place.
+def with_labels(lists: Candidates, reach: Reach, labels: Labels, groups: Int64Array, never: Int64Array) -> Candidates:
+    """The lists as they were if nothing had been left out: every label that would have been found at its place.
 
-    Candidates with the text of a label are relevant too: they go, as they do where the label is known.
+    Candidates with the text of a label are relevant too: they go, as they do where the label is known, and so do the
+    documents that are never negatives (`never`: sorted keys, as in `distinct_labels`).
     """
-    is_cut_at_zero = lists.metadata.get("similarity") not in (*checks.SIMILARITIES, None)
-    order = np.lexsort((labels.ids, -labels.scores.astype(np.float64), labels.rows))
-    rows, ids, scores = labels.rows[order], labels.ids[order], labels.scores[order]
-    places = _places(lists, rows, ids, scores)
-    is_in = places < lists.offsets[rows + 1]
-    is_in |= (lists.lengths[rows] < k) & ((scores > 0) | (not is_cut_at_zero))
+    labels = labels.some(np.lexsort((labels.ids, -labels.scores.astype(np.float64), labels.rows)))
+    rows, ids = labels.rows, labels.ids
+    places = _places(lists, rows, ids, labels.scores)
+    first = labels.scores
+    if reach.teacher is None:
+        is_in = places < lists.offsets[rows + 1]
+    else:  # found by one teacher, ordered by another
+        first = labels.teacher_scores[reach.teacher]
+        assert lists.teacher_scores is not None  # noqa: S101
+        worst, worst_id = _last(lists, lists.teacher_scores[reach.teacher])
+        is_in = (first > worst[rows]) | ((first == worst[rows]) & (ids < worst_id[rows]))
+    is_open = lists.lengths < reach.k
+    if lists.reasons is not None and "below_floor" in lists.reasons:
+        is_open &= lists.reasons["below_floor"] == 0
+    is_in |= is_open[rows] & ((first > 0) | (not reach.is_cut_at_zero))
 
     num_groups = int(groups.max(initial=0)) + 1
     taken = np.sort(rows * num_groups + groups[ids])
     stays = ~among(lists.row_of_each * num_groups + groups[lists.ids], taken)
+    if never.size:
+        stays &= ~among(lists.row_of_each * groups.size + lists.ids, never)
     stays = np.insert(stays, places[is_in], True)
     row_of_each = np.insert(lists.row_of_each, places[is_in], rows[is_in])
+
+    def column(theirs: npt.NDArray[np.generic], ours: npt.NDArray[np.generic]) -> npt.NDArray[np.generic]:
+        return np.insert(theirs, places[is_in], ours[is_in])[stays]
+
+    others = lists.teacher_scores or {}
     columns = {
         "offsets": ragged.offsets_of(np.bincount(row_of_each[stays], minlength=len(lists))),
-        "ids": np.insert(lists.ids, places[is_in], ids[is_in])[stays],
-        "scores": np.insert(lists.scores, places[is_in], scores[is_in])[stays],
+        "ids": column(lists.ids, ids),
+        "scores": column(lists.scores, labels.scores),
+        "teacher_scores": {n: column(others[n], ours) for n, ours in labels.teacher_scores.items()} or None,
+        "metadata": lists.metadata,
     }
     return Candidates._trusted(columns)
+
+
+def _last(lists: Candidates, scores: Float32Array) -> tuple[Float32Array, Int64Array]:
+    """Of every list the score and the id of what would stand last by these scores; infinite where it is empty."""
+    worst = np.full(len(lists), np.inf, dtype=np.float32)
+    worst_id = np.full(len(lists), -1, dtype=np.int64)
+    has_some = lists.lengths > 0
+    starts = lists.offsets[:-1][has_some]
+    if starts.size:
+        worst[has_some] = np.minimum.reduceat(scores, starts)
+        at_end = np.where(scores == worst[lists.row_of_each], lists.ids, -1)
+        worst_id[has_some] = np.maximum.reduceat(at_end, starts)
+    return worst, worst_id
 
 
 def _places(lists: Candidates, rows: Int64Array, ids: Int64Array, scores: Float32Array) -> Int64Array:
