@@ -13,16 +13,15 @@ import numpy.typing as npt
 from hardmine.formats.access import check_output, write_rows
 from hardmine.formats.arrow import compute, pa
 from hardmine.formats.chunks import Side, column, lists
+from hardmine.formats.touched import files_read, files_written
 from hardmine.report.audit.across import other_positives, row_keys
 from hardmine.report.audit.seen import FirstSeen, Keys
 from hardmine.report.audit.sources import Source
+from hardmine.report.audit.spread import SPREAD
 from hardmine.report.audit.view import Documents, View
 from hardmine.report.audit.within import repeated_positives, wrong_negatives
 
 _Bools = npt.NDArray[np.bool_]
-
-_SPREAD = ("sentence-transformers:triplet", "sentence-transformers:labeled-pair", "arctic")
-"""Formats in which records that follow each other are one row: others may, once what stood between them is gone."""
 
 
 class Target(NamedTuple):
@@ -52,7 +51,7 @@ class Target(NamedTuple):
         repairs: Counter[str] = Counter()
         written = self._written(views, others, repairs, scores=scores)
         left_out = written["dropped_pairs"]
-        while self.format in _SPREAD:
+        while self.format in SPREAD:  # rows may follow each other once what stood between them is gone
             more: Counter[str] = Counter()
             again = Source(str(self.path), self.format, self.path).views(0, lambda *_: None)
             written = self._written(again, others, more, scores=scores)
@@ -70,8 +69,9 @@ class Target(NamedTuple):
 
     def _written(self, views: Iterable[View], others: Keys, repairs: Counter[str], *, scores: bool) -> dict[str, int]:
         seen = FirstSeen()
-        chunks = (_repaired(view, others, seen, repairs) for view in views)
-        return write_rows(self.path, chunks, self.format, scores=scores)
+        is_spread = self.format in SPREAD
+        chunks = (_repaired(view, others, seen, repairs, is_spread=is_spread) for view in views)
+        return write_rows(self.path, chunks, self.format, scores=scores, parts=is_spread)
 
 
 def target(path: Path, found: Sequence[Source]) -> Target:
@@ -80,8 +80,8 @@ def target(path: Path, found: Sequence[Source]) -> Target:
     Raises
     ------
     ValueError, OSError
-        The sources are no files, of several formats, or of one that is not written; the path is one of theirs, or no
-        place for a file of the format.
+        The sources are no files, of several formats, or of one that is not written; the path is no place for a file of
+        the format; or what would be written there, side files too, is one of the files that are read.
     """
     formats = list(dict.fromkeys(source.format for source in found))
     if any(source.path is None for source in found):
@@ -91,10 +91,17 @@ def target(path: Path, found: Sequence[Source]) -> Target:
     if any(source.path is not None and path.resolve() == source.path.resolve() for source in found):
         raise ValueError(f"fix: {path} is one of the files that are looked at, expected another")
     check_output(path, formats[0], provenance=False)
+    read = {each.resolve(): source for source in found for each in files_read(source.name, source.format)}
+    for each in files_written(path, formats[0]):
+        if each.resolve() in read:
+            name = read[each.resolve()].name
+            raise ValueError(
+                f"fix: {path} would replace {each}, a file of {name}, which is looked at; expected another"
+            )
     return Target(path, formats[0])
 
 
-def _repaired(view: View, others: Keys, seen: FirstSeen, repairs: Counter[str]) -> pa.Table:
+def _repaired(view: View, others: Keys, seen: FirstSeen, repairs: Counter[str], *, is_spread: bool) -> pa.Table:
     wrong = wrong_negatives(view)
     taken = np.any(list(wrong.values()), axis=0)
     wrong["other_positive_in_negatives"] = other_positives(view, others) & ~taken
@@ -108,8 +115,10 @@ def _repaired(view: View, others: Keys, seen: FirstSeen, repairs: Counter[str]) 
     view = View(chunk, view.lines, view.file, view.unit, 0)
     lacks = view.positives.lengths == 0
     again = np.zeros(view.num_rows, bool)
+    if is_spread:  # the positive may stand elsewhere
+        lacks &= view.negatives.lengths == 0
     again[~lacks] = seen.add(row_keys(view)[~lacks], view.places[~lacks])[1]
-    for name, flags in (("no_positive", lacks), ("duplicate_row", again)):
+    for name, flags in (("no_positive", lacks & (not is_spread)), ("duplicate_row", again)):
         if flags.any():
             repairs[name] += int(flags.sum())
     return chunk.filter(pa.array(~(lacks | again)))
