@@ -65,7 +65,7 @@ MUTANTS = [
     Mutant(
         "audit-neighbours-are-not-repaired-again",
         f"{ROOM}/repairs.py",
-        "while self.format in _SPREAD:",
+        "while self.format in SPREAD:",
         "while False:",
         f"{TESTS} -k neighbours",
     ),

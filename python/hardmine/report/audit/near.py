@@ -54,7 +54,7 @@ def near_positives(view: View, taken: _Bools, similarity: Similarity, threshold:
         for some in _cuts(short, lengths[unique[:, short]].sum(axis=0)):
             alike[some] = similarity(*(view.unique.texts.take(of) for of in unique[:, some]))
         for at in np.flatnonzero(is_long).tolist():
-            alike[at] = shingles.similarity(*unique[:, at].tolist(), threshold)
+            alike[at] = shingles.similarity(int(unique[0, at]), int(unique[1, at]), threshold)
         found[left[(alike >= np.float32(threshold))[inverse.reshape(-1)]]] = True
     return found
 
