@@ -51,7 +51,7 @@ def near_positives(view: View, taken: _Bools, similarity: Similarity, threshold:
         is_long = (lengths[unique] > _LONG).any(axis=0)
         alike = np.zeros(unique.shape[1], np.float32)
         short = np.flatnonzero(~is_long)
-        for some in _cuts(short, lengths[unique[:, short]].sum(axis=0)):
+        for some in _cuts(short, lengths[unique[:, short]].sum(axis=0), _BYTES):
             alike[some] = similarity(*(view.unique.texts.take(of) for of in unique[:, some]))
         for at in np.flatnonzero(is_long).tolist():
             alike[at] = shingles.similarity(int(unique[0, at]), int(unique[1, at]), threshold)
@@ -71,7 +71,7 @@ def _pairs(view: View, taken: _Bools) -> Iterator[tuple[_Int64, _Int64]]:
         yield left[known], right[known]
 
 
-def _cuts(items: _Int64, sizes: _Int64, most: int = _BYTES) -> Iterator[_Int64]:
+def _cuts(items: _Int64, sizes: _Int64, most: int) -> Iterator[_Int64]:
     """Items in their order, as many at a time as are not larger together than that, or than one of them."""
     part = (np.cumsum(sizes) - sizes) // most
     yield from (some for some in np.split(items, np.flatnonzero(np.diff(part)) + 1) if some.size)
@@ -92,7 +92,7 @@ class _Shingles:
         """
         short, long = sorted((one, other), key=self._count)
         size = self._of(long).size
-        if min(self._count(short), size) < threshold * max(size, 1) * (1 - 1e-6):
+        if min(self._count(short), size) < threshold * size * (1 - 1e-6):
             return 0.0
         left, right = self._of(short), self._of(long)
         both = int(among(left, right).sum())

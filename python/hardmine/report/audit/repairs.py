@@ -24,6 +24,30 @@ from hardmine.report.audit.within import repeated_positives, wrong_negatives
 _Bools = npt.NDArray[np.bool_]
 
 
+_NAMES = "every other column; columns get their usual names"
+NOT_CARRIED = {
+    "flag-embedding": "every field but query, pos, neg and their scores, such as prompt, type, pos_id",
+    "tevatron": "every field but query_id, query, docid, title, text, score; ids become strings, null titles empty",
+    "dpr": "every field but question, passage_id, title, text, score; answers are empty, all negatives hard ones",
+    "ms-swift": "every message but the last of each conversation, and every other field",
+    "llama-index": "every field but query, relevant_passages, hard_negatives",
+    "tevatron-ids": "every field but ids and texts; ids become strings, titles a part of texts, unused documents go",
+    "automodel": "every field but the question, ids, texts, scores; ids become strings, unused documents go",
+    "pylate": "every column but ids, texts, scores; ids become strings, unused queries and documents go",
+    "ids": "every field but query_id, the ids of documents, scores; ids become strings, each positive has a row",
+    "msmarco-hard-negatives": "which system found a negative, and every field but qid, pos, neg",
+    "gpl": "which system found a negative, and every field but qid, pos, neg; ids become strings",
+    "colbert": "nothing",
+    "arctic": "every other column; of the records that stand together, those of positives come first",
+    "sentence-transformers:triplet": _NAMES,
+    "sentence-transformers:n-tuple": _NAMES,
+    "sentence-transformers:labeled-pair": "every other column; columns get their usual names, and of the records that "
+    "stand together, those of positives come first",
+    "sentence-transformers:labeled-list": "every other column; columns get their usual names, positives come first",
+}
+"""What rows lose when they are written again, by format."""
+
+
 class Target(NamedTuple):
     """Where repaired rows go."""
 
@@ -45,8 +69,8 @@ class Target(NamedTuple):
         Returns
         -------
         dict
-            ``output``, ``format``, ``rows`` written, ``pairs_left_out`` that the format cannot hold, and under
-            ``repairs`` how many there were for each check.
+            ``output``, ``format``, ``rows`` written, ``pairs_left_out`` that the format cannot hold, in ``not_carried``
+            what else is lost, and under ``repairs`` how many there were for each check.
         """
         repairs: Counter[str] = Counter()
         written = self._written(views, others, repairs, scores=scores)
@@ -64,6 +88,7 @@ class Target(NamedTuple):
             "format": self.format,
             "rows": written["rows"],
             "pairs_left_out": left_out,
+            "not_carried": NOT_CARRIED[self.format],
             "repairs": dict(sorted(repairs.items())),
         }
 

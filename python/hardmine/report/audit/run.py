@@ -52,13 +52,14 @@ def audit(
         normalised, or by id where rows have no texts. A path is read by `Collection.read`.
     near_duplicates : float or None
         Negatives whose word shingles have at least this Jaccard similarity to those of a positive of their row are
-        found too; None leaves out this comparison, the slowest of all.
+        found too; None leaves out this comparison, the slowest of all. Words are what white space parts: texts in
+        Chinese, Japanese or Thai are hardly ever found.
     hub_share : float
         A document that is a negative of at least this share of the rows, and of 20 rows, is found as a hub.
     fix : path-like, optional
         Also write the rows with every repair that is safe, in the format of the files, which must have one in common:
-        whole or not at all. What has no single safe repair stays as it is. Fields that no chunk of rows has a column
-        for (instructions, images) are not written.
+        whole or not at all, and never over a file that is read. What has no single safe repair stays as it is. What
+        else rows lose by being written again is said in ``fixed["not_carried"]`` of the report.
     progress : bool or callable
         As in `hardmine.retrieve`; in bytes of the files as they lie on the disk.
 
@@ -74,7 +75,8 @@ def audit(
     Notes
     -----
     Records that readers refuse are findings; the audit goes on behind them. Memory holds some thousand rows and, of
-    all others, keys of 64 bits: at most 56 bytes a row, 16 a positive and 16 for each document with an id and a text.
+    all others, keys of 64 bits: at most 56 bytes a row (72 in formats that spread a row over records, for one file at a
+    time), 16 a positive and 16 for each document with an id and a text.
     Equal keys of unequal texts make a false finding among 10,000,000 rows with a probability of 1 in 100,000. Findings
     do not depend on threads.
 
