@@ -241,3 +241,11 @@ def test_the_formats_that_fit_are_named(tmp_path):
     ):
         with pytest.raises(ValueError, match=f"; it is like .*{like}"):
             hm.audit(write_jsonl(tmp_path / "a.jsonl", [row]))
+
+
+def test_scores_without_a_place_are_no_obstacle(tmp_path):
+    (tmp_path / "a.jsonl").write_text("[1, [2, 0.9], [3, 0.8], [2, 0.7]]\n")
+    report = hm.audit(tmp_path / "a.jsonl", fix=tmp_path / "b.jsonl")
+    assert report.fixed["repairs"] == {"positive_in_negatives_id": 1}
+    assert (tmp_path / "b.jsonl").read_text() == "[1, 2, 3]\n"
+    assert report.fixed["not_carried"] == "scores of documents"

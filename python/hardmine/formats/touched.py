@@ -31,6 +31,11 @@ def files_read(path: str | os.PathLike[str], format: str) -> list[Path]:  # noqa
     return [path, *tolerant(others, lambda _: None), *([side] if side.exists() else [])]
 
 
+def holds_scores(format: str) -> bool:  # noqa: A002
+    """Whether a format of rows, one of `WRITE`, has a place for scores."""
+    return bool(find(format, "rows", "writes").load().row_writer(format, Options()).has_scores)
+
+
 def files_written(path: str | os.PathLike[str], format: str) -> list[Path]:  # noqa: A002
     """All files that `write_rows` would write or remove.
 

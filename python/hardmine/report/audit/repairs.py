@@ -13,7 +13,7 @@ import numpy.typing as npt
 from hardmine.formats.access import check_output, write_rows
 from hardmine.formats.arrow import compute, pa
 from hardmine.formats.chunks import Side, column, lists
-from hardmine.formats.touched import files_read, files_written
+from hardmine.formats.touched import files_read, files_written, holds_scores
 from hardmine.report.audit.across import other_positives, row_keys
 from hardmine.report.audit.seen import FirstSeen, Keys
 from hardmine.report.audit.sources import Source
@@ -37,7 +37,7 @@ NOT_CARRIED = {
     "ids": "every field but query_id, the ids of documents, scores; ids become strings, each positive has a row",
     "msmarco-hard-negatives": "which system found a negative, and every field but qid, pos, neg",
     "gpl": "which system found a negative, and every field but qid, pos, neg; ids become strings",
-    "colbert": "nothing",
+    "colbert": "scores of documents",
     "arctic": "every other column; of the records that stand together, those of positives come first",
     "sentence-transformers:triplet": _NAMES,
     "sentence-transformers:n-tuple": _NAMES,
@@ -73,6 +73,7 @@ class Target(NamedTuple):
             what else is lost, and under ``repairs`` how many there were for each check.
         """
         repairs: Counter[str] = Counter()
+        scores = scores and holds_scores(self.format)
         written = self._written(views, others, repairs, scores=scores)
         left_out = written["dropped_pairs"]
         while self.format in SPREAD:  # rows may follow each other once what stood between them is gone

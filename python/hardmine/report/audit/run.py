@@ -191,7 +191,7 @@ class _Audit:
             try:
                 fixed = target.write(self._again(), others, scores=self._has_scores)
             except ValueError as error:
-                if not silent:
+                if not silent or ": no text of " not in str(error):
                     raise
                 files = f"{silent[0]} knows no texts of documents (no file of them lies beside it)"
                 raise ValueError(f"fix: {files}, and {target.format} is not written without: {error}") from None
