@@ -102,10 +102,11 @@ def test_long_texts_are_as_alike_as_short_ones(tmp_path, monkeypatch):
 def test_shingles_give_the_similarity_of_the_kernel():
     rng = np.random.default_rng(1)
     texts = [" ".join(rng.choice(list("abcd"), rng.integers(0, 9))) for _ in range(60)]
+    texts[:2] = " ".join(["a b c"] * 8), "a b c a b"  # far apart in words, and one set of shingles
     view = type("View", (), {})()
     view.unique = type("Unique", (), {"forms": pa.array(texts), "folded": np.arange(len(texts))})()
     shingles = near._Shingles(view)
-    for left, right in rng.integers(0, len(texts), (300, 2)).tolist():
+    for left, right in [(0, 1), *rng.integers(0, len(texts), (300, 2)).tolist()]:
         wanted = similarity([texts[left]], [texts[right]])[0]
         assert np.float32(shingles.similarity(left, right, 0.0)) == wanted
         if wanted >= 0.4:  # what is reached is not passed over
