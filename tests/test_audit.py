@@ -64,7 +64,7 @@ def test_every_planted_defect_is_found_on_its_line(tmp_path, evaluation):
 
 
 def test_every_check_has_a_case():
-    elsewhere = {"score_length", "unknown_id", "unreadable_rest", "no_rows"}
+    elsewhere = {"score_length", "unknown_id", "unreadable_rest", "no_rows", "lone_negatives", "scattered_rows"}
     assert {check for check, _ in audit_cases.DEFECTS} | {"hub_negative"} | elsewhere == set(CHECKS)
 
 
@@ -582,6 +582,7 @@ def test_wrong_usage(tmp_path, capsys):
         ([tmp_path / "a.xml"], f"{tmp_path}/a.xml: suffix '.xml', {known}"),
         ([tmp_path / "bytes.parquet"], f"{tmp_path}/bytes.parquet: unreadable after row 0"),
         ([path, "--format", "beir"], "format: 'beir', expected one of 'flag-embedding'"),
+        ([path, "--near-duplicates", "x"], "argument --near-duplicates: 'x', expected a number from 0 to 1, or none"),
         ([path, "--near-duplicates", 2], "near_duplicates: 2, expected at most 1"),
         ([path, "--hub-share", -1], "hub_share: -1, expected at least 0"),
         ([path, "--split", "test"], "--split test: expected --against COLLECTION beside it"),

@@ -83,7 +83,10 @@ def test_off_is_as_before_and_groups_of_one_change_nothing():
         for shortage in ("keep", "fill", "drop"):
             rule = hm.Selection(7, ceiling=hm.PercPos(0.9), draw=draw, on_shortage=shortage, seed=5)
             plain = hm.select(run, positives, rule, num_documents=documents)
-            alone = hm.select(run, positives, rule, num_documents=documents, near_groups=np.arange(documents))
+            near = rule.replace(near_duplicates=0.9)
+            alone = hm.select(run, positives, near, num_documents=documents, near_groups=np.arange(documents))
+            unasked = hm.select(run, positives, rule, num_documents=documents, near_groups=np.zeros(documents, int))
+            assert unasked.ids.tobytes() == plain.ids.tobytes()
             for name in ("offsets", "ids", "scores", "ranks", "queries", "dropped", "filled"):
                 assert getattr(plain, name).tobytes() == getattr(alone, name).tobytes(), (draw, shortage, name)
             assert all(plain.reasons[name].tobytes() == alone.reasons[name].tobytes() for name in REASONS)
@@ -103,7 +106,7 @@ def chosen(groups, rule, scores=None, positives=((99,),), **options):
     return found[0].ids.tolist(), {name: int(count[0]) for name, count in found.reasons.items() if count[0]}
 
 
-PLAIN = hm.Selection(2, ceiling=hm.NoCeiling())
+PLAIN = hm.Selection(2, ceiling=hm.NoCeiling(), near_duplicates=0.9)
 
 
 def test_the_next_takes_the_place_of_one_that_is_passed_over():
@@ -151,7 +154,7 @@ def test_draws_meet_the_candidates_in_their_own_order():
 
 
 def test_fill_brings_none_back():
-    rule = hm.Selection(5, ceiling=hm.NoCeiling(), on_shortage="fill")
+    rule = hm.Selection(5, ceiling=hm.NoCeiling(), on_shortage="fill", near_duplicates=0.9)
     run = hm.Candidates([0, 2], [1, 2], [0.9, 0.8])
     # 0 is the positive; 4 is near it, 5 near the first negative, 6 and 7 near each other; 2 is passed over.
     groups = [10, 11, 11, 13, 10, 11, 16, 16]
@@ -191,11 +194,19 @@ THREE = np.eye(3, dtype=np.float32)
         ({"near_duplicates": 0.9}, {}, r"near_groups: missing, .* near_duplicate_groups\(texts, 0.9\)"),
         ({"near_cosine": 0.9}, {}, "document_embeddings: missing"),
         ({}, {"near_groups": [0, -1, 2]}, "near_groups: -1 at position 1, expected at least 0"),
-        ({}, {"near_groups": [0, 1]}, r"positives: id 2 of row 0 is outside 0\.\.2"),
-        ({}, {"near_groups": [0, 1, 2], "num_documents": 4}, "near_groups: length 3, expected 4 as num_documents says"),
-        ({"near_cosine": 0.9}, {"document_embeddings": THREE[:2]}, r"positives: id 2 of row 0 is outside 0\.\.2"),
+        ({"near_duplicates": 0.9}, {"near_groups": [0, 1]}, "near_groups: length 2, expected at least 3: "),
+        (
+            {"near_duplicates": 0.9},
+            {"near_groups": [0, 1, 2], "num_documents": 4},
+            "near_groups: length 3, expected 4 as num_documents says",
+        ),
         (
             {"near_cosine": 0.9},
+            {"document_embeddings": THREE[:2]},
+            "document_embeddings: length 2, expected at least 3: ",
+        ),
+        (
+            {"near_cosine": 0.9, "near_duplicates": 0.9},
             {"document_embeddings": THREE, "near_groups": [0, 1, 2, 3]},
             "document_embeddings: length 3, expected 4 as near_groups says",
         ),
@@ -231,3 +242,16 @@ def test_who_cannot_keep_them_out_says_so():
     rule = hm.Selection(near_duplicates=0.9)
     with pytest.raises(ValueError, match="selection: near_duplicates, but mine_scores cannot keep"):
         hm.mine_scores(np.eye(3, dtype=np.float32), hm.Positives.from_lists([[0], [1], [2]]), rule)
+
+
+def test_what_is_too_short_for_the_documents_is_named():
+    run = hm.Candidates([0, 3], [0, 1, 2], [3.0, 2.0, 1.0])
+    labels = hm.Positives([0, 1], [3], [4.0])
+    wanted = "length 2, expected at least 4: candidates and positives name documents up to 3$"
+    with pytest.raises(ValueError, match=f"^near_groups: {wanted}"):
+        hm.select(run, labels, PLAIN, near_groups=[0, 1])
+    rule = hm.Selection(2, ceiling=hm.NoCeiling(), near_cosine=0.9)
+    with pytest.raises(ValueError, match=f"^document_embeddings: {wanted}"):
+        hm.select(run, labels, rule, document_embeddings=np.eye(2, dtype=np.float32))
+    with pytest.raises(ValueError, match=f"^document_groups: {wanted}"):
+        hm.select(run, labels, rule.replace(near_cosine=None), document_groups=[0, 1])

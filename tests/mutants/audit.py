@@ -4,6 +4,8 @@ from tests.mutants.table import Mutant
 
 ROOM = "python/hardmine/report/audit"
 TESTS = "tests/test_audit.py"
+FILES = "tests/test_audit_files.py"
+TEXTS = "tests/test_audit_texts.py"
 
 MUTANTS = [
     Mutant(
@@ -65,7 +67,7 @@ MUTANTS = [
     Mutant(
         "audit-neighbours-are-not-repaired-again",
         f"{ROOM}/repairs.py",
-        "while self.format in _SPREAD:",
+        "while self.format in SPREAD:",
         "while False:",
         f"{TESTS} -k neighbours",
     ),
@@ -96,5 +98,47 @@ MUTANTS = [
         "return int(options.run(options) or 0)",
         "options.run(options)",
         f"{TESTS} -k command_line",
+    ),
+    Mutant(
+        "audit-side-files-are-replaced",
+        f"{ROOM}/repairs.py",
+        "        if each.resolve() in read:\n",
+        "        if False:\n",
+        f"{FILES} -k is_replaced",
+    ),
+    Mutant(
+        "audit-shuffled-files-are-judged",
+        f"{ROOM}/spread.py",
+        "return bool(self._scattered.counts())",
+        "return False",
+        f"{FILES} -k shuffled",
+    ),
+    Mutant(
+        "audit-lone-records-are-dropped",
+        f"{ROOM}/repairs.py",
+        "        lacks &= view.negatives.lengths == 0\n",
+        "        pass\n",
+        f"{FILES} -k lone_ones_kept",
+    ),
+    Mutant(
+        "audit-lines-of-columns-behind-a-bad-one",
+        "python/hardmine/formats/quoted.py",
+        "number = _pass_over(path, wrong, number) + 1",
+        "number += 1",
+        f"{FILES} -k file_of_columns",
+    ),
+    Mutant(
+        "audit-words-with-quotes-are-damage",
+        f"{ROOM}/damage.py",
+        "        return tail not in _BEHIND\n",
+        "        return True\n",
+        f"{TEXTS} -k clean_words",
+    ),
+    Mutant(
+        "audit-lengths-of-repeated-words-exclude",
+        f"{ROOM}/near.py",
+        "size = self._of(long).size",
+        "size = self._count(long)",
+        f"{TEXTS} -k kernel",
     ),
 ]

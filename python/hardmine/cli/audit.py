@@ -51,7 +51,12 @@ def add_commands(commands: Any) -> None:
 
 
 def _similarity(text: str) -> float | None:
-    return None if text == "none" else float(text)
+    if text == "none":
+        return None
+    try:
+        return float(text)
+    except ValueError:
+        raise argparse.ArgumentTypeError(f"{text!r}, expected a number from 0 to 1, or none") from None
 
 
 def _audit(options: argparse.Namespace) -> int:

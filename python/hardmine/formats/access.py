@@ -376,6 +376,7 @@ def write_rows(
     format: str,  # noqa: A002
     *,
     scores: bool = False,
+    parts: bool = False,
 ) -> dict[str, int]:
     """Write training rows that come from elsewhere, such as `read_rows`, whole or not at all.
 
@@ -388,13 +389,17 @@ def write_rows(
         One of `WRITE`.
     scores : bool
         As in `hardmine.Mined.write`.
+    parts : bool
+        Whether rows without a positive, or without a negative, are written too by the formats that make a record of
+        each document: labeled-pair and arctic.
 
     Returns
     -------
     dict
         ``rows`` written; ``pairs`` of (query, positive) that came, ``dropped_pairs`` of them without a row.
     """
-    writer, target, rows = _writer(format, checks.boolean("scores", scores)), Path(path), _training_rows()
+    writer = _writer(format, checks.boolean("scores", scores), parts=checks.boolean("parts", parts))
+    target, rows = Path(path), _training_rows()
     rows.check_output(target, writer, provenance=False)
     written: dict[str, int] = rows.write_chunks(target, writer, chunks)
     return written

@@ -43,6 +43,13 @@ def read_rows(path: Path, name: str) -> Iterator[pa.Table]:  # noqa: ARG001
     yield from tables(each(partial(_record, corpora), array_rows(path, "data")))
 
 
+def others_of(path: Path) -> Iterator[Path]:
+    """The files of the corpora that reading the rows opens too."""
+    for folder in _places(path) if suffix(path) == ".json" else ():
+        yield folder / _ABOUT
+        yield from sorted(folder.glob("*.parquet"))
+
+
 def _places(path: Path) -> list[Path]:
     """The folders of the corpora; a path that is not absolute begins where the document lies."""
     value = member(path, "corpus")

@@ -25,6 +25,13 @@ def beside(path: Path, part: str) -> Path:
     return path.with_name(f"{stem(path)}.{part}{layout}{packing}")
 
 
+def found_beside(path: Path, part: str) -> Path | None:
+    """Another file of the same rows that is there: packed as they are, else as it is; None where there is none."""
+    plain = path.with_suffix("") if compression(path) else path
+    names = [path, plain, *(plain.with_name(f"{plain.name}{packing}") for packing in (".gz", ".zst"))]
+    return next((found for found in (beside(name, part) for name in names) if found.exists()), None)
+
+
 class Strings:
     """Strings by id, such as the texts of a corpus.
 

@@ -37,6 +37,7 @@ from hardmine.plumbing.ragged import offsets_of, with_heads
 from hardmine.plumbing.ragged import rows_of as rows_of_each
 
 _Int64 = npt.NDArray[np.int64]
+_Bools = npt.NDArray[np.bool_]
 
 _POSITIVE = ("positive_id", "positive_ids")
 _SYSTEM = "hardmine"
@@ -223,6 +224,13 @@ class _Arctic(RowWriter):
         queries = integers(query_ids(chunk), "query", self.name).take(pa.array(rows[order]))
         columns = {"QUERY_ID": queries, "DOCUMENT_ID": ids.take(pa.array(order)), "RELEVANCE": pa.array(relevance)}
         return [pa.table(columns)]
+
+    def __init__(self, name: str, options: Options) -> None:
+        super().__init__(name, options)
+        self._parts = options.parts
+
+    def kept(self, positives: _Int64, negatives: _Int64) -> _Bools:
+        return positives + negatives > 0 if self._parts else super().kept(positives, negatives)
 
     def rows(self, positives: _Int64, negatives: _Int64) -> _Int64:
         return positives + negatives

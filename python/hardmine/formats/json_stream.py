@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import io
 import json
+import re
 from collections.abc import Iterator
 from pathlib import Path
 from typing import Any, NoReturn
@@ -11,10 +12,12 @@ from typing import Any, NoReturn
 from hardmine.formats.errors import FormatError
 from hardmine.formats.opening import BROKEN, broken, opened
 from hardmine.formats.rows import Row, kind, shorten
-from hardmine.formats.tolerance import pass_over
+from hardmine.formats.tolerance import listens, pass_over
 
 _BLOCK = 1 << 20
 _SPACE = " \t\n\r"
+_ESCAPED = re.compile("[\udc80-\udcff]")
+"""A byte that is no UTF-8, as Python keeps it."""
 _CUT = 16
 """Characters before the end of what is there in which a mistake may be no more than the end of a block."""
 
@@ -72,8 +75,11 @@ def _items(text: _Text, key: str | None = None) -> Iterator[Row]:
     while True:
         text.peek()
         line = text.line
+        text.damage = ""
         value = text.value()
-        if not isinstance(value, dict):
+        if text.damage:
+            pass_over(FormatError(text.path, f"byte {text.damage}", "UTF-8 text", line=line, field=key))
+        elif not isinstance(value, dict):
             pass_over(FormatError(text.path, f"{kind(value)} ({shorten(value)})", "an object", line=line, field=key))
         else:
             yield Row(text.path, line, value)
@@ -82,17 +88,28 @@ def _items(text: _Text, key: str | None = None) -> Iterator[Row]:
 
 
 class _Text:
-    """The text of a file, from where reading is."""
+    """The text of a file, from where reading is.
+
+    Attributes
+    ----------
+    line : int
+    damage : str
+        The last byte that was no UTF-8, where somebody listens: then its record is left out, and not all behind it.
+    """
 
     def __init__(self, path: Path) -> None:
         self.path = path
         self.line = 1
+        self.damage = ""
         self._file: Any = None
+        self._is_heard = False
         self._text, self._at, self._block, self._is_whole = "", 0, _BLOCK, False
 
     def open(self) -> Any:
         """The file, to be closed."""
-        self._file = io.TextIOWrapper(opened(self.path), encoding="utf-8-sig", newline="")
+        self._is_heard = listens()
+        errors = "surrogateescape" if self._is_heard else "strict"
+        self._file = io.TextIOWrapper(opened(self.path), encoding="utf-8-sig", errors=errors, newline="")
         return self._file
 
     def peek(self) -> str:
@@ -145,6 +162,9 @@ class _Text:
             except ValueError as error:  # an integer of more digits than Python reads
                 self.wrong(str(error).partition(":")[0], "JSON")
             if end < len(self._text) or not self._more():  # a number may go on behind the block
+                if self._is_heard and not self.damage:
+                    found = _ESCAPED.search(self._text, self._at, end)
+                    self.damage = "" if found is None else f"0x{ord(found[0]) - 0xDC00:02x}"
                 self.line += self._text.count("\n", self._at, end)
                 self._at = end
                 return value

@@ -14,7 +14,7 @@ import numpy as np
 from hardmine.formats import fields
 from hardmine.formats.arrow import compute, pa
 from hardmine.formats.chunks import Documents, Record, Side, column, exploded, headed, lists, of_columns, tables
-from hardmine.formats.corpora import CorpusTable, QueryTable, Strings, beside, resolved
+from hardmine.formats.corpora import CorpusTable, QueryTable, Strings, beside, found_beside, resolved
 from hardmine.formats.id_rows import query_ids
 from hardmine.formats.layouts import check_layout
 from hardmine.formats.records import rows_of
@@ -44,10 +44,17 @@ def read_rows(path: Path, name: str) -> Iterator[pa.Table]:  # noqa: ARG001
         yield from resolved(file, found, texts.get("documents"), texts.get("queries"))
 
 
+def others_of(path: Path) -> Iterator[Path]:
+    """The files that reading the rows opens too; of a folder, all that it opens."""
+    rows, others = _files(path)
+    yield from (*(rows if path.is_dir() else ()), *others.values())
+
+
 def _files(path: Path) -> tuple[list[Path], dict[str, Path]]:
     """The files of the rows, and those of the texts that are there."""
     if not path.is_dir():
-        return [path], {part: beside(path, part) for part in _TABLES if beside(path, part).exists()}
+        beside_it = {part: found_beside(path, part) for part in _TABLES}
+        return [path], {part: file for part, file in beside_it.items() if file is not None}
     found = {part: _inside(path, part) for part in ("train", *_TABLES)}
     if not found["train"]:
         raise FileNotFoundError(f"{path}: no train.parquet or train.jsonl, expected in a folder of such tables")

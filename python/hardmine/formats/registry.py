@@ -12,6 +12,8 @@ module offers follows from what its line says that it reads and writes; `format`
     `asked` is `hardmine.formats.run_parts.Asked`: the collection, if any, and what to do with unknown ids.
 ``read_rows(path, name) -> Iterator[pyarrow.Table]``
     Chunks of the one schema that `hardmine.formats.chunks` describes.
+``others_of(path) -> Iterator[Path]``
+    Of a format of rows alone whose texts lie in files of their own: the files that reading `path` opens too.
 ``write_collection(path, collection, *, format)``
     Whole or not at all.
 ``write_run(path, run, *, format, collection)``

@@ -19,7 +19,7 @@ from hardmine.formats.sentence_transformers_rows import read_rows
 from hardmine.formats.training_rows import Options, RowWriter
 from hardmine.nouns.arrow import flat
 from hardmine.plumbing import checks
-from hardmine.plumbing.ragged import ranges, with_heads
+from hardmine.plumbing.ragged import offsets_of, ranges, rows_of, with_heads
 
 if TYPE_CHECKING:
     from hardmine.nouns.collection import Collection
@@ -52,6 +52,7 @@ class _Writer(RowWriter):
         if shape == "n-tuple" and wanted is not None:
             checks.n_tuple(wanted)
         self._shape, self._names, self._wanted = shape, options.names, wanted
+        self._parts = options.parts and shape == "labeled-pair"
         self.fewest = {"triplet": 1, "n-tuple": wanted or 0}.get(shape, 0)
         _refuse_clash(options.names, shape, wanted or 0, scores=options.scores)
         if shape == "labeled-list" or (options.scores and shape != "labeled-pair"):
@@ -77,10 +78,15 @@ class _Writer(RowWriter):
         for some in pairs.chunks():
             yield [cut(some)]
 
+    def kept(self, positives: _Int64, negatives: _Int64) -> _Bools:
+        return positives + negatives > 0 if self._parts else super().kept(positives, negatives)
+
     def tables(self, chunk: pa.Table) -> list[pa.Table]:
         positives, negatives = Side(chunk, "positive"), Side(chunk, "negative")
         texts = pa.concat_arrays([positives.texts(), negatives.texts()])
         ids = len(positives) + np.arange(len(negatives), dtype=np.int64)
+        if self._parts:
+            return [_documents(chunk, positives, negatives, texts, self._names, scores=self.scores)]
         scores = negatives.values("scores").to_numpy(zero_copy_only=False)
         return [self._cut(flat(chunk["query"]), texts, ids, scores)(Pairs.of_sides(positives, negatives))]
 
@@ -107,6 +113,21 @@ def _refuse_clash(names: tuple[str, str], shape: str, num_negatives: int, *, sco
     taken = [name for name in names if name in own]
     if taken:
         raise ValueError(f"column_names: {taken[0]!r}, expected another than that of a column of the shape {shape}")
+
+
+def _documents(
+    chunk: pa.Table, positives: Side, negatives: Side, texts: Any, names: tuple[str, str], *, scores: bool
+) -> pa.Table:
+    """Labeled pairs of rows that may lack a positive: those of `_Cut.labeled_pair` where none does."""
+    rows = np.concatenate([rows_of(offsets_of(side.lengths)) for side in (positives, negatives)])
+    order = np.argsort(rows, kind="stable")
+    columns = {names[0]: flat(chunk["query"]).take(pa.array(rows[order])), names[1]: texts.take(pa.array(order))}
+    if scores:
+        known = [side.values("scores").to_numpy(zero_copy_only=False) for side in (positives, negatives)]
+        columns["score"] = pa.array(shortest(np.concatenate(known)[order]))
+    else:
+        columns["label"] = pa.array((order < len(positives)).astype(np.int64))
+    return pa.table(columns)
 
 
 def _labeled(pairs: Pairs) -> _Int64:

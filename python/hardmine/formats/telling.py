@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Iterable, Iterator
 from functools import partial
 from pathlib import Path
 from typing import Any
@@ -60,12 +60,23 @@ def format_of_rows(path: Path) -> str:
     names = set(first)
     found = next((name for signs, name in _SIGNS if signs <= names), None) or _shape(first)
     if found is None:
-        raise ValueError(f"{path}: {shorten(', '.join(first)) or 'no fields'}, {_wanted()}")
+        raise ValueError(f"{path}: {shorten(', '.join(first)) or 'no fields'}, {_wanted(first)}")
     return found
 
 
-def _wanted() -> str:
-    return f"expected to be told by format what it is: {', '.join(names_of('rows', 'reads'))}"
+_ASKED = [
+    ({"qid", "pos", "neg"}, "msmarco-hard-negatives or gpl, which look the same"),
+    ({"label"}, "sentence-transformers:labeled-pair, which has two columns beside its label and no others"),
+    ({"negative"}, "sentence-transformers:triplet, which has three columns and no others but scores"),
+    ({"negative_1"}, "sentence-transformers:n-tuple, which has columns of texts alone"),
+]
+"""Fields of files whose format is not told, and what they are like."""
+
+
+def _wanted(fields: Iterable[str] = ()) -> str:
+    near = next((what for signs, what in _ASKED if signs <= set(fields)), None)
+    like = "" if near is None else f"; it is like {near}"
+    return f"expected to be told by format what it is: {', '.join(names_of('rows', 'reads'))}{like}"
 
 
 def _first(path: Path, layout: str) -> Any:

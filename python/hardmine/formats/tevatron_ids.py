@@ -12,7 +12,7 @@ from pathlib import Path
 
 from hardmine.formats.arrow import pa
 from hardmine.formats.chunks import tables
-from hardmine.formats.corpora import CorpusTable, Strings, beside, resolved
+from hardmine.formats.corpora import CorpusTable, Strings, beside, found_beside, resolved
 from hardmine.formats.layouts import check_layout
 from hardmine.formats.records import Codec, CodecWriter, record_of, rows_of
 from hardmine.formats.sides import Ids
@@ -27,9 +27,17 @@ _CODEC = Codec(
 def read_rows(path: Path, name: str) -> Iterator[pa.Table]:  # noqa: ARG001
     """Rows of a file, with texts where there is a corpus beside it."""
     check_layout(path, _CODEC.layouts)
-    corpus = beside(path, "corpus")
-    documents = Strings.read(corpus, ("docid",), ("text",), titles=True) if corpus.exists() else None
+    documents = None
+    for corpus in others_of(path):
+        documents = Strings.read(corpus, ("docid",), ("text",), titles=True)
     yield from resolved(path, tables(each(partial(record_of, _CODEC), rows_of(path))), documents)
+
+
+def others_of(path: Path) -> Iterator[Path]:
+    """The files beside that of the rows which reading it opens too."""
+    corpus = found_beside(path, "corpus")
+    if corpus is not None:
+        yield corpus
 
 
 def row_writer(name: str, options: Options) -> RowWriter:

@@ -92,6 +92,11 @@ def _heard(records: Iterable[_T], listener: _Listener) -> Iterator[tuple[_T, _In
         yield record, listener.lines
 
 
+def listens() -> bool:
+    """Whether somebody hears of records that are left out."""
+    return _LISTENER.get() is not None
+
+
 def pass_over(error: FormatError) -> None:
     """Tell whoever listens that a record is left out; raise where nobody does."""
     listener = _LISTENER.get()

@@ -60,11 +60,14 @@ class Options(NamedTuple):
         What the query and the positive are called where a format leaves that open.
     num_negatives : int, optional
         How many negatives a row should have, where that is known.
+    parts : bool
+        Whether parts of rows are written too, where the format makes a record of each document.
     """
 
     scores: bool = False
     names: tuple[str, str] = ("anchor", "positive")
     num_negatives: int | None = None
+    parts: bool = False
 
 
 class RowWriter(ABC):

@@ -24,13 +24,18 @@ NOT_NEAR: Near = {"near_groups": None, "document_embeddings": None, "near_cosine
 
 
 def near_of(selection: Selection, near_groups: Any, document_embeddings: Any) -> Near:
-    """What a selection needs of near-duplicates, checked; it knows no texts, so it is given groups."""
+    """What a selection needs of near-duplicates, checked; it knows no texts, so it is given groups.
+
+    What the selection does not ask for has no effect.
+    """
     groups = rows = None
     if near_groups is not None:
         groups = checks.int64_vector("near_groups", near_groups)
         if groups.min(initial=0) < 0:
             at = int(groups.argmin())
             raise ValueError(f"near_groups: {groups[at]} at position {at}, expected at least 0")
+        if selection.near_duplicates is None:
+            groups = None
     elif selection.near_duplicates is not None:
         raise ValueError(
             "near_groups: missing, but the selection keeps near-duplicates out; make them with "

@@ -64,10 +64,10 @@ def select(
         Documents of one number have the same text; those in the group of a positive of the query are excluded.
     near_groups : integers [num_documents], optional
         Documents of one number are near-duplicates, as `near_duplicate_groups` finds them; needed by
-        ``selection.near_duplicates``. Those of a positive of the query are no negatives, and no two negatives of a row
-        are of each other.
+        ``selection.near_duplicates``, without effect where that is None. Those of a positive of the query are no
+        negatives, and no two negatives of a row are of each other.
     document_embeddings : float16 | bfloat16 | float32 [num_documents, dimension], optional
-        Needed by ``selection.near_cosine`` alone; cosines are those of `pair_scores`.
+        Needed by ``selection.near_cosine``, without effect where that is None; cosines are those of `pair_scores`.
     exclude : (offsets, ids) or sequence of id sequences, optional
         Further documents per query that are never negatives.
     num_documents : int, optional
@@ -211,6 +211,8 @@ def choose(
     law = selection.draw._native()
     weights = law["array"]
     documents.see("counts", weights if law["name"] == Popularity.kind else None)
+    if num_documents is None:
+        documents.refuse_short(candidates.ids, positives.ids)
     if law["name"] == Weighted.kind and weights is not None and weights.size != candidates.ids.size:
         raise ValueError(
             f"log_weights: length {weights.size}, expected {candidates.ids.size} (the number of candidates)"
@@ -355,6 +357,14 @@ class _Documents:
         if self.count is not None and len(array) != self.count:
             raise ValueError(f"{name}: length {len(array)}, expected {self.count} as {self.name} says")
         self.count, self.name = len(array), name
+
+    def refuse_short(self, *ids: npt.NDArray[np.int64]) -> None:
+        """Raise where an argument is too short for the documents that lists name: it, not they, will be wrong."""
+        if self.count is not None:
+            last = max(int(each.max(initial=-1)) for each in ids)
+            if last >= self.count:
+                wanted = f"at least {last + 1}: candidates and positives name documents up to {last}"
+                raise ValueError(f"{self.name}: length {self.count}, expected {wanted}")
 
 
 def refuse_missing(positives: Positives) -> None:

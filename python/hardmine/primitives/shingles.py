@@ -27,7 +27,8 @@ def similarity(left: Any, right: Any, *, size: int = 3, num_threads: int | None 
     """Jaccard similarity of the word shingles of two columns of texts, row by row.
 
     Texts are compared after Unicode NFKC, case folding and collapsing white space, as everywhere in hardmine. A shingle
-    is a run of `size` words; a text of fewer words is one shingle of all of them.
+    is a run of `size` words; a text of fewer words is one shingle of all of them. Words are what white space parts: a
+    sentence in Chinese, Japanese or Thai is one word, and such texts are alike where they are equal and hardly else.
 
     Parameters
     ----------
@@ -78,7 +79,8 @@ def near_duplicate_groups(
     """Group texts that are near-duplicates: MinHash finds pairs, their shingles verify them.
 
     Two texts share a group when a chain of pairs leads from one to the other, each pair as similar as `threshold` at
-    least, by `similarity`. No pair is merged by its hashes alone.
+    least, by `similarity`. No pair is merged by its hashes alone. Words are what white space parts: near-duplicates in
+    Chinese, Japanese or Thai are not found.
 
     Parameters
     ----------

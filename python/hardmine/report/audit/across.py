@@ -43,7 +43,7 @@ class Across:
         self._pairs: list[tuple[Keys, Keys]] = []
         self._often = Often(_COUNTED)
         self._hubs: dict[int, Example] = {}
-        self._counts: dict[int, tuple[int, list[Example]]] = {}
+        self.lengths = Lengths()
         self._ids, self._scores = _Gaps("missing_id"), _Gaps("missing_score")
 
     @property
@@ -66,16 +66,17 @@ class Across:
         self._look_at_queries(view, findings)
         self._look_at_documents(view, findings)
         self._look_at_gaps(view, findings)
-        self._count(view)
         self._count_hubs(view)
 
     def _look_at_queries(self, view: View, findings: Findings) -> None:
         has_key, ids = view.query_keys != 0, view.query_id_keys
-        keys = view.query_keys[has_key]
-        first, again = self._queries.add(keys, ids[has_key])
+        at = np.flatnonzero(has_key)
+        at = at[np.argsort(ids[at] == 0, kind="stable")]  # an empty id is not the first that a query has
+        keys = view.query_keys[at]
+        first, again = self._queries.add(keys, ids[at])
         self._repeated.append(np.unique(keys[again]))
         flags = np.zeros(view.num_rows, bool)
-        flags[has_key] = (first != ids[has_key]) & (first != 0) & (ids[has_key] != 0)
+        flags[at] = (first != ids[at]) & (first != 0) & (ids[at] != 0)
         findings.queries("query_text_with_two_ids", view, flags)
         both = (ids != 0) & view.query.is_known
         flags = np.zeros(view.num_rows, bool)
@@ -103,16 +104,6 @@ class Across:
         self._scores.add(view, {"positive": positives.has_score, "negative": negatives.has_score})
         empty = [_is_empty(side.id_strings) for side in view.sides]
         findings.anywhere("empty_id", view, empty, _is_empty(view.query_id_strings))
-
-    def _count(self, view: View) -> None:
-        """How many negatives rows have; those without any have a finding of their own."""
-        lengths, firsts, counts = np.unique(view.negatives.lengths, return_index=True, return_counts=True)
-        for length, first, count in zip(lengths.tolist(), firsts.tolist(), counts.tolist(), strict=True):
-            before, examples = self._counts.get(length, (0, []))
-            if length and len(examples) < EXAMPLES:
-                at = np.flatnonzero(view.negatives.lengths == length) if count > 1 else np.array([first])
-                examples = examples + [view.row_place(int(row), f"{length:,} negatives") for row in at[:EXAMPLES]]
-            self._counts[length] = (before + count, examples[:EXAMPLES])
 
     def _count_hubs(self, view: View) -> None:
         negatives = view.negatives
@@ -146,16 +137,14 @@ class Across:
 
         most = max(counts.values(), default=0)
         findings.add("hub_negative", len(ranked), most, hub)
-        rest = {length: found for length, found in self._counts.items() if length}
-        if len(rest) > 1:
-            usual = max(rest, key=lambda length: (rest[length][0], length))
-            others = {length: found for length, found in sorted(rest.items()) if length != usual}
-            examples = [example for _, found in others.values() for example in found]
-            count = sum(count for count, _ in others.values())
-            findings.add("unequal_negatives", count, count, examples.__getitem__, usual=usual)
+        self.lengths.report(findings)
 
-    def positives_of_several_rows(self) -> Keys:
-        """Keys of the (query, positive) of queries that have several rows with different positives, sorted."""
+    def positives_of_several_rows(self, *, is_scattered: bool) -> Keys:
+        """Keys of the (query, positive) of queries that have several rows with different positives, sorted.
+
+        Where records of a row are scattered, a row need not hold the positive that others have: those of all queries
+        that have several rows.
+        """
         repeated = np.unique(np.concatenate([np.empty(0, np.uint64), *self._repeated]))
         found = []
         for queries, pairs in self._pairs:
@@ -167,8 +156,46 @@ class Across:
         pairs, first = np.unique(pairs, return_index=True)
         queries = queries[first]
         _, number, count = np.unique(queries, return_inverse=True, return_counts=True)
+        if is_scattered:
+            return pairs
         several: Keys = pairs[count[number] > 1]
         return several
+
+
+class Lengths:
+    """How many negatives rows have; those without any have a finding of their own."""
+
+    def __init__(self) -> None:
+        self._counts: dict[int, tuple[int, list[Example]]] = {}
+
+    def add(self, view: View) -> None:
+        """Count the rows of a chunk."""
+        lengths, firsts, counts = np.unique(view.negatives.lengths, return_index=True, return_counts=True)
+        for length, first, count in zip(lengths.tolist(), firsts.tolist(), counts.tolist(), strict=True):
+            examples: list[Example] = []
+            if length and len(self._counts.get(length, (0, []))[1]) < EXAMPLES:
+                at = np.flatnonzero(view.negatives.lengths == length) if count > 1 else np.array([first])
+                examples = [view.row_place(int(row), f"{length:,} negatives") for row in at[:EXAMPLES]]
+            self._add(length, count, examples)
+
+    def take(self, others: Lengths) -> None:
+        """Add what others have counted."""
+        for length, (count, examples) in others._counts.items():
+            self._add(length, count, examples)
+
+    def _add(self, length: int, count: int, examples: list[Example]) -> None:
+        before, known = self._counts.get(length, (0, []))
+        self._counts[length] = (before + count, (known + examples)[:EXAMPLES])
+
+    def report(self, findings: Findings) -> None:
+        """Find the rows with another number than most."""
+        rest = {length: found for length, found in self._counts.items() if length}
+        if len(rest) > 1:
+            usual = max(rest, key=lambda length: (rest[length][0], length))
+            others = {length: found for length, found in sorted(rest.items()) if length != usual}
+            examples = [example for _, found in others.values() for example in found]
+            count = sum(count for count, _ in others.values())
+            findings.add("unequal_negatives", count, count, examples.__getitem__, usual=usual)
 
 
 class _Gaps:

@@ -47,6 +47,8 @@ _ALL = [
     Check("no_rows", "error", "a file has no rows"),
     # Which documents stand where.
     Check("no_positive", "error", "a row without a positive", DROP_ROW),
+    Check("lone_negatives", "warning", "records of a query without a positive, in a format with several records a row"),
+    Check("scattered_rows", "info", "records of a row do not follow each other: what depends on that is not judged"),
     Check("no_negative", "warning", "a row without a negative"),
     Check("positive_in_negatives_id", "error", "a negative has the id of a positive of its row", DROP_NEGATIVE),
     Check("positive_in_negatives_text", "error", "a negative has the text of a positive of its row", DROP_NEGATIVE),

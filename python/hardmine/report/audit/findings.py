@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Container, Sequence
 from functools import partial
 from typing import Any
 
@@ -10,7 +10,7 @@ import numpy as np
 import numpy.typing as npt
 
 from hardmine.report.audit.checks import CHECKS, SEVERITIES
-from hardmine.report.audit.view import Documents, Example, View
+from hardmine.report.audit.view import Documents, Example, View, Where
 
 EXAMPLES = 3
 """Examples of each finding."""
@@ -55,7 +55,7 @@ class Findings:
         view: View,
         documents: Sequence[_Bools],
         queries: _Bools | None = None,
-        pattern: str | None = None,
+        where: Where | None = None,
     ) -> None:
         """Count documents of both sides, and queries, that a flag is set for; a row with several is one row.
 
@@ -65,7 +65,7 @@ class Findings:
         view : View
         documents : (bool [positives], bool [negatives])
         queries : bool [rows], optional
-        pattern : str, optional
+        where : callable, optional
             What examples show the surroundings of.
         """
         of_query = np.empty(0, np.int64) if queries is None else np.flatnonzero(queries)
@@ -78,7 +78,7 @@ class Findings:
             places += [(int(side.rows[each]), place, each) for each in at.tolist()]
         places.sort(key=lambda each: each[0])
         count = of_query.size + sum(int(flags.sum()) for flags in documents)
-        self.add(name, count, rows.size, lambda number: places[number][1](places[number][2], pattern))
+        self.add(name, count, rows.size, lambda number: places[number][1](places[number][2], where))
 
     def queries(self, name: str, view: View, flags: _Bools) -> None:
         """Count queries of a chunk that a flag is set for."""
@@ -94,6 +94,19 @@ class Findings:
             return view.row_place(row, None if shown is None else shown(row))
 
         self.add(name, at.size, at.size, example)
+
+    def take(
+        self,
+        others: Findings,
+        *,
+        only: Container[str] | None = None,
+        left_out: Container[str] = (),
+        name: str | None = None,
+    ) -> None:
+        """Add what others have found, behind what is here; `name` says under which check."""
+        for each, found in others._found.items():
+            if each not in left_out and (only is None or each in only):
+                self.add(name or each, found.count, found.rows, found.examples.__getitem__, **found.details)
 
     def describe(self, name: str, **details: Any) -> None:
         """Say more about what a check has found, if it has."""

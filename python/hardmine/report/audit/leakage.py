@@ -7,10 +7,13 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 import numpy.typing as npt
 
+from hardmine.formats.arrow import compute, pa
+from hardmine.formats.chunks import Side
+from hardmine.nouns.arrow import flat
 from hardmine.nouns.normal_form import normalised_all
 from hardmine.report.audit.findings import Findings
 from hardmine.report.audit.seen import Keys, among, mixed
-from hardmine.report.audit.view import ID, View, keys_of
+from hardmine.report.audit.view import ID, Documents, View, keys_of
 
 if TYPE_CHECKING:
     from hardmine.nouns.collection import Collection
@@ -31,21 +34,37 @@ class Leakage:
         labels = against.positives
         answers = np.unique(labels.ids)
         self.source = str(against.source)
-        self._queries = _Texts(against.queries["id"], against.query_texts if against.has_texts else None)
-        self._answers = _Texts(
-            against.documents["id"].take(answers),
-            against.document_texts.take(answers) if against.has_texts else None,
+        self._queries = _Texts(against.queries["id"], *([against.query_texts] if against.has_texts else []))
+        texts = (
+            _spellings(against.documents.take(answers), against.document_texts.take(answers))
+            if against.has_texts
+            else []
         )
+        self._answers = _Texts(against.documents["id"].take(answers), *texts)
         self._answer_of_each = np.searchsorted(answers, labels.ids)
         self._query_of_each = labels.query_of_each
 
     def add(self, view: View, findings: Findings) -> None:
         """Look at a chunk of rows."""
         self._met_queries(view, findings)
-        found = self._answers.meet(view.positives.keys, view.positives.exact)
-        findings.documents("leaked_positive", view, view.positives, found)
-        found = among(view.negatives.keys, self._answers.ordered) & (view.negatives.keys != 0)
-        findings.documents("evaluation_positive_in_negatives", view, view.negatives, found)
+        found = [self._met(view, side, is_positive=side is view.positives) for side in view.sides]
+        findings.documents("leaked_positive", view, view.positives, found[0])
+        findings.documents("evaluation_positive_in_negatives", view, view.negatives, found[1])
+
+    def _met(self, view: View, side: Documents, *, is_positive: bool) -> _Bools:
+        """Which documents are answers, with their titles or without."""
+        spellings = [(side.keys, side.exact)]
+        held = Side(view.chunk, side.name)
+        if held.knows("titles"):
+            bare = held.values("texts")
+            spellings.append((keys_of(normalised_all(bare))[:-1], keys_of(bare)[:-1]))
+        found = np.zeros(len(side), bool)
+        for keys, exact in spellings:
+            here = among(keys, self._answers.ordered) & (keys != 0)
+            if is_positive and here.any():
+                self._answers.meet(keys, exact)
+            found |= here
+        return found
 
     def _met_queries(self, view: View, findings: Findings) -> None:
         exact = np.where(view.query.is_known, view.query.exact, view.query_id_keys)
@@ -69,6 +88,15 @@ class Leakage:
         }  # fmt: skip
 
 
+def _spellings(documents: Any, texts: Any) -> list[Any]:
+    """Texts as they may stand in rows: behind their titles, with a blank or a full stop between, and without."""
+    if "title" not in documents.column_names:
+        return [texts]
+    titles, bare = (flat(documents[name]) for name in ("title", "text"))
+    dotted = compute.binary_join_element_wise(titles, bare, pa.scalar(". ", pa.large_string()))
+    return [texts, bare, compute.if_else(compute.equal(titles, ""), bare, dotted)]
+
+
 def _told(what: str, texts: _Texts) -> dict[str, int]:
     return {
         f"evaluation_{what}": int(texts.met.size),
@@ -78,14 +106,14 @@ def _told(what: str, texts: _Texts) -> dict[str, int]:
 
 
 class _Texts:
-    """Texts of the evaluation by their keys; by their ids too, for rows that have nothing else."""
+    """Texts of the evaluation by their keys, however they are spelled; by ids too, for rows that have nothing else."""
 
-    def __init__(self, ids: Any, texts: Any) -> None:
+    def __init__(self, ids: Any, *spellings: Any) -> None:
         names = mixed(keys_of(ids)[:-1], ID)
         numbers = np.arange(names.size)
         self.met, self.met_exactly = np.zeros(names.size, bool), np.zeros(names.size, bool)
         keys, exact = [names], [names]
-        if texts is not None:
+        for texts in spellings:
             keys.append(keys_of(normalised_all(texts))[:-1])
             exact.append(keys_of(texts)[:-1])
         self.ordered, self._numbers = _sorted(np.concatenate(keys), np.concatenate([numbers] * len(keys)))

@@ -13,16 +13,39 @@ import numpy.typing as npt
 from hardmine.formats.access import check_output, write_rows
 from hardmine.formats.arrow import compute, pa
 from hardmine.formats.chunks import Side, column, lists
+from hardmine.formats.touched import files_read, files_written, holds_scores
 from hardmine.report.audit.across import other_positives, row_keys
 from hardmine.report.audit.seen import FirstSeen, Keys
 from hardmine.report.audit.sources import Source
+from hardmine.report.audit.spread import SPREAD
 from hardmine.report.audit.view import Documents, View
 from hardmine.report.audit.within import repeated_positives, wrong_negatives
 
 _Bools = npt.NDArray[np.bool_]
 
-_SPREAD = ("sentence-transformers:triplet", "sentence-transformers:labeled-pair", "arctic")
-"""Formats in which records that follow each other are one row: others may, once what stood between them is gone."""
+
+_NAMES = "every other column; columns get their usual names"
+NOT_CARRIED = {
+    "flag-embedding": "every field but query, pos, neg and their scores, such as prompt, type, pos_id",
+    "tevatron": "every field but query_id, query, docid, title, text, score; ids become strings, null titles empty",
+    "dpr": "every field but question, passage_id, title, text, score; answers are empty, all negatives hard ones",
+    "ms-swift": "every message but the last of each conversation, and every other field",
+    "llama-index": "every field but query, relevant_passages, hard_negatives",
+    "tevatron-ids": "every field but ids and texts; ids become strings, titles a part of texts, unused documents go",
+    "automodel": "every field but the question, ids, texts, scores; ids become strings, unused documents go",
+    "pylate": "every column but ids, texts, scores; ids become strings, unused queries and documents go",
+    "ids": "every field but query_id, the ids of documents, scores; ids become strings, each positive has a row",
+    "msmarco-hard-negatives": "which system found a negative, and every field but qid, pos, neg",
+    "gpl": "which system found a negative, and every field but qid, pos, neg; ids become strings",
+    "colbert": "scores of documents",
+    "arctic": "every other column; of the records that stand together, those of positives come first",
+    "sentence-transformers:triplet": _NAMES,
+    "sentence-transformers:n-tuple": _NAMES,
+    "sentence-transformers:labeled-pair": "every other column; columns get their usual names, and of the records that "
+    "stand together, those of positives come first",
+    "sentence-transformers:labeled-list": "every other column; columns get their usual names, positives come first",
+}
+"""What rows lose when they are written again, by format."""
 
 
 class Target(NamedTuple):
@@ -46,13 +69,14 @@ class Target(NamedTuple):
         Returns
         -------
         dict
-            ``output``, ``format``, ``rows`` written, ``pairs_left_out`` that the format cannot hold, and under
-            ``repairs`` how many there were for each check.
+            ``output``, ``format``, ``rows`` written, ``pairs_left_out`` that the format cannot hold, in ``not_carried``
+            what else is lost, and under ``repairs`` how many there were for each check.
         """
         repairs: Counter[str] = Counter()
+        scores = scores and holds_scores(self.format)
         written = self._written(views, others, repairs, scores=scores)
         left_out = written["dropped_pairs"]
-        while self.format in _SPREAD:
+        while self.format in SPREAD:  # rows may follow each other once what stood between them is gone
             more: Counter[str] = Counter()
             again = Source(str(self.path), self.format, self.path).views(0, lambda *_: None)
             written = self._written(again, others, more, scores=scores)
@@ -65,13 +89,15 @@ class Target(NamedTuple):
             "format": self.format,
             "rows": written["rows"],
             "pairs_left_out": left_out,
+            "not_carried": NOT_CARRIED[self.format],
             "repairs": dict(sorted(repairs.items())),
         }
 
     def _written(self, views: Iterable[View], others: Keys, repairs: Counter[str], *, scores: bool) -> dict[str, int]:
         seen = FirstSeen()
-        chunks = (_repaired(view, others, seen, repairs) for view in views)
-        return write_rows(self.path, chunks, self.format, scores=scores)
+        is_spread = self.format in SPREAD
+        chunks = (_repaired(view, others, seen, repairs, is_spread=is_spread) for view in views)
+        return write_rows(self.path, chunks, self.format, scores=scores, parts=is_spread)
 
 
 def target(path: Path, found: Sequence[Source]) -> Target:
@@ -80,8 +106,8 @@ def target(path: Path, found: Sequence[Source]) -> Target:
     Raises
     ------
     ValueError, OSError
-        The sources are no files, of several formats, or of one that is not written; the path is one of theirs, or no
-        place for a file of the format.
+        The sources are no files, of several formats, or of one that is not written; the path is no place for a file of
+        the format; or what would be written there, side files too, is one of the files that are read.
     """
     formats = list(dict.fromkeys(source.format for source in found))
     if any(source.path is None for source in found):
@@ -91,10 +117,17 @@ def target(path: Path, found: Sequence[Source]) -> Target:
     if any(source.path is not None and path.resolve() == source.path.resolve() for source in found):
         raise ValueError(f"fix: {path} is one of the files that are looked at, expected another")
     check_output(path, formats[0], provenance=False)
+    read = {each.resolve(): source for source in found for each in files_read(source.name, source.format)}
+    for each in files_written(path, formats[0]):
+        if each.resolve() in read:
+            name = read[each.resolve()].name
+            raise ValueError(
+                f"fix: {path} would replace {each}, a file of {name}, which is looked at; expected another"
+            )
     return Target(path, formats[0])
 
 
-def _repaired(view: View, others: Keys, seen: FirstSeen, repairs: Counter[str]) -> pa.Table:
+def _repaired(view: View, others: Keys, seen: FirstSeen, repairs: Counter[str], *, is_spread: bool) -> pa.Table:
     wrong = wrong_negatives(view)
     taken = np.any(list(wrong.values()), axis=0)
     wrong["other_positive_in_negatives"] = other_positives(view, others) & ~taken
@@ -108,8 +141,10 @@ def _repaired(view: View, others: Keys, seen: FirstSeen, repairs: Counter[str]) 
     view = View(chunk, view.lines, view.file, view.unit, 0)
     lacks = view.positives.lengths == 0
     again = np.zeros(view.num_rows, bool)
+    if is_spread:  # the positive may stand elsewhere
+        lacks &= view.negatives.lengths == 0
     again[~lacks] = seen.add(row_keys(view)[~lacks], view.places[~lacks])[1]
-    for name, flags in (("no_positive", lacks), ("duplicate_row", again)):
+    for name, flags in (("no_positive", lacks & (not is_spread)), ("duplicate_row", again)):
         if flags.any():
             repairs[name] += int(flags.sum())
     return chunk.filter(pa.array(~(lacks | again)))

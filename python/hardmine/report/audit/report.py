@@ -31,7 +31,8 @@ class AuditReport:
         ``source``, ``queries`` and ``positives`` of the evaluation.
     fixed : mapping or None
         ``output``, ``format``, ``rows`` written, ``pairs_left_out`` that the format cannot hold with so few negatives,
-        and under ``repairs`` how many were made for each check.
+        in ``not_carried`` what else the rows lose by being written again, and under ``repairs`` how many were made for
+        each check.
 
     Examples
     --------
@@ -96,6 +97,10 @@ class AuditReport:
             f"{counts['rows']:,} rows, {counts['positives']:,} positives, {counts['negatives']:,} negatives in "
             f"{names}{more}"
         ]
+        silent = [file["name"] for file in self.files if file["rows"] and not file["texts"]]
+        if silent:
+            rest = f" and {len(silent) - 1:,} more" if len(silent) > 1 else ""
+            lines.append(f"{silent[0]}{rest} without texts of documents: compared by id alone")
         if self.against is not None:
             queries, positives = self.against["queries"], self.against["positives"]
             lines.append(f"against {queries:,} queries with {positives:,} positives of {self.against['source']}")
@@ -113,6 +118,7 @@ class AuditReport:
             left = self.fixed["pairs_left_out"]
             rest = f"; {left:,} pairs with too few negatives left out" if left else ""
             lines += ["", f"{self.fixed['rows']:,} rows in {self.fixed['output']}: {made or 'nothing to repair'}{rest}"]
+            lines.append(f"  not carried: {self.fixed['not_carried']}")
         return "\n".join(lines)
 
     def __repr__(self) -> str:

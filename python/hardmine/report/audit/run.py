@@ -20,9 +20,11 @@ from hardmine.report.audit import faults, repairs, scores, texts, within
 from hardmine.report.audit.across import Across, other_positives
 from hardmine.report.audit.findings import Findings
 from hardmine.report.audit.leakage import Leakage
+from hardmine.report.audit.near import Similarity
 from hardmine.report.audit.report import AuditReport
 from hardmine.report.audit.seen import Keys
 from hardmine.report.audit.sources import Source, files_of, sources
+from hardmine.report.audit.spread import SPREAD, Spread
 from hardmine.report.audit.view import Example, View
 
 
@@ -50,13 +52,14 @@ def audit(
         normalised, or by id where rows have no texts. A path is read by `Collection.read`.
     near_duplicates : float or None
         Negatives whose word shingles have at least this Jaccard similarity to those of a positive of their row are
-        found too; None leaves out this comparison, the slowest of all.
+        found too; None leaves out this comparison, the slowest of all. Words are what white space parts: texts in
+        Chinese, Japanese or Thai are hardly ever found.
     hub_share : float
         A document that is a negative of at least this share of the rows, and of 20 rows, is found as a hub.
     fix : path-like, optional
         Also write the rows with every repair that is safe, in the format of the files, which must have one in common:
-        whole or not at all. What has no single safe repair stays as it is. Fields that no chunk of rows has a column
-        for (instructions, images) are not written.
+        whole or not at all, and never over a file that is read. What has no single safe repair stays as it is. What
+        else rows lose by being written again is said in ``fixed["not_carried"]`` of the report.
     progress : bool or callable
         As in `hardmine.retrieve`; in bytes of the files as they lie on the disk.
 
@@ -72,7 +75,8 @@ def audit(
     Notes
     -----
     Records that readers refuse are findings; the audit goes on behind them. Memory holds some thousand rows and, of
-    all others, keys of 64 bits: at most 56 bytes a row, 16 a positive and 16 for each document with an id and a text.
+    all others, keys of 64 bits: at most 56 bytes a row (72 in formats that spread a row over records, for one file at a
+    time), 16 a positive and 16 for each document with an id and a text.
     Equal keys of unequal texts make a false finding among 10,000,000 rows with a probability of 1 in 100,000. Findings
     do not depend on threads.
 
@@ -110,28 +114,38 @@ class _Audit:
 
     def __init__(self, found: Sequence[Source], progress: Reporting, across: Across) -> None:
         self._sources, self._progress, self._across = found, progress, across
-        self._has_scores = False
+        self._has_scores = self._is_scattered = False
         self._left_out: Counter[str] = Counter()
         self.findings = Findings()
         self.files: list[dict[str, Any]] = []
         self.counts = {"rows": 0, "positives": 0, "negatives": 0}
 
-    def look(self, near: within.Near | None, threshold: float, evaluation: Leakage | None) -> None:
+    def look(self, near: Similarity | None, threshold: float, evaluation: Leakage | None) -> None:
         """Go through all rows once."""
         lengths = texts.Lengths()
         with self._stage("auditing"):
             for number, source in enumerate(self._sources):
-                file = {"name": source.name, "format": source.format, "rows": 0, "unreadable": 0}
+                file = {"name": source.name, "format": source.format, "rows": 0, "unreadable": 0, "texts": False}
                 self.files.append(file)
+                parts = Spread(source.format) if source.format in SPREAD else None
+                inside, counts = (
+                    (self.findings, self._across.lengths) if parts is None else (parts.findings, parts.lengths)
+                )
                 for view in source.views(number, partial(self._hear, file)):
-                    within.look(view, self.findings, near, threshold)
+                    if parts is not None:
+                        parts.add(view)
+                    within.look(view, inside, near, threshold)
                     texts.look(view, self.findings)
-                    scores.look(view, self.findings)
+                    scores.look(view, inside)
+                    counts.add(view)
                     self._across.add(view, self.findings)
                     lengths.add(view)
                     if evaluation is not None:
                         evaluation.add(view, self.findings)
                     self._count(view, file)
+                if parts is not None:
+                    parts.end(self.findings, self._across.lengths)
+                    self._is_scattered |= parts.is_scattered
                 if not file["rows"] and not file["unreadable"]:
                     self.findings.add("no_rows", 1, 0, partial(_whole, source.name))
         self._across.report(self.findings)
@@ -149,6 +163,7 @@ class _Audit:
 
     def _count(self, view: View, file: dict[str, Any]) -> None:
         file["rows"] += view.num_rows
+        file["texts"] |= any(bool(side.text.is_known.any()) for side in view.sides)
         self.counts["rows"] += view.num_rows
         self.counts["positives"] += len(view.positives)
         self.counts["negatives"] += len(view.negatives)
@@ -156,7 +171,7 @@ class _Audit:
 
     def compare(self) -> Keys:
         """Go through all rows again where queries have several; the keys of positives that matter then."""
-        others = self._across.positives_of_several_rows()
+        others = self._across.positives_of_several_rows(is_scattered=self._is_scattered)
         del self._across  # what it remembers is not needed any more
         if others.size:
             with self._stage("comparing rows of one query"):
@@ -171,8 +186,15 @@ class _Audit:
         if lost:
             names = ", ".join(place["file"] for place in lost)
             raise ValueError(f"fix: the end of {names} cannot be read, expected whole files")
+        silent = [file["name"] for file in self.files if file["rows"] and not file["texts"]]
         with self._stage("repairing"):
-            fixed = target.write(self._again(), others, scores=self._has_scores)
+            try:
+                fixed = target.write(self._again(), others, scores=self._has_scores)
+            except ValueError as error:
+                if not silent or ": no text of " not in str(error):
+                    raise
+                files = f"{silent[0]} knows no texts of documents (no file of them lies beside it)"
+                raise ValueError(f"fix: {files}, and {target.format} is not written without: {error}") from None
         # What cannot be read is left out by reading, before any repair.
         fixed["repairs"] = dict(sorted((self._left_out + Counter(fixed["repairs"])).items()))
         return fixed
@@ -193,7 +215,7 @@ def _whole(name: str, _: int) -> Example:
     return {"file": name, "unit": "row", "line": None, "field": None, "shown": "no rows"}
 
 
-def _near(near_duplicates: Any) -> tuple[within.Near | None, float]:
+def _near(near_duplicates: Any) -> tuple[Similarity | None, float]:
     if near_duplicates is None:
         return None, 1.0
     threshold = checks.real("near_duplicates", near_duplicates, minimum=0, maximum=1)

@@ -59,12 +59,17 @@ class FirstSeen:
         return sum(keys.nbytes + values.nbytes for keys, values in self._levels)
 
     def add(self, keys: Keys, values: Keys) -> tuple[Keys, _Bools]:
-        """Remember keys; the value with which each of them came first, and whether it had come before."""
+        """Remember keys; the value with which each of them came first, and whether it had come before.
+
+        A value of 0 is no value: the first other one takes its place.
+        """
         unique, first, inverse = np.unique(keys, return_index=True, return_inverse=True)
         found, known = values[first], np.zeros(unique.size, bool)
         for level, kept in self._levels:
             at = np.minimum(np.searchsorted(level, unique), level.size - 1)
             here = level[at] == unique
+            open_ones = here & (kept[at] == 0)
+            kept[at[open_ones]] = found[open_ones]
             found[here] = kept[at[here]]
             known |= here
         if not known.all():

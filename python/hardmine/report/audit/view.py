@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-import re
+from collections.abc import Callable
 from functools import cached_property
 from typing import Any
 
@@ -22,6 +22,8 @@ _LINE_BITS = 40
 ID = 1
 """Salt of the keys of ids, which are no texts."""
 _SHOWN = 80
+Where = Callable[[str], int]
+"""Where in a text something begins that an example is of; -1 for nowhere."""
 
 
 class Texts:
@@ -195,26 +197,26 @@ class View:
         """Positives and negatives."""
         return self.positives, self.negatives
 
-    def query_place(self, row: int, pattern: str | None = None) -> Example:
-        """An example of a query that something is wrong with: its beginning, or what surrounds a pattern."""
-        return self._example(row, "query", self.query_texts[row].as_py(), self.query_id_strings[row].as_py(), pattern)
+    def query_place(self, row: int, where: Where | None = None) -> Example:
+        """An example of a query that something is wrong with: its beginning, or what surrounds a place in it."""
+        return self._example(row, "query", self.query_texts[row].as_py(), self.query_id_strings[row].as_py(), where)
 
-    def document_place(self, side: Documents, at: int, pattern: str | None = None) -> Example:
+    def document_place(self, side: Documents, at: int, where: Where | None = None) -> Example:
         """An example of a document that something is wrong with."""
         field = f"{side.name}s[{side.places[at]}]"
         row = int(side.rows[at])
-        return self._example(row, field, side.texts[at].as_py(), side.id_strings[at].as_py(), pattern)
+        return self._example(row, field, side.texts[at].as_py(), side.id_strings[at].as_py(), where)
 
     def row_place(self, row: int, shown: str | None = None) -> Example:
         """An example of a row that something is wrong with."""
         example = self.query_place(row)
         return {**example, "field": None, "shown": example["shown"] if shown is None else shown}
 
-    def _example(self, row: int, field: str, text: str | None, name: str | None, pattern: str | None = None) -> Example:
+    def _example(self, row: int, field: str, text: str | None, name: str | None, where: Where | None = None) -> Example:
         shown = f"id {name}" if text is None else text
-        found = None if pattern is None else re.search(pattern, shown)
-        if found is not None and found.start() > _SHOWN // 2:
-            shown = "..." + shown[found.start() - _SHOWN // 3 :]
+        start = -1 if where is None else where(shown)
+        if start > _SHOWN // 2:
+            shown = "..." + shown[start - _SHOWN // 3 :]
         place = {"file": self.file, "unit": self.unit, "line": int(self.lines[row])}
         return {**place, "field": field, "shown": shortened(shown)}
 

@@ -2,25 +2,16 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
-from typing import Any
-
 import numpy as np
 import numpy.typing as npt
 
 from hardmine.formats.arrow import compute
-from hardmine.plumbing.ragged import ranges
 from hardmine.report.audit.findings import Findings
+from hardmine.report.audit.near import Similarity, near_positives
 from hardmine.report.audit.view import Documents, View
 
 _Int64 = npt.NDArray[np.int64]
 _Bools = npt.NDArray[np.bool_]
-
-Near = Callable[[Any, Any], npt.NDArray[np.float32]]
-"""How alike the texts of two columns are, pair by pair: 1 for equal ones."""
-
-_PAIRS = 16_384
-"""Pairs of texts that are compared at a time."""
 
 
 def wrong_negatives(view: View) -> dict[str, _Bools]:
@@ -62,7 +53,7 @@ def form_lengths(view: View) -> _Int64:
     return found
 
 
-def look(view: View, findings: Findings, near: Near | None, threshold: float) -> None:
+def look(view: View, findings: Findings, near: Similarity | None, threshold: float) -> None:
     """Find what is wrong with the documents of each row."""
     wrong = wrong_negatives(view)
     for name, flags in wrong.items():
@@ -74,7 +65,9 @@ def look(view: View, findings: Findings, near: Near | None, threshold: float) ->
     findings.rows("no_negative", view, view.negatives.lengths == 0)
     if near is not None:
         taken = np.any(list(wrong.values()), axis=0)
-        findings.documents("positive_in_negatives_near", view, view.negatives, _near(view, taken, near, threshold))
+        findings.documents(
+            "positive_in_negatives_near", view, view.negatives, near_positives(view, taken, near, threshold)
+        )
 
 
 def _numbers(side: Documents, kind: str) -> _Int64:
@@ -101,21 +94,3 @@ def _repeats(numbers: _Int64, side: Documents) -> _Bools:
     repeated = np.ones(pairs.size, bool)
     repeated[np.unique(pairs, return_index=True)[1]] = False
     return repeated & (pairs >= 0)
-
-
-def _near(view: View, taken: _Bools, near: Near, threshold: float) -> _Bools:
-    """Which negatives are nearly the text of a positive of their row, besides those that are known to be wrong."""
-    positives, negatives = view.positives, view.negatives
-    found = np.zeros(len(negatives), bool)
-    open_ones = np.flatnonzero(negatives.text.is_known & ~taken)
-    counts = positives.lengths[negatives.rows[open_ones]]
-    left = np.repeat(open_ones, counts)
-    right = ranges(positives.offsets[negatives.rows[open_ones]], counts)
-    known = positives.text.is_known[right]
-    left, right = left[known], right[known]
-    codes = negatives.text.codes[left], positives.text.codes[right]
-    for start in range(0, left.size, _PAIRS):
-        some = slice(start, start + _PAIRS)
-        alike = near(*(view.unique.texts.take(of[some]) for of in codes))
-        found[left[some][np.asarray(alike) >= threshold]] = True
-    return found
