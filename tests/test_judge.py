@@ -808,7 +808,7 @@ def test_a_callable_scores_too_and_bad_scores_are_named():
     assert judge(["q"] * 2, ["a", "b"], ["c"] * 2) == ["negative", "positive"]
     assert judge.fingerprint is None
     for scores, error, message in (
-        ([0.5, np.nan], ValueError, "scorer '<lambda>': NaN for item 1, expected a score"),
+        ([0.5, np.nan], ValueError, "scorer '<lambda>': NaN for item 1, expected a number"),
         ([0.5], ValueError, "scorer '<lambda>': length 1, expected 2"),
         (["a", "b"], TypeError, "scorer '<lambda>': dtype str32, expected floats"),
     ):
