@@ -247,3 +247,51 @@ def test_rescoring_by_name_and_by_their_object(one, tmp_path):
     assert by_name.ids.tolist() == by_object.ids.tolist()
     np.testing.assert_allclose(by_name.scores, by_object.scores, atol=5e-6)
     np.testing.assert_allclose(by_name.positives.scores, by_object.positives.scores, atol=5e-6)
+
+
+def test_lengths_that_the_model_cannot_take_are_refused(one):
+    for length, message in ((33, "expected at most 32, the positions of "), (4, "expected at least 5, since 3 tokens")):
+        with pytest.raises(ValueError, match=f"max_length: {length}, {message}"):
+            load(one, max_length=length)
+    long = "a b c d e f g h " * 9
+    assert np.isfinite(load(one, max_length=32).score_pairs([long], [long])).all()
+    short = load(one, max_length=5)
+    assert short.score_pairs([long], [long]) == short.score_pairs(["a"], ["a"])
+
+
+@pytest.mark.parametrize("length", [None, 1000])
+def test_a_stated_length_beyond_the_positions_is_capped(one, tmp_path, length):
+    folder = tmp_path / "model"
+    shutil.copytree(one, folder)
+    config = json.loads((folder / "tokenizer_config.json").read_text())
+    config["model_max_length"] = length or 10**30
+    (folder / "tokenizer_config.json").write_text(json.dumps(config))
+    (folder / "sentence_bert_config.json").write_text(json.dumps({"max_seq_length": length}))
+    assert load(str(folder)).max_length == 32
+
+
+def test_positions_that_begin_behind_the_padding():
+    from hardmine.teachers._transformer import _positions
+
+    config = transformers.RobertaConfig(
+        vocab_size=9, hidden_size=4, num_hidden_layers=1, num_attention_heads=1, intermediate_size=4,
+        max_position_embeddings=34, pad_token_id=1,
+    )  # fmt: skip
+    assert _positions(torch, transformers.RobertaModel(config)) == 32
+    assert _positions(torch, torch.nn.Linear(2, 2)) > 10**9
+
+
+@pytest.mark.parametrize("name", ["foo", "cuda:99", "meta"])
+def test_devices_that_are_not_there(one, name):
+    with pytest.raises(ValueError, match=f"^device: '{name}' cannot be used here \\(") as caught:
+        hm.teachers.load_cross_encoder(one, device=name)
+    assert "\n" not in str(caught.value)
+    with pytest.raises(ValueError, match=f"^device: '{name}' cannot be used here"):
+        hm.teachers.load(one, device=name)
+
+
+def test_the_lengths_of_encoders(tmp_path):
+    folder = str(tiny_bert(tmp_path))
+    for length, message in ((33, "expected at most 32"), (2, "expected at least 3, since 2 tokens")):
+        with pytest.raises(ValueError, match=f"max_length: {length}, {message}"):
+            hm.teachers.load(folder, max_length=length)

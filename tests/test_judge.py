@@ -1,6 +1,7 @@
 """Judging: every pair has its outcome, the most suspicious come first, faults are survived, policies add up."""
 
 import copy
+import dataclasses
 import json
 import pickle
 import sys
@@ -808,7 +809,7 @@ def test_a_callable_scores_too_and_bad_scores_are_named():
     assert judge(["q"] * 2, ["a", "b"], ["c"] * 2) == ["negative", "positive"]
     assert judge.fingerprint is None
     for scores, error, message in (
-        ([0.5, np.nan], ValueError, "scorer '<lambda>': NaN for item 1, expected a score"),
+        ([0.5, np.nan], ValueError, "scorer '<lambda>': NaN for item 1, expected a number"),
         ([0.5], ValueError, "scorer '<lambda>': length 1, expected 2"),
         (["a", "b"], TypeError, "scorer '<lambda>': dtype str32, expected floats"),
     ):
@@ -885,3 +886,16 @@ def test_a_fingerprint_that_json_cannot_hold(collection, run, tmp_path):
         judged(collection, run, judge, cache=tmp_path / "cache")
     assert not (tmp_path / "cache").exists()
     assert judge_calls.MOST_IN_A_ROW == 32  # as the documentation says
+
+
+def test_negatives_for_positives_that_are_none_here(collection, run):
+    each = hm.Mined.from_run(collection, run, RULE.replace(positive_agg="each")).negatives
+    assert judged(collection, each, policy="flag").report["pairs"] > 0
+    labels = collection.positives
+    other = dataclasses.replace(
+        collection, positives=hm.Positives(labels.offsets, (labels.ids + 1) % collection.num_documents)
+    )
+    with pytest.raises(
+        ValueError, match="negatives_or_run: row [0-9]+ has document [0-9]+ as a positive of query [0-9]"
+    ):
+        judged(other, each)

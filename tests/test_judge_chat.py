@@ -10,8 +10,8 @@ import threading
 import pytest
 
 import hardmine as hm
-from hardmine.teachers import ChatJudge, JudgeError, _chat_prompt
-from hardmine.teachers.chat_judge import Pace
+from hardmine.teachers import ChatJudge, JudgeError, _chat_http, _chat_prompt
+from hardmine.teachers._chat_http import Pace
 from tests.chat_server import Reply, failure, said, serving, verdict
 from tests.judges import verdict as verdict_of
 
@@ -107,10 +107,13 @@ def test_a_whole_run_through_it(tmp_path):
 
 @pytest.mark.parametrize("status", [408, 409, 429, 500, 503])
 def test_it_waits_as_it_is_told_and_asks_again(status, monkeypatch):
-    import time
+    waits, delay = [], _chat_http.delay
 
-    waits = []
-    monkeypatch.setattr(time, "sleep", waits.append)
+    def at_once(*arguments):
+        waits.append(delay(*arguments))
+        return 0.0
+
+    monkeypatch.setattr(_chat_http, "delay", at_once)
 
     def script(number, _):
         return failure(status, "later", headers={"Retry-After": "7"}) if number == 1 else verdict("positive")
@@ -118,7 +121,30 @@ def test_it_waits_as_it_is_told_and_asks_again(status, monkeypatch):
     with serving(script) as endpoint:
         assert judge_at(endpoint, max_retries=1)(*items(1)) == ["positive"]
     assert len(endpoint.requests) == 2
-    assert 7 in [round(wait) for wait in waits]
+    assert waits == [7.0]
+
+
+def test_how_long_it_waits():
+    from email.utils import formatdate
+    from time import time
+
+    for attempt, longest in enumerate((0.5, 1.0, 2.0, 4.0, 8.0, 8.0, 8.0)):
+        for headers in (None, {}, {"retry-after": "soon"}, {"retry-after": "nan"}):
+            assert 0.75 * longest <= _chat_http.delay(attempt, headers) <= longest
+    assert _chat_http.delay(0, {"retry-after": "3600"}) == 3600.0
+    assert _chat_http.delay(0, {"retry-after": "-3"}) == 0.0
+    assert 95 < _chat_http.delay(0, {"retry-after": formatdate(time() + 100, usegmt=True)}) <= 100
+
+
+def test_an_endpoint_that_wants_to_be_left_alone_is():
+    with serving(lambda *_: failure(429, "tomorrow", headers={"Retry-After": "1200"})) as endpoint:
+        judge = judge_at(endpoint, max_concurrency=1, max_retries=9)
+        found = judge(*items(5))
+        later = judge(*items(1))
+    assert len(endpoint.requests) == 1
+    assert not [error.retry for error in [*found, *later] if error.retry]
+    assert str(found[0]).endswith("; it wants to be left alone for 1200 s, more than 600")
+    assert str(later[0]).endswith(": not asked, it wants to be left alone")
 
 
 def test_what_stays_busy_comes_back_as_an_error():
@@ -162,26 +188,31 @@ def test_so_many_at_a_time():
 
 
 def test_a_limit_of_requests_counts_repeated_ones():
-    waits = []
+    turns = []
+
+    class Counting(Pace):
+        def turn(self):
+            turns.append(super().turn())
+            return 0.0
 
     def script(number, _):
         return failure(500, "oops", headers={"Retry-After": "0.01"}) if number == 2 else verdict("negative")
 
     with serving(script) as endpoint:
         judge = judge_at(endpoint, requests_per_minute=60)
-        judge._pace = Pace(60, clock=lambda: 100.0, sleep=waits.append)
+        judge._pace = Counting(60, clock=lambda: 100.0)
         judge(*items(4))
     assert len(endpoint.requests) == 5
-    assert sorted(waits) == [1.0, 2.0, 3.0, 4.0]
+    assert sorted(turns) == [0.0, 1.0, 2.0, 3.0, 4.0]
 
 
 def test_pace_is_even_and_forgets_idle_time():
     now, waits = [0.0], []
-    pace = Pace(120, clock=lambda: now[0], sleep=waits.append)
+    pace = Pace(120, clock=lambda: now[0])
     for at in (0.0, 0.1, 0.2, 50.0, 50.0):
         now[0] = at
-        pace.wait()
-    assert waits == pytest.approx([0.4, 0.8, 0.5])
+        waits.append(pace.turn())
+    assert waits == pytest.approx([0.0, 0.4, 0.8, 0.0, 0.5])
 
 
 # --- answers --------------------------------------------------------------------------------------------------------
@@ -191,12 +222,18 @@ GOOD = [
     (' \n{"reason": "it {says} so", "verdict": "negative"}\n', "negative"),
     ('```json\n{"verdict": "unsure"}\n```', "unsure"),
     ('```\n{"verdict": "negative"}\n```', "negative"),
+    ('```JSON\n{"verdict": "negative"}\n```', "negative"),
+    ('```json {"verdict": "negative"} ```', "negative"),
+    ('<think>\n{"verdict": "negative"} or not?\n</think>\n\n{"verdict": "positive"}', "positive"),
+    ('<think></think>```json{"verdict": "positive"}```', "positive"),
 ]
 BAD = [
     "positive", "", "null", "[]", '"positive"', '{"verdict": "Positive"}', '{"verdict": "relevant"}', '{"verdict": 1}',
     '{"verdict": ["positive"]}', '{"answer": "positive"}', '{"verdict": "positive"', "{'verdict': 'positive'}",
     'It is {"verdict": "positive"}', '{"verdict": "positive"} {"verdict": "negative"}', "[" * 100_000, None, 3,
-    {"verdict": "positive"},
+    {"verdict": "positive"}, '<think>{"verdict": "positive"}', '<think>a</think> So: {"verdict": "positive"}',
+    'Well <think>a</think>{"verdict": "positive"}', '```python\n{"verdict": "positive"}\n```', "<think></think>",
+    '```json {"verdict": "positive"} ``` or so', '```["positive"]```',
 ]  # fmt: skip
 
 
@@ -213,11 +250,22 @@ def test_a_malformed_answer_is_asked_for_again():
     assert judge.malformed == 2
 
 
+@pytest.mark.parametrize("reply", [said("no JSON"), said('{"verdict": "maybe"}')], ids=range(2))
+def test_what_stays_malformed_is_unsure(reply):
+    with serving(lambda *_: reply) as endpoint:
+        judge = judge_at(endpoint, max_retries=1)
+        assert judge(*items(1)) == ["unsure"]
+    assert len(endpoint.requests) == 2
+    assert judge.malformed == 2
+
+
 @pytest.mark.parametrize(
     "reply",
     [
-        said("no JSON"),
         said(None),
+        said(""),
+        said([{"type": "text", "text": "{}"}]),
+        Reply(200, {"error": {"message": "busy"}}),
         Reply(200, {"choices": []}),
         Reply(200, {"id": "x"}),
         Reply(200, {"choices": [{"message": {}}]}),
@@ -228,14 +276,40 @@ def test_a_malformed_answer_is_asked_for_again():
         Reply(200, b""),
         Reply(200, b"<html>maintenance</html>", kind="text/html"),
     ],
-    ids=range(11),
+    ids=range(13),
 )
-def test_what_stays_malformed_is_unsure(reply):
+def test_what_is_no_answer_has_failed(reply, monkeypatch):
+    monkeypatch.setattr(_chat_http, "delay", lambda *_: 0.0)
     with serving(lambda *_: reply) as endpoint:
         judge = judge_at(endpoint, max_retries=1)
-        assert judge(*items(1)) == ["unsure"]
+        (found,) = judge(*items(1))
     assert len(endpoint.requests) == 2
-    assert judge.malformed == 2
+    assert judge.malformed == 0
+    assert str(found).endswith(": HTTP 200, but no chat completion with something said in it")
+    assert found.retry
+
+
+def small_run():
+    collection = hm.Collection.from_pairs(["a b"], ["b"], ["a", "a a"])
+    return collection, hm.retrieve(collection, "bm25", progress=False)
+
+
+def test_what_failed_is_asked_again_next_time_and_what_is_malformed_is_counted(tmp_path, monkeypatch):
+    monkeypatch.setattr(_chat_http, "delay", lambda *_: 0.0)
+    collection, run = small_run()
+    options = {"cache": tmp_path / "cache", "progress": False, "on_error": "unsure", "max_retries": 0}
+    with serving(lambda *_: Reply(200, {"error": "down"})) as endpoint:
+        judge = judge_at(endpoint, max_retries=0)
+        first = hm.judge(collection, run, judge, **options).report
+        asked = first["asked"]
+        endpoint.script = lambda *_: said("hm")
+        second = hm.judge(collection, run, judge, **options)
+    assert first["counts"]["failed"] == first["calls"]["faults"] == asked == 2
+    assert first["calls"]["malformed"] == 0
+    assert second.report["calls"] == {"reused": 0, "calls": 1, "faults": 0, "malformed": 2}
+    assert second.report["counts"]["unsure"] == 2
+    assert ", 2 malformed answers" in second.summary()
+    assert second.to_dict()["calls"]["malformed"] == 2
 
 
 @pytest.mark.parametrize("status", [400, 413, 422])
@@ -262,8 +336,7 @@ def test_an_item_that_is_refused_is_not_asked_again(status):
     ],
 )  # fmt: skip
 def test_what_no_item_would_survive_ends_the_run(reply, message):
-    collection = hm.Collection.from_pairs(["a b"], ["b"], ["a", "a a"])
-    run = hm.retrieve(collection, "bm25", progress=False)
+    collection, run = small_run()
     with serving(lambda *_: reply) as endpoint:
         judge = judge_at(endpoint, api_key_variable="SOME_KEY", max_concurrency=1)
         with pytest.raises(JudgeError, match=message) as caught:
@@ -272,6 +345,72 @@ def test_what_no_item_would_survive_ends_the_run(reply, message):
     shown = str(caught.value) + repr(caught.value.__cause__)
     assert KEY[-4:] not in shown
     assert "elsewhere" not in shown
+
+
+@pytest.mark.parametrize("status", [400, 413, 422, 429, 500, 503])
+@pytest.mark.parametrize("shown", [KEY, KEY[3:19], KEY.encode().hex(), KEY[::-1]])
+def test_what_a_server_says_of_a_key_is_not_repeated(status, shown, monkeypatch):
+    monkeypatch.setattr(_chat_http, "delay", lambda *_: 0.0)
+    with serving(lambda *_: failure(status, f"no {shown}", code="context_length_exceeded")) as endpoint:
+        (found,) = judge_at(endpoint, api_key_variable="SOME_KEY", max_retries=0)(*items(1))
+        (open_,) = judge_at(endpoint, max_retries=0)(*items(1))
+    assert shown not in str(found)
+    assert f"HTTP {status} (" in str(found)
+    assert str(found).endswith(", context_length_exceeded)")
+    assert shown in str(open_)  # no key: the server's words help
+
+
+@pytest.mark.parametrize("variable", [None, "SOME_KEY"])
+def test_only_what_was_asked_for_is_sent(variable, monkeypatch):
+    monkeypatch.setenv("OPENAI_API_KEY", "sk-another")
+    monkeypatch.setenv("OPENAI_ORG_ID", "my-organisation")
+    monkeypatch.setenv("OPENAI_PROJECT_ID", "my-project")
+    monkeypatch.setenv("OPENAI_CUSTOM_HEADERS", "X-Gateway: my-gateway\nAuthorization: Bearer my-other")
+    with serving(by_digest) as endpoint:
+        judge_at(endpoint, api_key_variable=variable)(*items(1))
+    (request,) = endpoint.requests
+    assert request["headers"].get("authorization") == (variable and f"Bearer {KEY}")
+    assert not [word for word in ("my-", "sk-another") if word in json.dumps(request["headers"])]
+
+
+def test_a_wrong_key_ends_a_paced_run_at_once():
+    with serving(lambda *_: failure(401, "who?")) as endpoint:
+        judge = judge_at(endpoint, requests_per_minute=0.5, max_concurrency=8)
+        with pytest.raises(JudgeError, match="HTTP 401"):
+            judge(*items(8))
+    assert len(endpoint.requests) == 1
+
+
+ENDING = """
+import sys, threading, os, signal
+from hardmine.teachers import ChatJudge, JudgeError
+kind, url = sys.argv[1:]
+judge = ChatJudge(url, "m", timeout=600.0, requests_per_minute=0.1 if kind == "pace" else None)
+if kind != "pace":
+    threading.Timer(1.0, lambda: os.kill(os.getpid(), signal.SIGINT)).start()
+try:
+    judge(["q"] * 8, ["d"] * 8, ["p"] * 8)
+except (JudgeError, KeyboardInterrupt) as error:
+    print(type(error).__name__)
+"""
+
+
+@pytest.mark.parametrize("kind", ["pace", "retry-after", "read"])
+def test_a_process_ends_whatever_its_threads_wait_for(kind):
+    import subprocess
+    import sys
+
+    with serving(None) as endpoint:
+        endpoint.script = {
+            "pace": lambda *_: failure(401, "who?"),
+            "retry-after": lambda *_: failure(429, "later", headers={"Retry-After": "500"}),
+            "read": lambda *_: said("", after=lambda: endpoint.released.wait(100)),
+        }[kind]
+        found = subprocess.run(
+            [sys.executable, "-c", ENDING, kind, endpoint.url], capture_output=True, text=True, timeout=60
+        )
+    assert found.stdout.split() == ["JudgeError" if kind == "pace" else "KeyboardInterrupt"], found.stderr
+    assert found.returncode == 0
 
 
 def test_options_that_the_client_does_not_know():
@@ -315,7 +454,9 @@ def test_the_key_is_nowhere(caplog, monkeypatch):
     errors = [each for each in found if isinstance(each, Exception)]
     assert len(errors) >= 3
     shown += [str(error) + repr(error.__cause__) + repr(error.__context__) for error in errors]
-    assert "your key *** may not do this" in str(errors[0])
+    assert str(errors[0]).endswith(
+        ": HTTP 400 (the request is refused: too long, filtered, or an option that it does not take)"
+    )
     shown += [record.getMessage() + str(record.args) for record in caplog.records]
     assert len(caplog.records) > 5
     assert not [text for text in shown if KEY in text]
@@ -349,6 +490,8 @@ def test_a_key_in_the_wrong_place_is_not_shown(value, monkeypatch):
         ({"prompt": 3}, TypeError, "prompt: int 3, expected some text"),
         ({"prompt": "Is {query} good?"}, ValueError, "prompt: no {document}, expected it where the document"),
         ({"options": [1]}, TypeError, "options: list, expected a mapping"),
+        ({"options": {"temperature": float("nan")}}, ValueError, "options: 'temperature' holds what JSON cannot"),
+        ({"options": {"stop": {"a"}}}, ValueError, "options: 'stop' holds what JSON cannot"),
         ({"options": {"messages": []}}, ValueError, "options: 'messages', which the judge sets itself"),
         ({"max_characters": 0}, ValueError, "max_characters: 0, expected at least 1"),
         ({"timeout": 0}, ValueError, "timeout: 0, expected above 0"),

@@ -118,6 +118,10 @@ def failing(folder):
     """Arguments that must end with exit code 2, and what the one line must hold."""
     out = ["--output", folder / "left.hm"]
     cross = ["--judge-cross-encoder", "nowhere/model"]
+    relabel = ["--policy", "relabel", "--output-collection"]
+    (folder / "other" / "qrels").mkdir(parents=True)
+    (folder / "other" / "qrels" / "test.tsv").touch()
+    (folder / "bytes").write_bytes(b"\xff\xfe{query}")
     chat = ["--judge-endpoint", "http://localhost:1/v1", "--judge-model", "m"]
     return [
         (out, "one of the arguments --judge-cross-encoder --judge-endpoint is required"),
@@ -138,11 +142,17 @@ def failing(folder):
         ([*chat, "--budget", "-1", *out], "budget: -1, expected at least 0"),
         ([*chat, "--verdicts", folder / "v.xml"], "suffix '.xml', expected .jsonl"),
         ([*chat, "--verdicts", folder / "nowhere" / "v.csv"], "does not exist"),
+        ([*chat, *relabel, folder / "no" / "c.jsonl", *out], "does not exist"),
+        ([*chat, *relabel, folder / "no" / "c", "--output-collection-format", "msmarco", *out], "does not exist"),
+        ([*chat, *relabel, folder / "c.hm", "--output-collection-format", "parquet", *out], "c.hm"),
+        ([*chat, *relabel, folder / "other", "--output-collection-format", "beir", *out], "other: holds qrels of"),
+        ([*chat, *relabel, folder / "bytes", "--output-collection-format", "beir", *out], "bytes: a file, expected a"),
+        ([*chat, "--judge-prompt", folder / "bytes", *out], "bytes: not UTF-8, expected a text"),
         ([*chat, "--cache-policy", "reuse", *out], "--cache-policy reuse: expected --cache DIR beside it"),
     ]
 
 
-@pytest.mark.parametrize("number", range(19))
+@pytest.mark.parametrize("number", range(25))
 def test_one_line_for_each_mistake(number, beir, run_file, tmp_path, capsys):
     arguments, message = failing(tmp_path)[number]
     judge(beir, run_file, *arguments, code=2)
@@ -150,7 +160,7 @@ def test_one_line_for_each_mistake(number, beir, run_file, tmp_path, capsys):
     assert errors.count("\n") == 1
     assert message in errors
     assert "sk-oops" not in errors
-    assert not list(tmp_path.iterdir())
+    assert sorted(path.name for path in tmp_path.iterdir()) == ["bytes", "other"]
 
 
 def test_a_judge_that_fails(beir, run_file, tmp_path, capsys):

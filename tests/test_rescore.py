@@ -343,3 +343,21 @@ def test_what_is_wrong_with_a_run_is_said_before_the_model_is_loaded(beir, tmp_p
     assert "none.hm: no such file, expected a run" in capsys.readouterr().err
     assert main([*command, str(tmp_path / "no" / "o.hm")]) == 2
     assert not Path(tmp_path / "o.hm").exists()
+
+
+@pytest.mark.parametrize("kind", ["numpy", "torch"])
+def test_a_score_that_float32_cannot_hold_is_refused_by_pair(collection, run, kind):
+    def huge(queries, _):
+        scores = np.full(len(queries), 0.5)
+        scores[3] = -1e300
+        return scores if kind == "numpy" else pytest.importorskip("torch").from_numpy(scores)
+
+    with pytest.raises(
+        ValueError, match=r"scorer 'huge': -1e\+300 for query .* and document .*, expected a number that"
+    ):
+        rescored(collection, run, huge)
+    judge = hm.teachers.CrossEncoderJudge(huge, negative_below=0.0, positive_above=1.0)
+    with pytest.raises(
+        ValueError, match=r"scorer 'huge': -1e\+300 for item 3, expected a number that float32 can hold"
+    ):
+        judge(["a"] * 5, list("bcdef"), [""] * 5)

@@ -151,9 +151,9 @@ MUTANTS = [
     ),
     Mutant(
         "judge-key-in-the-message",
-        CHAT,
-        'said.replace(key, "***") if key else said',
-        "said",
+        "python/hardmine/teachers/_chat_http.py",
+        "    if key is None:\n        said",
+        "    if True:\n        said",
         f"{SERVED} -k nowhere",
     ),
     Mutant(
@@ -180,8 +180,29 @@ MUTANTS = [
     Mutant(
         "judge-repeated-requests-not-paced",
         CHAT,
-        "        key, pace = _key_of(self._variable), self._pace\n",
-        "        key, pace = _key_of(self._variable), None\n        [self._pace.wait() for _ in queries]\n",
+        "            if self._pace is not None:\n",
+        "            if self._pace is not None and attempt == 0:\n",
         f"{SERVED} -k counts_repeated",
+    ),
+    Mutant(
+        "judge-an-error-is-an-answer",
+        "python/hardmine/teachers/_chat_http.py",
+        "        return None\n    return content if",
+        "        return str(body)\n    return content if",
+        f"{SERVED} -k has_failed",
+    ),
+    Mutant(
+        "judge-headers-of-the-environment",
+        "python/hardmine/teachers/_chat_http.py",
+        "            del headers[name]\n",
+        "            pass\n",
+        f"{SERVED} -k asked_for_is_sent",
+    ),
+    Mutant(
+        "judge-finds-come-back",
+        "python/hardmine/primitives/unlisted.py",
+        '(*LIMITS, "excluded", "positive", "duplicate_text")',
+        '(*LIMITS, "positive", "duplicate_text")',
+        "tests/test_unlisted.py",
     ),
 ]

@@ -24,9 +24,9 @@ MUTANTS = [
     ),
     Mutant(
         "rescore-a-buffer-is-kept",
-        RESCORE,
-        ").copy()",
-        ")",
+        "python/hardmine/teachers/pairs.py",
+        "length=count).copy()",
+        "length=count)",
         f"{TESTS} -k buffer",
     ),
     Mutant(

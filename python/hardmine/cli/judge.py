@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import argparse
 import json
+import tempfile
 from pathlib import Path
 from typing import Any
 
@@ -131,7 +132,28 @@ def _check_outputs(options: argparse.Namespace) -> None:
         check_target(options.verdicts)
         check_layout(options.verdicts, LAYOUTS)
     if options.output_collection is not None:
-        expect(options.output_collection, options.output_collection_format, "collection", does="writes")
+        _check_collection(options.output_collection, options.output_collection_format)
+
+
+def _check_collection(path: Path, format_name: str | None) -> None:
+    """Refuse where a collection could not be written, as far as its format can tell without the texts."""
+    known = expect(path, format_name, "collection", does="writes")
+    if "/" not in known.layouts:
+        check_target(path)
+    elif path.exists() and not path.is_dir():
+        raise NotADirectoryError(f"{path}: a file, expected a folder to write, or nothing")
+    elif known.name != "beir" and not path.absolute().parent.is_dir():  # which makes all folders that it needs
+        raise FileNotFoundError(f"{path}: the folder {path.parent} does not exist")
+    # Whether suffix and format go together, and what may lie beside the files, each format says when it writes.
+    with tempfile.TemporaryDirectory() as folder:
+        trial = Path(folder) / path.name
+        for beside in path.glob("qrels/*"):
+            (trial / "qrels").mkdir(parents=True, exist_ok=True)
+            (trial / "qrels" / beside.name).touch()
+        try:
+            hm.Collection.from_pairs(["a query"], ["its answer"]).write(trial, format_name)
+        except (ValueError, OSError) as error:
+            raise shared.UsageError(str(error).replace(str(trial), str(path))) from None
 
 
 def _judge_of(options: argparse.Namespace) -> Any:
@@ -154,7 +176,10 @@ def _judge_of(options: argparse.Namespace) -> Any:
     if "judge_model" not in given:
         raise shared.UsageError("--judge-model: missing, expected beside --judge-endpoint")
     if "judge_prompt" in given:
-        given["judge_prompt"] = options.judge_prompt.read_text(encoding="utf-8")
+        try:
+            given["judge_prompt"] = options.judge_prompt.read_text(encoding="utf-8")
+        except UnicodeDecodeError:
+            raise shared.UsageError(f"--judge-prompt {options.judge_prompt}: not UTF-8, expected a text") from None
     model = given.pop("judge_model")
     calls_it = {"judge_key_variable": "api_key_variable", "judge_prompt": "prompt"}
     renamed = {calls_it.get(name, name): value for name, value in given.items()}

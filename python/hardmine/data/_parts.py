@@ -20,6 +20,7 @@ from hardmine.plumbing.extras import is_a
 from hardmine.plumbing.threads import thread_count
 from hardmine.primitives.limits import exclusions
 from hardmine.primitives.teacher_ceilings import above_of_teachers, refuse_teachers
+from hardmine.primitives.unlisted import unlisted
 from hardmine.rules.draws import Draw, Popularity, Uniform, Weighted, Wrapping
 from hardmine.rules.selection import Selection
 
@@ -189,8 +190,6 @@ def gather(
     above = above_of_teachers(candidates, positives, selection, thread_count(None))
     if above is not None:
         arrays["above"] = above
-    if selection.on_shortage == "fill":  # which must not bring back what the scan removed
-        arrays |= {f"run.reasons.{name}": counts for name, counts in (candidates.reasons or {}).items()}
     for name in ("offsets", "ids", "scores"):
         if getattr(positives, name) is not None:
             arrays[f"positives.{name}"] = getattr(positives, name)
@@ -203,6 +202,10 @@ def gather(
         labels = positives.offsets, positives.ids
         offsets, ids, _ = exclusions(labels, extra, arrays.get("groups"), len(documents), thread_count(None))
         arrays |= {"excluded.offsets": offsets, "excluded.ids": ids}
+    if selection.on_shortage == "fill":  # which must not bring back what left the lists
+        has_groups, every = document_groups is not None, np.arange(len(candidates))
+        left = unlisted(candidates, positives, extra, has_groups=has_groups, rows=every)
+        arrays |= {f"run.reasons.{name}": counts for name, counts in left.items()}
     for name, keys, length in (
         ("query_keys", query_keys, len(queries)), ("document_keys", document_keys, len(documents)),
     ):  # fmt: skip

@@ -181,6 +181,7 @@ def judge(
         rows = None
         if store is not None and items.texts.queries[1].size:
             rows = store.rows("verdicts", "verdicts", facts, keys_of(items.texts))
+        before = _malformed(judge)
         answers = ask(judge, items.texts, rows, manner, lambda item: _described(collection, pairs, items, item))
     outcomes = np.full(pairs.queries.size, NOT_JUDGED, np.int8)
     asked = items.of_each >= 0
@@ -204,7 +205,12 @@ def judge(
     if policy != "flag":
         changed = apply(collection, given, pairs, flagged, outcomes, dropped, report)
     report |= {"removed": changed.removed, "relabelled": changed.relabelled}
-    report["calls"] = {"reused": answers.reused, "calls": answers.calls, "faults": answers.faults}
+    report["calls"] = {
+        "reused": answers.reused,
+        "calls": answers.calls,
+        "faults": answers.faults,
+        "malformed": _malformed(judge) - before,
+    }
     return Judged(
         collection=changed.collection,
         negatives=changed.negatives,
@@ -226,6 +232,12 @@ def _facts_of(judge: Any) -> dict[str, Any]:
     """What a store knows a judge's verdicts by."""
     given = getattr(judge, "fingerprint", None)
     return {"judge": known_by(f"judge {named(judge)!r}", given() if callable(given) else given)}
+
+
+def _malformed(judge: Any) -> int:
+    """Answers so far that a judge could not read, if it counts them."""
+    count = getattr(judge, "malformed", 0)
+    return count if isinstance(count, int) else 0
 
 
 def _described(collection: Collection, pairs: Pairs, items: Items, item: int) -> str:

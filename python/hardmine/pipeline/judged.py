@@ -69,7 +69,7 @@ class Judged:
         JSON-able facts: ``judge``, ``policy``, ``counts`` of pairs by outcome, which add up to ``pairs``, ``asked``
         (distinct items of three texts within the budget), ``removed``, ``relabelled``, ``dropped_queries``, and, under
         ``calls``, what the same judging may do otherwise next time: ``reused`` items of the cache, ``calls`` of the
-        judge, ``faults``.
+        judge, ``faults``, and ``malformed``, the answers that a judge that counts them (``ChatJudge``) could not read.
     """
 
     collection: Collection
@@ -168,7 +168,7 @@ class Judged:
             "known": f"{counts['known']:,} (labelled, or the text of a labelled document)",
             "not judged": f"{counts['not_judged']:,} (beyond the budget)",
             "asked": f"{report['asked']:,} items: {calls['reused']:,} of the cache, {calls['calls']:,} calls, "
-            f"{calls['faults']:,} faults",
+            f"{calls['faults']:,} faults, {calls['malformed']:,} malformed answers",
             "policy": f"{report['policy']}: {report['removed']:,} removed, {report['relabelled']:,} relabelled, "
             f"{report['dropped_queries']:,} queries dropped",
         }

@@ -19,14 +19,14 @@ from hardmine.nouns.lists import VERSION
 from hardmine.nouns.positives import Positives
 from hardmine.pipeline import cached
 from hardmine.pipeline.scorers import expect_collection
-from hardmine.plumbing import arrays, checks, ragged
+from hardmine.plumbing import checks, ragged
 from hardmine.plumbing.float_mode import in_default_mode
 from hardmine.plumbing.progress import Progress, Reporting, reporting, say
 from hardmine.plumbing.threads import thread_count
 from hardmine.store import fingerprint
 from hardmine.store.manifest import opened
 from hardmine.store.rows import Rows
-from hardmine.teachers.pairs import pair_scorer
+from hardmine.teachers.pairs import pair_scorer, scores_of
 from hardmine.teachers.protocol import PairScorer, strings
 
 if TYPE_CHECKING:
@@ -90,8 +90,9 @@ def rescore(
     ------
     TypeError, ValueError
         An argument is wrong; the run is of another collection, which may hold no texts; the scorer has the name of a
-        teacher whose scores are there already; it returns something else than a float for each pair, a NaN, or an
-        infinity for a positive: the message names query and document. Or the cache refuses a shard.
+        teacher whose scores are there already; it returns something else than a float for each pair, a NaN, a finite
+        number that float32 cannot hold, or an infinity for a positive: the message names query and document. Or the
+        cache refuses a shard.
     OSError
         The cache cannot be written, or its disk is full.
 
@@ -325,14 +326,7 @@ def _scored(scorer: Any, pairs: _Pairs, places: _Int64) -> _Float32:
     """What a scorer gives for a group, checked: nothing wrong may be kept."""
     whose = f"scorer {scorer.name!r}"
     found = scorer.score_pairs(*pairs.texts(places), progress=False)
-    tensor = arrays.tensor(found)
-    # A copy: a scorer may hand out the same buffer again.
-    scores = checks.float32_vector(
-        whose, found if tensor is None else tensor.float().cpu().numpy(), length=places.size
-    ).copy()
-    if np.isnan(scores).any():
-        raise ValueError(f"{whose}: NaN for {pairs.named(int(places[np.isnan(scores).argmax()]))}, expected a number")
-    return scores
+    return scores_of(whose, found, places.size, lambda at: pairs.named(int(places[at])))
 
 
 def _refuse_infinite(scorer: Any, pairs: _Pairs, scores: _Float32) -> None:

@@ -17,6 +17,7 @@ from hardmine.plumbing import checks, ragged
 from hardmine.plumbing.threads import thread_count
 from hardmine.primitives.near import NOT_NEAR, near_of, refuse_near
 from hardmine.primitives.teacher_ceilings import above_of_teachers
+from hardmine.primitives.unlisted import refuse_unlisted, unlisted
 from hardmine.rules.draws import Popularity, Weighted
 from hardmine.rules.selection import Selection
 
@@ -132,8 +133,11 @@ def select(
         num_documents=corpus_size,
         num_threads=thread_count(num_threads),
     )
-    if selection.on_shortage == "fill":
-        refuse_unlisted(candidates, chosen.queries, chosen.offsets, chosen.filled)
+    if chosen.filled.any():
+        named = ragged.csr("exclude", exclude, len(positives))
+        short = np.unique(chosen.queries[chosen.row_of_each[chosen.filled]])
+        missing = unlisted(candidates, positives, named, has_groups=document_groups is not None, rows=short)
+        refuse_unlisted(missing, chosen.queries, chosen.offsets, chosen.filled)
     return chosen
 
 
@@ -150,26 +154,6 @@ def _documents_to_fill(selection: Selection, num_documents: Any) -> int | None:
     if selection.on_shortage == "fill":
         raise ValueError("num_documents: missing, but on_shortage='fill' draws from the whole corpus")
     return None
-
-
-def refuse_unlisted(
-    candidates: Candidates,
-    queries: npt.NDArray[np.int64],
-    offsets: npt.NDArray[np.int64],
-    filled: npt.NDArray[np.bool_],
-) -> None:
-    """Filled rows must not get back what the scan removed without saying which documents it was."""
-    if candidates.reasons is None or not filled.any():
-        return
-    queries = np.unique(np.repeat(queries, np.diff(offsets))[filled])
-    for name in ("above_ceiling", "below_floor", "nan"):
-        count = candidates.reasons.get(name)
-        if count is not None and count[queries].any():
-            query = int(queries[count[queries].argmax()])
-            raise ValueError(
-                f"on_shortage: 'fill' could bring back the {int(count[query])} documents that the scan of query {query}"
-                f" removed as {name} without listing them; retrieve without limits, or use 'keep'"
-            )
 
 
 def choose(
@@ -290,7 +274,8 @@ class BatchSelection:
     """One selection from one checked run, for call after call on some of its rows.
 
     All that does not change from batch to batch is made once: a batch costs the native call and little else. A list is
-    read where it stands in the run, and so are the weights of `Weighted`.
+    read where it stands in the run, and so are the weights of `Weighted`. Of a run that is to be filled from, `reasons`
+    are those of `unlisted`.
     """
 
     def __init__(
@@ -340,7 +325,7 @@ class BatchSelection:
         if not self._fills:
             return offsets, ids, scores, _same(0, ids.size, np.bool_)
         filled = found["ranks"] == 0
-        refuse_unlisted(self._candidates, rows, offsets, filled)
+        refuse_unlisted(self._candidates.reasons or {}, rows, offsets, filled)
         return offsets, ids, scores, filled
 
 

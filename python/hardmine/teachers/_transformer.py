@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import sys
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from copy import deepcopy
@@ -53,7 +54,7 @@ class Transformer:
     ) -> None:
         self._torch = need("torch", what=f"{what}s", extra="torch")
         self.name = name or (Path(model).resolve().name if Path(model).is_dir() else model)
-        self.device = self._torch.device(device or self._best_device())
+        self.device = self._usable(device or self._best_device())
         if dtype is None:
             dtype = "bfloat16" if self.device.type == "cuda" else "float32"
         self.dtype = checks.choice("dtype", dtype, DTYPES)
@@ -99,6 +100,30 @@ class Transformer:
             return "cuda"
         return "mps" if self._torch.backends.mps.is_available() else "cpu"
 
+    def _usable(self, name: Any) -> Any:
+        """The device of this name, tried out: a model takes its time to load."""
+        try:
+            device = self._torch.device(name)
+            if device.type == "meta":
+                raise RuntimeError("it holds no numbers")
+            self._torch.zeros(1, device=device).cpu()
+        except Exception as error:  # whatever its driver raises
+            lines = str(error).strip().splitlines() or [type(error).__name__]
+            raise ValueError(f"device: {name!r} cannot be used here ({lines[0][:160]})") from None
+        return device
+
+    def _length(self, given: int | None, stated: int | None, loaded: Any, *, texts: int = 1) -> int:
+        """The tokens after which an input of so many texts is cut; what the model cannot take is refused, or capped."""
+        most = _positions(self._torch, loaded)
+        own = int(self._tokenizer.num_special_tokens_to_add(pair=texts == 2))
+        if given is not None and not own + texts <= given <= most:
+            raise ValueError(
+                f"max_length: {given}, expected "
+                + (f"at most {most}, the positions of {self.name!r}" if given > most else
+                   f"at least {own + texts}, since {own} tokens are those that {self.name!r} adds")
+            )  # fmt: skip
+        return min(given or stated or self._longest(loaded.config), most)
+
     def _longest(self, config: Any) -> int:
         limits = [self._tokenizer.model_max_length, getattr(config, "max_position_embeddings", None) or _UNLIMITED]
         return min(512 if min(limits) >= _UNLIMITED else min(limits), _UNLIMITED)
@@ -126,6 +151,18 @@ class Transformer:
 
     def _shown_dtype(self) -> str:
         return self.dtype if self.dtype_choice is None else f"{self.dtype} ({self.dtype_choice})"
+
+
+def _positions(torch: Any, model: Any) -> int:
+    """The tokens that a model has embeddings of positions for; those that compute positions have no end."""
+    counts = [sys.maxsize]
+    for name, module in model.named_modules():
+        last = name.rpartition(".")[2]
+        if isinstance(module, torch.nn.Embedding) and last in ("position_embeddings", "embed_positions", "wpe"):
+            # Some begin behind the number of the padding token, others behind an offset.
+            skipped = 0 if module.padding_idx is None else module.padding_idx + 1
+            counts.append(int(module.num_embeddings) - max(skipped, int(getattr(module, "offset", 0))))
+    return min(counts)
 
 
 def needed(what: str) -> Any:

@@ -2,25 +2,23 @@
 
 from __future__ import annotations
 
+import json
+import math
 import os
 import threading
 import time
-from collections.abc import Callable, Mapping, Sequence
-from concurrent.futures import ThreadPoolExecutor
+from collections.abc import Mapping, Sequence
 from typing import Any
 from urllib.parse import urlsplit
 
 from hardmine.plumbing import checks
 from hardmine.plumbing.extras import need
+from hardmine.teachers import _chat_http as replies
 from hardmine.teachers import _chat_prompt as prompts
+from hardmine.teachers._chat_workers import each
 from hardmine.teachers.judge import JudgeError
 
 _OURS = ("model", "messages", "stream", "n", "timeout", "extra_headers")
-_HOPELESS = (401, 402, 403, 404, 405)
-"""Statuses that every item would get: a wrong key, address or model, or nothing left to pay with."""
-_REFUSED = (400, 413, 414, 415, 422)
-"""Statuses that this item would get again: too long, or filtered."""
-_LONGEST = 200
 
 
 class ChatJudge:
@@ -34,7 +32,7 @@ class ChatJudge:
         Name of the model at the endpoint.
     api_key_variable : str, optional
         Name of the environment variable that holds the key: the key itself is never an argument, and it is looked up
-        for each batch and kept nowhere. None sends none.
+        for each batch and kept nowhere. With None no header of authorization is sent.
     prompt : str, optional
         What is asked, with ``{query}``, ``{document}`` and, if wanted, ``{positive}`` where the texts are to stand. The
         answer has to be one JSON object such as ``{"verdict": "negative"}``; more fields, such as a reason before the
@@ -47,18 +45,21 @@ class ChatJudge:
     timeout : float
         Seconds without a byte after which a request has failed.
     max_retries : int
-        How often a request is repeated after a time-out, a broken connection, 408, 409, 429 or 5xx: after the time
-        that ``Retry-After`` says, else after 0.5 s, twice as long each time, at most 8 s, with jitter (the client's
-        own). And how often an item is asked again whose answer is malformed; after that it is "unsure".
+        How often a request is repeated after a time-out, a broken connection, 408, 409, 429, 5xx, or a reply of 200
+        that is no chat completion: after the time that ``Retry-After`` says, else after 0.5 s, twice as long each
+        time, at most 8 s, each less up to a quarter at random. Where it says more than 600 s, this item and those that
+        come in this time have failed: nothing is asked until then. An answer that is malformed is asked for again at
+        once, out of the same number; after that the item is "unsure". `hardmine.judge` asks for failed items again,
+        each time so often: up to 4 x 6 requests by the defaults of both.
     max_concurrency : int
-        Requests at a time.
+        Requests at a time; no more than the ``batch_size`` of `hardmine.judge`, whose calls these are parts of.
     requests_per_minute : float, optional
         Most requests of a minute, evenly spaced, repeated ones counted; None sets no limit.
 
     Attributes
     ----------
     malformed : int
-        Answers so far that were no verdicts.
+        Answers so far that were no verdicts, though a model said something.
 
     Raises
     ------
@@ -72,9 +73,14 @@ class ChatJudge:
 
     Notes
     -----
-    Neither the representation, nor the fingerprint, nor any message holds the key. Redirects are not followed: neither
-    key nor texts go where they were not sent. The client is that of the package ``openai``, the one that endpoints of
-    this kind are tested with; the extra ``hardmine[judge]`` brings it.
+    Neither the representation, nor the fingerprint, nor any message holds the key; what a server says is shown only
+    where there is none. Redirects are not followed: neither key nor texts go where they were not sent. Nothing that the
+    client reads in the environment for its own service (organisation, project, headers) is sent; proxies and
+    certificates that the environment names (``HTTPS_PROXY``, ``SSL_CERT_FILE``, ...) are used. The client is that of
+    the package ``openai``, the one that endpoints of this kind are tested with; the extra ``hardmine[judge]`` brings
+    it.
+
+    After Ctrl-C or an error that ends the run nothing more is sent and nobody is waited for.
 
     Known by address, model, prompt, options and `max_characters`: a cache asks again when one of them changes.
 
@@ -112,9 +118,10 @@ class ChatJudge:
             raise ValueError(f"timeout: {self._timeout:g}, expected above 0")
         self._max_retries = checks.integer("max_retries", max_retries, maximum=1000)
         self._max_concurrency = checks.integer("max_concurrency", max_concurrency, minimum=1, maximum=1000)
-        self._pace = None if requests_per_minute is None else Pace(requests_per_minute)
+        self._pace = None if requests_per_minute is None else replies.Pace(requests_per_minute)
         self._variable = api_key_variable
-        self.malformed = 0
+        self.malformed, self._guard = 0, threading.Lock()
+        self._left_alone_until = -math.inf
         _key_of(self._variable)  # one that is not there is noticed before the work
 
     @property
@@ -137,68 +144,80 @@ class ChatJudge:
             {"query": query[:cut], "document": document[:cut], "positive": positive[:cut]}
             for query, document, positive in zip(queries, documents, positives, strict=True)
         ]
-        key, pace = _key_of(self._variable), self._pace
+        key = _key_of(self._variable)
         # A client for each batch: none is left open, and none crosses a fork. Certificates, which take it a fifth of a
-        # second to load, are not looked at over http, and no redirect leads elsewhere.
+        # second to load, are not looked at over http, and no redirect leads elsewhere. It tries once: waiting is ours.
         http = self._openai.DefaultHttpxClient(
-            event_hooks={"request": [] if pace is None else [lambda _: pace.wait()]},
+            event_hooks={"request": [lambda request: replies.bare(request.headers, key)]},
             follow_redirects=False, timeout=self._timeout, verify=self.base_url.startswith("https:"),
         )  # fmt: skip
         with self._openai.OpenAI(
-            base_url=self.base_url, api_key=key or "none", timeout=self._timeout,
-            max_retries=self._max_retries, http_client=http,
+            base_url=self.base_url, api_key=key or "none", timeout=self._timeout, max_retries=0, http_client=http,
         ) as client:  # fmt: skip
-            is_over = threading.Event()
+            return each(lambda item, is_over: self._item(client, key, item, is_over), items, self._max_concurrency)
 
-            def one(item: Mapping[str, str]) -> str | Exception:
-                if is_over.is_set():
-                    return JudgeError(f"{self._host}: not asked")
-                try:
-                    return self._item(client, key, item)
-                except BaseException:
-                    is_over.set()
-                    raise
-
-            pool = ThreadPoolExecutor(min(self._max_concurrency, max(len(items), 1)))
-            try:
-                return list(pool.map(one, items))
-            finally:  # after Ctrl-C, or where every item would fail, nothing more is asked
-                is_over.set()
-                pool.shutdown(wait=False, cancel_futures=True)
-
-    def _item(self, client: Any, key: str | None, texts: Mapping[str, str]) -> str | Exception:
+    def _item(
+        self, client: Any, key: str | None, texts: Mapping[str, str], is_over: threading.Event
+    ) -> str | JudgeError:
         """The verdict on one item, or why there is none."""
         message = {"role": "user", "content": prompts.filled(self.prompt, texts)}
-        for _ in range(self._max_retries + 1):
-            content = None
-            try:
-                answer = client.chat.completions.create(model=self.model, messages=[message], **self.options)
-                content = answer.choices[0].message.content
-            except self._openai.APIStatusError as error:
-                return self._failure(error, key)
-            except self._openai.APITimeoutError:
-                return JudgeError(f"{self._host}: no answer in {self._timeout:g} s")
-            except self._openai.APIConnectionError as error:
-                return JudgeError(f"{self._host}: no connection ({type(error.__cause__).__name__})")
-            except (self._openai.OpenAIError, ValueError, AttributeError, IndexError, TypeError) as error:
-                if isinstance(error, TypeError) and "unexpected keyword" in str(error):
-                    raise JudgeError(f"options: {error}", retry=False) from None
-            verdict = prompts.parsed(content)
-            if verdict is not None:
-                return verdict
-            self.malformed += 1
-        return "unsure"
+        failure = JudgeError(f"{self._host}: not asked")
+        for attempt in range(self._max_retries + 1):
+            if self._pace is not None:
+                is_over.wait(self._pace.turn())
+            if is_over.is_set():
+                return failure
+            if time.monotonic() < self._left_alone_until:
+                return JudgeError(f"{self._host}: not asked, it wants to be left alone", retry=False)
+            found, headers = self._asked(client, key, message)
+            if isinstance(found, str):
+                verdict = prompts.parsed(found)
+                if verdict is not None:
+                    return verdict
+                with self._guard:
+                    self.malformed += 1
+                if attempt == self._max_retries:
+                    return "unsure"
+                continue
+            failure = found
+            if not failure.retry or attempt == self._max_retries:
+                return failure
+            seconds = replies.delay(attempt, headers)
+            if seconds > replies.LONGEST_WAIT:
+                self._left_alone_until = time.monotonic() + seconds
+                said = f"{failure}; it wants to be left alone for {seconds:.0f} s"
+                return JudgeError(f"{said}, more than {replies.LONGEST_WAIT:.0f}", retry=False)
+            is_over.wait(seconds)
+        return failure
+
+    def _asked(
+        self, client: Any, key: str | None, message: Mapping[str, str]
+    ) -> tuple[str | JudgeError, Mapping[str, str] | None]:
+        """What the model said, or why it said nothing, and the headers of a refusal."""
+        try:
+            raw = client.chat.completions.with_raw_response.create(model=self.model, messages=[message], **self.options)
+            content = replies.content_of(raw.http_response.content)
+        except self._openai.APIStatusError as error:
+            return self._failure(error, key), error.response.headers
+        except self._openai.APITimeoutError:
+            return JudgeError(f"{self._host}: no answer in {self._timeout:g} s"), None
+        except self._openai.APIConnectionError as error:
+            return JudgeError(f"{self._host}: no connection ({type(error.__cause__).__name__})"), None
+        except (self._openai.OpenAIError, ValueError, TypeError, AttributeError) as error:
+            if isinstance(error, TypeError) and "unexpected keyword" in str(error):
+                raise JudgeError(f"options: {error}", retry=False) from None
+            return JudgeError(f"{self._host}: the request cannot be sent ({type(error).__name__})", retry=False), None
+        if content is None:
+            return JudgeError(f"{self._host}: HTTP 200, but no chat completion with something said in it"), None
+        return content, None
 
     def _failure(self, error: Any, key: str | None) -> JudgeError:
-        """What to give, or raise, for a status that no further try has mended; the server's words without the key."""
+        """What to give, or raise, for a status."""
         status = int(error.status_code)
-        if status in _HOPELESS or 300 <= status < 400 or error.code == "insufficient_quota":
-            # What the server says here may hold parts of the key.
+        if status in replies.HOPELESS or 300 <= status < 400 or error.code == "insufficient_quota":
             reason = f", {error.code}" if error.code == "insufficient_quota" else ""
             raise JudgeError(f"{self._host}: HTTP {status}{reason} for model {self.model!r}", retry=False) from None
-        said = " ".join(str(error.message).split())
-        said = (said.replace(key, "***") if key else said)[:_LONGEST]
-        return JudgeError(f"{self._host}: HTTP {status} ({said})", retry=status not in _REFUSED)
+        return JudgeError(f"{self._host}: {replies.explained(status, error, key)}", retry=replies.is_transient(status))
 
     @property
     def _host(self) -> str:
@@ -206,38 +225,6 @@ class ChatJudge:
 
     def __repr__(self) -> str:
         return f"ChatJudge({self.base_url!r}, {self.model!r})"
-
-
-class Pace:
-    """Lets so many go in a minute, evenly spaced, whichever thread they come from.
-
-    Parameters
-    ----------
-    per_minute : float
-    clock, sleep : callable
-        Tell the time in seconds, and wait.
-    """
-
-    def __init__(
-        self,
-        per_minute: float,
-        clock: Callable[[], float] = time.monotonic,
-        sleep: Callable[[float], object] = time.sleep,
-    ) -> None:
-        per_minute = checks.real("requests_per_minute", per_minute)
-        if per_minute <= 0:
-            raise ValueError(f"requests_per_minute: {per_minute:g}, expected above 0")
-        self._seconds, self._clock, self._sleep = 60.0 / per_minute, clock, sleep
-        self._guard, self._next = threading.Lock(), 0.0
-
-    def wait(self) -> None:
-        """Wait for the next turn."""
-        with self._guard:
-            now = self._clock()
-            turn = max(self._next, now)
-            self._next = turn + self._seconds
-        if turn > now:
-            self._sleep(turn - now)
 
 
 def _key_of(variable: str | None) -> str | None:
@@ -285,4 +272,9 @@ def _options(options: Any) -> dict[str, Any]:
     taken = [name for name in _OURS if name in options]
     if taken:
         raise ValueError(f"options: {taken[0]!r}, which the judge sets itself")
+    for name, value in options.items():
+        try:
+            json.dumps(value, allow_nan=False)
+        except (TypeError, ValueError, RecursionError):
+            raise ValueError(f"options: {name!r} holds what JSON cannot, and so no request") from None
     return dict(options)

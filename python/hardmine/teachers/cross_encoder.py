@@ -71,7 +71,7 @@ class CrossEncoder(Transformer):
             self._tokenizer.pad_token = self._tokenizer.eos_token
         if loaded.config.pad_token_id is None:  # a decoder finds the last token by it
             loaded.config.pad_token_id = self._tokenizer.pad_token_id
-        self.max_length = max_length or recipe.max_length or self._longest(loaded.config)
+        self.max_length = self._length(max_length, recipe.max_length, loaded, texts=2)
         self._settle(loaded, self.max_length)
 
     def _placed(self, model: Any, dtype: str) -> Any:

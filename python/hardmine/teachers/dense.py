@@ -30,7 +30,8 @@ class Dense(Transformer):
     query_prompt, document_prompt : str, optional
         Put before every text. Default: what the model's configuration says, else nothing.
     max_length : int, optional
-        Tokens after which a text is cut. Default: what the model's configuration says.
+        Tokens after which a text is cut, those that the model adds counted: at least one more than these, at most the
+        positions that the model has. Default: what the model's configuration says.
     similarity : {"cosine", "dot"}, optional
         Default: what the model's configuration says, else "cosine".
     normalize : bool, optional
@@ -87,7 +88,7 @@ class Dense(Transformer):
         if pooling is not None:
             given["pooling"] = checks.choice("pooling", pooling, POOLINGS)
         if max_length is not None:
-            given["max_length"] = checks.integer("max_length", max_length, minimum=1)
+            max_length = checks.integer("max_length", max_length, minimum=1)
         if similarity is not None:
             given["similarity"] = similarity
         recipe = read_recipe(model)
@@ -103,7 +104,7 @@ class Dense(Transformer):
         loaded.config.use_cache = False
         if self._tokenizer.pad_token is None:
             self._tokenizer.pad_token = self._tokenizer.eos_token
-        longest = recipe.max_length or self._longest(config)
+        longest = self._length(max_length, recipe.max_length, loaded)
         self.recipe = replace(recipe, pooling=recipe.pooling or "mean", max_length=longest)
         self._settle(loaded, longest)
 

@@ -8,8 +8,8 @@ from typing import Any, Protocol
 
 import numpy as np
 
-from hardmine.plumbing import arrays, checks
-from hardmine.teachers.pairs import pair_scorer
+from hardmine.plumbing import checks
+from hardmine.teachers.pairs import pair_scorer, scores_of
 
 VERDICTS = ("negative", "positive", "unsure")
 """What a judge may say of a document."""
@@ -152,12 +152,8 @@ class CrossEncoderJudge:
 
     def _scores(self, queries: Sequence[str], documents: Sequence[str]) -> Any:
         found = self.scorer.score_pairs(list(queries), list(documents), progress=False)
-        tensor = arrays.tensor(found)
-        found = found if tensor is None else tensor.float().cpu().numpy()
-        scores = checks.float32_vector(f"scorer {self.name!r}", found, length=len(queries)).astype(np.float64)
-        if np.isnan(scores).any():
-            raise ValueError(f"scorer {self.name!r}: NaN for item {int(np.isnan(scores).argmax())}, expected a score")
-        return scores
+        whose = f"scorer {self.scorer.name!r}"
+        return scores_of(whose, found, len(queries), lambda at: f"item {at}").astype(np.float64)
 
     def __repr__(self) -> str:
         relative = ", relative=True" if self.relative else ""

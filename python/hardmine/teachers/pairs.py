@@ -10,6 +10,7 @@ from typing import Any
 import numpy as np
 import numpy.typing as npt
 
+from hardmine.plumbing import arrays, checks
 from hardmine.plumbing.extras import is_a, need
 from hardmine.plumbing.progress import Reporting
 from hardmine.teachers.model_digest import model_digests, of_weights
@@ -49,6 +50,38 @@ def pair_scorer(scorer: Any, argument: str = "scorer") -> PairScorer:
         f"{argument}: {type(scorer).__name__}, expected the name or folder of a cross-encoder, a CrossEncoder of "
         "sentence_transformers, an object with name and score_pairs, or a callable"
     )
+
+
+def scores_of(whose: str, found: Any, count: int, describe: Callable[[int], str]) -> npt.NDArray[np.float32]:
+    """What a scorer has returned as scores of its own memory: a scorer may hand out the same buffer again.
+
+    Parameters
+    ----------
+    whose : str
+        What errors call the scorer.
+    found : array or tensor of floats [count]
+    count : int
+    describe : callable
+        What errors call the pair at a place.
+
+    Raises
+    ------
+    TypeError, ValueError
+        It is something else, or holds a NaN, or a finite number that float32 cannot hold.
+    """
+    tensor = arrays.tensor(found)
+    if tensor is not None:  # float64 goes as it is, so that what is too large is seen
+        found = (tensor if "float64" in str(tensor.dtype) else tensor.float()).detach().cpu().numpy()
+    scores = checks.float32_vector(whose, found, length=count).copy()
+    if np.isnan(scores).any():
+        raise ValueError(f"{whose}: NaN for {describe(int(np.isnan(scores).argmax()))}, expected a number")
+    infinite = np.isinf(scores)
+    if infinite.any():
+        too_large = np.flatnonzero(infinite)[np.isfinite(np.asarray(found)[infinite])]
+        if too_large.size:
+            at = int(too_large[0])
+            raise ValueError(f"{whose}: {found[at]:g} for {describe(at)}, expected a number that float32 can hold")
+    return scores
 
 
 class _Called:
