@@ -587,7 +587,7 @@ def test_wrong_usage(tmp_path, capsys):
         ([path, "--hub-share", -1], "hub_share: -1, expected at least 0"),
         ([path, "--split", "test"], "--split test: expected --against COLLECTION beside it"),
         ([path, "--fail-on", "fatal"], "argument --fail-on: invalid choice: 'fatal'"),
-        ([path, "--fix", path], f"fix: {path} is one of the files"),
+        ([path, "--fix", path], f"--fix {path}: the command reads it, expected another path"),
     ):  # fmt: skip
         assert main(["audit", *map(str, arguments), "--quiet"]) == 2, arguments
         error = capsys.readouterr().err
