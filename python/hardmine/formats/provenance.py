@@ -15,7 +15,7 @@ from hardmine.formats.mined_pairs import Pairs, shortest
 from hardmine.formats.rows import shorten
 from hardmine.nouns.lists import REASONS
 from hardmine.plumbing.extras import need
-from hardmine.plumbing.files import compression, stem, suffix
+from hardmine.plumbing.files import suffix
 
 if TYPE_CHECKING:
     import pyarrow as pa
@@ -24,15 +24,6 @@ if TYPE_CHECKING:
     from hardmine.nouns.negatives import Negatives
 
 _Int64 = npt.NDArray[np.int64]
-_LAYOUTS = (".jsonl", ".ndjson", ".parquet")
-
-
-def provenance_path(path: Path) -> Path:
-    """Name of the side file of a training file; jsonl where the layout of the rows has no lists or is one document."""
-    packing = path.suffix if compression(path) else ""
-    plain = path.with_suffix("") if packing else path
-    layout = plain.suffix if suffix(path) in _LAYOUTS else ".jsonl"
-    return path.with_name(f"{stem(path)}.provenance{layout}{packing}")
 
 
 def provenance_tables(

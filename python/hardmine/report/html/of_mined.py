@@ -105,7 +105,7 @@ def of_mined(
         others=list(others_of(negatives, positives, candidates, sampled)),
         mixes=negatives.sources is not None,
         run={
-            "teacher": teacher or settings.teacher_of(negatives.metadata),
+            "teacher": negatives.metadata.get("candidates", {}).get("teacher"),
             "queries": collection.num_queries,
             "documents": collection.num_documents,
         },

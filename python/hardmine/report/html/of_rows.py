@@ -13,7 +13,7 @@ import numpy.typing as npt
 from hardmine.formats.access import read_rows
 from hardmine.formats.chunks import Side
 from hardmine.formats.opening import reading
-from hardmine.formats.provenance import provenance_path
+from hardmine.formats.side_path import provenance_path
 from hardmine.nouns.arrow import flat
 from hardmine.plumbing.extras import need
 from hardmine.plumbing.float_mode import in_default_mode
