@@ -9,6 +9,7 @@ import pytest
 
 import hardmine as hm
 from hardmine.cli.main import main
+from hardmine.nouns.identity import foreign
 from hardmine.report.html import figures
 from hardmine.report.html.bins import bins
 from hardmine.report.html.of_mined import of_mined
@@ -111,13 +112,9 @@ def test_each_positive_with_equal_lists_is_counted_by_itself(tmp_path):
 
 def test_negatives_of_another_collection_are_refused(tmp_path, monkeypatch, capsys):
     monkeypatch.chdir(tmp_path)
-    n = 30
-    pairs = {
-        name: "".join(json.dumps({"query": f"{name} {i}", "positive": f"p {i}"}) + "\n" for i in range(count))
-        for name, count in (("own", n), ("alike", n), ("small", 4))
-    }
-    for name, text in pairs.items():
-        Path(f"{name}.jsonl").write_text(text)
+    for name, count in (("own", 30), ("small", 4)):
+        lines = [json.dumps({"query": f"{name} {i}", "positive": f"p {i}"}) + "\n" for i in range(count)]
+        Path(f"{name}.jsonl").write_text("".join(lines))
     own = mined(hm.Collection.read("own.jsonl"))
     own.negatives.save("n.hm")
     without_pictures(monkeypatch)
@@ -126,17 +123,25 @@ def test_negatives_of_another_collection_are_refused(tmp_path, monkeypatch, caps
     del bare["collection"]
     columns = {name: getattr(own.negatives, name) for name in own.negatives._columns()}
     hm.Negatives(**columns | {"metadata": bare}).save("old.hm")
-    for file, message in (("n.hm", "mined from 30 queries, but the collection has 4"), ("old.hm", "queries: number 29")):
+    for file, message in (
+        ("n.hm", "mined from 30 queries, but the collection has 4"),
+        ("old.hm", "queries: number 29"),
+    ):
         capsys.readouterr()
         assert main(["report", file, "--collection", "small.jsonl", "--output", "s.html", "--quiet"]) == 2
         said = capsys.readouterr().err
         assert message in said
         assert said.count("\n") == 1
-    other = hm.Collection.from_pairs([f"q{i}" for i in range(n)], [f"other {i}" for i in range(n)])
-    assert own.negatives.metadata["collection"]["documents"] == other.num_documents
+    ids = [[f"{letter}{i}" for i in range(30)] for letter in "qde"]
+    labels = hm.Positives.from_lists([[i] for i in range(30)])
+    one, two = (hm.Collection.from_ids(ids[0], names, labels) for names in ids[1:])
+    assert foreign(mined(one).negatives, one) is None
+    assert foreign(mined(one).negatives, two) == "mined from a collection with other ids"
 
 
-@pytest.mark.parametrize(("key", "value"), [("teacher", "another"), ("queries", 9), ("documents", 1), ("queries", None)])
+@pytest.mark.parametrize(
+    ("key", "value"), [("teacher", "another"), ("queries", 9), ("documents", 1), ("queries", None)]
+)
 def test_the_estimate_of_another_run_is_not_taken(tmp_path, monkeypatch, key, value):
     without_pictures(monkeypatch)
     found = mined(hostile_collection(), teacher="made")
