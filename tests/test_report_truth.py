@@ -132,6 +132,8 @@ def test_negatives_of_another_collection_are_refused(tmp_path, monkeypatch, caps
         said = capsys.readouterr().err
         assert message in said
         assert said.count("\n") == 1
+    large = hm.Collection.from_pairs([f"q{i}" for i in range(99)], [f"p{i}" for i in range(99)])
+    assert foreign(hm.Negatives.load("old.hm"), large) == "rows of 30 queries, but the collection has 99"
     ids = [[f"{letter}{i}" for i in range(30)] for letter in "qde"]
     labels = hm.Positives.from_lists([[i] for i in range(30)])
     one, two = (hm.Collection.from_ids(ids[0], names, labels) for names in ids[1:])
@@ -252,6 +254,18 @@ def test_side_files_are_not_written_over(tmp_path, monkeypatch, capsys):
         assert main(command) == 2
         assert message in capsys.readouterr().err
     assert Path("a.provenance.jsonl").read_text() == "precious"
+
+
+def test_a_teacher_of_no_such_name_is_said_so(tmp_path, monkeypatch, capsys):
+    monkeypatch.chdir(tmp_path)
+    Path("c.jsonl").write_text('{"query": "a", "positive": "b"}\n')
+
+    def fail(*_, **__):
+        raise OSError("We couldn't connect")
+
+    monkeypatch.setattr("hardmine.teachers.load", fail)
+    assert main(["mine", "c.jsonl", "--teacher", "bm52", "--output", "a.jsonl"]) == 2
+    assert "--teacher bm52: neither 'bm25' nor a folder, and no such model could be loaded" in capsys.readouterr().err
 
 
 def test_a_folder_that_cannot_be_written_to_is_said_at_once(tmp_path, monkeypatch, capsys):

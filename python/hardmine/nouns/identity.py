@@ -48,6 +48,9 @@ def foreign(negatives: Negatives, collection: Collection) -> str | None:
         if highest >= sizes[kind]:
             return f"{name}: number {highest}, but the collection has {sizes[kind]} {kind}"
     rows = np.flatnonzero(negatives.positives >= 0)
+    told = len(negatives) + int(negatives.dropped.size)
+    if not rows.size and told != sizes["queries"]:  # one row for each query
+        return f"rows of {told} queries, but the collection has {sizes['queries']}"
     labels = collection.positives
     span = max(sizes["documents"], 1)
     known = np.isin(
