@@ -195,7 +195,10 @@ def _examples(material: Material, room: int) -> Html:
     said = f"{shown:,} of {material.num_rows:,} rows, the most suspicious ones first"
     if letters < TEXT_KEPT or any(document.size > letters for each in material.examples for document in each.negatives):
         said += f". Texts are cut after {letters:,} letters"
-    ratio = "The number in front of each is the largest s/p of its negatives: beyond 1 it scores above the positive."
+    ratio = (
+        "The number in front of each is the largest s/p of its negatives: beyond 1 it scores above the positive. Where p "
+        "is 0 there is no such number, but which of the two is higher."
+    )
     return joined(
         [
             element("p", f"{said}. {ratio}", class_="lead"),
