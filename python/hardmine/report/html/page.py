@@ -196,8 +196,8 @@ def _examples(material: Material, room: int) -> Html:
     if letters < TEXT_KEPT or any(document.size > letters for each in material.examples for document in each.negatives):
         said += f". Texts are cut after {letters:,} letters"
     ratio = (
-        "The number in front of each is the largest s/p of its negatives: beyond 1 it scores above the positive. Where p "
-        "is 0 there is no such number, but which of the two is higher."
+        "The number in front of each is the largest s/p of its negatives: beyond 1 it scores above the positive. "
+        "Where p is 0 there is no such number, but which of the two is higher."
     )
     return joined(
         [
