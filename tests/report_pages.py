@@ -108,7 +108,7 @@ def mined(collection, *, seed=0, k=10, teacher="made", selection=None, scores=No
 
 
 SWEEP = {
-    "about": {"teacher": HOSTILE[0]},
+    "about": {"teacher": HOSTILE[6], "queries": 8, "documents": 24},
     "recommended": {"index": 1, "basis": "estimate", "why": HOSTILE[1], "criterion": {"hardness": "mean_score"}},
     "estimate": {"queries": 50, "protocol": "hide-one", "confidence": 0.95, "why_none": None},
     "rows": [

@@ -14,7 +14,7 @@ import numpy as np
 import pytest
 
 import hardmine as hm
-from hardmine.formats import provenance
+from hardmine.formats import side_path
 from hardmine.plumbing.files import atomic_write, atomic_writes, leftovers, save_array
 from tests.children import run_script
 
@@ -255,7 +255,7 @@ def test_names_as_long_as_the_file_system_allows(mined, tmp_path, length, letter
     path = tmp_path / ("n" * 234 + ".jsonl")
     assert len(path.name) == 240
     mined.write(path)
-    assert provenance.provenance_path(path).is_file()
+    assert side_path.provenance_path(path).is_file()
 
 
 def test_a_side_file_whose_name_is_too_long_is_refused_early(tmp_path):

@@ -158,7 +158,7 @@ def test_provenance(mined, tmp_path, suffix, shape, first_rows):
     assert first == {
         "query_id": "0", "positive_id": "positive-4", "positive_score": 0.9, "negative_ids": ["1", "2"],
         "negative_scores": [0.7, 0.6], "negative_ranks": [2, 3], "teacher": "hand", "num_found": 2,
-        "output_row": first_rows[0], "drop_reasons": None,
+        "output_row": first_rows[0], "drop_reasons": None, "rule_positive_score": 0.75, "mined_row": 0,
     }  # fmt: skip
     assert tuple(found[0]["drop_reasons"]) == REASONS
     assert found[0]["drop_reasons"]["above_ceiling"] == 1

@@ -27,7 +27,7 @@ def found():
     return mined(collection, k=12, selection=hm.Selection(3, ceiling=hm.PercPos(0.8)), seed=5)
 
 
-@pytest.mark.parametrize("agg", ["min", "each"])
+@pytest.mark.parametrize("agg", ["min", "max", "mean", "each"])
 @pytest.mark.parametrize("layout", ["jsonl", "parquet", "jsonl.gz", "csv"])
 def test_the_side_file_gives_scores_ranks_and_reasons(found, tmp_path, layout, agg):
     rule = hm.Selection(3, ceiling=hm.PercPos(0.8), positive_agg=agg)
@@ -47,18 +47,20 @@ def test_the_side_file_gives_scores_ranks_and_reasons(found, tmp_path, layout, a
             if len(again.negatives[row].ids) == 3:
                 ids, scores = again.negatives[row]
                 start = int(again.negatives.offsets[row])
-                expected.append((again.positives.scores[label], scores, again.negatives.ranks[start : start + 3], ids))
-    assert np.array_equal(material.row_positives, [p for p, *_ in expected])
-    assert np.array_equal(material.scores, np.concatenate([scores for _, scores, _, _ in expected]))
-    assert np.array_equal(material.ranks, np.concatenate([ranks for _, _, ranks, _ in expected]))
+                own, ranks = again.positives.scores[label], again.negatives.ranks[start : start + 3]
+                expected.append((own, scores, ranks, ids, again.negatives.positive_scores[row]))
+    assert np.array_equal(material.row_positives, [p for *_, p in expected])
+    assert np.array_equal(material.positive_scores, [p for p, *_ in expected])
+    assert np.array_equal(material.scores, np.concatenate([scores for _, scores, *_ in expected]))
+    assert np.array_equal(material.ranks, np.concatenate([ranks for _, _, ranks, *_ in expected]))
     lost = written["dropped_pairs"]
     assert material.notes == [f"{lost:,} of {written['pairs']:,} mined pairs gave no row: they had too few negatives."]
     documents = found.collection.document_texts
     assert material.lengths["negatives"].tolist() == [
-        len(documents[i].as_py()) for *_, ids in expected for i in ids.tolist()
+        len(documents[i].as_py()) for each in expected for i in each[3].tolist()
     ]
     keys = {}
-    for key, document in zip(material.keys.tolist(), [i for *_, ids in expected for i in ids.tolist()], strict=True):
+    for key, document in zip(material.keys.tolist(), [i for each in expected for i in each[3].tolist()], strict=True):
         assert keys.setdefault(key, document) == document
     assert len(keys) == len(set(keys.values()))
     ratios = material.ratios.reshape(-1, 3)
@@ -175,7 +177,7 @@ def test_the_commands(beir, capsys, monkeypatch):
     ("arguments", "message"),
     [
         (["report", "none.jsonl", "--output", "o.html"], "none.jsonl: no such file, expected training rows, a run or"),
-        (["report", "rows.jsonl", "--output", "rows.jsonl"], "--output rows.jsonl: the file to report on"),
+        (["report", "rows.jsonl", "--output", "rows.jsonl"], "--output rows.jsonl: the command reads it"),
         (["report", "rows.jsonl", "--output", "no/o.html"], "no/o.html: the folder no does not exist"),
         (["report", "rows.jsonl", "--output", "o.html", "--rule", "abs"], "--rule: not for rows, as which rows.jsonl"),
         (["report", "n.hm", "--output", "o.html"], "n.hm: saved negatives, expected --collection COLLECTION beside"),

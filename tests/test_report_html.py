@@ -383,12 +383,28 @@ def test_no_examples(tmp_path):
 # --- refused --------------------------------------------------------------------------------------------------------
 
 
+def _sweep(**parts):
+    return {"rows": [], "recommended": {}, **parts}
+
+
 @pytest.mark.parametrize(
     ("given", "kind", "message"),
     [
         ({"sweep": 3}, TypeError, "sweep: int, expected a result with to_dict()"),
         ({"sweep": {}}, ValueError, "sweep['rows']: missing, expected what to_dict() of a result of hardmine.sweep"),
         ({"sweep": {"rows": [], "recommended": 3}}, ValueError, "sweep['recommended']: int, expected"),
+        ({"sweep": _sweep(rows=["x"])}, ValueError, "sweep['rows'][0]: str, expected an object"),
+        ({"sweep": _sweep(rows=[None])}, ValueError, "sweep['rows'][0]: None, expected an object"),
+        ({"sweep": _sweep(rows=[{"kept": True}])}, ValueError, "sweep['rows'][0]['kept']: bool, expected a whole"),
+        ({"sweep": _sweep(rows=[{"selection": "a"}])}, ValueError, "sweep['rows'][0]['selection']: str, expected an"),
+        ({"sweep": _sweep(rows=[{"hardness": 10**400}])}, ValueError, "['hardness']: a number of more than 64 bits"),
+        ({"sweep": _sweep(recommended={"why": 3})}, ValueError, "sweep['recommended']['why']: int, expected a string"),
+        ({"sweep": _sweep(recommended={"criterion": "x"})}, ValueError, "['criterion']: str, expected an object"),
+        ({"sweep": _sweep(estimate=[1])}, ValueError, "sweep['estimate']: list, expected an object"),
+        ({"audit": {"findings": [{"examples": 5}]}}, ValueError, "audit['findings'][0]['examples']: int, expected a"),
+        ({"audit": {"findings": [], "files": 7}}, ValueError, "audit['files']: int, expected a list"),
+        ({"title": None}, TypeError, "title: NoneType, expected a string"),
+        ({"title": b"x"}, TypeError, "title: bytes, expected a string"),
         ({"audit": {"findings": "x"}}, ValueError, "audit['findings']: str, expected"),
         ({"examples": -1}, ValueError, "examples: -1, expected"),
         ({"examples": 1.5}, TypeError, "examples"),

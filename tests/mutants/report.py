@@ -54,4 +54,32 @@ MUTANTS = [
         "example.hidden = false;",
         "tests/test_report_browser.py -k filter",
     ),
+    Mutant(
+        "report-takes-the-lowest-positive-whatever-the-rule",
+        f"{_HTML}/side_file.py",
+        '        if "rule_positive_score" in table.column_names:\n',
+        "        if False:\n",
+        "tests/test_report_truth.py -k what_the_run_says",
+    ),
+    Mutant(
+        "report-believes-any-side-file",
+        f"{_HTML}/side_file.py",
+        "        if all(not ((own[name] != given) & (given != 0)).any() for name, given in names.items()):\n",
+        "        if True:\n",
+        "tests/test_report_truth.py -k disprove",
+    ),
+    Mutant(
+        "report-takes-the-estimate-of-any-sweep",
+        f"{_HTML}/given.py",
+        "        if about[key] != run[key]:\n",
+        "        if False:\n",
+        "tests/test_report_truth.py -k estimate_of_another",
+    ),
+    Mutant(
+        "report-bins-whole-numbers-up-to-the-last-edge",
+        f"{_HTML}/bins.py",
+        "math.floor(high / step) + 2",
+        "math.ceil(high / step) + 1",
+        "tests/test_report_truth.py -k bins_of_their_own",
+    ),
 ]

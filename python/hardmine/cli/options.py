@@ -238,7 +238,14 @@ def load_teacher(options: argparse.Namespace) -> Any:
     )  # fmt: skip
     given = {name: getattr(options, name) for name in names if getattr(options, name) is not None}
     if not options.teacher.startswith("precomputed:"):
-        teacher = hm.teachers.load(options.teacher, **given)
+        try:
+            teacher = hm.teachers.load(options.teacher, **given)
+        except (OSError, ValueError) as error:
+            if "/" in options.teacher or Path(options.teacher).exists():
+                raise
+            raise UsageError(
+                f"--teacher {options.teacher}: neither 'bm25' nor a folder, and no such model could be loaded ({error})"
+            ) from None
         if options.dtype == "auto" and not options.quiet:
             say_progress(f"teacher: {teacher!r}")
         return teacher

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import argparse
 import json
+from collections.abc import Mapping
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -11,6 +12,7 @@ import hardmine as hm
 from hardmine.cli import options as shared
 from hardmine.formats.registry import recognise
 from hardmine.formats.saved import is_saved
+from hardmine.nouns.identity import foreign
 from hardmine.rules.spelling import parse_ceiling
 
 if TYPE_CHECKING:
@@ -62,8 +64,6 @@ def check_option(options: argparse.Namespace) -> None:
         return
     from hardmine.report.html.page import check_page
 
-    if options.report.absolute() == options.output.absolute():
-        raise shared.UsageError(f"--report {options.report}: the file of --output, expected another")
     check_page(options.report)
 
 
@@ -74,23 +74,42 @@ def write_option(mined: hm.Mined, options: argparse.Namespace) -> None:
 
 
 def _report(options: argparse.Namespace) -> None:
-    from hardmine.report.html.page import as_data, check_page, write_page
+    from hardmine.report.html.page import check_page, write_page
 
-    if options.output.absolute() == options.source.absolute():
-        raise shared.UsageError(f"--output {options.output}: the file to report on, expected another")
     check_page(options.output, examples=options.examples)
     if not options.source.exists():
         raise FileNotFoundError(f"{options.source}: no such file, expected training rows, a run or saved negatives")
-    given = {}
-    for name in ("sweep", "audit"):
-        path = getattr(options, name)
-        try:
-            given[name] = None if path is None else as_data(name, json.loads(path.read_text(encoding="utf-8")))
-        except (ValueError, TypeError) as error:
-            raise shared.UsageError(f"--{name} {path}: {error}") from None
+    given = {name: _given(name, getattr(options, name)) for name in ("sweep", "audit")}
     material = _material(options)
     write_page(options.output, material, title=options.title or options.source.name, **given)
     shared.say(f"{material.num_rows:,} rows in {options.output}")
+
+
+def _given(name: str, path: Path | None) -> Mapping[str, Any] | None:
+    """What another command printed as JSON."""
+    from hardmine.report.html.given import as_data
+
+    if path is None:
+        return None
+    wanted = f"what hardmine {name} --json prints"
+    try:
+        found = json.loads(path.read_bytes().decode("utf-8"))
+    except OSError as error:
+        raise shared.UsageError(f"--{name} {path}: {error.strerror}, expected {wanted}") from None
+    except json.JSONDecodeError as error:
+        raise shared.UsageError(
+            f"--{name} {path}: no JSON (line {error.lineno}, column {error.colno}), expected {wanted}"
+        ) from None
+    except UnicodeDecodeError:
+        raise shared.UsageError(f"--{name} {path}: not in UTF-8, expected {wanted}") from None
+    except ValueError:  # digits beyond what Python takes for a number
+        raise shared.UsageError(f"--{name} {path}: a number of too many digits, expected {wanted}") from None
+    except RecursionError:
+        raise shared.UsageError(f"--{name} {path}: nested too deeply, expected {wanted}") from None
+    try:
+        return as_data(name, found)
+    except (ValueError, TypeError) as error:
+        raise shared.UsageError(f"--{name} {path}: {error}") from None
 
 
 def _material(options: argparse.Namespace) -> Material:
@@ -121,6 +140,9 @@ def _material(options: argparse.Namespace) -> Material:
     if kind == "negatives":
         _refuse(options, of_runs[4:], kind)
         negatives = hm.Negatives.load(options.source)
+        why = foreign(negatives, collection)
+        if why is not None:
+            raise shared.UsageError(f"{options.source}: {why}, expected negatives of {options.collection}")
         return of_mined(collection, negatives, collection.positives, None, examples=options.examples)
     run = shared.load_run_of(options.source, options.run_format, collection, drops_unknown=False)
     if (

@@ -15,7 +15,7 @@ from hardmine.formats.mined_pairs import Pairs, shortest
 from hardmine.formats.rows import shorten
 from hardmine.nouns.lists import REASONS
 from hardmine.plumbing.extras import need
-from hardmine.plumbing.files import compression, stem, suffix
+from hardmine.plumbing.files import suffix
 
 if TYPE_CHECKING:
     import pyarrow as pa
@@ -24,21 +24,16 @@ if TYPE_CHECKING:
     from hardmine.nouns.negatives import Negatives
 
 _Int64 = npt.NDArray[np.int64]
-_LAYOUTS = (".jsonl", ".ndjson", ".parquet")
-
-
-def provenance_path(path: Path) -> Path:
-    """Name of the side file of a training file; jsonl where the layout of the rows has no lists or is one document."""
-    packing = path.suffix if compression(path) else ""
-    plain = path.with_suffix("") if packing else path
-    layout = plain.suffix if suffix(path) in _LAYOUTS else ".jsonl"
-    return path.with_name(f"{stem(path)}.provenance{layout}{packing}")
 
 
 def provenance_tables(
     collection: Collection, negatives: Negatives, pairs: Pairs, first_rows: _Int64
 ) -> Iterator[pa.Table]:
-    """One row per (query, positive) that was mined, also where it gave no training row."""
+    """One row per (query, positive) that was mined, also where it gave no training row.
+
+    ``positive_score`` is that of the positive, ``rule_positive_score`` the one that the rule used for the mined row: of
+    several positives their lowest, mean or highest. Pairs with the same ``mined_row`` were mined together.
+    """
     pa = need("pyarrow", what="reading and writing training rows", extra="mine")
     query_ids = collection.queries["id"].combine_chunks()
     document_ids = collection.documents["id"].combine_chunks()
@@ -48,6 +43,7 @@ def provenance_tables(
     for some in pairs.chunks():
         members = some.members()
         scores, scored = shortest(negatives.scores[members]), shortest(some.positive_score)
+        used = shortest(negatives.positive_scores[some.row])
         reasons = [pa.array(negatives.reasons[name][some.row]) for name in REASONS]
         by = {}
         if negatives.sources is not None:
@@ -57,6 +53,7 @@ def provenance_tables(
                 "query_id": query_ids.take(pa.array(some.query)),
                 "positive_id": document_ids.take(pa.array(some.positive)),
                 "positive_score": pa.array(scored, mask=np.isnan(scored)),
+                "rule_positive_score": pa.array(used, mask=np.isnan(used)),
                 "negative_ids": lists(document_ids.take(pa.array(negatives.ids[members])), some.length),
                 "negative_scores": lists(pa.array(scores, mask=np.isnan(scores)), some.length),
                 "negative_ranks": lists(pa.array(negatives.ranks[members]), some.length),
@@ -64,6 +61,7 @@ def provenance_tables(
                 "teacher": pa.repeat(", ".join(teachers), len(some)),
                 "num_found": pa.array(some.length),
                 "output_row": pa.array(first_rows[done : done + len(some)]),
+                "mined_row": pa.array(some.row),
                 "drop_reasons": pa.StructArray.from_arrays(reasons, list(REASONS)),
             }
         )
@@ -76,6 +74,8 @@ def _teacher_of(metadata: Mapping[str, Any]) -> str:
 
 _READ = ("query_id", "positive_score", "negative_ids", "negative_scores", "negative_ranks", "num_found", "output_row",
          "teacher", "drop_reasons")  # fmt: skip
+_NEW = "rule_positive_score", "mined_row"
+"""What side files of before lack."""
 
 
 def read_provenance(path: Path) -> pa.Table:
@@ -98,4 +98,4 @@ def read_provenance(path: Path) -> pa.Table:
     lacking = [name for name in _READ if name not in table.column_names]
     if lacking:
         raise FormatError(path, "missing", "a side file of training rows", field=lacking[0])
-    return table.select(_READ)
+    return table.select([*_READ, *(name for name in _NEW if name in table.column_names)])

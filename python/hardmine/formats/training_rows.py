@@ -19,7 +19,8 @@ from hardmine.formats.arrow import compute, pa
 from hardmine.formats.chunks import SCHEMA, Side
 from hardmine.formats.layouts import check_layout, sink
 from hardmine.formats.mined_pairs import Pairs, check_scores, chunks_of
-from hardmine.formats.provenance import provenance_path, provenance_tables
+from hardmine.formats.provenance import provenance_tables
+from hardmine.formats.side_path import provenance_path
 from hardmine.plumbing.files import atomic_writes, check_target
 from hardmine.plumbing.progress import Progress, Reporting
 

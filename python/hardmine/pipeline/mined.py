@@ -11,6 +11,7 @@ import numpy as np
 
 from hardmine.nouns.candidates import Candidates
 from hardmine.nouns.frozen import frozen
+from hardmine.nouns.identity import identity
 from hardmine.nouns.negatives import Negatives
 from hardmine.nouns.positives import Positives
 from hardmine.pipeline.near import near_groups, refuse_unknown, refuse_without_embeddings
@@ -292,7 +293,8 @@ class Mined:
         path : path-like
             The file, ``report.html``.
         sweep : Sweep or mapping, optional
-            What `hardmine.sweep` found, or its ``to_dict()``: the trade-off curve and the recommended setting.
+            What `hardmine.sweep` found, or its ``to_dict()``: the trade-off curve and the recommended setting; for a
+            run of the same teacher and size the estimate for the rule that mined, too.
         audit : AuditReport or mapping, optional
             What `hardmine.audit` found, or its ``to_dict()``.
         examples : int
@@ -306,13 +308,16 @@ class Mined:
         ModuleNotFoundError
             Altair or vl-convert is not installed; the message names the command.
         TypeError, ValueError
-            `sweep` or `audit` is something else, or `examples` is below 0.
+            `sweep` or `audit` is something else, `title` is no string, or `examples` is below 0.
         OSError
             The file cannot be written; what was there before is there still.
         """
+        from hardmine.report.html.given import as_data
         from hardmine.report.html.of_mined import of_mined  # costs imports that most processes never need
-        from hardmine.report.html.page import as_data, check_page, write_page
+        from hardmine.report.html.page import check_page, write_page
 
+        if not isinstance(title, str):
+            raise TypeError(f"title: {type(title).__name__}, expected a string")
         examples = check_page(path, examples=examples)
         given = {"sweep": as_data("sweep", sweep), "audit": as_data("audit", audit)}
         parts = self.collection, self.negatives, self.positives, self.candidates
@@ -353,7 +358,7 @@ def _choose(
     num_threads: int | None,
     document_embeddings: Any,
 ) -> Negatives:
-    return select(
+    found = select(
         candidates,
         positives,
         selection,
@@ -365,6 +370,8 @@ def _choose(
         num_documents=collection.num_documents,
         num_threads=num_threads,
     )
+    columns = {name: getattr(found, name) for name in found._columns()}
+    return Negatives(**columns | {"metadata": {**found.metadata, "collection": identity(collection)}})
 
 
 def refuse_unfit(collection: Any, selection: Any) -> None:

@@ -56,11 +56,14 @@ def check_target(path: _Path, *, is_added_to: bool = False) -> None:
     FileNotFoundError
         The folder does not exist.
     OSError
-        There is a folder, a pipe or a device in its place, or its name is none that a file can have.
+        There is a folder, a pipe or a device in its place, its name is none that a file can have, or no file can be
+        made in its folder.
     """
     parent = os.path.dirname(_followed(path)) or "."  # noqa: PTH120 - pathlib costs more than the rest of this module
     if not os.path.isdir(parent):  # noqa: PTH112
         raise FileNotFoundError(f"{os.fspath(path)}: the folder {parent} does not exist")
+    if not is_added_to and not os.access(parent, os.W_OK | os.X_OK):
+        raise PermissionError(f"{os.fspath(path)}: the folder {parent} cannot be written to")
     try:
         mode = os.stat(path).st_mode  # noqa: PTH116 - and it says what is wrong with a name that no file can have
     except FileNotFoundError:

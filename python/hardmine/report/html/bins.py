@@ -56,7 +56,7 @@ def bins(
     most : int
         Number of bins.
     whole : bool
-        Whether edges are whole numbers.
+        Whether values are whole numbers: edges are too, and no value is on the last one.
     within : (float, float)
         What the edges may reach.
     """
@@ -72,7 +72,8 @@ def bins(
     fitting = max(_LEAST_BINS, round(2 * max(values.size for values in filled) ** (1 / 3)))
     edges = _edges(low, high, min(most, fitting), whole=whole)
     counts = [np.histogram(np.clip(values, edges[0], edges[-1]), edges)[0].astype(np.int64) for values in known]
-    beyond = sum(int(((values < edges[0]) | (values > edges[-1])).sum()) for values in filled)
+    last = edges[-1] - 1 if whole else edges[-1]
+    beyond = sum(int(((values < edges[0]) | (values > last)).sum()) for values in filled)
     return Bins(edges, counts, beyond, infinite)
 
 
@@ -85,11 +86,13 @@ def _ends(values: Float64s) -> tuple[float, float]:
 
 
 def _edges(low: float, high: float, most: int, *, whole: bool) -> Float64s:
+    if whole:
+        step = max(1.0, _step((high - low + 1) / most))
+        return np.arange(math.floor(low / step), math.floor(high / step) + 2, dtype=np.float64) * step
     if high - low <= 1e-12 * max(abs(low), abs(high)):  # as good as equal: one bin around
-        width = 1.0 if whole else abs(low) / 10 or 1.0
+        width = abs(low) / 10 or 1.0
         low, high = low - width / 2, high + width / 2
     step = _step((high - low) / most)
-    step = max(1.0, step) if whole else step
     first, last = math.floor(low / step + 1e-9), math.ceil(high / step - 1e-9)
     return np.arange(first, max(last, first + 1) + 1, dtype=np.float64) * step
 

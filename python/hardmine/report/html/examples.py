@@ -5,11 +5,15 @@ from __future__ import annotations
 import math
 from collections.abc import Sequence
 
+import numpy as np
+
 from hardmine.report.html.elements import Html, element
 from hardmine.report.html.material import WHYS, Document, Example, Material
 
 _IN_LINE = 160
 """Letters of a query in the line that opens its row."""
+_BEYOND = 1e300
+"""What scripts sort by in place of an infinity."""
 _CUTS = (480, 300, 180, 90)
 """Letters of a text that are shown: as many as the page has room for."""
 
@@ -50,7 +54,7 @@ def _bytes(part: str) -> int:
 
 def _example(example: Example, noun: str, letters: int, *, opened: bool) -> Html:
     is_known = not math.isnan(example.suspicion)
-    above = any(document.ratio > 1 for document in example.negatives)
+    above = example.suspicion > 1
     least = f"{example.num_negatives:,} {noun if example.num_negatives != 1 else noun[:-1]}"
     words = f"row {example.row + 1:,} \u00b7 {least} \u00b7 {WHYS[example.why]}"
     name = None
@@ -58,9 +62,7 @@ def _example(example: Example, noun: str, letters: int, *, opened: bool) -> Html
         name = [element("span", f"query {example.query.id[:60]}", dir="auto"), " \u00b7 "]
     summary = element(
         "summary",
-        element(
-            "span", number(example.suspicion) if is_known else "\u2013", class_="badge above" if above else "badge"
-        ),
+        element("span", _badge(example), class_="badge above" if above else "badge"),
         element("span", _text(example.query, _IN_LINE), class_="question", dir="auto"),
         element("span", name, words, class_="meta"),
     )
@@ -72,9 +74,18 @@ def _example(example: Example, noun: str, letters: int, *, opened: bool) -> Html
     return element(
         "details", summary, query, element("div", positives, negatives, class_="sides"),
         class_="example", open=opened, data_row=example.row, data_why=example.why, data_count=example.num_negatives,
-        data_suspicion=f"{example.suspicion:.6g}" if is_known else None, data_above=above,
+        data_suspicion=f"{np.clip(example.suspicion, -_BEYOND, _BEYOND):.6g}" if is_known else None, data_above=above,
         data_score=_best(example.negatives),
     )  # fmt: skip
+
+
+def _badge(example: Example) -> str:
+    """The largest s/p, and where there is none, which of the two scores is higher."""
+    if math.isnan(example.suspicion):
+        return "\u2013"
+    if any(document.ratio == example.suspicion for document in example.negatives):
+        return number(example.suspicion)
+    return "> p" if example.suspicion > 1 else "< p" if example.suspicion < 1 else "= p"
 
 
 def _best(documents: Sequence[Document]) -> str | None:
@@ -89,7 +100,7 @@ def _side(name: str, documents: Sequence[Document], total: int, letters: int) ->
             "li",
             _facts(document),
             _paragraph(document, letters),
-            class_="above" if document.ratio > 1 else None,
+            class_="above" if document.is_above else None,
         )
         for document in documents
     ]
@@ -115,14 +126,15 @@ def _text(document: Document, letters: int) -> str:
 
 def _facts(document: Document) -> Html | None:
     facts = []
-    if document.ratio > 1:
+    if document.is_above:
         facts.append(element("strong", "above the positive"))
     if not math.isnan(document.score):
         facts.append(element("span", f"score {number(document.score)}"))
     if not math.isnan(document.ratio):
         facts.append(element("span", f"s/p {number(document.ratio)}"))
-    for name, ratio in document.others.items():
-        facts.append(element("strong" if ratio > 1 else "span", f"s/p {number(ratio)} under {name[:40]}", dir="auto"))
+    for name, seen in document.others.items():
+        how = f"s/p {number(seen)}" if math.isfinite(seen) else "above p" if seen > 1 else "below p"
+        facts.append(element("strong" if seen > 1 else "span", f"{how} under {name[:40]}", dir="auto"))
     if document.rank:
         facts.append(element("span", f"rank {document.rank:,}"))
     if document.is_filled:

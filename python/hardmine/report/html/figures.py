@@ -48,7 +48,7 @@ def quality(material: Material) -> Iterator[Figure]:
     """Pictures that answer whether the negatives are any good."""
     limits = bounds(material.selection)
     noun = material.noun
-    found = bins(material.positive_scores, material.scores)
+    found = None if material.mixes else bins(material.positive_scores, material.scores)
     if found is not None:
         yield _outlined(
             "scores",
@@ -78,7 +78,7 @@ def quality(material: Material) -> Iterator[Figure]:
             else [Mark(1.0, "positive")],
             "s / p",
         )
-    found = bins(material.margins)
+    found = None if material.mixes else bins(material.margins)
     if found is not None:
         yield _outlined(
             "margins",
@@ -103,6 +103,7 @@ def quality(material: Material) -> Iterator[Figure]:
                 [(noun, NEGATIVE)],
                 [],
                 "rank",
+                whole=True,
             )
     for number, other in enumerate(material.others[:3]):
         found = bins(other.ratios, other.own_ratios, within=_RATIOS)
@@ -177,6 +178,7 @@ def suspicious(material: Material) -> Iterator[Figure]:
             [(material.noun if name == "negatives" else name, colours[name]) for name, _ in sides],
             [],
             "letters",
+            whole=True,
         )
 
 
@@ -189,9 +191,17 @@ def hubs(material: Material, most: int = 10) -> list[tuple[Any, int]]:
 
 
 def _outlined(
-    key: str, title: str, text: str, found: Bins, series: Sequence[tuple[str, str]], marks: Sequence[Mark], axis: str
+    key: str,
+    title: str,
+    text: str,
+    found: Bins,
+    series: Sequence[tuple[str, str]],
+    marks: Sequence[Mark],
+    axis: str,
+    *,
+    whole: bool = False,
 ) -> Figure:
-    """A figure of histograms; series without a value are left out."""
+    """A figure of histograms, of whole numbers if so; series without a value are left out."""
     numbers = [number for number in range(len(series)) if found.counts[number].any()]
     edges = found.edges.tolist()
     outlines = [Outline(*series[number], found.shares(number).tolist()) for number in numbers]
@@ -201,7 +211,7 @@ def _outlined(
         text += f" {found.infinite:,} infinite values are left out."
     header = [axis.capitalize() if axis.isalpha() else axis, *(f"{series[number][0]} (%)" for number in numbers)]
     rows = [
-        [f"{edges[at]:g} to {edges[at + 1]:g}", *(f"{outline.heights[at]:.2f}" for outline in outlines)]
+        [_between(edges[at], edges[at + 1], whole=whole), *(f"{outline.heights[at]:.2f}" for outline in outlines)]
         for at in range(len(edges) - 1)
         if any(outline.heights[at] for outline in outlines)
     ]
@@ -209,6 +219,13 @@ def _outlined(
     if any(edges[0] <= mark.at <= edges[-1] for mark in marks):
         drawn.append((marks[0].name, LIMIT))
     return Figure(key, title, text, charts.outlines(edges, outlines, marks, axis), drawn, header, rows)
+
+
+def _between(low: float, high: float, *, whole: bool) -> str:
+    """What a bin holds, in words."""
+    if not whole:
+        return f"{low:g} to {high:g}"
+    return f"{low:,.0f}" if high - low == 1 else f"{low:,.0f} to {high - 1:,.0f}"
 
 
 def _by_size(sizes: Any) -> tuple[list[str], list[int]]:
@@ -222,7 +239,6 @@ def _by_size(sizes: Any) -> tuple[list[str], list[int]]:
     assert found is not None  # noqa: S101
     edges = found.edges.astype(np.int64).tolist()
     names = [f"{low:,}\u2013{high - 1:,}" for low, high in pairwise(edges)]
-    names[-1] = f"{edges[-2]:,}\u2013{edges[-1]:,}"
     return names, found.counts[0].tolist()
 
 

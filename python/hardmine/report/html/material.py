@@ -40,8 +40,10 @@ class Document:
         Before any filter; 0 where unknown.
     is_filled : bool
         Drawn at random because the row was short.
+    is_above : bool
+        Whether its score is above that of the positive.
     others : mapping of str to float
-        Ratios under other teachers, by their names.
+        `leaning` under other teachers, by their names.
     """
 
     id: str | None = None
@@ -51,6 +53,7 @@ class Document:
     ratio: float = float("nan")
     rank: int = 0
     is_filled: bool = False
+    is_above: bool = False
     others: Mapping[str, float] = field(default_factory=dict)
 
 
@@ -65,7 +68,7 @@ class Example:
     why : str
         One of `WHYS`.
     suspicion : float
-        The largest ratio of its negatives; NaN where unknown.
+        The largest `leaning` of its negatives; NaN where unknown.
     """
 
     row: int
@@ -84,16 +87,17 @@ WHYS = {"suspicious": "most suspicious", "short": "short of negatives", "sample"
 
 @dataclass(frozen=True)
 class OtherTeacher:
-    """How another teacher sees sampled negatives: ratios under both, aligned; NaN where one is unknown."""
+    """How another teacher sees sampled negatives: ratios under both, and its leanings, aligned; NaN where unknown."""
 
     name: str
     ratios: Float64s
     own_ratios: Float64s
+    leanings: Float64s
 
     @property
     def above(self) -> tuple[int, int]:
         """How many of the negatives it puts above their positive, and of how many it says anything."""
-        return int((self.ratios > 1).sum()), int((~np.isnan(self.ratios)).sum())
+        return int((self.leanings > 1).sum()), int((~np.isnan(self.leanings)).sum())
 
 
 @dataclass(frozen=True)
@@ -130,6 +134,10 @@ class Material:
     candidate_ratios : float64 [m]
         Of candidates of sampled rows; empty where there are none.
     others : sequence of OtherTeacher
+    mixes : bool
+        Whether scores are of several teachers, so that only those of one row and its positive compare.
+    run : mapping
+        "teacher", "queries" and "documents" of the run, as far as they are known.
     examples : sequence of Example
     notes : sequence of str
         What a reader must know beside the pictures.
@@ -153,6 +161,8 @@ class Material:
     lengths: Mapping[str, Int64s] = field(default_factory=dict)
     candidate_ratios: Float64s = field(default_factory=lambda: np.empty(0))
     others: Sequence[OtherTeacher] = ()
+    mixes: bool = False
+    run: Mapping[str, Any] = field(default_factory=dict)
     notes: Sequence[str] = ()
 
     @property
@@ -181,6 +191,12 @@ class Material:
         return relative(self.scores, self.row_positives[rows_of(self.offsets)])
 
     @cached_property
+    def above(self) -> tuple[int, int]:
+        """How many of the negatives score above the positive of their row, and of how many it is known."""
+        found = leaning(self.scores, self.row_positives[rows_of(self.offsets)])
+        return int((found > 1).sum()), int((~np.isnan(found)).sum())
+
+    @cached_property
     def margins(self) -> Float64s:
         """Score of the positive less that of the negative, of every negative."""
         with np.errstate(invalid="ignore"):
@@ -203,6 +219,25 @@ def relative(scores: npt.NDArray[Any], positives: npt.NDArray[Any]) -> Float64s:
     with np.errstate(all="ignore"):
         found: Float64s = 1 + (scores.astype(np.float64) - wide) / np.abs(wide)
     found[~np.isfinite(wide) | (wide == 0)] = np.nan
+    return found
+
+
+def leaning(scores: npt.NDArray[Any], positives: npt.NDArray[Any]) -> Float64s:
+    """`relative`, and its limits where it has no value: above 1 where, and only where, a score is above its positive.
+
+    NaN where either is unknown.
+
+    Examples
+    --------
+    >>> import numpy as np
+    >>> from hardmine.report.html.material import leaning
+    >>> leaning(np.array([0.5, 3.0, -3.0, 0.0]), np.array([1.0, 0.0, 0.0, 0.0])).tolist()
+    [0.5, inf, -inf, 1.0]
+    """
+    found = relative(scores, positives)
+    lacking = np.isnan(found) & ~np.isnan(scores) & ~np.isnan(positives)
+    limits = np.where(scores > positives, np.inf, np.where(scores < positives, -np.inf, 1.0))
+    found[lacking] = limits[lacking]
     return found
 
 

@@ -20,6 +20,7 @@ from hardmine.report.html.material import (
     Material,
     choose,
     evenly,
+    leaning,
     members,
     relative,
     row_maxima,
@@ -64,8 +65,10 @@ def of_mined(
     wanted = int(negatives.metadata["num_negatives"])
     filled = negatives.filled if bool(negatives.filled.any()) else None
     counts = np.diff(negatives.offsets) if filled is None else negatives.reasons["kept"]
-    ratios = relative(negatives.scores, negatives.positive_scores[negatives.row_of_each])
-    chosen = choose(row_maxima(negatives.offsets, ratios), counts, wanted, examples)
+    row_positives = negatives.positive_scores[negatives.row_of_each]
+    ratios = relative(negatives.scores, row_positives)
+    leanings = leaning(negatives.scores, row_positives)
+    chosen = choose(row_maxima(negatives.offsets, leanings), counts, wanted, examples)
     positive_scores = positives.scores if positives.scores is not None else np.empty(0, np.float32)
     sampled = evenly(len(negatives), MOST_SAMPLED)
     rows = np.array([row for row, _ in chosen], dtype=np.int64)
@@ -73,13 +76,13 @@ def of_mined(
     starts = offsets_of(negatives.lengths[rows])
     shown = []
     for number, (row, why) in enumerate(chosen):
-        view = {each.name: each.ratios[starts[number] : starts[number + 1]] for each in views}
-        shown.append(_example(texts, negatives, positives, ratios, row, why, view))
+        view = {each.name: each.leanings[starts[number] : starts[number + 1]] for each in views}
+        shown.append(_example(texts, negatives, positives, (ratios, leanings), row, why, view))
     return Material(
         noun="negatives",
         about=[
             ("Teacher", teacher or settings.teacher_of(negatives.metadata)),
-            *settings.described(selection),
+            *settings.described_of(negatives.metadata),
             ("Queries", f"{collection.num_queries:,}"),
             ("Documents", f"{collection.num_documents:,}"),
             ("Labelled positives", f"{positives.ids.size:,}"),
@@ -100,6 +103,12 @@ def of_mined(
         lengths=texts.lengths(positives.ids, negatives.ids),
         candidate_ratios=np.empty(0) if candidates is None else _candidate_ratios(negatives, candidates, sampled),
         others=list(others_of(negatives, positives, candidates, sampled)),
+        mixes=negatives.sources is not None,
+        run={
+            "teacher": negatives.metadata.get("candidates", {}).get("teacher"),
+            "queries": collection.num_queries,
+            "documents": collection.num_documents,
+        },
         notes=_notes(negatives),
     )
 
@@ -124,7 +133,8 @@ def of_run(run: Candidates, collection: Collection | None, *, examples: int) -> 
         scores = positives.scores
         row_positives = lowest(positives.offsets, scores)
     ratios = relative(run.scores, row_positives[run.row_of_each])
-    chosen = choose(row_maxima(run.offsets, ratios), run.lengths, None, examples)
+    leanings = leaning(run.scores, row_positives[run.row_of_each])
+    chosen = choose(row_maxima(run.offsets, leanings), run.lengths, None, examples)
     none = np.zeros(0, np.int64)
     return Material(
         noun="candidates",
@@ -140,7 +150,7 @@ def of_run(run: Candidates, collection: Collection | None, *, examples: int) -> 
         row_positives=row_positives,
         keys=run.ids,
         named=texts.documents,
-        examples=[_run_example(texts, run, ratios, row, why) for row, why in chosen],
+        examples=[_run_example(texts, run, (ratios, leanings), row, why) for row, why in chosen],
         reasons={name: int(counts.sum()) for name, counts in (run.reasons or {}).items()},
         ranks=run.ranks,
         lengths=texts.lengths(none if positives is None else positives.ids, run.ids),
@@ -152,11 +162,12 @@ def _example(
     texts: Texts,
     negatives: Negatives,
     positives: Positives,
-    ratios: Float64s,
+    seen: tuple[Float64s, Float64s],
     row: int,
     why: str,
     views: Mapping[str, Float64s],
 ) -> Example:
+    ratios, leanings = seen
     start, stop = (int(bound) for bound in negatives.offsets[row : row + 2])
     query, positive = int(negatives.queries[row]), int(negatives.positives[row])
     first, last = (int(bound) for bound in positives.offsets[query : query + 2])
@@ -169,7 +180,7 @@ def _example(
     return Example(
         row=row,
         why=why,
-        suspicion=float(row_maxima(np.array([0, stop - start]), ratios[start:stop])[0]),
+        suspicion=float(row_maxima(np.array([0, stop - start]), leanings[start:stop])[0]),
         query=texts.query(query),
         positives=texts.documents(positives.ids[shown].tolist(), scores=scores),
         negatives=texts.documents(
@@ -178,6 +189,7 @@ def _example(
             ratios=ratios[places],
             ranks=negatives.ranks[places],
             filled=negatives.filled[places],
+            above=leanings[places] > 1,
             others=[
                 {name: float(seen[at]) for name, seen in views.items() if not np.isnan(seen[at])}
                 for at in range(places.size)
@@ -188,7 +200,8 @@ def _example(
     )
 
 
-def _run_example(texts: Texts, run: Candidates, ratios: Float64s, row: int, why: str) -> Example:
+def _run_example(texts: Texts, run: Candidates, seen: tuple[Float64s, Float64s], row: int, why: str) -> Example:
+    ratios, leanings = seen
     start, stop = (int(bound) for bound in run.offsets[row : row + 2])
     places = np.arange(start, min(stop, start + MOST_SHOWN))
     found: Sequence[Document] = []
@@ -202,11 +215,15 @@ def _run_example(texts: Texts, run: Candidates, ratios: Float64s, row: int, why:
     return Example(
         row=row,
         why=why,
-        suspicion=float(row_maxima(np.array([0, stop - start]), ratios[start:stop])[0]),
+        suspicion=float(row_maxima(np.array([0, stop - start]), leanings[start:stop])[0]),
         query=texts.query(row),
         positives=found,
         negatives=texts.documents(
-            run.ids[places].tolist(), scores=run.scores[places], ratios=ratios[places], ranks=ranks[places]
+            run.ids[places].tolist(),
+            scores=run.scores[places],
+            ratios=ratios[places],
+            ranks=ranks[places],
+            above=leanings[places] > 1,
         ),
         num_positives=num_positives,
         num_negatives=stop - start,
@@ -224,7 +241,8 @@ def _notes(negatives: Negatives) -> list[str]:
     notes = []
     if negatives.sources is not None:
         notes.append(
-            "Several teachers gave these negatives. Each score is of the teacher that gave it, so only ratios compare."
+            "Several teachers gave these negatives, and each score is of the teacher that gave it: pictures that would "
+            "mix their scales are left out."
         )
     unknown = int(negatives.filled.sum())
     if unknown:

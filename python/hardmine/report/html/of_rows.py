@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import hashlib
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import AbstractContextManager, nullcontext
 from pathlib import Path
@@ -14,7 +13,8 @@ import numpy.typing as npt
 from hardmine.formats.access import read_rows
 from hardmine.formats.chunks import Side
 from hardmine.formats.opening import reading
-from hardmine.formats.provenance import provenance_path
+from hardmine.formats.side_path import provenance_path
+from hardmine.nouns.arrow import flat
 from hardmine.plumbing.extras import need
 from hardmine.plumbing.float_mode import in_default_mode
 from hardmine.plumbing.progress import Reporting
@@ -28,17 +28,25 @@ from hardmine.report.html.material import (
     Int64s,
     Material,
     choose,
+    leaning,
     relative,
     row_maxima,
 )
 from hardmine.report.html.others import lowest
-from hardmine.report.html.side_file import SideFile
+from hardmine.report.html.side_file import SideFile, digests
 from hardmine.report.html.texts import cut
 
 if TYPE_CHECKING:
     import pyarrow as pa
 
     Chunks = Callable[[], Iterator[pa.Table]]
+
+
+_SPREAD = {
+    "triplet": "neighbours with the same query and positive",
+    "labeled-pair": "neighbours with the same query",
+}
+"""Formats in which a row is spread over several lines."""
 
 
 @in_default_mode
@@ -63,21 +71,30 @@ def of_rows(path: Path, format: str, *, examples: int, progress: Reporting = Fal
     found = columns.finish()
     counts, notes = found["counts"], []
     offsets = offsets_of(counts)
-    side = SideFile.beside(provenance_path(path), counts)
+    side = SideFile.beside(provenance_path(path), counts, found["names"])
+    scores, row_positives, positive_scores = found["scores"], found["row_positives"], found["positive_scores"]
+    ranks, label_scores = None, row_positives
     if side is not None:
         notes += side.notes
-    scores, row_positives, positive_scores = found["scores"], found["row_positives"], found["positive_scores"]
-    ranks = None
-    if side is not None and side.scores is not None and np.isnan(scores).all():
-        scores, row_positives, ranks = side.scores, side.row_positives, side.ranks
-        positive_scores = side.positive_scores
+    if side is not None and side.scores is not None:
+        if np.isnan(scores).all():
+            scores, positive_scores, label_scores = side.scores, side.positive_scores, side.label_scores
+        if np.array_equal(scores, side.scores, equal_nan=True):
+            row_positives, ranks = side.row_positives, side.ranks
+        else:
+            notes.append("The rows hold other scores than the side file: those of the rows are shown.")
+    elif found["num_positives"] > counts.size and not np.isnan(row_positives).all():
+        notes.append("Some rows have several positives: the score of the lowest is the positive score of a row here.")
+    if format.rpartition(":")[2] in _SPREAD:
+        notes.append(f"Lines that belong together ({_SPREAD[format.rpartition(':')[2]]}) are read as one row.")
     ratios = relative(scores, np.repeat(row_positives, counts))
-    suspicions = row_maxima(offsets, ratios)
+    leanings = leaning(scores, np.repeat(row_positives, counts))
+    suspicions = row_maxima(offsets, leanings)
     # A shorter row than the others is a shortage, whatever was asked for.
     wanted = int(counts.max()) if counts.size and counts.max() > counts.min() else None
     shown = dict(choose(suspicions, counts, wanted, examples))
     keys = found["keys"]
-    kept = _Kept(shown, offsets, scores, ratios, ranks, suspicions, row_positives)
+    kept = _Kept(shown, offsets, scores, ratios, leanings > 1, ranks, suspicions, label_scores)
 
     def named(wanted_keys: Sequence[int]) -> list[Document]:
         return _named(lambda: read_rows(path, format), wanted_keys)
@@ -135,7 +152,9 @@ class _Columns:
             "scores": scores,
             "positive_scores": positive_scores,
             "row_positives": lowest(offsets_of(positives.lengths), positive_scores),
-            "keys": _keys(negatives),
+            "keys": digests(negatives.ids()),
+            "query_id": digests(flat(chunk["query_id"])),
+            "negative_ids": digests(negatives.values("ids")),
         }
         for side in (positives, negatives):
             if side.knows("texts"):
@@ -147,11 +166,12 @@ class _Columns:
     def finish(self) -> dict[str, Any]:
         """All of them, end to end."""
         empty = {"counts": np.int64, "scores": np.float32, "positive_scores": np.float32, "row_positives": np.float32,
-                 "keys": np.int64}  # fmt: skip
+                 "keys": np.int64, "query_id": np.int64, "negative_ids": np.int64}  # fmt: skip
         found: dict[str, Any] = {name: np.empty(0, dtype) for name, dtype in empty.items()}
         found |= {name: np.concatenate(parts) for name, parts in self._parts.items()}
         lengths = {name: found.pop(name) for name in ("positives", "negatives") if name in found}
-        return {**found, "lengths": lengths, "num_positives": self._num_positives}
+        names = {name: found.pop(name) for name in ("query_id", "negative_ids")}
+        return {**found, "lengths": lengths, "names": names, "num_positives": self._num_positives}
 
 
 def _scores(side: Side) -> Float32s:
@@ -159,19 +179,6 @@ def _scores(side: Side) -> Float32s:
     with np.errstate(over="ignore"):
         found: Float32s = side.values("scores").to_numpy(zero_copy_only=False).astype(np.float64).astype(np.float32)
     return found
-
-
-def _keys(side: Side) -> Int64s:
-    """A number for every document, equal where ids (or, without them, texts) are equal."""
-    encoded = side.ids().dictionary_encode()
-    digests = [_digest(name) for name in encoded.dictionary.to_pylist()]
-    codes = encoded.indices.fill_null(len(digests)).to_numpy(zero_copy_only=False)
-    keys: Int64s = np.array([*digests, 0], dtype=np.int64)[codes]
-    return keys
-
-
-def _digest(name: str) -> int:
-    return int.from_bytes(hashlib.blake2b(name.encode(), digest_size=8).digest(), "little", signed=True)
 
 
 def _named(chunks: Chunks, keys: Sequence[int]) -> list[Document]:
@@ -182,7 +189,7 @@ def _named(chunks: Chunks, keys: Sequence[int]) -> list[Document]:
         if len(found) == len(wanted):
             break
         side = Side(chunk, "negative")
-        here = _keys(side)
+        here = digests(side.ids())
         for key in wanted - found.keys():
             places = np.flatnonzero(here == key)
             if places.size:
@@ -204,11 +211,13 @@ class _Kept:
         offsets: Int64s,
         scores: Float32s,
         ratios: Float64s,
+        above: npt.NDArray[np.bool_],
         ranks: npt.NDArray[np.int32] | None,
         suspicions: Float64s,
-        row_positives: Float32s,
+        label_scores: Float32s,
     ) -> None:
-        self._shown, self._offsets, self._row_positives = shown, offsets, row_positives
+        self._shown, self._offsets, self._label_scores = shown, offsets, label_scores
+        self._above = above
         self._scores, self._ratios, self._ranks, self._suspicions = scores, ratios, ranks, suspicions
         self.examples: dict[int, Example] = {}
 
@@ -228,7 +237,7 @@ class _Kept:
             positives = _documents(sides["positive"], places["positive"])
             scores = own[places["positive"]]
             if scores.size == 1:  # the side file knows it where the row has no place for it
-                scores = self._row_positives[row : row + 1]
+                scores = self._label_scores[row : row + 1]
             negatives = _documents(sides["negative"], places["negative"])
             self.examples[row] = Example(
                 row=row,
@@ -247,4 +256,5 @@ class _Kept:
     def _scored(self, document: Document, place: int) -> Document:
         rank = 0 if self._ranks is None else int(self._ranks[place])
         score, ratio = float(self._scores[place]), float(self._ratios[place])
-        return Document(document.id, document.text, document.size, score, ratio, rank)
+        above = bool(self._above[place])
+        return Document(document.id, document.text, document.size, score, ratio, rank, is_above=above)

@@ -18,6 +18,7 @@ from hardmine.report.html import charts, figures
 from hardmine.report.html.audit import audit_part
 from hardmine.report.html.elements import Html, element, joined, table
 from hardmine.report.html.examples import examples as examples_part
+from hardmine.report.html.given import as_data, foreign
 from hardmine.report.html.material import TEXT_KEPT, Material
 from hardmine.report.html.pieces import figures_part
 from hardmine.report.html.sweep import headline, sweep_part
@@ -35,24 +36,6 @@ def check_page(path: str | os.PathLike[str], *, examples: int = 200) -> int:
     charts.altair()
     check_target(path)
     return checks.integer("examples", examples)
-
-
-_NEEDED = {"sweep": ("rows", "recommended"), "audit": ("findings",)}
-
-
-def as_data(name: str, value: Any) -> Mapping[str, Any] | None:
-    """A sweep or an audit as its dictionary: given as one, or as an object that gives one."""
-    found = value.to_dict() if hasattr(value, "to_dict") else value
-    if found is None:
-        return None
-    if not isinstance(found, Mapping):
-        raise TypeError(f"{name}: {type(value).__name__}, expected a result with to_dict(), or what that gives")
-    for key in _NEEDED[name]:
-        kind = Mapping if key == "recommended" else (list, tuple)
-        if not isinstance(found.get(key), kind):
-            came = type(found[key]).__name__ if key in found else "missing"
-            raise ValueError(f"{name}[{key!r}]: {came}, expected what to_dict() of a result of hardmine.{name} gives")
-    return found
 
 
 def write_page(
@@ -80,7 +63,9 @@ def page(
     title = figures.clip(title, _MOST_TITLE)
     sections = [(key, heading, body) for key, heading, body in _sections(material, sweep, audit) if body]
     numbers = headlines(material)
-    estimate = None if sweep is None else headline(sweep, material.selection or {})
+    estimate = None
+    if sweep is not None and foreign(sweep, material.run) is None:
+        estimate = headline(sweep, material.selection or {})
     if estimate is not None:
         numbers.append(estimate)
 
@@ -105,7 +90,11 @@ def _sections(
     return [
         ("quality", f"Are my {material.noun} any good?", figures_part(figures.quality(material)) or _unknown_scores()),
         ("removed", taken, figures_part(figures.removed(material))),
-        ("sweep", "Which rule and margin should I take?", _no_sweep(material) if sweep is None else sweep_part(sweep)),
+        (
+            "sweep",
+            "Which rule and margin should I take?",
+            _no_sweep(material) if sweep is None else sweep_part(sweep, material),
+        ),
         ("standing-out", "Which documents stand out?", standing_out),
         ("audit", "What did the audit find?", Html("") if audit is None else audit_part(audit)),
     ]
@@ -206,7 +195,10 @@ def _examples(material: Material, room: int) -> Html:
     said = f"{shown:,} of {material.num_rows:,} rows, the most suspicious ones first"
     if letters < TEXT_KEPT or any(document.size > letters for each in material.examples for document in each.negatives):
         said += f". Texts are cut after {letters:,} letters"
-    ratio = "The number in front of each is the largest s/p of its negatives: beyond 1 it scores above the positive."
+    ratio = (
+        "The number in front of each is the largest s/p of its negatives: beyond 1 it scores above the positive. "
+        "Where p is 0 there is no such number, but which of the two is higher."
+    )
     return joined(
         [
             element("p", f"{said}. {ratio}", class_="lead"),

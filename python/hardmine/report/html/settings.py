@@ -7,15 +7,29 @@ from typing import Any
 
 
 def of_negatives(metadata: Mapping[str, Any]) -> Mapping[str, Any]:
-    """The selection that made negatives, from what they say of themselves: the first one where several did."""
-    found = _each(metadata)[0].get("selection")
-    return found if isinstance(found, Mapping) else {}
+    """The selection that made negatives, from what they say of themselves; "runs" has them where several did."""
+    found = [each.get("selection") for each in _each(metadata)]
+    known = [each if isinstance(each, Mapping) else {} for each in found]
+    return known[0] if len(known) == 1 else {"runs": known}
 
 
 def teacher_of(metadata: Mapping[str, Any]) -> str:
     """Who scored, by what negatives say of themselves."""
     names = [each.get("candidates", {}).get("teacher") for each in _each(metadata)]
     return ", ".join(str(name) for name in names if name) or "not said"
+
+
+def described_of(metadata: Mapping[str, Any]) -> list[tuple[str, str]]:
+    """The settings of negatives worth a line, by name; those of each teacher where several gave them."""
+    each = _each(metadata)
+    if len(each) == 1:
+        return described(of_negatives(metadata))
+    selections = of_negatives(metadata)["runs"]
+    lines = [("Rule", "; ".join(spelled(selection.get("ceiling")) for selection in selections))]
+    lines.append(("Combined by", str(metadata.get("scheme"))))
+    for run, selection in zip(each, selections, strict=True):
+        lines += [(f"{name} of {teacher_of(run)[:60]}", value) for name, value in described(selection)]
+    return lines
 
 
 def _each(metadata: Mapping[str, Any]) -> list[Mapping[str, Any]]:

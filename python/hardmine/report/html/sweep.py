@@ -9,27 +9,39 @@ from typing import Any
 from hardmine.report.html import charts
 from hardmine.report.html.elements import Html, element, joined, table
 from hardmine.report.html.figures import Figure, clip
+from hardmine.report.html.given import foreign
+from hardmine.report.html.material import Material
 from hardmine.report.html.pieces import figure
 from hardmine.report.html.verdicts import Headline
 
 _NO_MATTER = ("seed", "on_shortage")
 """Settings that do not change how many negatives are false."""
 _MOST_ROWS, _MOST_POINTS, _MOST_FAMILIES = 60, 200, 12
+_MOST_WORDS = 600
 _AXES = {"mean_score": "hardness (mean score)", "hardness": "hardness (mean s/p)"}
 
 
-def sweep_part(sweep: Mapping[str, Any]) -> Html:
+def sweep_part(sweep: Mapping[str, Any], material: Material) -> Html:
     """The part of the page about a sweep, from what its ``to_dict()`` gives."""
     rows = [row for row in sweep["rows"] if isinstance(row, Mapping)]
     advice = sweep["recommended"]
     best = advice.get("index")
     drawn = _trade_off(rows, advice)
-    parts = [element("p", element("strong", _recommended(rows, best)), f" {advice.get('why') or ''}")]
+    parts = [
+        element("p", element("strong", _recommended(rows, best)), f" {clip(advice.get('why') or '', _MOST_WORDS)}")
+    ]
     estimate = sweep.get("estimate") or {}
     if estimate.get("why_none"):
-        parts.append(element("p", f"No false-negative rate is estimated: {estimate['why_none']}.", class_="lead"))
+        parts.append(
+            element(
+                "p", f"No false-negative rate is estimated: {clip(estimate['why_none'], _MOST_WORDS)}.", class_="lead"
+            )
+        )
     elif estimate.get("queries"):
         parts.append(element("p", _rests_on(estimate), class_="lead"))
+    why = foreign(sweep, material.run) if material.selection else None
+    if why is not None:
+        parts.append(element("p", f"It may be of another run ({why}): no estimate is taken from it for this one."))
     if drawn is not None:
         parts.append(element("div", figure(drawn), class_="figures"))
     listed = _listed(rows, best)

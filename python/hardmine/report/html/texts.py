@@ -33,7 +33,7 @@ class Texts:
     def documents(self, numbers: Sequence[int], **columns: Any) -> list[Document]:
         """Documents by their numbers, with columns of `Document` such as ``scores``, aligned with them."""
         found = self._taken("document", numbers)
-        singular = {"scores": "score", "ratios": "ratio", "ranks": "rank", "filled": "is_filled"}
+        singular = {"scores": "score", "ratios": "ratio", "ranks": "rank", "filled": "is_filled", "above": "is_above"}
         given = {singular.get(name, name): list(values) for name, values in columns.items() if values is not None}
         if not given:
             return found

@@ -7,6 +7,7 @@ from typing import Any, NamedTuple
 
 import numpy as np
 
+from hardmine.plumbing.ragged import rows_of
 from hardmine.report.html.figures import clip, percent
 from hardmine.report.html.material import Material
 
@@ -40,9 +41,9 @@ def headlines(material: Material) -> list[Headline]:
     ratios = _known(material.ratios)
     if ratios.size:
         found.append(Headline(f"{float(np.median(ratios)):.3g}", "median s/p (hardness)"))
-    margins = material.margins[~np.isnan(material.margins)]
-    if margins.size:
-        found.append(Headline(percent(int((margins < 0).sum()), margins.size), f"{material.noun} above their positive"))
+    above, known = material.above
+    if known:
+        found.append(Headline(percent(above, known), f"{material.noun} above their positive"))
     return found
 
 
@@ -84,16 +85,15 @@ def _how_to_fill(material: Material) -> str:
 
 
 def _of_scores(material: Material, noun: str) -> Iterator[Verdict]:
-    margins = material.margins[~np.isnan(material.margins)]
-    if not margins.size:
+    above, known = material.above
+    if not known:
         yield Verdict("say", f"Scores of {noun} and positives are not both known, so hardness cannot be told.")
         return
-    above = int((margins < 0).sum())
     if above:
-        level = "look" if above > _MUCH_ABOVE * margins.size else "say"
+        level = "look" if above > _MUCH_ABOVE * known else "say"
         yield Verdict(
             level,
-            f"{above:,} of {margins.size:,} {noun} ({percent(above, margins.size)}) score above the positive of their "
+            f"{above:,} of {known:,} {noun} ({percent(above, known)}) score above the positive of their "
             "row: look at these first.",
         )
     else:
@@ -102,12 +102,15 @@ def _of_scores(material: Material, noun: str) -> Iterator[Verdict]:
         above, known = other.above
         if above > _MUCH_ABOVE * known:
             yield Verdict("look", f"{clip(other.name)} puts {percent(above, known)} of them above their positive.")
-    ratios = _known(material.ratios)
+    # Where p is below 0, a score is no such number of times its positive.
+    is_times = material.row_positives[rows_of(material.offsets)] > 0
+    ratios = _known(material.ratios[is_times])
     if ratios.size and noun == "negatives":
         near = int((ratios > 0.9).sum())
+        of_whom = "them" if is_times.all() else f"the {ratios.size:,} whose positive scores above 0"
         yield Verdict(
             "say",
-            f"Half of them score at least {float(np.median(ratios)):.2f} times their positive; "
+            f"Half of {of_whom} score at least {float(np.median(ratios)):.2f} times their positive; "
             f"{percent(near, ratios.size)} are within a tenth of it or above.",
         )
 
