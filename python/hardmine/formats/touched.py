@@ -5,8 +5,8 @@ from __future__ import annotations
 import os
 from pathlib import Path
 
-from hardmine.formats.provenance import provenance_path
 from hardmine.formats.registry import find
+from hardmine.formats.side_path import provenance_path
 from hardmine.formats.tolerance import tolerant
 from hardmine.formats.training_rows import Options
 

@@ -51,7 +51,7 @@ _SPREAD = {
 
 @in_default_mode
 def of_rows(path: Path, format: str, *, examples: int, progress: Reporting = False) -> Material:  # noqa: A002
-    """The material of a file of training rows; it is read twice, and some 16 bytes of every document stay in memory.
+    """The material of a file of training rows; it is read twice, and some 24 bytes of every document stay in memory.
 
     Parameters
     ----------
