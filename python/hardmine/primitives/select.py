@@ -196,7 +196,9 @@ def choose(
     weights = law["array"]
     documents.see("counts", weights if law["name"] == Popularity.kind else None)
     is_near = near["near_groups"] is not None or near["document_embeddings"] is not None
-    if num_documents is None and is_near:  # they are read for positives too; of others the core says which id is outside
+    if (
+        num_documents is None and is_near
+    ):  # they are read for positives too; of others the core says which id is outside
         documents.refuse_short(candidates.ids, positives.ids)
     if law["name"] == Weighted.kind and weights is not None and weights.size != candidates.ids.size:
         raise ValueError(
