@@ -195,10 +195,9 @@ def choose(
     law = selection.draw._native()
     weights = law["array"]
     documents.see("counts", weights if law["name"] == Popularity.kind else None)
+    # What tells near-duplicates apart is read for positives too; of other columns the core says which id is outside.
     is_near = near["near_groups"] is not None or near["document_embeddings"] is not None
-    if (
-        num_documents is None and is_near
-    ):  # they are read for positives too; of others the core says which id is outside
+    if num_documents is None and is_near:
         documents.refuse_short(candidates.ids, positives.ids)
     if law["name"] == Weighted.kind and weights is not None and weights.size != candidates.ids.size:
         raise ValueError(
