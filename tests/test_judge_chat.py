@@ -385,6 +385,7 @@ ENDING = """
 import sys, threading, os, signal
 from hardmine.teachers import ChatJudge, JudgeError
 kind, url = sys.argv[1:]
+signal.signal(signal.SIGINT, signal.default_int_handler)  # a shell's background jobs ignore it
 judge = ChatJudge(url, "m", timeout=600.0, requests_per_minute=0.1 if kind == "pace" else None)
 if kind != "pace":
     threading.Timer(1.0, lambda: os.kill(os.getpid(), signal.SIGINT)).start()
