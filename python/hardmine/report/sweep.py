@@ -32,7 +32,7 @@ def as_text(found: Mapping[str, Any]) -> str:
     lines += ["> recommended   * no other setting is harder with fewer false negatives"]
     lines += [f"left out: {rules}: {reason}" for reason, rules in _unfit(found)]
     name = "none" if chosen is None else found["rows"][chosen]["rule"]
-    lines += ["", f"recommended: {name}", found["recommended"]["why"], basis(found["estimate"])]
+    lines += ["", f"recommended: {name}", found["recommended"]["why"], basis(found)]
     return "\n".join(line for long in lines for line in _wrapped(_printable(long)))
 
 
@@ -51,12 +51,13 @@ def as_html(found: Mapping[str, Any]) -> str:
     return (
         f"<p><b>Recommended: {escape(name)}.</b> {escape(found['recommended']['why'])}</p>"
         f"<table><thead><tr>{heads}</tr></thead><tbody>{''.join(body)}</tbody></table>"
-        f"<p>{escape(basis(found['estimate']))}</p>" + (f"<p>Left out:</p><ul>{left_out}</ul>" if left_out else "")
+        f"<p>{escape(basis(found))}</p>" + (f"<p>Left out:</p><ul>{left_out}</ul>" if left_out else "")
     )
 
 
-def basis(estimate: Mapping[str, Any]) -> str:
-    """What the estimate of false negatives rests on, in words."""
+def basis(found: Mapping[str, Any]) -> str:
+    """What the estimate of false negatives rests on, in words; with a caution, unless the recommendation has it."""
+    estimate, why = found["estimate"], found["recommended"]["why"]
     if estimate["why_none"] is not None:
         return f"No estimate of false negatives: {estimate['why_none']}."
     tried = (
@@ -68,7 +69,7 @@ def basis(estimate: Mapping[str, Any]) -> str:
     return (
         f"{tried}; each positive in turn was hidden. It holds if there are {estimate['unlabelled_per_positive']:g} "
         "unlabelled relevant documents for each labelled one, and is in proportion to that number."
-        + (f" {estimate['caution']}" if estimate["caution"] else "")
+        + (f" {estimate['caution']}" if estimate["caution"] and estimate["caution"] not in why else "")
     )
 
 
