@@ -4,6 +4,8 @@ import json
 
 import numpy as np
 
+from tests.texts import write_jsonl
+
 WORDS = [f"{a}{b}{c}" for a in "bdfgk" for b in "aeiou" for c in ("lor", "mun", "rip", "sat", "vex")]
 
 
@@ -175,3 +177,14 @@ def planted(path):
         put(last)
     path.write_bytes(b"\n".join(lines) + b"\n")
     return wanted
+
+
+FLAG = {
+    "query": "what is it?",
+    "pos": ["this is what it is"],
+    "neg": ["nothing of the kind", "a thing of another kind"],
+}
+
+
+def flag_file(path, *rows):
+    return write_jsonl(path, [FLAG | row for row in rows])

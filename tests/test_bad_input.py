@@ -26,7 +26,7 @@ EXEMPT = {
     "Plan": "a plain record that `plan` hands out",
     "SearchPlan": "a plain record that `search_plan` hands out",
     "DynamicLists": "a plain record that `DynamicMiner.lists` hands out",
-    "AuditReport": "a plain record that `audit` hands out; tests/test_audit.py tries its severities",
+    "AuditReport": "a plain record that `audit` hands out; tests/test_audit_command.py tries its severities",
     "Sweep": "a plain record that `sweep` hands out",
     "Judged": "a plain record that `judge` hands out; what its writer refuses stands in tests/test_judge.py",
     "Mined": "a plain record that `mine` hands out; its writer's cases stand under formats",

@@ -4,7 +4,6 @@ import copy
 import dataclasses
 import json
 import pickle
-import sys
 
 import numpy as np
 import pytest
@@ -16,65 +15,27 @@ from hardmine.nouns.lists import REASONS
 from hardmine.pipeline import judge_calls
 from hardmine.pipeline.judge_calls import OUTCOMES
 from hardmine.pipeline.suspicion import Signals, suspicion
-from hardmine.teachers import CrossEncoderJudge, JudgeError
-from tests.children import run_script
+from tests.judge_cases import RULE, collection_of, judged, names, pairs_of, run_of, select_args
 from tests.judges import Counting, verdict
 from tests.oracle import judge as oracle
-from tests.texts import random_beir, write_beir
+from tests.texts import write_beir
 
 pytest.importorskip("pyarrow")
-RULE = hm.Selection(6, ceiling=hm.NoCeiling())
 
 
 @pytest.fixture(scope="module")
 def collection(tmp_path_factory):
-    return hm.Collection.read(random_beir(tmp_path_factory.mktemp("beir") / "c", num_queries=25, num_documents=80))
+    return collection_of(tmp_path_factory.mktemp("beir"))
 
 
 @pytest.fixture(scope="module")
 def run(collection):
-    """Candidates with positives and copies of them in the lists, anchor scores, and texts that occur twice."""
-    rng = np.random.default_rng(0)
-    queries = rng.standard_normal((collection.num_queries, 4), dtype=np.float32)
-    documents = rng.standard_normal((collection.num_documents, 4), dtype=np.float32)
-    teacher = hm.teachers.precomputed(queries, documents, similarity="dot")
-    return hm.retrieve(collection, teacher, k=30, exclude_positives=False, anchors=True, progress=False)
+    return run_of(collection)
 
 
 @pytest.fixture(scope="module")
 def mined(collection, run):
     return hm.Mined.from_run(collection, run, RULE)
-
-
-def judged(collection, given, judge=verdict, **options):
-    judge = Counting() if judge is verdict else judge
-    return hm.judge(collection, given, judge, **{"progress": False, "sleep": never, **options})
-
-
-def never(seconds):
-    raise AssertionError(f"slept {seconds} s")
-
-
-def names(found):
-    return [OUTCOMES[each] for each in found.outcomes]
-
-
-def pairs_of(collection, given):
-    """(query, document, s, p) of what is given, in loops."""
-    lists = given.negatives if isinstance(given, hm.Mined) else given
-    found = {}
-    for row, document, score in zip(lists.row_of_each, lists.ids, lists.scores, strict=True):
-        query = int(lists.queries[row]) if isinstance(lists, hm.Negatives) else int(row)
-        found.setdefault((query, int(document)), float(score))
-    labels = given.positives if isinstance(given, (hm.Mined, hm.Candidates)) else None
-    p = []
-    for query, _ in found:
-        span = slice(*collection.positives.offsets[query : query + 2])
-        p.append(max(labels.scores[span], default=np.nan) if labels is not None else np.nan)
-        if labels is None:
-            rows = lists.queries.tolist()
-            p[-1] = lists.positive_scores[rows.index(query)]
-    return [(*pair, s, float(own)) for (pair, s), own in zip(found.items(), p, strict=True)]
 
 
 @pytest.mark.parametrize("budget", [None, 0, 1, 40])
@@ -192,10 +153,6 @@ def test_signals_in_loops():
 def test_a_negative_positive_score_does_not_turn_the_order():
     signals = Signals(np.array([0, 1]), np.float32([-3, -1]), np.float32([-2, -2]), None, {})
     assert suspicion(signals).tolist() == [0.0, 0.25]
-
-
-def select_args(collection):
-    return {"document_groups": collection.document_groups}
 
 
 @pytest.mark.parametrize("unsure", ["keep", "remove"])
@@ -462,273 +419,6 @@ def test_an_empty_run(collection):
     assert found.summary()
 
 
-# --- the cache ------------------------------------------------------------------------------------------------------
-
-
-def same(one, two):
-    assert one.outcomes.tolist() == two.outcomes.tolist()
-    assert {**one.to_dict(), "calls": None} == {**two.to_dict(), "calls": None}
-    assert one.run.ids.tolist() == two.run.ids.tolist()
-
-
-def test_a_larger_budget_goes_on(collection, run, tmp_path):
-    fresh, first, second, third = (Counting() for _ in range(4))
-    whole = judged(collection, run, fresh)
-    judged(collection, run, first, budget=50, cache=tmp_path / "cache")
-    found = judged(collection, run, second, budget=120, cache=tmp_path / "cache")
-    assert first.items + second.items == fresh.items[:120]
-    assert found.report["calls"]["reused"] == 50
-    same(found, judged(collection, run, budget=120))
-    again = judged(collection, run, third, budget=50, cache=tmp_path / "cache")
-    assert third.calls == []
-    same(again, judged(collection, run, budget=50))
-    same(judged(collection, run, cache=tmp_path / "cache"), whole)
-
-
-def test_verdicts_are_known_by_the_texts_and_the_judge(collection, run, mined, tmp_path):
-    judged(collection, run, cache=tmp_path / "cache")
-    other = Counting()
-    judged(collection, mined, other, cache=tmp_path / "cache")  # the same texts, in other lists
-    assert other.calls == []
-    other.fingerprint = {"digest": 2}
-    judged(collection, mined, other, cache=tmp_path / "cache")
-    assert other.calls
-
-
-def test_other_labels_make_other_items(tmp_path):
-    """The positive that is shown is a part of what a verdict depends on."""
-    corpus = ["d", "e", "f", "g"]
-    run = hm.Candidates([0, 1], [3], [0.5])
-    for positive in ("d", "e", "d"):
-        collection = hm.Collection.from_pairs(["q"], [positive], corpus)
-        judge = Counting()
-        found = judged(collection, run, judge, cache=tmp_path / "cache")
-        assert judge.items == ([] if found.report["calls"]["reused"] else [("q", "g", positive)])
-    assert found.report["calls"]["reused"] == 1
-    assert len(list((tmp_path / "cache").rglob("*.shard"))) == 2
-
-
-def test_what_was_judged_before_a_failure_is_kept(collection, run, tmp_path):
-    def stops(number, batch, found):  # noqa: ARG001
-        if number > 3:
-            raise OSError("the service is gone")
-        return found
-
-    first, second = Counting(stops), Counting()
-    with pytest.raises(JudgeError, match=r"'counting': \(query 'q.*', document 'd.*'\) failed after up to 1 tries"):
-        judged(collection, run, first, batch_size=10, max_retries=0, cache=tmp_path / "cache")
-    found = judged(collection, run, second, cache=tmp_path / "cache")
-    assert not set(second.items) & set(first.items[:30])
-    assert found.report["calls"]["reused"] == 30
-    same(found, judged(collection, run))
-
-
-def test_ctrl_c_keeps_what_was_judged(collection, run, tmp_path):
-    def interrupts(number, batch, found):  # noqa: ARG001
-        if number == 3:
-            raise KeyboardInterrupt
-        return found
-
-    with pytest.raises(KeyboardInterrupt):
-        judged(collection, run, Counting(interrupts), batch_size=10, cache=tmp_path / "cache")
-    assert judged(collection, run, cache=tmp_path / "cache").report["calls"]["reused"] == 20
-
-
-def test_damaged_verdicts_are_refused(collection, run, tmp_path):
-    judged(collection, run, cache=tmp_path / "cache")
-    (shard,) = (tmp_path / "cache").rglob("*.shard")
-    data = bytearray(shard.read_bytes())
-    data[-1] ^= 1
-    shard.write_bytes(data)
-    with pytest.raises(ValueError, match="damaged"):
-        judged(collection, run, cache=tmp_path / "cache")
-    again = judged(collection, run, cache=tmp_path / "cache", cache_policy="reuse")
-    assert again.report["calls"]["reused"] == 0
-    same(again, judged(collection, run))
-
-
-@pytest.mark.skipif(sys.platform == "win32", reason="fork and SIGKILL are POSIX matters")
-@pytest.mark.timeout(200)
-def test_killed_at_every_step_it_goes_on(tmp_path):
-    """In the judge and before each flush and rename; the end is that of a run that nobody disturbed."""
-    folder = random_beir(tmp_path / "c", num_queries=8, num_documents=40)
-    out = run_script(
-        f"""
-        from pathlib import Path
-        import hardmine as hm
-        from hardmine.pipeline import judge_calls
-        from tests import store_job as s
-        from tests.judges import Counting
-        judge_calls.SHARD_SECONDS = 0.0
-        folder = Path({str(tmp_path)!r})
-        collection = hm.Collection.read({str(folder)!r})
-        run = hm.retrieve(collection, "bm25", k=6, num_threads=1, progress=False)
-        def job(name, step=None, call=None):
-            def trouble(number, batch, found):
-                if number == call:
-                    os.kill(os.getpid(), signal.SIGKILL)
-                return found
-            if step is not None:
-                s.killing_at(step)
-            cache = folder / f"cache-{{name}}"
-            found = hm.judge(collection, run, Counting(trouble), cache=cache, batch_size=9, progress=False)
-            found.run.save(folder / f"{{name}}.hm")
-            found.write(folder / f"{{name}}.jsonl")
-        assert s.forked(lambda: job("calm")) == 0
-        kills = 0
-        for step, call in [(1, None), (None, 1), (3, None), (None, 2), *((n, None) for n in range(1, 60))]:
-            before = s.shards_in(folder / "cache-shaken")
-            status = s.forked(lambda: job("shaken", step, call))
-            assert before.items() <= s.shards_in(folder / "cache-shaken").items()
-            if status == 0:
-                break
-            assert status == -signal.SIGKILL, status
-            kills += 1
-        for suffix in ("hm", "jsonl"):
-            assert (folder / f"calm.{{suffix}}").read_bytes() == (folder / f"shaken.{{suffix}}").read_bytes()
-        print(kills, len(before))
-        """,
-        timeout=150,
-    )
-    kills, shards = map(int, out.split())
-    assert kills >= 8
-    assert shards >= 2
-
-
-# --- faults ---------------------------------------------------------------------------------------------------------
-
-
-def test_a_judge_that_fails_one_call_in_five_ends_with_the_same_result(collection, run):
-    rng = np.random.default_rng(5)
-
-    def flaky(number, batch, found):  # noqa: ARG001
-        if rng.random() < 0.2:
-            raise TimeoutError("no answer")
-        return found
-
-    waits = []
-    found = judged(collection, run, Counting(flaky), batch_size=5, sleep=waits.append)
-    same(found, judged(collection, run))
-    assert found.report["calls"]["faults"] == len(waits) > 15
-
-
-def test_items_that_come_back_as_errors_are_asked_for_again_and_alone(collection, run):
-    rng = np.random.default_rng(6)
-
-    def flaky(number, batch, found):  # noqa: ARG001
-        return [TimeoutError("no answer") if rng.random() < 0.2 else each for each in found]
-
-    judge = Counting(flaky)
-    found = judged(collection, run, judge, batch_size=50, max_retries=9, sleep=lambda _: None)
-    same(found, judged(collection, run))
-    assert len(judge.items) < 1.6 * found.report["asked"]  # what had a verdict was not asked for again
-
-
-def poison(texts, *, error=OSError):
-    """Trouble with calls that hold one of these documents."""
-
-    def trouble(number, batch, found):  # noqa: ARG001
-        for _, document, _ in batch:
-            if document in texts:
-                raise error(f"cannot read {document[:8]!r}")
-        return found
-
-    return trouble
-
-
-def test_one_bad_item_spoils_no_other(collection, run, tmp_path):
-    fine = judged(collection, run)
-    place = names(fine).index("negative")
-    group = collection.document_groups[fine.documents[place]]
-    bad = collection.document_texts[int((collection.document_groups == group).argmax())].as_py()
-    waits = []
-    options = {"batch_size": 16, "max_retries": 2, "sleep": waits.append, "cache": tmp_path / "cache"}
-    found = judged(collection, run, Counting(poison({bad})), on_error="unsure", **options)
-    failed = [
-        collection.document_groups[d] == collection.document_groups[fine.documents[place]] for d in fine.documents
-    ]
-    failed = [is_bad and name != "known" for is_bad, name in zip(failed, names(fine), strict=True)]
-    assert found.report["counts"]["failed"] == sum(failed) > 0
-    assert names(found) == ["failed" if bad else name for bad, name in zip(failed, names(fine), strict=True)]
-    assert waits
-    # It is not in the cache: once the judge can read it, it is judged.
-    judge = Counting()
-    same(judged(collection, run, judge, **options), fine)
-    assert {document for _, document, _ in judge.items} == {bad}
-    with pytest.raises(JudgeError, match="failed after up to 3 tries .OSError: cannot read"):
-        judged(collection, run, Counting(poison({bad})), **{**options, "cache": None})
-    options["cache"] = None
-    out = judged(collection, run, Counting(poison({bad})), on_error="unsure", unsure="remove", **options)
-    assert out.flagged[np.array(failed)].all()
-
-
-def test_waits_double_and_are_the_same_under_one_seed(collection, run):
-    def down(number, batch, found):  # noqa: ARG001
-        raise ConnectionError("refused")
-
-    def waits(seed):
-        found = []
-        with pytest.raises(JudgeError, match=r"ConnectionError: refused"):
-            judged(collection, run, Counting(down), batch_size=1, max_retries=9, seed=seed, sleep=found.append)
-        return found
-
-    first = waits(0)
-    longest = [min(0.5 * 2**n, 60) for n in range(9)]
-    assert all(0.5 * most <= wait <= most for wait, most in zip(first, longest, strict=True))
-    assert first == waits(0) != waits(1)
-
-
-def test_a_judge_that_is_not_there_ends_the_run(collection, run):
-    def down(number, batch, found):  # noqa: ARG001
-        raise ConnectionError("refused")
-
-    judge = Counting(down)
-    with pytest.raises(JudgeError, match="32 items in a row, the last of them .*ConnectionError: refused"):
-        judged(collection, run, judge, on_error="unsure", batch_size=5, max_retries=1, sleep=lambda _: None)
-    assert len(set(judge.items)) == 35
-
-
-def test_errors_that_no_try_mends(collection, run):
-    def too_long(number, batch, found):  # noqa: ARG001
-        return [JudgeError("too long", retry=False), *found[1:]]
-
-    judge = Counting(too_long)
-    found = judged(collection, run, judge, on_error="unsure", batch_size=20)  # never sleeps
-    assert found.report["counts"]["failed"] >= len(judge.calls)
-    assert len(judge.items) == found.report["asked"]
-
-    def no_key(number, batch, found):  # noqa: ARG001
-        raise JudgeError("no such key", retry=False)
-
-    with pytest.raises(JudgeError, match="^no such key$"):
-        judged(collection, run, Counting(no_key), on_error="unsure")
-
-
-@pytest.mark.parametrize(
-    ("answer", "error", "message"),
-    [
-        (lambda _: "negative", TypeError, "judge 'counting': str, expected a sequence with a verdict for each item"),
-        (lambda _: None, TypeError, "judge 'counting': NoneType, expected a sequence"),
-        (lambda found: (each for each in found), TypeError, "judge 'counting': generator, expected a sequence"),
-        (lambda found: found[1:], ValueError, "judge 'counting': 3 verdicts, expected 4"),
-        (lambda found: [*found[:-1], "Negative"], ValueError, "'counting': item 3: 'Negative', expected 'negative'"),
-        (lambda found: [found[0], True, *found[2:]], TypeError, "'counting': item 1: bool True, expected 'negative'"),
-        (lambda _: ["x" * 500] * 4, ValueError, r"item 0: 'x+\.\.\.x+', expected 'negative', 'positive' or 'unsure'"),
-    ],
-)
-def test_answers_that_are_no_verdicts(collection, run, answer, error, message):
-    judge = Counting(lambda number, batch, found: answer(found))  # noqa: ARG005
-    with pytest.raises(error, match=message) as caught:
-        judged(collection, run, judge, batch_size=4, on_error="unsure")
-    assert len(judge.calls) == 1
-    assert len(str(caught.value)) < 200
-    numpy = Counting(lambda number, batch, found: np.array(found))  # noqa: ARG005
-    same(judged(collection, run, numpy), judged(collection, run))
-
-
-# --- what is left over ----------------------------------------------------------------------------------------------
-
-
 def test_tables(collection, run, tmp_path):
     found = judged(collection, run, budget=40)
     found.write(tmp_path / "verdicts.jsonl")
@@ -766,74 +456,6 @@ def test_progress_counts_items(collection, run):
         ("start", "judging items", 0, 30),
         ("end", "judging items", 30, 30),
     ]
-
-
-# --- a cross-encoder as the judge -----------------------------------------------------------------------------------
-
-
-class Scorer:
-    name, fingerprint = "lengths", "length of the document, version 1"
-
-    def __init__(self):
-        self.pairs = []
-
-    def score_pairs(self, queries, documents, *, progress=False):  # noqa: ARG002
-        self.pairs += zip(queries, documents, strict=True)
-        return np.float32([float(document) for document in documents])
-
-
-@pytest.mark.parametrize(
-    ("relative", "positive", "documents", "expected"),
-    [
-        (False, "9", "0.4 0.5 0.6 0.75 0.8", "negative unsure unsure unsure positive"),
-        # t stands for p - |p| (1 - t): 5 and 7.5 of 10, and -15 and -12.5 of -10.
-        (True, "10", "4.9 5 7.5 7.6", "negative unsure unsure positive"),
-        (True, "-10", "-15.1 -15 -12.5 -12.4", "negative unsure unsure positive"),
-        (True, "", "-99 0 99", "unsure unsure unsure"),
-    ],
-)
-def test_two_thresholds(relative, positive, documents, expected):
-    scorer = Scorer()
-    judge = CrossEncoderJudge(scorer, negative_below=0.5, positive_above=0.75, relative=relative)
-    documents = documents.split()
-    assert judge(["q"] * len(documents), documents, [positive] * len(documents)) == expected.split()
-    assert scorer.pairs.count(("q", positive)) <= 1
-    assert judge.name == "lengths"
-    assert judge.fingerprint == {
-        "scorer": Scorer.fingerprint, "negative_below": 0.5, "positive_above": 0.75, "relative": relative
-    }  # fmt: skip
-
-
-def test_a_callable_scores_too_and_bad_scores_are_named():
-    judge = CrossEncoderJudge(lambda queries, documents: [0.1, 0.9], negative_below=0.5, positive_above=0.5)  # noqa: ARG005
-    assert judge(["q"] * 2, ["a", "b"], ["c"] * 2) == ["negative", "positive"]
-    assert judge.fingerprint is None
-    for scores, error, message in (
-        ([0.5, np.nan], ValueError, "scorer '<lambda>': NaN for item 1, expected a number"),
-        ([0.5], ValueError, "scorer '<lambda>': length 1, expected 2"),
-        (["a", "b"], TypeError, "scorer '<lambda>': dtype str32, expected floats"),
-    ):
-        wrong = CrossEncoderJudge(lambda queries, documents, s=scores: s, negative_below=0, positive_above=1)  # noqa: ARG005
-        with pytest.raises(error, match=message):
-            wrong(["q"] * 2, ["a", "b"], ["c"] * 2)
-
-
-@pytest.mark.parametrize(
-    ("arguments", "error", "message"),
-    [
-        ({"negative_below": 0.6, "positive_above": 0.5}, ValueError, "positive_above: 0.5, expected at least neg"),
-        ({"negative_below": np.nan, "positive_above": 1}, ValueError, "negative_below: nan, expected a finite number"),
-        ({"negative_below": 0, "positive_above": "1"}, TypeError, "positive_above: str '1', expected a number"),
-        ({"negative_below": 0, "positive_above": 1, "relative": 1}, TypeError, "relative: int 1, expected True or"),
-        ({"scorer": 3, "negative_below": 0, "positive_above": 1}, TypeError, "scorer: int, expected the name"),
-    ],
-)  # fmt: skip
-def test_bad_thresholds(arguments, error, message):
-    with pytest.raises(error, match=message):
-        CrossEncoderJudge(**{"scorer": Scorer(), **arguments})
-
-
-# --- bad input ------------------------------------------------------------------------------------------------------
 
 
 @pytest.mark.parametrize(

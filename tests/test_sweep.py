@@ -1,55 +1,25 @@
-"""The sweep: its trials, measures and bounds against slow twins, what it recommends, and what it refuses."""
+"""The sweep: its trials, measures and bounds against slow twins."""
 
 import dataclasses
 import json
-from html.parser import HTMLParser
 
 import numpy as np
 import pyarrow as pa
 import pytest
 
 import hardmine as hm
-from hardmine.cli.main import main
 from hardmine.pipeline.sweeps import anchored, bounds, trials
-from hardmine.pipeline.sweeps.advice import mark_frontier, recommend
 from hardmine.pipeline.sweeps.grid import described, parse_setting
 from hardmine.pipeline.sweeps.reach import reach_of
 from hardmine.primitives.draw import sample_uniform
 from hardmine.primitives.shingles import near_duplicate_groups
-from hardmine.report.sweep import as_html
 from tests.oracle import sweep as oracle
-
-K = 15
-RULES = [
-    "naive", "naive range-min=3", "naive range-max=5", "abs=2.0", "margin-pos=1.0", "perc-pos=0.9",
-    "perc-pos=0.9 & abs=3.0 draw=softmax=2.0", "naive draw=uniform",
-]  # fmt: skip
-
-
-def make(seed=0, num_queries=60, num_documents=90, positives=None):
-    """A collection with repeated texts, and embeddings whose scores are whole numbers: ties everywhere."""
-    rng = np.random.default_rng(seed)
-    texts = [f"document {i % (num_documents - 8)}" for i in range(num_documents)]
-    queries = rng.integers(-2, 3, (num_queries, 4)).astype(np.float32)
-    documents = rng.integers(-2, 3, (num_documents, 4)).astype(np.float32)
-    documents[num_documents - 8 :] = documents[:8]
-    if positives is None:
-        best = np.argsort(-(queries @ documents.T) + rng.random((num_queries, num_documents)), axis=1)
-        positives = [rng.permutation(row[:25])[: rng.integers(1, 6)].tolist() for row in best]
-    collection = hm.Collection(
-        pa.table({"id": [f"q{i}" for i in range(num_queries)], "text": [f"query {i}" for i in range(num_queries)]}),
-        pa.table({"id": [f"d{i}" for i in range(num_documents)], "text": texts}),
-        hm.Positives.from_lists(positives),
-    )
-    return collection, queries, documents
+from tests.sweep_cases import RULES, K, make, num_labels, sweep, with_labels, words, world_of
 
 
 @pytest.fixture(scope="module")
 def world():
-    collection, queries, documents = make()
-    teacher = hm.teachers.precomputed(queries, documents, similarity="dot")
-    run = hm.retrieve(collection, teacher, k=K, anchors=True, progress=False)
-    return collection, run, documents
+    return world_of()
 
 
 @pytest.fixture(scope="module")
@@ -58,16 +28,6 @@ def second(world):
     rng = np.random.default_rng(9)
     queries = rng.integers(-2, 3, (collection.num_queries, 4)).astype(np.float32)
     return hm.retrieve(collection, hm.teachers.precomputed(queries, documents, similarity="dot"), k=9, progress=False)
-
-
-def sweep(world, grid=RULES, **options):
-    collection, run, _ = world
-    return hm.sweep(collection, run, grid, **{"num_negatives": 3, "progress": False, **options})
-
-
-def num_labels(collection):
-    groups = collection.document_groups
-    return sum(len({int(groups[d]) for d in collection.positives[q]}) for q in range(collection.num_queries))
 
 
 @pytest.mark.parametrize("protocol", trials.PROTOCOLS)
@@ -205,13 +165,6 @@ def test_texts_of_positives_in_a_run_made_elsewhere_are_left_out_of_every_settin
         assert row["reasons"]["duplicate_text"] == int(mined.reasons["duplicate_text"].sum()) > 0
         hits, hidden, _, _ = oracle.estimate(collection, run, hm.Selection.from_dict(row["selection"]), 30)
         assert row["exposure"] == pytest.approx(hits / hidden)
-
-
-def words(queries, documents):
-    """Scores of another teacher, whole numbers from the two texts."""
-    return [
-        float((7 * int(q.split()[1]) + 5 * int(d.split()[1])) % 11 - 4) for q, d in zip(queries, documents, strict=True)
-    ]
 
 
 @pytest.mark.parametrize("k", [None, 6])
@@ -388,16 +341,6 @@ def test_exposures_do_not_depend_on_the_assumption_but_their_intervals_do(world)
     assert few["exposure"] == many["exposure"]
     assert 2 * few["false_negative_rate"] == pytest.approx(many["false_negative_rate"])
     assert few["exposure_high"] > many["exposure_high"]
-
-
-def with_labels(num_labels, num_queries=60):
-    """A collection whose queries all have so many labels."""
-    rng = np.random.default_rng(4)
-    collection, queries, documents = make(4, num_queries=num_queries)
-    labels = hm.Positives.from_lists([rng.choice(80, num_labels, replace=False).tolist() for _ in range(num_queries)])
-    collection = dataclasses.replace(collection, positives=labels)
-    teacher = hm.teachers.precomputed(queries, documents, similarity="dot")
-    return collection, hm.retrieve(collection, teacher, k=40, progress=False), documents
 
 
 @pytest.mark.parametrize(("num_labels", "is_warned"), [(2, True), (5, True), (7, False)])
@@ -604,271 +547,3 @@ def test_settings_that_no_trial_can_follow_say_so(world):
     assert weighted["no_estimate"].startswith("its weights are aligned with the run")
     assert each["kept"] > 0
     assert weighted["kept"] > 0
-
-
-# --- what is recommended -------------------------------------------------------------------------------------------
-
-
-def row(index, score, rate=None, high=None, short=0.0, rule="naive", kept=10):
-    return {
-        "index": index, "rule": rule, "kept": kept, "short_share": short, "mean_score": score,
-        "false_negative_rate": rate, "false_negative_high": high,
-    }  # fmt: skip
-
-
-LIMITS = {"max_false_negatives": 0.05, "max_short": 0.1}
-
-
-def test_the_hardest_of_the_safe_is_recommended():
-    rows = [row(0, 0.9, 0.04, 0.3), row(1, 0.6, 0.01, 0.05), row(2, 0.7, 0.01, 0.04), row(3, 0.8, 0.0, 0.01, short=0.2)]
-    advice = recommend(rows, why_none=None, **LIMITS)
-    assert (advice["index"], advice["basis"]) == (2, "estimate")
-    assert "1 other leaves more of them short" in advice["why"]
-    more = recommend([*rows, row(4, 0.9, short=0.2), row(5, None), row(6, 0.1, kept=0)], why_none=None, **LIMITS)
-    assert "2 others leave more of them short" in more["why"]
-    assert advice["criterion"] == {**LIMITS, "hardness": "mean_score"}
-    assert recommend(rows, why_none=None, max_false_negatives=0.03, max_short=0.2)["index"] == 3
-    assert recommend([row(0, 0.5, 0.0, 0.04), row(1, 0.5, 0.0, 0.02)], why_none=None, **LIMITS)["index"] == 1
-
-
-def test_where_none_is_safe_the_lowest_bound_is_recommended():
-    advice = recommend([row(0, 0.9, 0.2, 0.3), row(1, 0.6, 0.1, 0.15)], why_none=None, **LIMITS)
-    assert (advice["index"], advice["basis"]) == (1, "lowest upper bound")
-    assert "at most 10.0% of the rows short, none is surely below 5.0% false negatives" in advice["why"]
-    assert "has a lower one" not in advice["why"]
-    short = row(2, 0.8, 0.06, 0.09, short=0.3, rule="perc-pos=0.9")
-    advice = recommend([row(0, 0.9, 0.2, 0.3), row(1, 0.6, 0.1, 0.15), short], why_none=None, **LIMITS)
-    assert advice["index"] == 1
-    assert "perc-pos=0.9 has a lower one (9.0%, estimate 6.0%) but leaves 30.0% short" in advice["why"]
-
-
-def test_where_the_data_cannot_tell_the_default_is_recommended():
-    rows = [row(0, 0.9), row(1, 0.6, rule="perc-pos=0.95 positive-agg=mean")]
-    advice = recommend(rows, why_none="cannot tell: few", **LIMITS)
-    assert (advice["index"], advice["basis"]) == (1, "default")
-    assert "cannot tell: few" in advice["why"]
-    assert recommend(rows[:1], why_none="x", **LIMITS)["index"] is None
-    assert "is not among those that serve" in recommend(rows[:1], why_none="x", **LIMITS)["why"]
-
-
-@pytest.mark.parametrize(
-    ("rows", "why"),
-    [
-        ([], "No setting serves this run"),
-        ([row(0, 0.9, 0.0, 0.0, short=0.11)], "Every setting that keeps a negative leaves more than 10.0% of the rows"),
-        ([row(0, None, 0.0, 0.0), row(1, 0.5, short=0.5)], "keeps a negative whose score is infinite"),
-        ([row(0, None, kept=0, short=1.0)], "No setting keeps a single negative"),
-        (
-            [row(0, 0.9), row(1, 0.6, rule="perc-pos=0.95", short=0.4)],
-            "(NV-Retriever), but it leaves 40.0% of the rows short here, more than the 10.0% that are allowed",
-        ),
-    ],
-)
-def test_where_none_is_recommended_it_says_why(rows, why):
-    advice = recommend(rows, why_none=None, **LIMITS)
-    assert (advice["index"], advice["basis"]) == (None, "none")
-    assert why in advice["why"]
-
-
-def test_infinite_scores_are_said_to_be_infinite(world):
-    collection, run, documents = world
-    scores = run.scores.copy()
-    scores[run.offsets[:-1]] = np.inf
-    found = sweep((collection, run.replace(scores=scores), documents), ["naive", "naive range-max=5"])
-    assert found.recommended["index"] is None
-    assert "a negative whose score is infinite" in found.recommended["why"]
-    assert (
-        sweep((collection, run.replace(positives=None), None), ["perc-pos=0.9"])
-        .recommended["why"]
-        .startswith("No setting serves this run")
-    )
-
-
-def test_the_frontier():
-    rows = [row(0, 0.9, 0.2), row(1, 0.8, 0.2), row(2, 0.7, 0.1), row(3, 0.7, 0.1), row(4, 0.95), row(5, 0.5, 0.1)]
-    mark_frontier(rows)
-    assert [each["on_frontier"] for each in rows] == [True, False, True, True, None, False]
-
-
-def test_too_few_queries_cannot_tell(world):
-    found = sweep(world, ["naive", "perc-pos=0.95"], min_queries=1000, max_short=1.0)
-    several = sum(len(set(found_groups)) > 1 for found_groups in _groups(world[0]))
-    assert found.estimate["why_none"] == (
-        f"cannot tell: {several} queries with several positives, expected at least 1000"
-    )
-    assert found.rows[0]["no_estimate"] == found.estimate["why_none"]
-    assert (found.recommended["index"], found.recommended["basis"]) == (1, "default")
-    assert found.selection == hm.Selection(3)
-
-
-def _groups(collection):
-    return [collection.document_groups[collection.positives[q]].tolist() for q in range(collection.num_queries)]
-
-
-# --- shown ---------------------------------------------------------------------------------------------------------
-
-
-class Tags(HTMLParser):
-    def __init__(self):
-        super().__init__()
-        self.tags = []
-
-    def handle_starttag(self, tag, attrs):
-        self.tags.append((tag, attrs))
-
-
-def test_the_summary_fits_and_says_what_it_rests_on(world, second):
-    found = sweep(world, None, second=second)
-    lines = found.summary().splitlines()
-    assert max(map(len, lines)) <= 100
-    text = " ".join(" ".join(lines).split())
-    assert f"recommended: {found.rows[found.recommended['index']]['rule']}" in text
-    assert "for each labelled one, and is in proportion to that number" in text
-    assert sum(line.endswith(">") for line in lines) == 1
-    assert sum(line.endswith("*") for line in lines) > 0
-    bare = sweep(
-        world, ["abs=2", hm.Selection(2, ceiling=hm.PercPos(0.95) & hm.PercPos(0.94) & hm.Absolute(1234567.0))]
-    )
-    assert "\nperc-pos=0.95 & perc-pos=0.94 & abs=1234567.0 num-negatives=2\n   " in bare.summary()
-    alike = [f"perc-pos=0.95 & abs=0.71 draw=softmax={t}" for t in (0.5, 0.7)]
-    assert all(rule in sweep(world, alike).summary() for rule in alike)
-
-
-def test_numbers_of_any_size_keep_to_their_columns(world):
-    collection, run, _ = world
-    for size in (1e4, -1e5, 1e36):
-        scores = np.sort(run.scores.reshape(len(run), -1) * np.float32(size), axis=1)[:, ::-1]
-        run_of_size = run.replace(
-            scores=np.ascontiguousarray(scores).ravel(),
-            positives=run.positives.with_scores(run.positives.scores * np.float32(size)),
-        )
-        found = hm.sweep(collection, run_of_size, ["naive"], num_negatives=2, progress=False)
-        line = found.summary().splitlines()[3]
-        assert len(line.removesuffix(">").removesuffix("*").split()) == 11, line
-
-
-def test_a_name_that_steers_the_terminal_is_shown_as_text(world):
-    collection, run, documents = world
-    evil = run.replace(metadata={**run.metadata, "teacher": "evil\x1b[31m\nline"})
-    text = sweep((collection, evil, documents), ["naive"]).summary()
-    assert "teacher evil\\x1b[31m\\nline" in text
-    assert "\x1b" not in text
-
-
-def test_data_of_a_sweep_are_a_copy(world):
-    found = sweep(world, ["naive"])
-    found.to_dict()["rows"][0]["rule"] = "other"
-    assert found.rows[0]["rule"] == "naive"
-
-
-def test_a_notebook_shows_text_as_text(world):
-    found = sweep(world, ["naive", "abs=2"]).to_dict()
-    found["rows"][0]["rule"] = "<script>alert(1)</script>"
-    found["unfit"] = [{"rule": "a<b", "reason": "<img src=x onerror=1>"}]
-    parser = Tags()
-    parser.feed(as_html(found))
-    assert {tag for tag, _ in parser.tags} == {"p", "b", "table", "thead", "tr", "th", "tbody", "td", "ul", "li"}
-    assert not any(attrs for _, attrs in parser.tags)
-    assert sweep(world, ["naive"])._repr_html_().count("<tr>") == 2
-
-
-# --- refused -------------------------------------------------------------------------------------------------------
-
-
-@pytest.mark.parametrize(
-    ("options", "error", "message"),
-    [
-        ({"grid": "naive"}, TypeError, "grid: str, expected a sequence of Selections or of rules as text"),
-        ({"grid": []}, ValueError, "grid: empty, expected at least one setting"),
-        ({"grid": ["naive", 3]}, TypeError, "grid[1]: int, expected a Selection, a ceiling or text such as"),
-        ({"grid": ["nave"]}, ValueError, "grid[0]: unknown 'nave', expected one of naive, abs"),
-        ({"grid": ["naive range-min=x"]}, ValueError, "grid[0] naive range-min=x: range-min=x: expected an integer"),
-        ({"grid": ["naive range-min=1 range-min=2"]}, ValueError, "range-min twice, expected once"),
-        ({"trials_per_query": 17}, ValueError, "trials_per_query: 17, expected at most 16"),
-        ({"progress": 1}, TypeError, "progress: int 1, expected True, False or a callable"),
-        ({"second": 3}, TypeError, "second: int, expected Candidates"),
-        ({"second": hm.Candidates([0], [], [])}, ValueError, "second: 0 queries, expected 60 as in the collection"),
-        ({"document_embeddings": np.zeros((3, 4), np.float32)}, ValueError, "document_embeddings: 3 rows, expected 90"),
-    ],
-)
-def test_bad_arguments_are_named(world, options, error, message):
-    with pytest.raises(error) as caught:
-        sweep(world, options.pop("grid", ["naive"]), **options)
-    assert message in str(caught.value)
-    assert "\n" not in str(caught.value)
-
-
-def test_a_run_that_was_cut_is_refused(world):
-    collection, run, _ = world
-    counts = np.zeros(len(run), dtype=np.int64)
-    counts[7] = 2
-    with pytest.raises(ValueError, match=r"^run: retrieved under a ceiling, which removed 2 documents of query 7"):
-        hm.sweep(collection, run.replace(reasons={"above_ceiling": counts}), progress=False)
-    with pytest.raises(ValueError, match=r"^second: retrieved under a ceiling, which removed 2 documents of query 7"):
-        hm.sweep(collection, run, second=run.replace(reasons={"above_ceiling": counts}), progress=False)
-    with pytest.raises(TypeError, match="^collection: int, expected a Collection"):
-        hm.sweep(3, run)
-    with pytest.raises(TypeError, match="^run: str, expected Candidates"):
-        hm.sweep(collection, "run")
-    other = make(num_queries=3)[0]
-    with pytest.raises(ValueError, match="expected 3 as in the collection"):
-        hm.sweep(other, run, progress=False)
-
-
-# --- the command line ----------------------------------------------------------------------------------------------
-
-
-@pytest.fixture
-def files(world, second, tmp_path):
-    collection, run, documents = world
-    collection.write(tmp_path / "collection", "beir")
-    run.save(tmp_path / "run.hm")
-    second.save(tmp_path / "second.hm")
-    np.save(tmp_path / "documents.npy", documents)
-    return tmp_path
-
-
-def test_the_command_says_what_the_function_finds(world, second, files, capsys):
-    arguments = ["sweep", str(files / "collection"), str(files / "run.hm"), "--quiet", "--num-negatives", "3"]
-    more = ["--rules", "naive", "anchored=1.1,1.0", "--second", str(files / "second.hm")]
-    embeddings = ["--document-embeddings", str(files / "documents.npy"), "--bootstrap", "100", "--seed", "4"]
-    output = files / "found.json"
-    assert main([*arguments, *more, *embeddings, "--json", "--output", str(output)]) == 0
-    printed = capsys.readouterr().out
-    options = {"second": second, "document_embeddings": world[2], "num_bootstrap": 100, "seed": 4}
-    assert json.loads(printed) == sweep(world, ["naive", "anchored=1.1,1.0"], **options).to_dict()
-    assert json.loads(output.read_text()) == json.loads(printed)
-    assert main([*arguments, "--unlabelled-per-positive", "0.5", "--max-short", "0.2", "--positive-agg", "max"]) == 0
-    expected = sweep(world, None, unlabelled_per_positive=0.5, max_short=0.2, positive_agg="max")
-    assert capsys.readouterr().out.strip() == expected.summary().strip()
-
-
-def test_the_command_refuses_in_one_line(files, capsys):
-    collection, run = str(files / "collection"), str(files / "run.hm")
-    (files / "no.npy").write_bytes(b"nothing")
-    np.savez(files / "several.npz", a=np.zeros(1))
-    for more, message in (
-        (["--rules", "nave"], "grid[0]: unknown 'nave'"),
-        (["--document-embeddings", str(files / "no.npy")], "no.npy: no array of NumPy, expected a .npy file"),
-        (["--document-embeddings", str(files / "several.npz")], "several.npz: several arrays (.npz), expected one"),
-        (["--document-embeddings", str(files / "gone.npy")], "gone.npy: no such file, expected an array of NumPy"),
-        (["--second", str(files / "none.hm")], "none.hm: no such file, expected a run made by hardmine retrieve"),
-        (["--output", str(files / "none" / "x.json")], "none does not exist"),
-        (["--max-short", "2"], "max_short: 2, expected at most 1"),
-    ):
-        assert main(["sweep", collection, run, "--quiet", *more]) == 2
-        line = capsys.readouterr().err
-        assert message in line
-        assert line.count("\n") == 1
-        assert "pickle" not in line
-
-
-def test_the_command_reads_a_run_of_any_format(world, files, capsys):
-    collection, run, _ = world
-    run.write(files / "run.txt", format="trec-run")
-    arguments = ["--run-format", "trec-run", "--second", str(files / "second.hm"), "--rules", "naive", "--json"]
-    assert main(["sweep", str(files / "collection"), str(files / "run.txt"), "--quiet", *arguments]) == 0
-    found = json.loads(capsys.readouterr().out)
-    assert found["rows"][0]["kept"] == 4 * collection.num_queries
-    assert found["rows"][0]["second"]["overlap"] > 0
-    assert found["estimate"]["why_none"] == "the run holds no scores of the positives"

@@ -3,7 +3,7 @@
 from tests.mutants.table import Mutant
 
 ROOM = "python/hardmine/report/audit"
-TESTS = "tests/test_audit.py"
+TESTS = "tests/test_audit.py tests/test_audit_command.py tests/test_audit_files.py tests/test_audit_texts.py"
 FILES = "tests/test_audit_files.py"
 TEXTS = "tests/test_audit_texts.py"
 

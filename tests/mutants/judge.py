@@ -9,7 +9,8 @@ POLICIES = "python/hardmine/pipeline/judge_policies.py"
 SUSPICION = "python/hardmine/pipeline/suspicion.py"
 JUDGE = "python/hardmine/pipeline/judge.py"
 CHAT = "python/hardmine/teachers/chat_judge.py"
-UNIT, SERVED = "tests/test_judge.py", "tests/test_judge_chat.py"
+UNIT = "tests/test_judge.py tests/test_judge_cache.py tests/test_judge_cross_encoder.py"
+SERVED = "tests/test_judge_chat.py"
 
 MUTANTS = [
     Mutant(

@@ -113,13 +113,13 @@ MUTANTS = [
         "python/hardmine/pipeline/sweeps/advice.py",
         'if row["false_negative_high"] <= max_false_negatives]',
         'if row["false_negative_rate"] <= max_false_negatives]',
-        "tests/test_sweep.py -k hardest_of",
+        "tests/test_sweep_advice.py -k hardest_of",
     ),
     Mutant(
         "sweep-html-unescaped",
         "python/hardmine/report/sweep.py",
         "        cells = [escape(cell) for cell in",
         "        cells = [cell for cell in",
-        "tests/test_sweep.py -k notebook",
+        "tests/test_sweep_shown.py -k notebook",
     ),
 ]

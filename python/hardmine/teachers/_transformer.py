@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import sys
+from abc import ABC, abstractmethod
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from copy import deepcopy
@@ -29,7 +30,7 @@ _BYTES_PER_TOKEN = 4
 _UNLIMITED = 100_000  # tokenizers without a limit report numbers above this
 
 
-class Transformer:
+class Transformer(ABC):
     """A model on its device, in its arithmetic; a subclass says how to load it and what a forward pass gives.
 
     Parameters
@@ -91,9 +92,9 @@ class Transformer:
         passes: dict[str, Callable[[int], object]] = {dtype: partial(run, model) for dtype, model in models.items()}
         return measured(passes, width, max(1, self.batch_tokens // width))
 
+    @abstractmethod
     def _pass(self, tokens: list[list[int]]) -> npt.NDArray[np.float32]:
         """What the model makes of some rows of tokens."""
-        raise NotImplementedError
 
     def _best_device(self) -> str:
         if self._torch.cuda.is_available():
