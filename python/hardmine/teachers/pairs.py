@@ -136,7 +136,7 @@ class _Predicting:
         if not self._odds:
             found = self._model.predict(pairs, show_progress_bar=False)
             return np.asarray(found, dtype=np.float32)
-        torch = need("torch", what="cross-encoders", extra="torch")
+        torch = need("torch", what="scoring pairs", extra="torch")
         logits = np.asarray(self._model.predict(pairs, activation_fn=torch.nn.Identity(), show_progress_bar=False))
         return np.ascontiguousarray(logits[:, 1] - logits[:, 0], dtype=np.float32)
 
