@@ -333,7 +333,7 @@ def test_on_the_command_line(beir, tmp_path, monkeypatch, capsys):
 def test_a_missing_extra_is_one_line(tmp_path):
     code = "import sys; sys.modules['torch'] = None; import hardmine as hm; hm.teachers.load_cross_encoder('a/b')"
     found = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, cwd=tmp_path, timeout=60)
-    last = "ModuleNotFoundError: cross-encoders needs torch: pip install 'hardmine[torch]'"
+    last = "ModuleNotFoundError: scoring pairs needs torch: pip install 'hardmine[torch]'"
     assert (found.returncode, found.stderr.splitlines()[-1]) == (1, last)
 
 
