@@ -274,3 +274,16 @@ def test_a_folder_that_cannot_be_written_to_is_said_at_once(tmp_path, monkeypatc
     monkeypatch.setattr("os.access", lambda path, _mode: str(path) != "shut")
     assert main(["mine", "c", "--teacher", "bm25", "--output", "a.jsonl", "--report", "shut/r.html"]) == 2
     assert "shut/r.html: the folder shut cannot be written to" in capsys.readouterr().err
+
+
+def test_a_caution_is_whole_and_the_assumption_stands_beside_the_estimate(tmp_path):
+    collection = hostile_collection()
+    caution = "Caution: " + "few labels " * 40 + "end."
+    estimate = SWEEP["estimate"] | {"caution": caution, "unlabelled_per_positive": 2.5}
+    advice = SWEEP["recommended"] | {"why": f"{'because ' * 60}{caution}"}
+    given = {**SWEEP, "estimate": estimate, "recommended": advice}
+    mined(collection).report_html(tmp_path / "r.html", sweep=given)
+    page = (tmp_path / "r.html").read_text()
+    assert page.count(caution) == 1
+    assert "with 95 % intervals over queries" in page
+    assert "2.5 unlabelled relevant documents for each labelled one" in page

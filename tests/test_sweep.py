@@ -13,6 +13,7 @@ from hardmine.pipeline.sweeps.grid import described, parse_setting
 from hardmine.pipeline.sweeps.reach import reach_of
 from hardmine.primitives.draw import sample_uniform
 from hardmine.primitives.shingles import near_duplicate_groups
+from hardmine.report.sweep import basis
 from tests.oracle import sweep as oracle
 from tests.sweep_cases import RULES, K, make, num_labels, sweep, with_labels, words, world_of
 
@@ -353,7 +354,11 @@ def test_few_labels_of_a_query_are_a_caution(num_labels, is_warned):
     if is_warned:
         assert "too high under positive_agg 'min' and too low under 'max'" in caution
         assert caution in found.recommended["why"]
-        assert "Caution: a hidden label is one of only" in " ".join(found.summary().split())
+        assert " ".join(found.summary().split()).count("Caution: a hidden label is one of only") == 1
+        assert found._repr_html_().count("Caution:") == 1
+        without = {"estimate": found.estimate, "recommended": {"why": "another reason"}}
+        assert basis(without).endswith(caution)
+        assert caution not in basis(found.to_dict())
         assert caution in sweep(with_labels(num_labels), ["naive"], max_false_negatives=0.0).recommended["why"]
         assert sweep(with_labels(num_labels), ["naive"], protocol="keep-one").estimate["caution"] is None
     else:

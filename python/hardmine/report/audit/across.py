@@ -109,11 +109,12 @@ class Across:
         negatives = view.negatives
         keys = negatives.keys
         order = np.lexsort((keys, negatives.rows))
-        is_new = (np.diff(keys[order], prepend=0) != 0) | (np.diff(negatives.rows[order], prepend=-1) != 0)
+        is_new = (np.diff(keys[order], prepend=np.uint64(0)) != 0) | (np.diff(negatives.rows[order], prepend=-1) != 0)
         at = order[is_new & (keys[order] != 0)]
         self._often.add(keys[at])
         hubs = self._often.at_least(self._hub_rows)
-        self._hubs = {key: place for key, place in self._hubs.items() if among(np.array([key], np.uint64), hubs)[0]}
+        kept = set(hubs.tolist())
+        self._hubs = {key: place for key, place in self._hubs.items() if key in kept}
         here = at[among(keys[at], hubs)]
         for key, first in zip(*(part.tolist() for part in np.unique(keys[here], return_index=True)), strict=True):
             if key not in self._hubs:

@@ -77,8 +77,8 @@ def audit(
     Records that readers refuse are findings; the audit goes on behind them. Memory holds some thousand rows and, of
     all others, keys of 64 bits: at most 56 bytes a row (72 in formats that spread a row over records, for one file at a
     time), 16 a positive and 16 for each document with an id and a text.
-    Equal keys of unequal texts make a false finding among 10,000,000 rows with a probability of 1 in 100,000. Findings
-    do not depend on threads.
+    Equal keys of unequal texts make a false finding among 10,000,000 rows of five documents with a probability of 1 in
+    10,000. Findings do not depend on threads.
 
     Examples
     --------

@@ -13,7 +13,11 @@ _SHAPES: dict[str, dict[str, Any]] = {
     "sweep": {
         "about": {"teacher": _TEXT, "queries": _WHOLE, "documents": _WHOLE},
         "recommended": {"index": _WHOLE, "why": _TEXT, "criterion": {"hardness": _TEXT}},
-        "estimate": {"why_none": _TEXT, "queries": _WHOLE, "protocol": _TEXT, "confidence": _NUMBER},
+        "estimate": {
+            **dict.fromkeys(("why_none", "protocol", "caution"), _TEXT),
+            **dict.fromkeys(("confidence", "unlabelled_per_positive"), _NUMBER),
+            "queries": _WHOLE,
+        },
         "rows": [
             {
                 "index": _WHOLE,

@@ -211,7 +211,7 @@ def _run_example(texts: Texts, run: Candidates, seen: tuple[Float64s, Float64s],
         num_positives, last = last - first, min(last, first + MOST_SHOWN)
         scores = None if run.positives.scores is None else run.positives.scores[first:last]
         found = texts.documents(run.positives.ids[first:last].tolist(), scores=scores)
-    ranks = run.ranks if run.ranks is not None else np.arange(run.ids.size) - start + 1
+    ranks = run.ranks[places] if run.ranks is not None else places - start + 1
     return Example(
         row=row,
         why=why,
@@ -222,7 +222,7 @@ def _run_example(texts: Texts, run: Candidates, seen: tuple[Float64s, Float64s],
             run.ids[places].tolist(),
             scores=run.scores[places],
             ratios=ratios[places],
-            ranks=ranks[places],
+            ranks=ranks,
             above=leanings[places] > 1,
         ),
         num_positives=num_positives,

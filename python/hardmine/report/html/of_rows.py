@@ -45,6 +45,7 @@ if TYPE_CHECKING:
 _SPREAD = {
     "triplet": "neighbours with the same query and positive",
     "labeled-pair": "neighbours with the same query",
+    "arctic": "neighbours with the same query",
 }
 """Formats in which a row is spread over several lines."""
 

@@ -27,10 +27,10 @@ def sweep_part(sweep: Mapping[str, Any], material: Material) -> Html:
     advice = sweep["recommended"]
     best = advice.get("index")
     drawn = _trade_off(rows, advice)
-    parts = [
-        element("p", element("strong", _recommended(rows, best)), f" {clip(advice.get('why') or '', _MOST_WORDS)}")
-    ]
     estimate = sweep.get("estimate") or {}
+    caution = estimate.get("caution") or ""
+    why = (advice.get("why") or "").replace(caution, "").strip()  # the caution has a paragraph of its own, whole
+    parts = [element("p", element("strong", _recommended(rows, best)), f" {clip(why, _MOST_WORDS)}")]
     if estimate.get("why_none"):
         parts.append(
             element(
@@ -39,9 +39,11 @@ def sweep_part(sweep: Mapping[str, Any], material: Material) -> Html:
         )
     elif estimate.get("queries"):
         parts.append(element("p", _rests_on(estimate), class_="lead"))
-    why = foreign(sweep, material.run) if material.selection else None
-    if why is not None:
-        parts.append(element("p", f"It may be of another run ({why}): no estimate is taken from it for this one."))
+        if caution:
+            parts.append(element("p", clip(caution, _MOST_WORDS)))
+    other = foreign(sweep, material.run) if material.selection else None
+    if other is not None:
+        parts.append(element("p", f"It may be of another run ({other}): no estimate is taken from it for this one."))
     if drawn is not None:
         parts.append(element("div", figure(drawn), class_="figures"))
     listed = _listed(rows, best)
@@ -69,12 +71,18 @@ def _recommended(rows: Sequence[Mapping[str, Any]], best: Any) -> str:
 
 
 def _rests_on(estimate: Mapping[str, Any]) -> str:
-    confidence = _number(estimate.get("confidence"))
-    level = "" if confidence is None else f" Intervals hold {100 * confidence:g} %."
+    confidence, unlabelled = (_number(estimate.get(name)) for name in ("confidence", "unlabelled_per_positive"))
+    level = "" if confidence is None else f", with {100 * confidence:g} % intervals over queries"
     how = "one of them at a time" if estimate.get("protocol") == "hide-one" else "some of them"
+    assumed = (
+        ""
+        if unlabelled is None or estimate.get("protocol") != "hide-one"
+        else f" It holds if there are {unlabelled:g} unlabelled relevant documents for each labelled one, and is in "
+        "proportion to that number."
+    )
     return (
-        f"False negatives are estimated from {estimate['queries']:,} queries with several positives, by hiding {how}."
-        f"{level}"
+        f"False negatives are estimated from {estimate['queries']:,} queries with several positives, by hiding {how}"
+        f"{level}.{assumed}"
     )
 
 
