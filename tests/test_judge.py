@@ -492,8 +492,14 @@ def test_bad_input(collection, run, options, error, message):
 
 def test_what_is_of_another_collection(collection, run, mined):
     other = hm.Collection.from_pairs(["a"], ["b"], ["c"])
-    with pytest.raises(ValueError, match="negatives_or_run: query 24, expected below 1 as in the collection"):
+    with pytest.raises(ValueError, match="negatives_or_run: mined from 25 queries, but the collection has 1"):
         judged(other, mined.negatives)
+    renamed = dataclasses.replace(
+        collection,
+        documents=collection.documents.set_column(0, "id", [[f"x{i}" for i in range(collection.num_documents)]]),
+    )
+    with pytest.raises(ValueError, match="negatives_or_run: mined from a collection with other ids"):
+        judged(renamed, mined.negatives)
     with pytest.raises(ValueError, match="run: 25 query ids, expected 1 as in the collection"):
         judged(other, run)
     relabelled = judged(collection, mined, policy="relabel").collection
@@ -518,6 +524,6 @@ def test_negatives_for_positives_that_are_none_here(collection, run):
         collection, positives=hm.Positives(labels.offsets, (labels.ids + 1) % collection.num_documents)
     )
     with pytest.raises(
-        ValueError, match="negatives_or_run: row [0-9]+ has document [0-9]+ as a positive of query [0-9]"
+        ValueError, match="negatives_or_run: row [0-9]+: its positive is none of its query in the collection"
     ):
         judged(other, each)

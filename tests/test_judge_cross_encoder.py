@@ -85,3 +85,12 @@ def test_a_callable_scores_too_and_bad_scores_are_named():
 def test_bad_thresholds(arguments, error, message):
     with pytest.raises(error, match=message):
         CrossEncoderJudge(**{"scorer": Scorer(), **arguments})
+
+
+def test_a_positive_is_scored_once_in_all_batches():
+    scorer = Scorer()
+    judge = CrossEncoderJudge(scorer, negative_below=0.5, positive_above=0.75, relative=True)
+    first = judge(["q", "q"], ["4", "8"], ["10", "10"])
+    second = judge(["q", "r"], ["6", "6"], ["10", "10"])
+    assert (first, second) == (["negative", "positive"], ["unsure", "unsure"])
+    assert [scorer.pairs.count((query, "10")) for query in "qr"] == [1, 1]

@@ -37,7 +37,8 @@ def foreign(negatives: Negatives, collection: Collection) -> str | None:
         for key, size in sizes.items():
             if own[0].get(key) != size:
                 return f"mined from {own[0].get(key)} {key}, but the collection has {size}"
-        return None if own[0] == here else "mined from a collection with other ids"
+        if own[0] != here:
+            return "mined from a collection with other ids"
     for name, kind in (
         ("queries", "queries"),
         ("dropped", "queries"),

@@ -9,6 +9,7 @@ import numpy as np
 import numpy.typing as npt
 
 from hardmine.nouns.candidates import Candidates
+from hardmine.nouns.identity import foreign
 from hardmine.nouns.negatives import Negatives
 from hardmine.nouns.positives import Positives
 from hardmine.pipeline.mined import Mined
@@ -72,29 +73,11 @@ def listed(collection: Collection, given: Any) -> Listed:
     if isinstance(given, Candidates):
         return Listed(None, given, None, collection.positives_under(given, scores=False))
     if isinstance(given, Negatives):
-        for name, found, count in (
-            ("query", given.queries, collection.num_queries), ("document", given.ids, collection.num_documents)
-        ):  # fmt: skip
-            highest = int(found.max(initial=-1))
-            if highest >= count:
-                raise ValueError(f"negatives_or_run: {name} {highest}, expected below {count} as in the collection")
-        _refuse_other_labels(collection, given)
+        why = foreign(given, collection)
+        if why is not None:
+            raise ValueError(f"negatives_or_run: {why}")
         return Listed(given, None, None, collection.positives)
     raise TypeError(f"negatives_or_run: {type(given).__name__}, expected Negatives, Candidates or Mined")
-
-
-def _refuse_other_labels(collection: Collection, given: Negatives) -> None:
-    """Raise where a row was mined for a positive that the collection does not have."""
-    rows = np.flatnonzero(given.positives >= 0)
-    labels, count = collection.positives, max(collection.num_documents, int(given.positives.max(initial=-1)) + 1)
-    known = coded(labels.query_of_each, labels.ids, count)
-    foreign = rows[~np.isin(coded(given.queries[rows], given.positives[rows], count), known)]
-    if foreign.size:
-        query, document = int(given.queries[foreign[0]]), int(given.positives[foreign[0]])
-        raise ValueError(
-            f"negatives_or_run: row {int(foreign[0])} has document {document} as a positive of query {query}, expected "
-            "one of the collection's (mined in another?)"
-        )
 
 
 def pairs_of(collection: Collection, given: Listed) -> Pairs:

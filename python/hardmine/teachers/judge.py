@@ -13,6 +13,8 @@ from hardmine.teachers.pairs import pair_scorer, scores_of
 
 VERDICTS = ("negative", "positive", "unsure")
 """What a judge may say of a document."""
+_MOST_KEPT = 100_000
+"""Scores of positives that a judge remembers at most, with the two texts of each."""
 
 
 class Judge(Protocol):
@@ -119,6 +121,7 @@ class CrossEncoderJudge:
                 f"positive_above: {self.positive_above:g}, expected at least negative_below ({self.negative_below:g})"
             )
         self.scorer = pair_scorer(scorer)
+        self._own: dict[tuple[str, str], float] = {}
 
     @property
     def name(self) -> str:
@@ -141,14 +144,21 @@ class CrossEncoderJudge:
         lower, upper = np.full(len(scores), self.negative_below), np.full(len(scores), self.positive_above)
         if self.relative:
             known = np.array([bool(text) for text in positives], dtype=bool)
-            # The same positive stands beside every document of its query: it is scored once.
-            pairs = list(dict.fromkeys((q, p) for q, p in zip(queries, positives, strict=True) if p))
-            own = dict(zip(pairs, self._scores(*map(list, zip(*pairs, strict=True))), strict=True)) if pairs else {}
+            own = self._own_scores([(q, p) for q, p in zip(queries, positives, strict=True) if p])
             p = np.array([own.get(pair, 0.0) for pair in zip(queries, positives, strict=True)], dtype=np.float64)
             lower = np.where(known, p - np.abs(p) * (1 - lower), -np.inf)
             upper = np.where(known, p - np.abs(p) * (1 - upper), np.inf)
         sure = (scores > upper).astype(int) - (scores < lower)
         return [("unsure", "positive", "negative")[each] for each in sure.tolist()]
+
+    def _own_scores(self, pairs: list[tuple[str, str]]) -> dict[tuple[str, str], float]:
+        """Scores of positives: one stands beside every document of its query, in this batch and in others."""
+        new = [pair for pair in dict.fromkeys(pairs) if pair not in self._own]
+        if len(self._own) + len(new) > _MOST_KEPT:
+            self._own, new = {}, list(dict.fromkeys(pairs))
+        if new:
+            self._own.update(zip(new, self._scores(*map(list, zip(*new, strict=True))).tolist(), strict=True))
+        return self._own
 
     def _scores(self, queries: Sequence[str], documents: Sequence[str]) -> Any:
         found = self.scorer.score_pairs(list(queries), list(documents), progress=False)
