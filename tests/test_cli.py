@@ -253,7 +253,7 @@ def test_a_missing_extra_is_one_line(beir, tmp_path):
     )
     for teacher, message in (
         ("bm25", "hardmine: teacher 'bm25' needs bm25s: pip install 'hardmine[mine]'\n"),
-        ("some/model", "hardmine: dense teachers needs torch: pip install 'hardmine[torch]'\n"),
+        ("some/model", "hardmine: a dense teacher needs torch: pip install 'hardmine[torch]'\n"),
     ):
         words = ["mine", str(beir), "--teacher", teacher, "--output", "x.jsonl", "--quiet"]
         code = f"{blocker} sys.exit(main({words!r}))"

@@ -267,15 +267,14 @@ def test_relabelled_run_is_that_of_the_new_labels(collection, run):
 def test_relabelled_mined_can_be_written(collection, mined, tmp_path):
     found = judged(collection, mined, policy="relabel")
     found.mined.write(tmp_path / "rows.jsonl", "flag-embedding")
-    texts = collection.document_texts.to_pylist()
+    texts, asked = collection.document_texts.to_pylist(), collection.query_texts.to_pylist()
     new = {
-        (int(q), texts[d])
+        (asked[q], texts[d])
         for q, d, name in zip(found.queries, found.documents, names(found), strict=True)
         if name == "positive" and q not in found.dropped
     }
     lines = [json.loads(line) for line in (tmp_path / "rows.jsonl").read_text().splitlines()]
-    written = {(int(line["query"] == ""), text) for line in lines for text in line["pos"]}
-    assert {text for _, text in written} >= {text for _, text in new} != set()
+    assert {(line["query"], text) for line in lines for text in line["pos"]} >= new != set()
     assert hm.Mined.from_run(found.collection, found.mined.candidates, RULE).negatives.ids.size
     before, after = mined.negatives.reasons, found.negatives.reasons
     rows = ~np.isin(mined.negatives.queries, found.dropped)

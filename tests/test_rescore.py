@@ -187,7 +187,7 @@ def test_a_cache_is_shared_by_pairs(collection, run, tmp_path):
 def test_with_and_without_a_cache_give_the_same_bytes(collection, run, tmp_path):
     plain = rescored(collection, run, Counting())
     assert as_equal(plain, rescored(collection, run, Counting(), cache=tmp_path / "cache"))
-    assert as_equal(plain, rescored(collection, run, Counting(), cache=tmp_path / "cache", num_threads=1))
+    assert as_equal(plain, rescored(collection, run, Counting(), cache=tmp_path / "cache"))
 
 
 def test_query_and_document_do_not_run_into_each_other(tmp_path):
@@ -333,7 +333,7 @@ def test_on_the_command_line(beir, tmp_path, monkeypatch, capsys):
 def test_a_missing_extra_is_one_line(tmp_path):
     code = "import sys; sys.modules['torch'] = None; import hardmine as hm; hm.teachers.load_cross_encoder('a/b')"
     found = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, cwd=tmp_path, timeout=60)
-    last = "ModuleNotFoundError: scoring pairs needs torch: pip install 'hardmine[torch]'"
+    last = "ModuleNotFoundError: a cross-encoder needs torch: pip install 'hardmine[torch]'"
     assert (found.returncode, found.stderr.splitlines()[-1]) == (1, last)
 
 

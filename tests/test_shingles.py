@@ -14,6 +14,8 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 import hardmine as hm
+from hardmine.nouns.strings import StringTable
+from hardmine.primitives import shingles
 from hardmine.primitives.shingles import banding, near_duplicate_groups, similarity
 from tests.oracle import shingles as oracle
 
@@ -212,3 +214,13 @@ def test_the_table_of_the_page_is_right():
         t, b, r = float(threshold), int(bands), int(length)
         assert banding(t) == (b, r)
         assert recall == [f"{1 - (1 - s**r) ** b:.3f}" for s in (t - 0.2, t, t + 0.05)]
+
+
+@pytest.mark.parametrize("block", [1, 2, 3, 7, 64])
+def test_rows_beyond_ascii_however_their_bytes_are_cut(block, monkeypatch):
+    monkeypatch.setattr(shingles, "_BLOCK", block)
+    rng = np.random.default_rng(block)
+    for _ in range(60):
+        texts = ["".join(rng.choice(list("aé漢 b"), rng.integers(0, 6))) for _ in range(rng.integers(0, 9))]
+        expected = [row for row, text in enumerate(texts) if not text.isascii()]
+        assert shingles._beyond_ascii(StringTable.from_strings(texts, "texts")).tolist() == expected

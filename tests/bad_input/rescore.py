@@ -4,7 +4,7 @@ import numpy as np
 
 import hardmine as hm
 from tests.bad_input.library import candidates, collection
-from tests.bad_input.table import F32, INF, LABELS, NAN, case, count_cases_of, thread_cases
+from tests.bad_input.table import F32, INF, LABELS, NAN, case, count_cases_of
 
 
 def run(**columns):
@@ -46,7 +46,6 @@ for value, kind in ((True, "bool"), (2.0, "float"), ("2", "str")):
     case("rescore", "count", TypeError, f"k: {kind} .*, expected an integer", lambda v=value: rescore(k=v))
 for value in (-1, 2**64):
     case("rescore", "count", ValueError, f"k: {value}, expected at", lambda v=value: rescore(k=v))
-thread_cases("rescore", rescore)
 count_cases_of("rescore", "scorer 'ce': group_bytes", lambda size: rescore(Scorer(group_bytes=size)), minimum=1)
 case(
     "rescore", "shape", ValueError, "run: 3 queries, expected 2", lambda: rescore(source=hm.Candidates([0] * 4, [], []))

@@ -1,8 +1,11 @@
 """Judging in loops: which items there are, in which order, what is said of each pair, what leaves."""
 
 import math
+import unicodedata
 
-from hardmine.nouns.collection import normalised as normalise
+
+def normalise(text):
+    return " ".join(unicodedata.normalize("NFKC", text).casefold().split())
 
 
 def shown_positive(ids, scores):

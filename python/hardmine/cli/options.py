@@ -264,7 +264,8 @@ def check_numbers(options: argparse.Namespace) -> None:
         checks.integer("epoch", options.epoch)
     if "max_memory" in options:
         checks.memory("max_memory", options.max_memory, 1)
-    thread_count(options.threads)
+    if "threads" in options:
+        thread_count(options.threads)
 
 
 def check_rows(options: argparse.Namespace) -> None:

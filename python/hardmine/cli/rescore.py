@@ -30,7 +30,6 @@ def add_commands(commands: Any) -> None:
     group.add_argument("--batch-tokens", type=int, metavar="TOKENS")
     shared.add_cache(parser)
     parser.add_argument("-k", type=int, metavar="K", help="score and keep the first K candidates of a query (all)")
-    shared.add_threads(parser)
     parser.add_argument("--output", type=Path, required=True, metavar="RUN")
     shared.add_progress(parser)
     parser.set_defaults(run=_rescore)
@@ -54,7 +53,6 @@ def _rescore(options: argparse.Namespace) -> None:
         k=options.k,
         cache=options.cache,
         cache_policy=policy,
-        num_threads=options.threads,
         progress=options.progress,
     )
     rescored.save(options.output)

@@ -67,15 +67,12 @@ class Answers(NamedTuple):
         A verdict, or "failed", as places in `OUTCOMES`.
     reused, calls, faults : int
         Items that the store held, calls of the judge, and how often a call raised or an item came back as an exception.
-    last_error : str
-        Why the last item that failed did so.
     """
 
     outcomes: npt.NDArray[np.int8]
     reused: int
     calls: int
     faults: int
-    last_error: str
 
 
 def ask(judge: Any, texts: Texts, rows: Rows | None, manner: Manner, describe: Callable[[int], str]) -> Answers:
@@ -123,7 +120,6 @@ class _Asking:
         self._outcomes = np.full(count, NOT_JUDGED, np.int8)
         self._is_kept = np.zeros(count, bool)
         self._calls = self._faults = self._in_a_row = 0
-        self._last_error = ""
         self._kept_at = time.monotonic()
         self._random = np.random.default_rng(manner.seed)
         if rows is not None and rows.num_held:
@@ -131,7 +127,7 @@ class _Asking:
             self._outcomes[held], self._is_kept[held] = rows.at("verdict", held), True
 
     def answers(self, reused: int) -> Answers:
-        return Answers(self._outcomes, reused, self._calls, self._faults, self._last_error)
+        return Answers(self._outcomes, reused, self._calls, self._faults)
 
     def keep(self, seconds: float) -> None:
         """Write the verdicts that are not in the store, where so much time has passed since the last ones were."""
@@ -203,12 +199,12 @@ class _Asking:
                 self._in_a_row = 0
                 continue
             self._outcomes[item] = FAILED
-            self._last_error = f"{type(error).__name__}: {' '.join(str(error).split())}"[:_LONGEST]
             self._in_a_row += 1
             if self._manner.on_error == "raise" or self._in_a_row >= MOST_IN_A_ROW:
                 tries = self._manner.max_retries + 1
                 several = f"{self._in_a_row} items in a row, the last of them " if self._in_a_row > 1 else ""
+                why = f"{type(error).__name__}: {' '.join(str(error).split())}"[:_LONGEST]
                 raise JudgeError(
                     f"judge {self._name!r}: {several}{self._describe(item)} failed after up to {tries} tries "
-                    f"({self._last_error}); what was judged before is kept where there is a cache"
+                    f"({why}); what was judged before is kept where there is a cache"
                 ) from error

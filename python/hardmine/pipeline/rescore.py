@@ -22,7 +22,6 @@ from hardmine.pipeline.scorers import expect_collection
 from hardmine.plumbing import checks, ragged
 from hardmine.plumbing.float_mode import in_default_mode
 from hardmine.plumbing.progress import Progress, Reporting, reporting, say
-from hardmine.plumbing.threads import thread_count
 from hardmine.store import fingerprint
 from hardmine.store.manifest import opened
 from hardmine.store.rows import Rows
@@ -47,7 +46,6 @@ def rescore(
     k: int | None = None,
     cache: str | os.PathLike[str] | None = None,
     cache_policy: str = "refuse",
-    num_threads: int | None = None,
     progress: Reporting = True,
 ) -> Candidates:
     """Score the candidates of a run, and the positives, by a cross-encoder; keep what the first teacher said.
@@ -70,8 +68,6 @@ def rescore(
         that they have in common. The scorer needs a ``fingerprint`` (see `PairScorer`), as cross-encoders have.
     cache_policy : {"refuse", "reuse", "overwrite"}
         What becomes of shards that are there, as in `retrieve`: damaged ones stop the run by default.
-    num_threads : int, optional
-        Threads of the library's own work; a scorer has its own. The result does not depend on them.
     progress : bool or callable
         As in `retrieve`.
 
@@ -117,7 +113,6 @@ def rescore(
     """
     expect_collection(collection)
     progress = reporting(progress)
-    thread_count(num_threads)
     folder, policy = cached.checked_cache(cache), cached.checked_policy(cache_policy)
     if k is not None:
         k = checks.integer("k", k)

@@ -198,8 +198,12 @@ def _texts(name: str, texts: Any) -> _native.Texts:
 def _beyond_ascii(table: StringTable) -> npt.NDArray[np.int64]:
     """Rows with a character beyond ASCII, rising."""
     first, end = (int(table.offsets[at]) for at in (0, -1))
-    found = [np.empty(0, dtype=np.int64)]
+    found = np.zeros(len(table), dtype=np.bool_)
     for start in range(first, end, _BLOCK):
-        places = start + np.flatnonzero(table.data[start : min(start + _BLOCK, end)] >= 0x80)
-        found.append(np.unique(np.searchsorted(table.offsets, places, side="right") - 1))
-    return np.unique(np.concatenate(found))
+        stop = min(start + _BLOCK, end)
+        counts = np.concatenate([[0], np.cumsum(table.data[start:stop] >= 0x80, dtype=np.int64)])
+        low = int(np.searchsorted(table.offsets, start, side="right")) - 1
+        high = int(np.searchsorted(table.offsets, stop, side="left"))
+        bounds = np.clip(table.offsets[low : high + 1] - start, 0, stop - start)
+        found[low:high] |= np.diff(counts[bounds]) > 0
+    return np.flatnonzero(found)

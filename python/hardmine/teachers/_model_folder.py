@@ -170,7 +170,7 @@ def _json(model: str, name: str, subfolder: str = "") -> Any:
         if not path.is_file():
             return None
     else:
-        hub = need("transformers.utils.hub", what="dense teachers", extra="torch")
+        hub = need("transformers.utils.hub", what="a model", extra="torch")
         found = hub.cached_file(
             model,
             name,

@@ -53,7 +53,7 @@ class Transformer(ABC):
         batch_tokens: int | None,
         name: str | None,
     ) -> None:
-        self._torch = need("torch", what=f"{what}s", extra="torch")
+        self._torch = need("torch", what=f"a {what}", extra="torch")
         self.name = name or (Path(model).resolve().name if Path(model).is_dir() else model)
         self.device = self._usable(device or self._best_device())
         if dtype is None:
@@ -168,8 +168,8 @@ def _positions(torch: Any, model: Any) -> int:
 
 def needed(what: str) -> Any:
     """The package transformers; torch is asked for first, because without it transformers has a word of its own."""
-    need("torch", what=f"{what}s", extra="torch")
-    return need("transformers", what=f"{what}s", extra="torch")
+    need("torch", what=f"a {what}", extra="torch")
+    return need("transformers", what=f"a {what}", extra="torch")
 
 
 def check_place(what: str, model: str, expected: str) -> None:

@@ -22,8 +22,8 @@ def model_digests(model: Any, tokenizer: Any) -> dict[str, str]:
     The numbers in memory are hashed, since a name, a path and a date say nothing of them: a model that was trained
     further, or files that were exchanged, give another digest.
     """
-    torch = need("torch", what="dense teachers", extra="torch")
-    transformers = need("transformers", what="dense teachers", extra="torch")
+    torch = need("torch", what="a model", extra="torch")
+    transformers = need("transformers", what="a model", extra="torch")
     config = {name: value for name, value in model.config.to_dict().items() if name not in _WHERE_IT_CAME_FROM}
     config["attention"] = getattr(model.config, "_attn_implementation", None)
     return {
@@ -37,7 +37,7 @@ def model_digests(model: Any, tokenizer: Any) -> dict[str, str]:
 
 def of_weights(tensors: Mapping[str, Any]) -> str:
     """Digest of the names, dtypes, shapes and numbers of torch's tensors, such as a ``state_dict``, in any order."""
-    torch = need("torch", what="dense teachers", extra="torch")
+    torch = need("torch", what="a model", extra="torch")
 
     def digest(name: str) -> bytes:
         tensor = tensors[name].detach().cpu().contiguous()
