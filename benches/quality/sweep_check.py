@@ -66,10 +66,17 @@ def check(collection: hm.Collection, teacher: object, embeddings: np.ndarray, sh
     for row in rows:
         row["truth"] = truth(run, row, unknown, collection.num_documents)
         row["held"] = row["false_negative_low"] <= row["truth"] <= row["false_negative_high"]
-    chosen = found.rows[found.recommended["index"]]
+    index = found.recommended["index"]
+    chosen = None if index is None else found.rows[index]
+    whole = [row for row in rows if row["short_share"] <= 0.2]
     good = [row for row in rows if row["truth"] <= LIMIT and row["short_share"] <= 0.2]
     best = max(good, key=lambda row: row["mean_score"], default=None)
-    return {"rows": rows, "chosen": chosen, "best": best, "basis": found.recommended["basis"]}
+    return {"rows": rows, "chosen": chosen, "best": best, "whole": whole}
+
+
+def succeeds(row: dict | None, best: dict) -> bool:
+    """Whether a setting is nearly as hard as the best and truly within the limit: the hardest of all is never both."""
+    return row is not None and row["mean_score"] >= 0.9 * best["mean_score"] and row["truth"] <= LIMIT
 
 
 MADE_LABELS = 2, 3, 4, 6, 8, 12
@@ -135,8 +142,9 @@ def study(path: Path, teacher_name: str, share: float, splits: int) -> list[str]
     sure = [row for row in rows if row["interval"] == "bootstrap"]
     of_each = [np.mean([row["held"] for row in each["rows"]]) for each in done]
     judged = [each for each in done if each["best"] is not None]
-    near = [each["chosen"]["mean_score"] >= 0.9 * each["best"]["mean_score"] for each in judged]
-    kept = [each["chosen"]["truth"] <= LIMIT for each in judged]
+    ours = [succeeds(each["chosen"], each["best"]) for each in judged]
+    chance = [np.mean([succeeds(row, each["best"]) for row in each["whole"]]) for each in judged]
+    hardest = [succeeds(max(each["whole"], key=lambda row: row["mean_score"]), each["best"]) for each in judged]
     lines = [
         f"## {path.name}: {splits} splits, {share:.0%} of the judgements known, {len(rows)} estimates",
         "",
@@ -145,8 +153,9 @@ def study(path: Path, teacher_name: str, share: float, splits: int) -> list[str]
         f"by split {min(of_each):.0%} to {max(of_each):.0%}",
         f"mean error {100 * np.mean([row['false_negative_rate'] - row['truth'] for row in rows]):+.2f} points, "
         f"mean absolute error {100 * np.mean([abs(row['false_negative_rate'] - row['truth']) for row in rows]):.2f}",
-        f"recommended within 10 % of the best: {np.mean(near):.0%} of {len(judged)} splits in which a setting is "
-        f"within {LIMIT:.0%}; its true share is within {LIMIT:.0%} in {np.mean(kept):.0%}",
+        f"in {len(judged)} splits a setting is truly within {LIMIT:.0%}; within 10 % of the hardest such one, "
+        f"and within the limit itself, are the recommended one in {np.sum(ours)}, the hardest of all in {np.sum(hardest)}, one by "
+        f"chance in {np.sum(chance):.1f}",
         "",
         "| setting (first split) | short | score | estimate | interval | truth |",
         "|---|---|---|---|---|---|",

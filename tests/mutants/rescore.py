@@ -18,8 +18,8 @@ MUTANTS = [
     Mutant(
         "rescore-pairs-known-by-their-query",
         RESCORE,
-        "query[self.queries], document[self.documents])",
-        "query[self.queries])",
+        "        return fingerprint.of_rows(len(self), *columns)\n",
+        "        return fingerprint.of_rows(len(self), columns[0])\n",
         f"{TESTS} -k with_and_without_a_cache",
     ),
     Mutant(

@@ -9,8 +9,9 @@ import numpy.typing as npt
 
 from hardmine.nouns.strings import StringTable
 from hardmine.pipeline.judge_calls import Texts
-from hardmine.pipeline.judge_pairs import Pairs, distinct
+from hardmine.pipeline.judge_pairs import Pairs
 from hardmine.pipeline.scorers import texts_of
+from hardmine.plumbing.ragged import distinct
 from hardmine.store import fingerprint
 
 if TYPE_CHECKING:

@@ -108,15 +108,6 @@ def coded(queries: _Int64, documents: _Int64, num_documents: int) -> _Int64:
     return queries * max(num_documents, 1) + documents
 
 
-def distinct(codes: _Int64) -> tuple[_Int64, _Int64]:
-    """Where each value comes first, in the order in which they come, and the number of each code in that order."""
-    _, first, number = np.unique(codes, return_index=True, return_inverse=True)
-    order = np.argsort(first)
-    place = np.empty(order.size, np.int64)
-    place[order] = np.arange(order.size)
-    return first[order].astype(np.int64), place[number.reshape(-1)]
-
-
 def best_positives(positives: Positives) -> _Int64:
     """Of each query the positive with the highest score, the lowest index among equals; -1 where there is none."""
     scores = np.zeros(positives.ids.size, np.float32) if positives.scores is None else positives.scores

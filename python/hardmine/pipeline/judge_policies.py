@@ -14,9 +14,10 @@ from hardmine.nouns.lists import REASONS, added
 from hardmine.nouns.negatives import Negatives
 from hardmine.nouns.positives import Positives
 from hardmine.pipeline.judge_calls import POSITIVE
-from hardmine.pipeline.judge_pairs import Listed, Pairs, coded, distinct
+from hardmine.pipeline.judge_pairs import Listed, Pairs, coded
 from hardmine.pipeline.mined import Mined
 from hardmine.plumbing import ragged
+from hardmine.plumbing.ragged import distinct
 from hardmine.report.facts import facts
 
 if TYPE_CHECKING:

@@ -22,6 +22,7 @@ from hardmine.pipeline.scorers import expect_collection
 from hardmine.plumbing import checks, ragged
 from hardmine.plumbing.float_mode import in_default_mode
 from hardmine.plumbing.progress import Progress, Reporting, reporting, say
+from hardmine.plumbing.ragged import distinct
 from hardmine.store import fingerprint
 from hardmine.store.manifest import opened
 from hardmine.store.rows import Rows
@@ -229,24 +230,21 @@ class _Pairs:
     @classmethod
     def of(cls, collection: Collection, queries: _Int64, documents: _Int64) -> _Pairs:
         """The pairs of some places; `number` says which pair each is."""
-        query, document = _codes(collection.query_texts)[queries], _codes(collection.document_texts)[documents]
-        _, first, number = np.unique(
-            query * (int(document.max(initial=0)) + 1) + document, return_index=True, return_inverse=True
-        )
-        order = np.argsort(first)
-        place = np.empty_like(order)
-        place[order] = np.arange(order.size)
-        first = first[order]
-        return cls(collection, queries[first], documents[first], place[number.reshape(-1)])
+        query, document = _codes(collection.query_texts, queries), _codes(collection.document_texts, documents)
+        first, number = distinct(query * (int(document.max(initial=0)) + 1) + document)
+        return cls(collection, queries[first], documents[first], number)
 
     def __len__(self) -> int:
         return self.queries.size
 
     def keys(self) -> fingerprint.Keys:
         """What a store knows each by: digests of both texts."""
-        texts = self.collection.query_texts, self.collection.document_texts
-        query, document = (fingerprint.of_texts(column) for column in texts)
-        return fingerprint.of_rows(len(self), query[self.queries], document[self.documents])
+        sides = (self.collection.query_texts, self.queries), (self.collection.document_texts, self.documents)
+        columns = []
+        for texts, rows in sides:
+            used, place = np.unique(rows, return_inverse=True)
+            columns.append(fingerprint.of_texts(texts.take(used))[place.reshape(-1)])
+        return fingerprint.of_rows(len(self), *columns)
 
     def groups(self, places: _Int64, size: int) -> Iterator[_Int64]:
         """The pairs at some places, cut into groups."""
@@ -268,11 +266,13 @@ class _Pairs:
         return f"query {query} ({names[0]!r}) and document {document} ({names[1]!r})"
 
 
-def _codes(texts: Any) -> _Int64:
-    """A number for every text, the same for equal ones."""
+def _codes(texts: Any, rows: _Int64) -> _Int64:
+    """A number for the text of each row, the same for equal ones; a run may name few of a corpus."""
     from hardmine.nouns.arrow import codes_of
 
-    return codes_of(texts)[0]
+    used, place = np.unique(rows, return_inverse=True)
+    codes: _Int64 = codes_of(texts.take(used))[0]
+    return codes[place.reshape(-1)]
 
 
 # Scores

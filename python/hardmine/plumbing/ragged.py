@@ -118,3 +118,12 @@ def lists_to_csr(name: str, rows: Sequence[Any]) -> tuple[Int64Array, Int64Array
     offsets = offsets_of([len(row) for row in rows])
     parts = [int64_vector(f"{name}[{index}]", row) for index, row in enumerate(rows) if len(row)]
     return offsets, np.concatenate(parts) if parts else np.empty(0, dtype=np.int64)
+
+
+def distinct(codes: Int64Array) -> tuple[Int64Array, Int64Array]:
+    """Where each value comes first, in the order in which they come, and the number of each code in that order."""
+    _, first, number = np.unique(codes, return_index=True, return_inverse=True)
+    order = np.argsort(first)
+    place = np.empty(order.size, np.int64)
+    place[order] = np.arange(order.size)
+    return first[order].astype(np.int64), place[number.reshape(-1)]

@@ -89,8 +89,9 @@ def select(
     ------
     ValueError
         A query without a positive, or without its score, under a rule that needs one; a ceiling that names a teacher
-        whom the candidates do not know; lengths or ids that do not fit; a short row under ``on_shortage="error"``. The
-        message names the argument and the query.
+        whom the candidates do not know; lengths or ids that do not fit; a short row under ``on_shortage="error"``; a
+        fill that could bring back what left a list without a name; `near_groups` or `document_embeddings` missing where
+        the selection asks for them, or embeddings that are not finite. The message names the argument and the query.
 
     Notes
     -----
