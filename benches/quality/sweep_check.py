@@ -154,8 +154,8 @@ def study(path: Path, teacher_name: str, share: float, splits: int) -> list[str]
         f"mean error {100 * np.mean([row['false_negative_rate'] - row['truth'] for row in rows]):+.2f} points, "
         f"mean absolute error {100 * np.mean([abs(row['false_negative_rate'] - row['truth']) for row in rows]):.2f}",
         f"in {len(judged)} splits a setting is truly within {LIMIT:.0%}; within 10 % of the hardest such one, "
-        f"and within the limit itself, are the recommended one in {np.sum(ours)}, the hardest of all in {np.sum(hardest)}, one by "
-        f"chance in {np.sum(chance):.1f}",
+        f"and within the limit itself, are the recommended one in {np.sum(ours)}, the hardest of all in "
+        f"{np.sum(hardest)}, one by chance in {np.sum(chance):.1f}",
         "",
         "| setting (first split) | short | score | estimate | interval | truth |",
         "|---|---|---|---|---|---|",
