@@ -15,7 +15,7 @@ from pathlib import Path
 
 import numpy as np
 
-from examples.recipes.shared import SIZES, Report, ignore_interrupts, interval, recipe
+from examples.recipes.shared import SIZES, Report, ignore_interrupts, recipe
 
 SYSTEMS = {
     "nv_retriever": "NV-Retriever",
@@ -64,7 +64,8 @@ withdrawn: the settings were chosen on the same kind of data, and several rows c
 - ADORE's lambda weights and the enumerated gradient of PG-RANK are no effects of training. They are unit tests now.
 """
 HEADER = (
-    "system", "A over B", "A", "B", "A - B, 95 % interval", "interval", "seeds", "data", "tuned", "missing control",
+    "system", "A over B", "A", "B", "A - B, 95 % interval", "interval", "seeds", "data", "control", "tuned on",
+    "could it have failed?",
 )  # fmt: skip
 
 
@@ -72,10 +73,12 @@ def rows(name: str, report: Report) -> list[tuple[str, ...]]:
     """Table rows of a report."""
     found = []
     for effect in report.effects:
-        difference = interval(effect.a, effect.b)
+        difference = effect.interval
         sides = (f"{np.mean(side):.3f}" for side in (effect.a, effect.b))
         figures = (*sides, difference.show(3), difference.side, str(len(effect.a)))
-        found.append((SYSTEMS[name], effect.compares, *figures, report.data, report.tuned, effect.missing))
+        found.append(
+            (SYSTEMS[name], effect.compares, *figures, report.data, effect.control, report.tuned_on, effect.could_fail)
+        )
     return found
 
 
@@ -85,11 +88,12 @@ def main(arguments: list[str] | None = None) -> int:
     parser.add_argument("--only", nargs="+", choices=list(SYSTEMS), default=list(SYSTEMS), metavar="NAME")
     parser.add_argument("--size", choices=list(SIZES), default="full")
     parser.add_argument("--output", type=Path, help="write a page with the table to this file")
-    parser.add_argument("--data", type=Path, help="folder that holds cf-lastfm")
+    parser.add_argument("--data", type=Path, required=True, help="folder of the collections that docs/recipes.md names")
+    parser.add_argument("--cache", type=Path, help="folder where embeddings are kept for the next time")
     options = parser.parse_args(arguments)
-    if options.data is not None and not (options.data / "cf-lastfm").is_dir():
-        parser.error(f"--data: no folder cf-lastfm in {options.data}")
-    size = SIZES[options.size]._replace(data=options.data)
+    if not options.data.is_dir():
+        parser.error(f"--data: no folder {options.data}")
+    size = SIZES[options.size]._replace(data=options.data, cache=options.cache)
 
     table = [HEADER]
     workers = min(len(options.only), os.cpu_count() or 1)

@@ -1,0 +1,155 @@
+"""Models that have something to learn from the worlds: a bag of word pieces from a random start, and what judges it."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterator
+from typing import NamedTuple
+
+import numpy as np
+import torch
+from torch.nn import functional
+
+import hardmine as hm
+from examples.recipes.worlds import Part, Side
+
+VOCABULARY = 30_522
+"""Of MiniLM's tokenizer."""
+
+
+class Bag(torch.nn.Module):
+    """The mean of its word pieces' vectors, each with a weight of its own, on the unit sphere. Piece 0 is padding.
+
+    Gradients of the table are sparse: `Adam` below looks at the rows of a batch alone.
+    """
+
+    def __init__(self, seed: int, dimension: int = 128) -> None:
+        super().__init__()
+        generator = torch.Generator().manual_seed(seed)
+        start = torch.randn(VOCABULARY, dimension, generator=generator) / dimension**0.5
+        self.table = torch.nn.Embedding.from_pretrained(start, freeze=False, sparse=True)
+        self.loudness = torch.nn.Embedding.from_pretrained(torch.zeros(VOCABULARY, 1), freeze=False, sparse=True)
+
+    def forward(self, tokens: torch.Tensor) -> torch.Tensor:
+        """Of int64 [n, length] one unit vector each; a text without pieces is the zero vector."""
+        longest = max(int((tokens > 0).sum(1).max()), 1)
+        tokens = tokens[:, :longest]
+        weights = functional.softplus(self.loudness(tokens)).squeeze(2) * (tokens > 0)
+        pooled = functional.embedding_bag(
+            tokens, self.table.weight, mode="sum", per_sample_weights=weights, sparse=True
+        )
+        return functional.normalize(pooled, dim=1)
+
+
+class Adam:
+    """Adam for models whose gradients are sparse, dense, or both."""
+
+    def __init__(self, model: torch.nn.Module, rate: float) -> None:
+        sparse = {
+            id(p) for m in model.modules() if isinstance(m, torch.nn.Embedding) and m.sparse for p in m.parameters()
+        }
+        parts = [[p for p in model.parameters() if (id(p) in sparse) is which] for which in (True, False)]
+        self.parts = [
+            make(part, lr=rate)
+            for make, part in zip((torch.optim.SparseAdam, torch.optim.Adam), parts, strict=True)
+            if part
+        ]
+
+    def step(self, loss: torch.Tensor) -> float:
+        """One step; returns the loss."""
+        for part in self.parts:
+            part.zero_grad()
+        loss.backward()
+        for part in self.parts:
+            part.step()
+        return loss.item()
+
+
+def batches(count: int, size: int, steps: int, seed: int) -> Iterator[tuple[int, np.ndarray]]:
+    """Shuffled passes over items, cut into batches; with the number of the pass that a batch begins in."""
+    rng = np.random.default_rng([seed, 2])
+    order = np.empty(0, np.int64)
+    for step in range(steps):
+        while order.size < size:
+            order = np.concatenate([order, rng.permutation(count)])
+        yield step * size // count, order[:size]
+        order = order[size:]
+
+
+class Training(NamedTuple):
+    """How a student is trained."""
+
+    steps: int = 400
+    rate: float = 0.003
+    temperature: float = 0.05
+    batch: int = 64
+    random: int = 0
+    """Documents drawn afresh for each query beside its negatives."""
+    kl: float = 0.0
+    """Weight of the divergence from the teacher's scores of the batch's documents."""
+    teacher_temperature: float = 0.05
+
+
+Draw = Callable[[int], np.ndarray]
+"""Of an epoch, the negatives of all training queries, int64 [q, n], -1 = none."""
+
+
+def train(model: torch.nn.Module, part: Part, draw: Draw | None, how: Training, seed: int) -> list[float]:
+    """Train queries and documents alike by InfoNCE; returns the losses.
+
+    A batch's documents are its queries' positives and all their negatives, each once, and every query is compared with
+    all of them, as practice does. What is labelled as relevant for a query is no negative of it.
+    """
+    optimizer, losses = Adam(model, how.rate), []
+    queries, documents = tensor(part.queries), tensor(part.documents)
+    first = np.unique(part.groups, return_index=True)[1][part.groups]
+    rng, epoch, negatives = np.random.default_rng([seed, 3]), -1, None
+    for now, rows in batches(len(part.labels), how.batch, how.steps, seed):
+        if draw is not None and now != epoch:
+            epoch, negatives = now, draw(now)
+        labels = part.labels.take(rows)
+        shown = first[labels.ids[labels.offsets[:-1] + rng.integers(0, np.diff(labels.offsets))]]
+        others = [np.empty(0, np.int64) if negatives is None else negatives[rows].ravel()]
+        others.append(rng.integers(0, len(first), how.random * rows.size))
+        others = np.concatenate(others)
+        columns, place = np.unique(np.concatenate([shown, first[others[others >= 0]]]), return_inverse=True)
+        own = torch.from_numpy(place[: rows.size])
+        scores = model(queries[rows]) @ model(documents[columns]).T
+        # Labelled documents of a query are none of its negatives, but for the column that it has as its positive.
+        known = torch.zeros_like(scores, dtype=torch.bool)
+        at = np.searchsorted(columns, first[labels.ids]).clip(max=columns.size - 1)
+        there = columns[at] == first[labels.ids]
+        known[labels.query_of_each[there], at[there]] = True
+        known[torch.arange(rows.size), own] = False
+        loss = hm.losses.info_nce(scores, mask=known, positive_columns=own, temperature=how.temperature)
+        if how.kl:
+            taught = torch.from_numpy(part.queries.vectors[rows] @ part.documents.vectors[columns].T)
+            loss = loss + how.kl * hm.losses.listwise_kl(
+                scores, taught, mask=known, temperature=how.temperature, teacher_temperature=how.teacher_temperature
+            )
+        losses.append(optimizer.step(loss))
+    return losses
+
+
+def tensor(side: Side) -> torch.Tensor:
+    """The tokens of texts."""
+    return torch.from_numpy(side.tokens)
+
+
+@torch.no_grad()
+def embed(model: torch.nn.Module, side: Side, size: int = 1024) -> np.ndarray:
+    """Vectors of all texts of a side, float32 [n, d]."""
+    return torch.cat([model(part) for part in tensor(side).split(size)]).numpy()
+
+
+def ndcg(queries: np.ndarray, documents: np.ndarray, part: Part, depth: int = 10) -> np.ndarray:
+    """nDCG@10 of every query of a part, all of its relevant documents known; vectors by some model."""
+    found = hm.search(queries, documents, min(depth, len(documents))).padded()[0]
+    gains = part.relevant(found, np.arange(len(queries)))
+    discounts = 1 / np.log2(np.arange(2, gains.shape[1] + 2))
+    ideal = np.concatenate([[0.0], np.cumsum(discounts)])[np.minimum(np.diff(part.truth.offsets), gains.shape[1])]
+    return gains @ discounts / np.maximum(ideal, 1e-9)
+
+
+def judge(model: torch.nn.Module, part: Part, documents: torch.nn.Module | None = None) -> np.ndarray:
+    """nDCG@10 of every query of a part after training; `documents` is another model for that side."""
+    return ndcg(embed(model, part.queries), embed(documents or model, part.documents), part)
