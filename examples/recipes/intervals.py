@@ -85,7 +85,7 @@ def over_clusters(
 
 
 def holm(p: Sequence[float]) -> list[float]:
-    """p adjusted for that many claims (Holm 1979): below 0.05, any wrong claim among them is as rare as that."""
+    """P adjusted for that many claims (Holm 1979): below 0.05, any wrong claim among them is as rare as that."""
     order = np.argsort(p, kind="stable")
     adjusted = np.empty(len(p))
     highest = 0.0
