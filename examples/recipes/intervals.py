@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import math
 from collections.abc import Sequence
+from functools import lru_cache
 from typing import NamedTuple
 
 import numpy as np
@@ -41,7 +42,13 @@ def over_runs(a: Sequence[float], b: Sequence[float]) -> Interval:
 
 
 def over_clusters(
-    a: npt.ArrayLike, b: npt.ArrayLike, clusters: npt.ArrayLike, *, seed: int = 0, resamples: int = RESAMPLES
+    a: npt.ArrayLike,
+    b: npt.ArrayLike,
+    clusters: npt.ArrayLike,
+    *,
+    sizes: npt.ArrayLike | None = None,
+    seed: int = 0,
+    resamples: int = RESAMPLES,
 ) -> Interval:
     """Mean of a - b over all judged items, paired, by a bootstrap over clusters of items and over seeds at once.
 
@@ -51,6 +58,8 @@ def over_clusters(
         A figure of every judged item after training with every seed; both arms on the same items and seeds.
     clusters : int [items]
         What items share; items of one cluster are drawn together.
+    sizes : int [items], optional
+        Given, a and b are sums over that many items each, so that sums by cluster serve as well as items.
     seed, resamples : int
         Of the bootstrap.
 
@@ -68,20 +77,25 @@ def over_clusters(
     numbers, place = np.unique(np.asarray(clusters), return_inverse=True)
     differences = np.subtract(a, b).astype(np.float64)
     count = differences.shape[0]
+    items = np.ones(place.size) if sizes is None else np.asarray(sizes, np.float64)
     means = differences.mean(0, keepdims=True)
     if count > 1:
         differences = means + (differences - means) * math.sqrt(count / (count - 1))
     sums = np.stack([np.bincount(place, row, minlength=numbers.size) for row in differences])
-    sizes = np.bincount(place, minlength=numbers.size)
-    rng = np.random.default_rng(seed)
-    found = np.empty(resamples)
-    for number in range(resamples):
-        drawn = np.bincount(rng.integers(0, numbers.size, numbers.size), minlength=numbers.size)
-        seeds = np.bincount(rng.integers(0, count, count), minlength=count)
-        found[number] = seeds @ sums @ drawn / (count * (sizes @ drawn))
+    weights = np.bincount(place, items, minlength=numbers.size)
+    clusters_drawn, seeds_drawn = _drawn(numbers.size, count, seed, resamples)
+    found = ((seeds_drawn @ sums) * clusters_drawn).sum(1) / (count * (clusters_drawn @ weights))
     low, high = np.quantile(found, [0.025, 0.975])
-    tail = min((found <= 0).sum(), (found >= 0).sum())
-    return Interval(float(means.mean()), float(low), float(high), min(1.0, 2 * (int(tail) + 1) / (resamples + 1)))
+    tail = int(min((found <= 0).sum(), (found >= 0).sum()))
+    mean = float(means.sum() / items.sum())
+    return Interval(mean, float(low), float(high), min(1.0, 2 * (tail + 1) / (resamples + 1)))
+
+
+@lru_cache(maxsize=16)
+def _drawn(clusters: int, seeds: int, seed: int, resamples: int) -> tuple[np.ndarray, np.ndarray]:
+    """How often each is drawn, float [resamples, clusters] and [resamples, seeds]."""
+    rng = np.random.default_rng([seed, 4])
+    return tuple(rng.multinomial(size, np.full(size, 1 / size), resamples) + 0.0 for size in (clusters, seeds))
 
 
 def holm(p: Sequence[float]) -> list[float]:

@@ -19,24 +19,30 @@ VOCABULARY = 30_522
 class Bag(torch.nn.Module):
     """The mean of its word pieces' vectors, each with a weight of its own, on the unit sphere. Piece 0 is padding.
 
-    Gradients of the table are sparse: `Adam` below looks at the rows of a batch alone.
+    The last column of the table is the weight. A gradient is that of the rows of a batch alone.
     """
 
     def __init__(self, seed: int, dimension: int = 128) -> None:
         super().__init__()
         generator = torch.Generator().manual_seed(seed)
         start = torch.randn(VOCABULARY, dimension, generator=generator) / dimension**0.5
+        start = torch.cat([start, torch.zeros(VOCABULARY, 1)], 1)
         self.table = torch.nn.Embedding.from_pretrained(start, freeze=False, sparse=True)
-        self.loudness = torch.nn.Embedding.from_pretrained(torch.zeros(VOCABULARY, 1), freeze=False, sparse=True)
+
+    @staticmethod
+    def inputs(side: Side) -> torch.Tensor:
+        """What `forward` takes of texts, one row each."""
+        return torch.from_numpy(side.tokens)
 
     def forward(self, tokens: torch.Tensor) -> torch.Tensor:
         """Of int64 [n, length] one unit vector each; a text without pieces is the zero vector."""
-        longest = max(int((tokens > 0).sum(1).max()), 1)
-        tokens = tokens[:, :longest]
-        weights = functional.softplus(self.loudness(tokens)).squeeze(2) * (tokens > 0)
-        pooled = functional.embedding_bag(
-            tokens, self.table.weight, mode="sum", per_sample_weights=weights, sparse=True
-        )
+        there = tokens > 0
+        # Each piece of the batch is looked up once: the sparse gradient is then as small as it can be.
+        pieces, place = torch.unique(tokens[there], return_inverse=True)
+        rows = self.table(pieces)
+        vectors = rows[:, :-1] * functional.softplus(rows[:, -1:])
+        sizes = there.sum(1)
+        pooled = functional.embedding_bag(place, vectors, sizes.cumsum(0) - sizes, mode="sum")
         return functional.normalize(pooled, dim=1)
 
 
@@ -87,6 +93,8 @@ class Training(NamedTuple):
     kl: float = 0.0
     """Weight of the divergence from the teacher's scores of the batch's documents."""
     teacher_temperature: float = 0.05
+    mask: float | None = None
+    """Of the batch's documents those that the teacher scores above this share of the positive's are left out."""
 
 
 Draw = Callable[[int], np.ndarray]
@@ -100,7 +108,7 @@ def train(model: torch.nn.Module, part: Part, draw: Draw | None, how: Training, 
     all of them, as practice does. What is labelled as relevant for a query is no negative of it.
     """
     optimizer, losses = Adam(model, how.rate), []
-    queries, documents = tensor(part.queries), tensor(part.documents)
+    queries, documents = model.inputs(part.queries), model.inputs(part.documents)
     first = np.unique(part.groups, return_index=True)[1][part.groups]
     rng, epoch, negatives = np.random.default_rng([seed, 3]), -1, None
     for now, rows in batches(len(part.labels), how.batch, how.steps, seed):
@@ -120,9 +128,14 @@ def train(model: torch.nn.Module, part: Part, draw: Draw | None, how: Training, 
         there = columns[at] == first[labels.ids]
         known[labels.query_of_each[there], at[there]] = True
         known[torch.arange(rows.size), own] = False
+        if how.kl or how.mask is not None:
+            taught = torch.from_numpy(part.queries.vectors[rows]) @ torch.from_numpy(part.documents.vectors[columns]).T
+        if how.mask is not None:
+            positive = taught.gather(1, own[:, None])
+            known |= taught > positive - positive.abs() * (1 - how.mask)
+            known[torch.arange(rows.size), own] = False
         loss = hm.losses.info_nce(scores, mask=known, positive_columns=own, temperature=how.temperature)
         if how.kl:
-            taught = torch.from_numpy(part.queries.vectors[rows] @ part.documents.vectors[columns].T)
             loss = loss + how.kl * hm.losses.listwise_kl(
                 scores, taught, mask=known, temperature=how.temperature, teacher_temperature=how.teacher_temperature
             )
@@ -130,15 +143,11 @@ def train(model: torch.nn.Module, part: Part, draw: Draw | None, how: Training, 
     return losses
 
 
-def tensor(side: Side) -> torch.Tensor:
-    """The tokens of texts."""
-    return torch.from_numpy(side.tokens)
-
-
 @torch.no_grad()
 def embed(model: torch.nn.Module, side: Side, size: int = 1024) -> np.ndarray:
     """Vectors of all texts of a side, float32 [n, d]."""
-    return torch.cat([model(part) for part in tensor(side).split(size)]).numpy()
+    inputs = model.inputs(side)
+    return torch.cat([model(inputs[start : start + size]) for start in range(0, len(inputs), size)]).numpy()
 
 
 def ndcg(queries: np.ndarray, documents: np.ndarray, part: Part, depth: int = 10) -> np.ndarray:

@@ -33,7 +33,7 @@ TRAINED_PACKAGES = ("pandas", "sympy", "torch", "transformers")
 DEV_PACKAGES = ("huggingface_hub", "mypy", "sklearn")
 # Copies of other packages live in these.
 LEFT_OUT_PACKAGES = ("functorch", "mypyc", "pip", "setuptools")
-JUDGED_OF_A_PACKAGE, FEWEST_OF_A_PACKAGE = 250, 20
+TRAINED_PAIRS, JUDGED_OF_A_PACKAGE, FEWEST_OF_A_PACKAGE = 8_000, 250, 20
 INTENTS = (40, 12)
 """Of banking77's 77, those that train and those of the dev part; the rest is judged."""
 
@@ -189,10 +189,11 @@ def docstrings(read: Reader, root: Path | None = None) -> World:
     rng = np.random.default_rng(SEED)
     drawn = [rng.permutation(np.flatnonzero(packages == name))[:JUDGED_OF_A_PACKAGE] for name in sorted(judged)]
     rows.append(np.sort(np.concatenate(drawn)))
-    # What resembles something trained on, by its source, is not judged.
+    # What resembles something of a package that trains, by its source, is not judged.
     near = hm.near_duplicate_groups(found.document_texts, NEAR)
     rows[1:] = (each[~np.isin(near[each], near[rows[0]])] for each in rows[1:])
     rows[2] = rows[2][~np.isin(near[rows[2]], near[rows[1]])]
+    rows[0] = np.sort(rng.permutation(rows[0])[:TRAINED_PAIRS])
     parts = []
     for each in rows:
         sides = (read(texts.take(pa.array(each)).to_pylist()) for texts in (found.query_texts, found.document_texts))

@@ -1,0 +1,113 @@
+"""Which negatives train the better retriever: tune on dev, judge once, write the page.
+
+python -m benches.quality.study tune  --data FOLDER --cache FOLDER --worlds banking77 docstrings
+python -m benches.quality.study judge --data FOLDER --cache FOLDER --worlds banking77 docstrings
+python -m benches.quality.study page  --output docs/study.md
+"""
+
+from __future__ import annotations
+
+import argparse
+import sys
+import time
+from pathlib import Path
+
+import torch
+
+from benches.quality.study import students
+from benches.quality.study.arms import Pool
+from benches.quality.study.page import page
+from benches.quality.study.plan import ARMS, SEEDS, STEPS, settings
+from benches.quality.study.records import Key, Records, by_cluster, sizes
+from examples.recipes import worlds
+from examples.recipes.shared import TUNING_SEED
+from examples.recipes.students import judge, train
+
+RESULTS = Path(__file__).with_name("results.jsonl.gz")
+WORKING = RESULTS.with_suffix("")
+
+
+class Bench:
+    """One world and one kind of student."""
+
+    def __init__(self, world: worlds.World, student: str, records: Records) -> None:
+        self.world, self.student, self.records = world, student, records
+        self.pool = Pool(world.train)
+        self.make = students.STUDENTS[student]()
+
+    def _train(self, arm: str, setting: int, seed: int) -> tuple[torch.nn.Module, dict]:
+        steps = self.make.share * STEPS[self.world.name]
+        how = settings(ARMS[arm], steps, self.make.rate, self.make.batch)[setting]
+        draw = self.pool.draw(ARMS[arm], how.value, seed)
+        model = self.make(seed)
+        start = time.process_time()
+        if arm != "untrained":
+            train(model, self.world.train, draw, how.training, seed)
+        figures = {"seconds": round(time.process_time() - start, 1)}
+        if draw is not None:
+            figures["false"] = round(self.pool.false_negatives(draw(0)), 4)
+        return model, figures
+
+    def tune(self, arm: str) -> None:
+        """Try all settings of an arm on the dev part."""
+        for number in self.make.settings[:1] if arm == "untrained" else self.make.settings:
+            key = Key(self.world.name, self.student, arm, "dev", number, TUNING_SEED)
+            if key not in self.records.found:
+                model, figures = self._train(arm, number, TUNING_SEED)
+                dev = float(judge(model, self.world.dev).mean())
+                self.records.add(key, dev=round(dev, 5), **figures)
+
+    def judge(self, arm: str) -> None:
+        """Train the best setting of an arm with every seed, and judge the test part."""
+        best = self.records.best(self.world.name, self.student, arm)
+        for seed in SEEDS:
+            key = Key(self.world.name, self.student, arm, "test", best, seed)
+            if key not in self.records.found:
+                model, figures = self._train(arm, best, seed)
+                found = judge(model, self.world.test)
+                self.records.add(
+                    key, test=round(float(found.mean()), 5), sums=by_cluster(found, self.world.test), **figures
+                )
+
+    def describe(self) -> None:
+        """Keep what the page needs to know of the world."""
+        key = Key(self.world.name, "", "", "world", 0, 0)
+        if key not in self.records.found:
+            parts = {
+                name: [len(part.queries.texts), len(part.documents.texts)]
+                for name, part in zip(("train", "dev", "test"), self.world[1:], strict=True)
+            }
+            teacher = students.of_teacher(self.world.test)
+            self.records.add(key, parts=parts, sizes=sizes(self.world.test), teacher=round(teacher, 5))
+
+
+def main(arguments: list[str] | None = None) -> int:
+    """Entry point."""
+    parser = argparse.ArgumentParser(prog="python -m benches.quality.study", description=__doc__.splitlines()[0])
+    parser.add_argument("stage", choices=("tune", "judge", "page"))
+    parser.add_argument("--data", type=Path, help="folder of the collections in BEIR layout")
+    parser.add_argument("--cache", type=Path, help="folder where embeddings are kept")
+    parser.add_argument("--worlds", nargs="+", choices=list(STEPS), default=list(STEPS))
+    parser.add_argument("--student", choices=list(students.STUDENTS), default="A")
+    parser.add_argument("--arms", nargs="+", choices=list(ARMS), metavar="ARM", help="all that the student has")
+    parser.add_argument("--results", type=Path, default=WORKING, help="file of all trainings, which is appended to")
+    parser.add_argument("--output", type=Path, help="file that the page is written to")
+    options = parser.parse_args(arguments)
+    torch.set_num_threads(1)
+    if options.stage == "page":
+        text = page(Records(options.results if options.results.exists() else RESULTS))
+        print(text) if options.output is None else options.output.write_text(text)
+        return 0
+    records = Records(options.results)
+    for name in options.worlds:
+        bench = Bench(worlds.load(name, options.data, options.cache), options.student, records)
+        bench.describe()
+        for arm in options.arms or bench.make.arms(name):
+            start = time.perf_counter()
+            getattr(bench, options.stage)(arm)
+            print(f"{name}, {arm}: {time.perf_counter() - start:.0f} s", file=sys.stderr)
+    return 0
+
+
+if __name__ == "__main__":
+    sys.exit(main())

@@ -1,0 +1,71 @@
+"""What the study claims, written down before any test part was judged, and what came of it."""
+
+from __future__ import annotations
+
+from typing import NamedTuple
+
+import numpy as np
+
+from benches.quality.study.records import Records
+from examples.recipes.intervals import Interval, holm, over_clusters
+
+SINGLE = ("PercPos, n = 4", "PercPos of BM25, n = 4")
+"""The ensemble's two teachers, each alone; the one with the better dev figure is what the ensemble is compared with."""
+
+
+class Claim(NamedTuple):
+    """That one arm trains a better retriever than another; two others stand for the better of them on dev."""
+
+    better: str
+    than: tuple[str, ...]
+    why: str
+
+
+CLAIMS = (
+    Claim("PercPos, n = 4", ("naive, n = 4",), "a ceiling under the positive repairs naive mining"),
+    Claim("PercPos, n = 4", ("in-batch",), "mined negatives are worth their cost"),
+    Claim("PercPos, n = 4", ("random, n = 4",), "they are worth more than as many random documents"),
+    Claim("Anchored 1, n = 4", ("PercPos, n = 4",), "looking at the positive's document too"),
+    Claim("ensemble, n = 4", SINGLE, "two teachers against the better one under the same rule"),
+)
+WORLDS = ("banking77", "docstrings", "cranfield", "cisi")
+
+
+class Verdict(NamedTuple):
+    """Of a claim on a world: the difference, its p among all claims of the family, and the word for it."""
+
+    world: str
+    claim: Claim
+    than: str
+    interval: Interval
+    p: float
+
+    @property
+    def word(self) -> str:
+        """Nothing stronger is to be read from it."""
+        if self.p >= 0.05:
+            return "does not show"
+        return "shows" if self.interval.mean > 0 else "the other way round"
+
+
+def compare(records: Records, world: str, student: str, a: str, b: str, kind: int = 0) -> Interval:
+    """Test nDCG@10 of one arm over another, paired, by clusters and seeds; `kind` 0 is clean queries, 1 leaky ones."""
+    counts = np.asarray(records.world(world)["sizes"][kind])
+    sides = []
+    for arm in (a, b):
+        found = records.test(world, student, arm)
+        sides.append(np.asarray([each["sums"][kind] for each in found], np.float64) / 1e4)
+    return over_clusters(*sides, np.arange(counts.size), sizes=counts)
+
+
+def verdicts(records: Records, student: str, claims: tuple[Claim, ...] = CLAIMS) -> list[Verdict]:
+    """Of all claims on all worlds that the student was judged on, one family."""
+    found = []
+    for world in WORLDS:
+        for claim in claims:
+            arms = (claim.better, *claim.than)
+            if all(records.test(world, student, arm) for arm in arms):
+                than = max(claim.than, key=lambda arm: records.dev(world, student, arm))
+                found.append((world, claim, than, compare(records, world, student, claim.better, than)))
+    adjusted = holm([each[3].p for each in found])
+    return [Verdict(*each, p) for each, p in zip(found, adjusted, strict=True)]

@@ -1,0 +1,83 @@
+"""What the study saw, one line of JSON for each training, appended as it is made: what was cut goes on from there."""
+
+from __future__ import annotations
+
+import gzip
+import json
+from collections.abc import Iterator
+from pathlib import Path
+from typing import Any, NamedTuple
+
+import numpy as np
+
+from examples.recipes.shared import TUNING_SEED
+from examples.recipes.worlds import Part
+
+
+class Key(NamedTuple):
+    """Which training: `setting` is the number of one that is tried, on the dev part with one seed; "test" is judged."""
+
+    world: str
+    student: str
+    arm: str
+    stage: str
+    setting: int
+    seed: int
+
+
+class Records:
+    """All that is there, by key."""
+
+    def __init__(self, path: Path) -> None:
+        self.path = path
+        self.found: dict[Key, dict[str, Any]] = {}
+        if path.exists():
+            for record in _lines(path):
+                self.found[Key(*(record[name] for name in Key._fields))] = record
+
+    def add(self, key: Key, **figures: Any) -> None:
+        """Append one."""
+        record = {**key._asdict(), **figures}
+        with self.path.open("a") as file:
+            file.write(json.dumps(record) + "\n")
+        self.found[key] = record
+
+    def best(self, world: str, student: str, arm: str) -> int:
+        """The setting with the highest dev figure, the first of equals."""
+        tried = {k.setting: r["dev"] for k, r in self.found.items() if k[:4] == (world, student, arm, "dev")}
+        if not tried:
+            raise LookupError(f"{world}, {student}, {arm}: no setting was tried")
+        return min(tried, key=lambda number: (-tried[number], number))
+
+    def dev(self, world: str, student: str, arm: str) -> float:
+        """The dev figure of the best setting."""
+        return self.found[Key(world, student, arm, "dev", self.best(world, student, arm), TUNING_SEED)]["dev"]
+
+    def world(self, world: str) -> dict[str, Any]:
+        """What is known of a world."""
+        return self.found[Key(world, "", "", "world", 0, 0)]
+
+    def test(self, world: str, student: str, arm: str) -> list[dict[str, Any]]:
+        """The judged trainings of an arm, by seed."""
+        found = [r for k, r in self.found.items() if k[:4] == (world, student, arm, "test")]
+        return sorted(found, key=lambda record: record["seed"])
+
+
+def _lines(path: Path) -> Iterator[dict[str, Any]]:
+    with gzip.open(path, "rt") if path.suffix == ".gz" else path.open() as file:
+        for line in file:
+            if line.endswith("\n"):  # a line that was cut is not there
+                yield json.loads(line)
+
+
+def by_cluster(figures: np.ndarray, part: Part) -> list[list[float]]:
+    """Of clean and of leaky queries, the sum of the figures of each cluster, in ten-thousandths."""
+    numbers, place = np.unique(part.clusters, return_inverse=True)
+    kinds = (~part.leaky, part.leaky) if part.leaky.any() else (~part.leaky,)
+    sums = (np.bincount(place, figures * kind, minlength=numbers.size) for kind in kinds)
+    return [(1e4 * each).round().astype(int).tolist() for each in sums]
+
+
+def sizes(part: Part) -> list[list[int]]:
+    """Of clean and of leaky queries, how many each cluster has."""
+    return [[total // 10_000 for total in each] for each in by_cluster(np.ones(len(part.leaky)), part)]

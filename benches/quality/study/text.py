@@ -1,0 +1,3 @@
+"""What the page says in words."""
+
+HEAD = COLLECTIONS = TAIL = ""
