@@ -100,7 +100,12 @@ def main(arguments: list[str] | None = None) -> int:
         return 0
     records = Records(options.results)
     for name in options.worlds:
-        bench = Bench(worlds.load(name, options.data, options.cache), options.student, records)
+        try:
+            world = worlds.load(name, options.data, options.cache)
+        except FileNotFoundError as missing:
+            print(missing, file=sys.stderr)
+            return 2
+        bench = Bench(world, options.student, records)
         bench.describe()
         for arm in options.arms or bench.make.arms(name):
             start = time.perf_counter()

