@@ -9,7 +9,7 @@ SOURCES := Cargo.toml Cargo.lock pyproject.toml README.md LICENSE \
 export PIP_DISABLE_PIP_VERSION_CHECK := 1
 export HF_HUB_OFFLINE := 1
 
-.PHONY: demo test test-python test-rust lint format bench recipes quality mutants fuzz wheel-smoke clean
+.PHONY: demo test test-python test-rust lint format bench recipes study quality mutants fuzz wheel-smoke clean
 
 demo: .venv/user/.stamp
 	$(USER_BIN)/hardmine demo
@@ -42,6 +42,12 @@ bench: .venv/dev/.bench-stamp
 # Every system of the papers in miniature, one arm against another (some minutes).
 recipes: .venv/dev/.stamp
 	$(DEV_BIN)/python -m examples.recipes
+
+# Which negatives train the better retriever: every training anew into STUDY (some hours), and the page from it.
+STUDY ?= study.jsonl
+study: .venv/dev/.bench-stamp
+	set -e; for stage in tune judge; do OMP_NUM_THREADS=1 $(DEV_BIN)/python -m benches.quality.study $$stage --data $(DATA) --results $(STUDY); done
+	$(DEV_BIN)/python -m benches.quality.study page --results $(STUDY) --output docs/study.md
 
 # The false-negative curves of the rules; DATA is a folder of BEIR collections judged (nearly) completely.
 DATA ?= ../shared/data

@@ -130,11 +130,12 @@ def train(model: torch.nn.Module, part: Part, draw: Draw | None, how: Training, 
         known[torch.arange(rows.size), own] = False
         if how.kl or how.mask is not None:
             taught = torch.from_numpy(part.queries.vectors[rows]) @ torch.from_numpy(part.documents.vectors[columns]).T
+        barred = known
         if how.mask is not None:
             positive = taught.gather(1, own[:, None])
-            known |= taught > positive - positive.abs() * (1 - how.mask)
-            known[torch.arange(rows.size), own] = False
-        loss = hm.losses.info_nce(scores, mask=known, positive_columns=own, temperature=how.temperature)
+            barred = known | (taught > positive - positive.abs() * (1 - how.mask))
+            barred[torch.arange(rows.size), own] = False
+        loss = hm.losses.info_nce(scores, mask=barred, positive_columns=own, temperature=how.temperature)
         if how.kl:
             loss = loss + how.kl * hm.losses.listwise_kl(
                 scores, taught, mask=known, temperature=how.temperature, teacher_temperature=how.teacher_temperature

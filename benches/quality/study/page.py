@@ -3,40 +3,44 @@
 from __future__ import annotations
 
 from collections.abc import Iterator
+from pathlib import Path
 
 import numpy as np
 
-from benches.quality.study import plan, text
-from benches.quality.study.claims import WORLDS, compare, verdicts
+from benches.quality.study import plan
+from benches.quality.study.claims import CLAIMS, WORLDS, Verdict, compare, verdicts
 from benches.quality.study.records import Records
 
+WORDS = Path(__file__).with_name("page.md")
 BASES = ("in-batch", "random, n = 4")
 
 
 def page(records: Records) -> str:
-    """All of it."""
-    judged = {key.student for key in records.found if key.stage == "test"}
-    students = sorted(judged)
-    lines = [text.HEAD]
-    for student in students:
-        lines += [f"### Student {student}", "", *_verdicts(records, student), ""]
-    lines += ["## The collections", "", text.COLLECTIONS, "", *_worlds(records), ""]
+    """All of it: the words of page.md with the tables between them."""
+    students = sorted({key.student for key in records.found if key.stage == "test"})
+    claimed = []
+    for title, claims in CLAIMS.items():
+        for student in students:
+            found = verdicts(records, student, claims)
+            claimed += [f"### {title}, student {student}", "", *_verdicts(found), ""] if found else []
+    arms = []
     for student in students:
         for world in WORLDS:
             if records.test(world, student, "in-batch"):
-                lines += [f"## {world}, student {student}", "", *_arms(records, world, student), ""]
-    lines += [text.TAIL.format(hours=_hours(records), count=sum("seconds" in each for each in records.found.values()))]
-    return "\n".join(lines)
+                arms += [f"### {world}, student {student}", "", *_arms(records, world, student), ""]
+    tables = {"claims": claimed, "worlds": _worlds(records), "arms": arms}
+    seconds = [each["seconds"] for each in records.found.values() if "seconds" in each]
+    return WORDS.read_text().format(
+        **{name: "\n".join(lines).rstrip() for name, lines in tables.items()},
+        count=len(seconds),
+        hours=f"{sum(seconds) / 3600:.1f}",
+    )
 
 
-def _hours(records: Records) -> str:
-    return f"{sum(each.get('seconds', 0.0) for each in records.found.values()) / 3600:.1f}"
-
-
-def _verdicts(records: Records, student: str) -> Iterator[str]:
+def _verdicts(found: list[Verdict]) -> Iterator[str]:
     yield "| collection | claim | difference, 95 % interval | p, Holm | |"
     yield "|---|---|---|---|---|"
-    for each in verdicts(records, student):
+    for each in found:
         name = f"{each.claim.better} over {each.than}"
         yield f"| {each.world} | {name} | {each.interval.show(4)} | {each.p:.3f} | {each.word} |"
 
@@ -53,7 +57,7 @@ def _worlds(records: Records) -> Iterator[str]:
 def _arms(records: Records, world: str, student: str) -> Iterator[str]:
     yield "| beside the positives | false | chosen | dev | test | over in-batch | over random, n = 4 |"
     yield "|---|---|---|---|---|---|---|"
-    for arm in plan.ARMS:
+    for arm in plan.arms(world):
         found = records.test(world, student, arm)
         if not found:
             continue

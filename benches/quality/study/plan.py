@@ -85,6 +85,7 @@ ARMS: dict[str, Arm] = {
     "in-batch, masked": Arm(values=F, masked=True),
     "random, masked, n = 4": Arm(values=F, random=4, masked=True),
     "PercPos, masked, n = 4": Arm(4, *RULES["PercPos"], masked=True),
+    "random, masked + KL, n = 4": Arm(values=F, random=4, masked=True, kl=True),
     "in-batch + KL": Arm(kl=True),
     "random + KL, n = 4": Arm(random=4, kl=True),
     "naive + KL, n = 4": Arm(4, *RULES["naive"], kl=True),
@@ -103,9 +104,11 @@ ONE_NEGATIVE = ("naive", "PercPos", "Anchored 1")
 
 
 def arms(world: str) -> tuple[str, ...]:
-    """Those that are compared on a world."""
-    left_out = {f"{name}, n = 1" for name in RULES if name not in ONE_NEGATIVE}
-    return tuple(name for name in ARMS if world == "banking77" or name not in left_out)
+    """Those that are compared on a world. Where each query that trains has one answer, the oracle is the naive arm."""
+    if world == "banking77":
+        return tuple(ARMS)
+    left_out = {f"{name}, n = 1" for name in RULES if name not in ONE_NEGATIVE} | {"oracle, n = 4"}
+    return tuple(name for name in ARMS if name not in left_out)
 
 
 class Setting(NamedTuple):

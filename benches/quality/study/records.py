@@ -38,8 +38,10 @@ class Records:
     def add(self, key: Key, **figures: Any) -> None:
         """Append one."""
         record = {**key._asdict(), **figures}
-        with self.path.open("a") as file:
-            file.write(json.dumps(record) + "\n")
+        with self.path.open("ab+") as file:
+            file.seek(0)
+            file.truncate(file.read().rfind(b"\n") + 1)  # what a run that was killed left of a line
+            file.write(json.dumps(record).encode() + b"\n")
         self.found[key] = record
 
     def best(self, world: str, student: str, arm: str) -> int:

@@ -1,3 +1,0 @@
-"""What the page says in words."""
-
-HEAD = COLLECTIONS = TAIL = ""
