@@ -30,7 +30,7 @@ FIRST = (
 )
 SECOND = (
     Claim(
-        "fresh, no ceiling + KL, n = 4", ("PercPos, n = 4",), "the best of both dev parts against NV-Retriever's rule"
+        "fresh, no ceiling + KL, n = 4", ("PercPos, n = 4",), "the best of both dev parts against PercPos"
     ),
     Claim("fresh, no ceiling + KL, n = 4", ("random, n = 4",), "against the strongest arm without a teacher"),
     Claim("PercPos + KL, n = 4", ("PercPos, n = 4",), "the same negatives: the teacher's scores in the loss alone"),
