@@ -95,10 +95,7 @@ ARMS: dict[str, Arm] = {
 }
 
 
-ARMS_OF_B = (
-    "untrained", "in-batch", "random, n = 4", "naive, n = 4", "PercPos, n = 4", "Anchored 1, n = 4",
-    "fresh under PercPos, n = 4", "in-batch, masked", "oracle, n = 4",
-)  # fmt: skip
+ARMS_OF_B = ("untrained", "in-batch", "random, n = 4", "naive, n = 4", "PercPos, n = 4", "Anchored 1, n = 4")
 ONE_NEGATIVE = ("naive", "PercPos", "Anchored 1")
 """Of the rules with one negative, those that are tried beyond banking77: the others would have taken an hour more."""
 
