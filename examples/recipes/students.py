@@ -29,15 +29,16 @@ class Bag(torch.nn.Module):
         self.table = torch.nn.Embedding.from_pretrained(start, freeze=False, sparse=True)
         self.loudness = torch.nn.Embedding.from_pretrained(torch.zeros(VOCABULARY, 1), freeze=False, sparse=True)
 
-    def forward(self, tokens: torch.Tensor) -> torch.Tensor:
-        """Of int64 [n, length] one unit vector each; a text without pieces is the zero vector."""
+    def pooled(self, tokens: torch.Tensor) -> torch.Tensor:
+        """Of int64 [n, length] one vector each, the weighted sum; a text without pieces is the zero vector."""
         longest = max(int((tokens > 0).sum(1).max()), 1)
         tokens = tokens[:, :longest]
         weights = functional.softplus(self.loudness(tokens)).squeeze(2) * (tokens > 0)
-        pooled = functional.embedding_bag(
-            tokens, self.table.weight, mode="sum", per_sample_weights=weights, sparse=True
-        )
-        return functional.normalize(pooled, dim=1)
+        return functional.embedding_bag(tokens, self.table.weight, mode="sum", per_sample_weights=weights, sparse=True)
+
+    def forward(self, tokens: torch.Tensor) -> torch.Tensor:
+        """Of int64 [n, length] one unit vector each."""
+        return functional.normalize(self.pooled(tokens), dim=1)
 
 
 class Adam:
