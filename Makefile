@@ -39,12 +39,14 @@ format: .venv/dev/.stamp
 bench: .venv/dev/.bench-stamp
 	$(DEV_BIN)/python benches/report.py --output docs/benchmarks.md
 
-# Every system of the papers in miniature, one arm against another (some minutes).
-recipes: .venv/dev/.stamp
-	$(DEV_BIN)/python -m examples.recipes
-
-# The false-negative curves of the rules; DATA is a folder of BEIR collections judged (nearly) completely.
+# A folder of the public collections that docs/recipes.md names.
 DATA ?= ../shared/data
+
+# Writes docs/recipes.md: every system of the papers in miniature, one arm against another (some minutes).
+recipes: .venv/dev/.stamp
+	$(DEV_BIN)/python -m examples.recipes --data $(DATA) --cache target/embeddings --output docs/recipes.md
+
+# The false-negative curves of the rules, on the collections of DATA that are judged (nearly) completely.
 quality: .venv/dev/.bench-stamp
 	$(DEV_BIN)/python benches/quality/curve.py $(DATA)/cranfield $(DATA)/cisi
 
