@@ -60,7 +60,7 @@ def judge(scores: np.ndarray, data: Interactions, held_out: hm.Positives) -> tup
 def neighbours(data: Interactions, count: int) -> np.ndarray:
     """Scores without training: what the users with the most similar histories listened to, weighed by similarity."""
     history = torch.zeros(len(data.seen), data.items)
-    history[data.seen.query_of_each, data.seen.ids] = 1.0
+    history[torch.tensor(data.seen.query_of_each), torch.tensor(data.seen.ids)] = 1.0
     similar = (functional.normalize(history) @ functional.normalize(history).T).fill_diagonal_(0.0)
     near = similar.topk(min(count, len(similar))).indices
     return (torch.zeros_like(similar).scatter(1, near, similar.gather(1, near)) @ history).numpy()
