@@ -72,14 +72,15 @@ FUNCTION = '''def {name}(values):
             {name}_total += {word} * {number} + offset_of({word}, "{name}")
         elif {word} == {other}:
             {name}_total -= {number} + weight_of({word}, "{name}", {other})
-    return [{name}_total, {name}_total / {number}, "{query}", {other}]
+    return [{name}_total, {name}_total / {number}, {other}]
 '''
 
 
-def function(name, number, query=None):
+def function(name, number):
     """Source of a function that resembles no other one."""
-    query = query or f"Sum up what the {name} holds"
-    return FUNCTION.format(name=name, word=f"{name}_item", number=number, other=number + 7, query=query)
+    return FUNCTION.format(
+        name=name, word=f"{name}_item", number=number, other=number + 7, query=f"Sum up what the {name} holds"
+    )
 
 
 @pytest.fixture
@@ -94,7 +95,7 @@ def packages(tmp_path, monkeypatch):
 
     def copy(source, query):
         assert source.count("None") == 1
-        return re.sub('"Sum up [^"]*"', f'"{query}"', source.replace("None", "nothing"), count=0)
+        return re.sub('"Sum up [^"]*"', f'"{query}"', source.replace("None", "nothing"))
 
     own["sklearn"].append(copy(own["pandas"][0], "Copied into the dev part"))
     own["alpha"].append(copy(own["pandas"][1], "Copied from what trains"))
