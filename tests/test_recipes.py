@@ -79,11 +79,11 @@ def test_wrong_arguments_are_one_line(arguments, capsys):
 
 
 def test_a_row_says_where_the_interval_lies_and_on_what_it_rests():
-    by_runs = Effect("a over b", [1.0, 1.0], [2.0, 2.5], "a third arm", "chance")
+    by_runs = Effect("a over b", [1.0, 1.0], [2.0, 3.0], "a third arm", "chance")
     # Both clusters differ by 1 in both seeds, so every resampled mean does.
     by_clusters = Effect("c over d", np.ones((2, 3)), np.zeros((2, 3)), "the like", "luck", np.array([0, 0, 1]))
     report = Report("a model", "some texts", "their dev part", [by_runs, by_clusters], [], (0, 0))
-    figures = ("1.000", "2.250", "-1.250 [-4.427, +1.927]", "covers 0", "2")
+    figures = ("1.000", "2.500", "-1.500 [-7.853, +4.853]", "covers 0", "2")
     others = ("1.000", "0.000", "+1.000 [+1.000, +1.000]", "above 0", "2")
     assert rows("asl", report) == [
         ("ASL-style", "a over b", *figures, "some texts", "a third arm", "their dev part", "chance"),
