@@ -16,7 +16,7 @@ from pathlib import Path
 
 import numpy as np
 
-from examples.recipes.shared import SIZES, Report, Size, ignore_interrupts, recipe
+from examples.recipes.shared import SIZES, Report, finished, ignore_interrupts
 
 SYSTEMS = {
     "nv_retriever": "NV-Retriever",
@@ -110,11 +110,6 @@ def rows(name: str, report: Report) -> list[tuple[str, ...]]:
             (SYSTEMS[name], effect.compares, *figures, report.data, effect.control, report.tuned_on, effect.could_fail)
         )
     return found
-
-
-def finished(name: str, size: Size) -> tuple[str, Report, float]:
-    """A recipe's report and seconds, with its name, since the quickest comes first."""
-    return name, *recipe(name, size)
 
 
 def main(arguments: list[str] | None = None) -> int:
