@@ -4,6 +4,8 @@ And the page as it is committed: what it must say of every row, and what it must
 """
 
 import re
+import subprocess
+import sys
 from pathlib import Path
 
 import numpy as np
@@ -63,11 +65,16 @@ def test_a_table_of_what_was_asked_for(capsys, tmp_path, small_worlds_folder):
     assert "simplex: vectors of users and items, cf-lastfm" in captured.err
 
 
-def test_a_missing_collection_is_one_line(capsys, tmp_path):
-    with pytest.raises(SystemExit) as stopped:
-        main(["--size", "tiny", "--only", "simplex", "--data", str(tmp_path)])
-    assert stopped.value.code == 2
-    assert capsys.readouterr().err.splitlines()[-1].endswith(f"error: --data: no folder cf-lastfm in {tmp_path}")
+def test_a_missing_collection_is_one_line(tmp_path):
+    """As a program: its workers must find there what they are to run, too."""
+    found = subprocess.run(
+        [sys.executable, "-m", "examples.recipes", "--size", "tiny", "--only", "simplex", "--data", str(tmp_path)],
+        cwd=ROOT, capture_output=True, text=True, timeout=100, check=False,
+    )  # fmt: skip
+    assert found.returncode == 2
+    assert found.stderr.splitlines()[-1].endswith(f"error: --data: no folder cf-lastfm in {tmp_path}")
+    assert "Traceback" not in found.stderr
+    assert not found.stdout
 
 
 @pytest.mark.parametrize("arguments", [["--only", "nothing"], [], ["--data", "/nowhere"], ["--size", "huge"]])
