@@ -39,18 +39,21 @@ format: .venv/dev/.stamp
 bench: .venv/dev/.bench-stamp
 	$(DEV_BIN)/python benches/report.py --output docs/benchmarks.md
 
-# Every system of the papers in miniature, one arm against another (some minutes).
+# A folder of the public collections that docs/recipes.md names.
+DATA ?= ../shared/data
+
+# Writes docs/recipes.md: every system of the papers in miniature, one arm against another (some minutes).
 recipes: .venv/dev/.stamp
-	$(DEV_BIN)/python -m examples.recipes
+	$(DEV_BIN)/python -m examples.recipes --data $(DATA) --cache target/embeddings --output docs/recipes.md
 
 # Which negatives train the better retriever: every training anew into STUDY (some hours), and the page from it.
 STUDY ?= study.jsonl
 study: .venv/dev/.bench-stamp
-	set -e; for stage in tune judge; do OMP_NUM_THREADS=1 $(DEV_BIN)/python -m benches.quality.study $$stage --data $(DATA) --results $(STUDY); done
+	set -e; for stage in tune judge; do \
+		$(DEV_BIN)/python -m benches.quality.study $$stage --data $(DATA) --cache target/embeddings --results $(STUDY); done
 	$(DEV_BIN)/python -m benches.quality.study page --results $(STUDY) --output docs/study.md
 
-# The false-negative curves of the rules; DATA is a folder of BEIR collections judged (nearly) completely.
-DATA ?= ../shared/data
+# The false-negative curves of the rules, on the collections of DATA that are judged (nearly) completely.
 quality: .venv/dev/.bench-stamp
 	$(DEV_BIN)/python benches/quality/curve.py $(DATA)/cranfield $(DATA)/cisi
 

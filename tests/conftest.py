@@ -9,7 +9,7 @@ import pytest
 from hypothesis import HealthCheck, settings
 
 import hardmine._native as _native
-from tests import counting
+from tests import counting, small_worlds
 
 settings.register_profile("dev", max_examples=50, deadline=None, suppress_health_check=[HealthCheck.too_slow])
 settings.register_profile(
@@ -38,6 +38,12 @@ def pytest_report_header():
 def count_cases():
     """Adds to the number of compared cases of the running test's module; see `tests.counting`."""
     return counting.count_cases
+
+
+@pytest.fixture(scope="session")
+def small_worlds_folder(tmp_path_factory):
+    """Made folders in the layouts of the real collections."""
+    return small_worlds.make(tmp_path_factory.mktemp("collections"))
 
 
 def pytest_terminal_summary(terminalreporter):

@@ -34,16 +34,19 @@ class Bag(torch.nn.Module):
         """What `forward` takes of texts, one row each."""
         return torch.from_numpy(side.tokens)
 
-    def forward(self, tokens: torch.Tensor) -> torch.Tensor:
-        """Of int64 [n, length] one unit vector each; a text without pieces is the zero vector."""
+    def pooled(self, tokens: torch.Tensor) -> torch.Tensor:
+        """Of int64 [n, length] one vector each, the weighted sum; a text without pieces is the zero vector."""
         there = tokens > 0
         # Each piece of the batch is looked up once: the sparse gradient is then as small as it can be.
         pieces, place = torch.unique(tokens[there], return_inverse=True)
         rows = self.table(pieces)
         vectors = rows[:, :-1] * functional.softplus(rows[:, -1:])
         sizes = there.sum(1)
-        pooled = functional.embedding_bag(place, vectors, sizes.cumsum(0) - sizes, mode="sum")
-        return functional.normalize(pooled, dim=1)
+        return functional.embedding_bag(place, vectors, sizes.cumsum(0) - sizes, mode="sum")
+
+    def forward(self, tokens: torch.Tensor) -> torch.Tensor:
+        """Of int64 [n, length] one unit vector each."""
+        return functional.normalize(self.pooled(tokens), dim=1)
 
 
 class Adam:
