@@ -34,15 +34,15 @@ class How(NamedTuple):
     ceiling: float | None = None
 
 
-PLAIN = [How(0.001), How(0.003), How(0.01), How(0.001, 0.1), How(0.003, 0.1)]
-ALONE = [each._replace(size=BATCH) for each in (*PLAIN[:3], PLAIN[4], How(0.003, 0.05, 0.97))]
-UNFILTERED = [How(0.001), How(0.003), How(0.003, 0.1), How(0.003, 0.05, 0.97), How(0.001, size=1024)]
+PLAIN = [How(0.003), How(0.01), How(0.03), How(0.01, 0.1), How(0.03, 0.1)]
+ALONE = [each._replace(size=BATCH) for each in (*PLAIN[:4], How(0.01, momentum=0.97))]
+UNFILTERED = [How(0.003), How(0.01), How(0.01, 0.1), How(0.01, momentum=0.97), How(0.01, size=1024)]
 FILTERED = [
-    How(0.003, ceiling=0.9),
-    How(0.003, ceiling=0.7),
-    How(0.001, ceiling=0.9),
-    How(0.003, 0.05, 0.97, ceiling=0.7),
-    How(0.003, size=1024, ceiling=0.7),
+    How(0.01, ceiling=0.9),
+    How(0.01, ceiling=0.7),
+    How(0.01, 0.1, ceiling=0.7),
+    How(0.01, momentum=0.97, ceiling=0.7),
+    How(0.01, size=1024, ceiling=0.7),
 ]
 ARMS = {"in-batch": PLAIN, "random documents": PLAIN, "no bank": ALONE, "hardest unfiltered": UNFILTERED}
 ARMS |= dict.fromkeys(("hardest", "random", "all"), FILTERED)

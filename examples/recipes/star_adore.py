@@ -21,7 +21,7 @@ from examples.recipes.shared import TUNING_SEED, Effect, Report, Size, over_seed
 from examples.recipes.students import Adam, Bag, batches, embed, judge, tensor
 from examples.recipes.worlds import Part
 
-STEPS, BATCH, DIMENSION, SCALE, START_RATE = 120, 64, 32, 20.0, 0.003
+STEPS, BATCH, DIMENSION, SCALE, START_RATE = 120, 64, 32, 20.0, 0.01
 
 
 class How(NamedTuple):
@@ -31,10 +31,10 @@ class How(NamedTuple):
     depth: int = 200
 
 
-RATES = [How(rate) for rate in (0.0003, 0.001, 0.003, 0.006)]
-HARD = [How(0.001), How(0.0003, 1000), How(0.001, 1000), How(0.003, 1000)]
-ORACLE = [How(0.001, 50), How(0.0003), How(0.001), How(0.003)]
-SEARCHES = [How(0.0003, 50), How(0.001, 50), How(0.003, 50), How(0.001, 100)]
+RATES = [How(rate) for rate in (0.001, 0.003, 0.01, 0.03)]
+HARD = [How(0.003), How(0.001, 1000), How(0.003, 1000), How(0.01, 1000)]
+ORACLE = [How(0.003, 50), How(0.001), How(0.003), How(0.01)]
+SEARCHES = [How(0.001, 50), How(0.003, 50), How(0.01, 50), How(0.003, 100)]
 STAR = {"in-batch": RATES, "random": RATES, "hard": HARD, "oracle random": RATES, "oracle hard": ORACLE}
 ADORE = {"each step": 1, "each 24 steps": 24, "at the start": STEPS, "random lists": 0}
 """Every how many steps the lists are searched anew; 0: no search."""
