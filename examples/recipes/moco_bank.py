@@ -44,8 +44,9 @@ FILTERED = [
     How(0.01, momentum=0.97, ceiling=0.7),
     How(0.01, size=1024, ceiling=0.7),
 ]
+ALONE_FILTERED = [*(each._replace(size=BATCH) for each in FILTERED[:4]), How(0.03, 0.1, size=BATCH, ceiling=0.7)]
 ARMS = {"in-batch": PLAIN, "random documents": PLAIN, "no bank": ALONE, "hardest unfiltered": UNFILTERED}
-ARMS |= dict.fromkeys(("hardest", "random", "all"), FILTERED)
+ARMS |= dict.fromkeys(("hardest", "random", "all"), FILTERED) | {"no bank, ceiling": ALONE_FILTERED}
 
 
 def left_out(
@@ -125,6 +126,8 @@ def run(size: Size) -> Report:
         ("in-batch", "in-batch alone", "InfoNCE of the model itself, no slow keys", "the bank's keys are stale"),
         ("no bank", "no bank", "the same dual view and slow keys, the batch's own documents alone",
          "the bank may add nothing"),
+        ("no bank, ceiling", "no bank under a ceiling", "as above, under a ceiling: the bank alone differs",
+         "the ceiling, not the bank, may be what pays"),
         ("random documents", f"in-batch and {COUNT} random documents", "InfoNCE; encoded afresh, shared",
          "random documents may do as well"),
         ("random", f"{COUNT} of the bank at random under a ceiling", "the same bank and ceiling, equal count",
