@@ -44,6 +44,12 @@ def test_a_batch_shares_its_documents_and_leaves_out_what_is_labelled(part, kind
         assert kind != "hard" or not mask[:, 6:][np.eye(6, dtype=bool)].any()
 
 
+def test_labelled_documents_take_no_place_among_the_hard_ones(part):
+    found = star_adore.retrieved(Bag(0, 8), part, 8)
+    assert found.lengths.tolist() == [7, 7, 7, 7, 7, 6]
+    assert not part.relevant(found.padded()[0], np.arange(6)).any()
+
+
 def test_a_positive_that_was_not_found_weighs_nothing_itself(part, monkeypatch):
     """Then only the place of the other document counts: 1 / its rank."""
     monkeypatch.setattr(star_adore, "BATCH", 12)
