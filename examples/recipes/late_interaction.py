@@ -18,23 +18,28 @@ LENGTH, LAYERS, DIMENSION = 48, 2, 128
 
 
 class LateInteraction(torch.nn.Module):
-    """Mean over a query's tokens, weighted, of how near the nearest token of a document is; starts as plain MaxSim."""
+    """How near a document's nearest token is to a query's, the weighted mean over those; and the cosine of the texts.
+
+    It learns a projection and a weight of the query's tokens, and what the cosine counts.
+    """
 
     def __init__(self) -> None:
         super().__init__()
         self.project, self.weigh = torch.nn.Linear(DIMENSION, DIMENSION, bias=False), torch.nn.Linear(DIMENSION, 1)
         torch.nn.init.eye_(self.project.weight)
         torch.nn.init.zeros_(self.weigh.weight)
-        self.scale = torch.nn.Parameter(torch.tensor(20.0).log())
+        self.scale, self.share = (torch.nn.Parameter(torch.tensor(each)) for each in (3.0, 1.0))
 
-    def forward(self, queries: torch.Tensor, documents: torch.Tensor) -> torch.Tensor:
+    def forward(self, queries: torch.Tensor, documents: torch.Tensor, cosines: torch.Tensor) -> torch.Tensor:
         """Scores [b, n] of states [b, t, d] against [b, n, s, d]; a query's longer ones count more, zero is padding."""
         queries, documents = queries.float(), documents.float()
         asked = functional.normalize(self.project(queries), dim=2)
         near = torch.bmm(documents.flatten(1, 2), asked.transpose(1, 2)).unflatten(1, documents.shape[1:3]).amax(2)
         length = queries.norm(dim=2, keepdim=True)
         weights = length * functional.softplus(self.weigh(queries / length.clamp_min(1e-6)))
-        return self.scale.exp() * torch.bmm(near, weights / weights.sum(1, keepdim=True)).squeeze(2)
+        return self.scale.exp() * (
+            torch.bmm(near, weights / weights.sum(1, keepdim=True)).squeeze(2) + self.share * cosines
+        )
 
 
 @torch.no_grad()
