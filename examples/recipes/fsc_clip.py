@@ -148,7 +148,7 @@ def run(size: Size) -> Report:
         for arm in ARMS
     )
     data = "real: cranfield, trained on titles, judged by the queries; one word of a text replaced"
-    how = f"dev intents, {len(grid)} weights an arm; target: accuracy {gain:.3f} above random titles, half of the best"
+    how = f"dev titles, {len(grid)} weights an arm; target: accuracy {gain:.3f} above random titles, half of the best"
     how += f"; nDCG@10 at accuracy there by weight: {curves}"
     metric = judge(Bag(0), world.test).mean(), retrieval["focal"][0].mean()
     return Report("bag of word pieces", data, how, effects, kept, metric)
