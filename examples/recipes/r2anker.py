@@ -135,8 +135,8 @@ def run(size: Size) -> Report:
     effects = [
         Effect(
             f"nDCG@10, {kind} claims: joint draws, unfiltered, over {control}",
-            found["joint"][:, rows], found[arm][:, rows], f"{control}; same ranker, steps, number of negatives",
-            could_fail, test.clusters[rows],
+            found["joint"][:, rows], found[arm][:, rows],
+            control if arm == "fused" else f"{control}; as many, same steps", could_fail, test.clusters[rows],
         )
         for kind, rows in (("clean", ~test.leaky), ("leaky", test.leaky))
         for arm, (control, could_fail) in CONTROLS.items()
