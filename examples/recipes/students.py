@@ -156,8 +156,12 @@ def embed(model: torch.nn.Module, side: Side, size: int = 1024) -> np.ndarray:
 
 def ndcg(queries: np.ndarray, documents: np.ndarray, part: Part, depth: int = 10) -> np.ndarray:
     """nDCG@10 of every query of a part, all of its relevant documents known; vectors by some model."""
-    found = hm.search(queries, documents, min(depth, len(documents))).padded()[0]
-    gains = part.relevant(found, np.arange(len(queries)))
+    return ndcg_of(hm.search(queries, documents, min(depth, len(documents))).padded()[0], part)
+
+
+def ndcg_of(found: np.ndarray, part: Part) -> np.ndarray:
+    """The same of ranked documents [q, depth], -1 = none."""
+    gains = part.relevant(found, np.arange(len(found)))
     discounts = 1 / np.log2(np.arange(2, gains.shape[1] + 2))
     ideal = np.concatenate([[0.0], np.cumsum(discounts)])[np.minimum(np.diff(part.truth.offsets), gains.shape[1])]
     return gains @ discounts / np.maximum(ideal, 1e-9)
