@@ -132,7 +132,7 @@ def test_training_lowers_the_loss_and_finds_the_labels():
 def test_a_bag_is_a_unit_vector_that_padding_and_order_do_not_change():
     bag = students.Bag(0, dimension=8)
     with torch.no_grad():
-        bag.loudness.weight[7] = 2.0
+        bag.table.weight[7, -1] = 2.0
         short, padded, turned, empty, other = bag(
             torch.tensor([[5, 7, 9, 0, 0], [5, 7, 9, 0, 0], [9, 5, 7, 0, 0], [0, 0, 0, 0, 0], [5, 9, 0, 0, 0]])
         )

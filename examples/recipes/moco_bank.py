@@ -17,7 +17,7 @@ import torch
 import hardmine as hm
 from examples.recipes import worlds
 from examples.recipes.shared import TUNING_SEED, Effect, Report, Size, over_seeds, tuned
-from examples.recipes.students import Adam, Bag, Training, batches, judge, tensor, train
+from examples.recipes.students import Adam, Bag, Training, batches, judge, train
 from examples.recipes.worlds import Part
 
 STEPS, BATCH, DIMENSION, COUNT = 100, 64, 32, 128
@@ -73,7 +73,7 @@ def losses(model: Bag, part: Part, arm: str, how: How, *, steps: int, seed: int)
     The bank holds the batch's documents too: a bank as large as the batch is none.
     """
     bank, slow = hm.MemoryBank(how.size, DIMENSION), copy.deepcopy(model).requires_grad_(requires_grad=False)
-    queries, documents = tensor(part.queries), tensor(part.documents)
+    queries, documents = Bag.inputs(part.queries), Bag.inputs(part.documents)
     for step, (_, rows) in enumerate(batches(len(part.labels), BATCH, steps, seed)):
         labelled = part.labels.ids[part.labels.offsets[rows]]
         keys, texts = part.groups[labelled], (queries[rows], documents[labelled])

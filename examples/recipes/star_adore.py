@@ -18,7 +18,7 @@ import torch
 import hardmine as hm
 from examples.recipes import worlds
 from examples.recipes.shared import TUNING_SEED, Effect, Report, Size, over_seeds, tuned
-from examples.recipes.students import Adam, Bag, batches, embed, judge, tensor
+from examples.recipes.students import Adam, Bag, batches, embed, judge
 from examples.recipes.worlds import Part
 
 STEPS, BATCH, DIMENSION, SCALE, START_RATE = 120, 64, 32, 20.0, 0.01
@@ -54,7 +54,7 @@ def one_each(labels: hm.Positives, rng: np.random.Generator) -> np.ndarray:
 
 def star(model: Bag, part: Part, kind: str, depth: int, *, steps: int, seed: int) -> Losses:
     """RankNet against all documents of the batch: positives, and one more of each query, "hard", "random" or none."""
-    queries, documents = tensor(part.queries), tensor(part.documents)
+    queries, documents = Bag.inputs(part.queries), Bag.inputs(part.documents)
     rng, rule = np.random.default_rng([seed, 3]), hm.strategies.static_hard(1, depth=depth)
     run = retrieved(model, part, depth)
     for step, (_, rows) in enumerate(batches(len(part.labels), BATCH, steps, seed)):
@@ -77,7 +77,7 @@ def retrieved(model: Bag, part: Part, depth: int) -> hm.Candidates:
 
 def adore(model: Bag, part: Part, frozen: np.ndarray, every: int, depth: int, *, steps: int, seed: int) -> Losses:
     """Lambda-weighted pairs of the documents that a search finds; a positive that it does not find weighs 0 itself."""
-    queries, documents, depth = tensor(part.queries), torch.from_numpy(frozen), min(depth, len(frozen))
+    queries, documents, depth = Bag.inputs(part.queries), torch.from_numpy(frozen), min(depth, len(frozen))
     rng, miner = np.random.default_rng([seed, 4]), hm.DynamicMiner(frozen, part.labels, k=depth)
     for step, (_, rows) in enumerate(batches(len(part.labels), BATCH // 2, steps, seed)):
         vectors = model(queries[rows])

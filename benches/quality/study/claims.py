@@ -29,9 +29,7 @@ FIRST = (
     Claim("ensemble, n = 4", SINGLE, "two teachers against the better one under the same rule"),
 )
 SECOND = (
-    Claim(
-        "fresh, no ceiling + KL, n = 4", ("PercPos, n = 4",), "the best of both dev parts against PercPos"
-    ),
+    Claim("fresh, no ceiling + KL, n = 4", ("PercPos, n = 4",), "the best of both dev parts against PercPos"),
     Claim("fresh, no ceiling + KL, n = 4", ("random, n = 4",), "against the strongest arm without a teacher"),
     Claim("PercPos + KL, n = 4", ("PercPos, n = 4",), "the same negatives: the teacher's scores in the loss alone"),
     Claim("fresh, no ceiling + KL, n = 4", ("random + KL, n = 4",), "mining still pays when they are in the loss"),
