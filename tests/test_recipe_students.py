@@ -20,6 +20,8 @@ class Pieces(torch.nn.Module):
         torch.nn.init.normal_(self.table.weight, generator=torch.Generator().manual_seed(0))
         self.asked = []
 
+    inputs = staticmethod(students.Bag.inputs)
+
     def forward(self, tokens):
         self.asked.append(tokens[:, 0].tolist())
         return torch.nn.functional.normalize(self.table(tokens[:, 0]), dim=1)
@@ -119,6 +121,22 @@ def test_the_teachers_scores_of_the_batch_are_those_of_its_documents(seen):
     expected = given.queries.vectors[rows] @ given.documents.vectors[columns].T
     np.testing.assert_allclose(taught.numpy(), expected, rtol=1e-5)
     assert settings["mask"] is seen["info_nce"][0][1]["mask"]
+
+
+def test_documents_above_a_share_of_the_positives_score_are_left_out_of_the_contrast_and_stay_in_the_divergence(seen):
+    given, queries, documents = step(students.Training(steps=1, batch=6, kl=0.5, mask=0.5))
+    rows = [query - 40 for query in queries]
+    columns = [DOCUMENTS.index(document) for document in documents]
+    taught = given.queries.vectors[rows] @ given.documents.vectors[columns].T
+    (_,), settings = seen["info_nce"][0]
+    own = settings["positive_columns"].numpy()
+    positive = taught[np.arange(len(rows)), own]
+    expected = taught > (positive - 0.5 * np.abs(positive))[:, None]
+    expected[np.arange(len(rows)), own] = False
+    known = seen["listwise_kl"][0][1]["mask"].numpy()
+    assert (settings["mask"].numpy() == (expected | known)).all()
+    assert (expected & ~known).any()
+    assert not settings["mask"].numpy()[np.arange(len(rows)), own].any()
 
 
 def test_training_lowers_the_loss_and_finds_the_labels():
