@@ -42,9 +42,10 @@ class Fit(NamedTuple):
     propensity: Callable[[Part], torch.Tensor]
     losses: list[float]
 
-    def chances(self, part: Part) -> torch.Tensor:
-        """Of being relevant."""
-        return self.model(part.features)[:, 0].sigmoid().detach()
+
+def chances(model: torch.nn.Linear, inputs: torch.Tensor) -> torch.Tensor:
+    """By a logistic model, without gradient."""
+    return model(inputs)[:, 0].sigmoid().detach()
 
 
 @cache
@@ -52,9 +53,8 @@ def data(name: str) -> tuple[torch.Tensor, torch.Tensor, torch.Tensor]:
     """Features [n, d], what decides on labelling [n], who is relevant [n]."""
     from sklearn.datasets import load_breast_cancer, load_digits
 
-    features, target = map(
-        torch.from_numpy, (load_breast_cancer if name == "tumours" else load_digits)(return_X_y=True)
-    )
+    load = load_breast_cancer if name == "tumours" else load_digits
+    features, target = map(torch.from_numpy, load(return_X_y=True))
     about, relevant = (features[:, 0], target == 0) if name == "tumours" else (features.sum(1), target % 2 == 0)
     features = (features - features.mean(0)) / features.std(0).clamp(min=1e-6)
     return features.float(), ((about - about[relevant].mean()) / about[relevant].std()).float(), relevant
@@ -68,9 +68,8 @@ def parts(name: str, seed: int) -> list[Part]:
     labelled = relevant & (torch.rand(len(about), generator=torch.Generator().manual_seed(seed)) < propensity)
     order = np.random.default_rng(SEED).permutation(len(about))
     cuts = np.split(order, [len(order) // 2, len(order) * 7 // 10])
-    return [
-        Part(*(column[rows] for column in (features, about[:, None], relevant, labelled, propensity))) for rows in cuts
-    ]
+    columns = (features, about[:, None], relevant, labelled, propensity)
+    return [Part(*(column[rows] for column in columns)) for rows in cuts]
 
 
 def logistic(width: int) -> torch.nn.Linear:
@@ -94,9 +93,6 @@ def sar_em(part: Part, decay: float, steps: int, *, constant: bool) -> Callable[
         fit = binary_cross_entropy_with_logits(model(inputs)[:, 0], target, weight)
         return fit + decay * model.weight.square().sum()
 
-    def chances(model: torch.nn.Linear, inputs: torch.Tensor) -> torch.Tensor:
-        return model(inputs)[:, 0].sigmoid().detach()
-
     # The authors' start: relevance as if the labelled were half of all, selection on what that holds for relevant.
     balance = torch.where(part.labelled, 0.5 / labels.mean(), 0.5 / (1 - labels.mean()))
     optimise(relevance, (loss(relevance, part.features, labels, balance) for _ in range(steps)), RATE)
@@ -107,9 +103,8 @@ def sar_em(part: Part, decay: float, steps: int, *, constant: bool) -> Callable[
         for _ in range(steps):
             irrelevant = hm.losses.sar_pu_weights(chances(relevance, part.features), chances(selection, about(part)))
             guess = torch.where(part.labelled, 1.0, 1 - irrelevant)
-            yield loss(relevance, part.features, guess, torch.ones_like(guess)) + loss(
-                selection, about(part), labels, guess
-            )
+            first = loss(relevance, part.features, guess, torch.ones_like(guess))
+            yield first + loss(selection, about(part), labels, guess)
 
     optimise(torch.nn.ModuleList([relevance, selection]), rounds(), RATE)
     return lambda of: chances(selection, about(of))
@@ -132,14 +127,14 @@ def fit(arm: str, part: Part, decay: float, steps: int) -> Fit:
 
 
 def likelihood(fitted: Fit, dev: Part) -> float:
-    """Mean log-likelihood of who has a label, f e, and who has none, 1 - f e: no truth is needed."""
-    chance = fitted.chances(dev) * fitted.propensity(dev)
+    """Mean log-likelihood of who has a label (f e) and who has none (1 - f e): no truth is needed."""
+    chance = chances(fitted.model, dev.features) * fitted.propensity(dev)
     return float(torch.where(dev.labelled, chance, 1 - chance).clamp(min=1e-6).log().mean())
 
 
 def right(fitted: Fit, part: Part, threshold: float = 0.5) -> np.ndarray:
     """Whether it is right about every item."""
-    return ((fitted.chances(part) > threshold) == part.relevant).numpy()
+    return ((chances(fitted.model, part.features) > threshold) == part.relevant).numpy()
 
 
 def compared(name: str, size: Size) -> tuple[list[Effect], list[float], tuple[float, float]]:
@@ -161,7 +156,7 @@ def compared(name: str, size: Size) -> tuple[list[Effect], list[float], tuple[fl
         fits = {arm: fit(arm, seen(arm, seed)[0], decays[arm], steps) for arm in ARMS}
         last[:] = [fits["sar-pu"]]
         # Elkan and Noto: the chance of a label is that of relevance times a constant, the mean of it on the labelled.
-        labels = fits["naive"].chances(dev)
+        labels = chances(fits["naive"].model, dev.features)
         elkan_noto = float(labels[dev.labelled].mean()) / 2
         best = max(labels.tolist(), key=lambda threshold: right(fits["naive"], dev, threshold).mean())
         return {
