@@ -134,7 +134,7 @@ def run(size: Size) -> Report:
          "so few labels teach nothing that holds for other queries"),
         ("all labels over the coupled estimate (what is left)", found["all labels"], coupled,
          "all relevant documents labelled, MiniLM's top as negatives; same steps and number of settings",
-         "nothing is lost by the pool"),
+         "nothing is lost by the pool, or so few queries teach this model nothing at all"),
     )  # fmt: skip
     effects = [
         Effect(f"nDCG@10: {compares}", a, b, control, other, part.clusters) for compares, a, b, control, other in arms
