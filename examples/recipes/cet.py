@@ -1,115 +1,149 @@
 """CET-style (after arXiv 2209.05072): who was pooled for labelling decides who has a label; learn both together.
 
-Trains a projection over frozen features of the made world. A relevant document is labelled with a probability that
-falls with its rank in an old, weak retriever; candidates come from a strong one, so that its top holds relevant
-documents nobody labelled. The selection model is a line over the logarithm of the old rank.
+Trains a matrix over MiniLM's query vectors on judged queries of cranfield. A relevant document counts as labelled only
+if BM25 has it among its first ten, as in a pool that a lexical system made; negatives come from MiniLM, the stronger
+retriever, whose top holds relevant documents that nobody labelled. The selection model is a line over the logarithm of
+BM25's rank.
 """
 
 from __future__ import annotations
 
 from collections.abc import Iterator
+from typing import NamedTuple
 
 import numpy as np
 import torch
 
 import hardmine as hm
-from examples.recipes.shared import (
-    Effect,
-    Encoder,
-    Report,
-    Size,
-    World,
-    batches,
-    listwise_cross_entropy,
-    optimise,
-    over_seeds,
-)
+from examples.recipes.folds import Fit, QueryMap, cross_validated, judged, side_by_side
+from examples.recipes.shared import Effect, Report, Size, listwise_cross_entropy, optimise
+from examples.recipes.students import batches
+from examples.recipes.worlds import Part, load
 
-DEPTH, TEMPERATURE = 30, 0.05
+POOL, SCALE, BATCH, STEPS = 10, 20.0, 32, 40
 
 
-class Lists:
-    """Candidates of the strong retriever, their ranks in the weak one, and who was labelled."""
+class Setting(NamedTuple):
+    """Of the training; as many are tried for every arm."""
 
-    def __init__(self, world: World, seed: int) -> None:
-        strong, _ = world.run(world.teacher(seed), k=DEPTH)
-        queries, documents = world.teacher(seed + 1000, 1.0, (1.0, 0.3, 0.1, 0.3))
-        ids = strong.ids.reshape(-1, DEPTH)
-        scores = queries @ documents.T
-        old = (scores[:, None, :] > np.take_along_axis(scores, ids, 1)[:, :, None]).sum(2)
-        relevant = world.relevant(ids, np.arange(len(ids)))
-        chance = 1 / (1 + old / 2)
-        labelled = relevant & (np.random.default_rng([seed, 3]).random(ids.shape) < chance)
-        kept = labelled.any(1)
-        self.queries, self.ids = np.flatnonzero(kept), torch.from_numpy(ids[kept].copy())
-        self.log_rank = torch.from_numpy(np.log1p(old[kept])).float()
-        self.labelled, self.relevant = torch.from_numpy(labelled[kept]), torch.from_numpy(relevant[kept])
+    rate: float
+    number: int
+    """Negatives of a query."""
+    ceiling: float | None = None
+    """Of PercPos."""
 
 
-class Model(torch.nn.Module):
-    """Relevance by the encoder, selection by the old rank."""
+RATES = (1e-4, 1e-3, 3e-4)
+PLAIN = [Setting(rate, number) for number in (16, 48) for rate in RATES]
+FILTERED = [Setting(rate, 48, ceiling) for ceiling in (0.95, 0.8) for rate in RATES]
+# Last the one whose losses are reported: the weights of the coupled losses rise, so their sum need not fall.
+ARMS = {"coupled": PLAIN, "naive": PLAIN, "random": PLAIN, "perc-pos": FILTERED, "all labels": PLAIN}
 
-    def __init__(self, seed: int) -> None:
+
+def pooled(part: Part) -> tuple[Part, np.ndarray]:
+    """The collection with the labels of the pool, and BM25's ranks [q, documents] from 0; what it misses comes last."""
+    count = len(part.documents.texts)
+    run = hm.retrieve(part.collection, "bm25", k=count, exclude_positives=False, progress=False)
+    ranks = np.full((len(run), count), count)
+    ranks[run.row_of_each, run.ids] = np.arange(run.ids.size) - run.offsets[run.row_of_each]
+    truth = part.truth
+    kept = ranks[truth.query_of_each, truth.ids] < POOL
+    counts = np.bincount(truth.query_of_each[kept], minlength=len(truth))
+    labels = hm.Positives(np.concatenate([[0], np.cumsum(counts)]), truth.ids[kept])
+    return Part(part.queries, part.documents, truth, labels=labels), ranks
+
+
+class Selection(torch.nn.Module):
+    """Logits of being selected: a line over the logarithm of BM25's rank, flat at the start.
+
+    Adam moves every parameter by its rate at most; one number must move further than the entries of a matrix.
+    """
+
+    def __init__(self, rate: float) -> None:
         super().__init__()
-        self.encoder, self.slope = Encoder(seed), torch.nn.Parameter(torch.zeros(()))
+        self.slope, self.speed = torch.nn.Parameter(torch.zeros(())), 0.05 / rate
+
+    def forward(self, log_ranks: torch.Tensor) -> torch.Tensor:
+        """Of float [b, k]."""
+        return -self.speed * self.slope * log_ranks
 
 
-def losses(world: World, lists: Lists, model: Model, kind: str, *, steps: int, seed: int) -> Iterator[torch.Tensor]:
-    """Softmax over the list with what is labelled as positive, or coupled with the selection, or with all labels."""
-    rng = np.random.default_rng([seed, 4])
-    for rows in batches(len(lists.ids), 32, steps, seed):
-        ids, labelled = lists.ids[rows], lists.labelled[rows]
-        if kind == "random":
-            drawn = torch.from_numpy(rng.integers(0, len(world.documents), ids.shape))
-            ids = torch.where(labelled, ids, drawn)
-        documents = model.encoder(world.documents[ids])
-        scores = torch.einsum("bh,bkh->bk", model.encoder(world.queries[lists.queries[rows]]), documents) / TEMPERATURE
-        if kind == "coupled":
-            yield hm.losses.coupled_estimation(scores, -model.slope * lists.log_rank[rows], labelled).total
+def lists(arm: str, setting: Setting, part: Part, rows: np.ndarray, seed: int) -> tuple[np.ndarray, ...]:
+    """Of those queries that have a label: rows, positives and negatives [q, n], -1 = none, which are positives.
+
+    Negatives are drawn, or the top of MiniLM, under a ceiling or not.
+    """
+    labels = part.truth if arm == "all labels" else part.labels
+    rows = rows[np.diff(labels.offsets)[rows] > 0]
+    labels, documents = labels.take(rows), part.documents.vectors
+    number = min(setting.number, len(documents) // 2)
+    if arm == "random":
+        known = (labels.offsets, labels.ids)
+        negatives = hm.sample_uniform(len(rows), number, len(documents), exclude=known, seed=seed)
+    else:
+        ceiling = hm.NoCeiling() if setting.ceiling is None else hm.PercPos(setting.ceiling)
+        scores = part.queries.vectors[rows] @ documents.T
+        negatives = hm.mine_scores(scores, labels, hm.Selection(number, ceiling=ceiling)).padded()[0]
+    return rows, *side_by_side(labels, negatives)
+
+
+def losses(
+    part: Part, made: tuple[np.ndarray, ...], model: QueryMap, selection: Selection | None,
+    ranks: np.ndarray, *, steps: int, seed: int,
+) -> Iterator[torch.Tensor]:  # fmt: skip
+    """The loss of every batch: softmax over the list against its labels, coupled with a selection or not."""
+    rows, *arrays = made
+    found, labelled = map(torch.from_numpy, arrays)
+    ids, absent = found.clamp(min=0), found < 0
+    # BM25's first has the logarithm of 1.
+    log_ranks = torch.from_numpy(np.log1p(ranks[rows[:, None], ids.numpy()])).float()
+    queries, documents = (torch.from_numpy(side.vectors) for side in (part.queries, part.documents))
+    for _, batch in batches(len(rows), BATCH, steps, seed):
+        scores = SCALE * (model(queries[rows[batch]]) @ documents.T).gather(1, ids[batch])
+        if selection is None:
+            yield listwise_cross_entropy(scores.masked_fill(absent[batch], -torch.inf), labelled[batch])
         else:
-            yield listwise_cross_entropy(scores, lists.relevant[rows] if kind == "full" else labelled)
+            chances = selection(log_ranks[batch])
+            yield hm.losses.coupled_estimation(scores, chances, labelled[batch], mask=absent[batch]).total
 
 
 def run(size: Size) -> Report:
     """All of it."""
-    kept: list[float] = []
+    part, ranks = pooled(load("cranfield", size.data, size.cache).test)
 
-    def one(seed: int) -> dict[str, float]:
-        world = World(seed, max(size.topics, 20))
-        lists = Lists(world, seed)
-        figures = {"untrained": world.ndcg(Encoder(seed))}
-        for kind in ("full", "random", "naive", "coupled"):
-            model = Model(seed)
-            kept[:] = optimise(model, losses(world, lists, model, kind, steps=max(size.steps, 200), seed=seed))
-            figures[kind] = world.ndcg(model.encoder)
-        return figures
+    def fit(arm: str, setting: Setting, rows: np.ndarray, seed: int) -> Fit:
+        model = QueryMap(part.queries.vectors.shape[1])
+        selection = Selection(setting.rate) if arm == "coupled" else None
+        made = lists(arm, setting, part, rows, seed)
+        steps = losses(part, made, model, selection, ranks, steps=size.steps(STEPS), seed=seed)
+        trained = torch.nn.ModuleList([model] if selection is None else [model, selection])
+        return Fit(model, optimise(trained, steps, setting.rate))
 
-    found = over_seeds(size, one)
+    found, seen, metric = cross_validated(size, part, ARMS, fit)
+    start = np.tile(judged(part, np.arange(len(part.truth))), (size.seeds, 1))
+    coupled = found["coupled"]
+    same = "same pooled labels, steps and number of settings"
+    arms = (
+        ("coupled estimate over naive hard negatives", coupled, found["naive"], f"softmax over the same lists; {same}",
+         "the selection explains nothing that the softmax needs, or its weights are noise"),
+        ("coupled estimate over random negatives", coupled, found["random"], f"documents at random; {same}",
+         "random documents, seldom relevant, need no correction"),
+        ("coupled estimate over PercPos", coupled, found["perc-pos"], f"a ceiling on the negatives; {same}",
+         "leaving out what is probably relevant is worth more than weights"),
+        ("coupled estimate over MiniLM untrained", coupled, start, "the start of all arms",
+         "so few labels teach nothing that holds for other queries"),
+        ("all labels over the coupled estimate (what is left)", found["all labels"], coupled,
+         "all relevant documents labelled, MiniLM's top as negatives; same steps and number of settings",
+         "nothing is lost by the pool, or so few queries teach this model nothing at all"),
+    )  # fmt: skip
     effects = [
-        Effect(
-            "nDCG@10: random negatives over naive hard ones of the strong retriever",
-            found["random"],
-            found["naive"],
-            "a ceiling on the hard ones",
-        ),
-        Effect(
-            "nDCG@10: coupled estimate over naive hard negatives",
-            found["coupled"],
-            found["naive"],
-            "random negatives: the next row; a ceiling on the same lists",
-        ),
-        Effect(
-            "nDCG@10: coupled estimate over random negatives",
-            found["coupled"],
-            found["random"],
-            "a mixture of random negatives and the coupled estimate",
-        ),
-        Effect(
-            "nDCG@10: all labels over the coupled estimate (what is left)",
-            found["full"],
-            found["coupled"],
-            "a corrected estimate given the true chance of a label",
-        ),
+        Effect(f"nDCG@10: {compares}", a, b, control, other, part.clusters) for compares, a, b, control, other in arms
     ]
-    tuned = "temperature, steps and the chance of a label chosen on worlds made this way"
-    return Report("projection", "made world", tuned, effects, kept, (found["untrained"][0], found["coupled"][0]))
+    return Report(
+        "matrix over query vectors",
+        f"cranfield: judged queries in five folds, three train; labels where BM25's rank is at most {POOL}",
+        "a fold of queries beside the judged one, all relevant documents known",
+        effects,
+        seen,
+        metric,
+    )
