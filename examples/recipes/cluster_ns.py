@@ -44,14 +44,6 @@ class Setting(NamedTuple):
     f: float = SHARES[0]
 
 
-class Run(NamedTuple):
-    """One training: the model, its losses, and for each mask the share of the false negatives that it holds."""
-
-    model: Bag
-    losses: list[float]
-    caught: dict[str, float]
-
-
 def alternatives(scores: np.ndarray, same: np.ndarray, free: np.ndarray, seed: list[int]) -> dict[str, np.ndarray]:
     """The cluster's mask, and in each row as many others of what is free: at random, or those that score highest."""
     masks = {"clusters": same & free}
@@ -63,8 +55,8 @@ def alternatives(scores: np.ndarray, same: np.ndarray, free: np.ndarray, seed: l
     return masks
 
 
-def trained(part: Part, kind: str, setting: Setting, steps: int, seed: int) -> Run:
-    """In-batch negatives; `kind` says which of them are masked: "plain", "ceiling", "clusters", "random", "paper"."""
+def trained(part: Part, kind: str, setting: Setting, steps: int, seed: int):
+    """By in-batch negatives; `kind` says which are masked. The model, its losses, what share each mask `caught`."""
     model, losses, seen = Bag(seed), [], []
     optimizer = Adam(model, setting.rate)
     online = hm.OnlineClusters(setting.clusters, rate=FOLLOW, start_cosine=SPREAD, seed=seed)
@@ -91,7 +83,7 @@ def trained(part: Part, kind: str, setting: Setting, steps: int, seed: int) -> R
             more = torch.from_numpy(masks[kind]) if now is not None else torch.zeros_like(mask)
             loss = hm.losses.info_nce(scores, mask=mask | more, temperature=setting.temperature)
         losses.append(optimizer.step(loss))
-    return Run(model, losses, caught(part, seen))
+    return model, losses, caught(part, seen)
 
 
 def caught(part: Part, seen: list) -> dict[str, float]:
@@ -122,7 +114,7 @@ def run(size: Size) -> Report:
 
     def best(kind: str, settings: list[Setting]) -> Setting:
         def figure(setting: Setting) -> float:
-            return float(judge(trained(world.train, kind, setting, steps, TUNING_SEED).model, world.dev).mean())
+            return float(judge(trained(world.train, kind, setting, steps, TUNING_SEED)[0], world.dev).mean())
 
         return tuned(size, settings, figure)
 
@@ -138,9 +130,9 @@ def run(size: Size) -> Report:
 
     def one(seed: int) -> dict[str, np.ndarray | float]:
         runs = {kind: trained(world.train, kind, setting, steps, seed) for kind, setting in chosen.items()}
-        losses[:] = runs["clusters"].losses
-        shares = {f"share {name}": share for name, share in runs["clusters"].caught.items()}
-        return {kind: judge(each.model, world.test) for kind, each in runs.items()} | shares
+        losses[:] = runs["clusters"][1]
+        shares = {f"share {name}": share for name, share in runs["clusters"][2].items()}
+        return {kind: judge(model, world.test) for kind, (model, *_) in runs.items()} | shares
 
     found = over_seeds(size, one)
     effects = [

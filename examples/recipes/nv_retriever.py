@@ -8,7 +8,7 @@ from __future__ import annotations
 
 from collections.abc import Callable, Sequence
 from itertools import product
-from typing import Any, NamedTuple
+from typing import Any
 
 import numpy as np
 
@@ -35,21 +35,14 @@ TUNED = (
 )
 
 
-class Arm(NamedTuple):
-    """Settings of its own; the negatives that one of them gives, and what else training does differently."""
-
-    settings: tuple[Any, ...]
-    make: Callable[[Any], tuple[hm.Negatives | None, dict[str, Any]]]
-
-
 def retrieved(part: Part) -> hm.Candidates:
     """The documents that MiniLM finds for each query, without the labelled one."""
     teacher = hm.teachers.precomputed(part.queries.vectors, part.documents.vectors)
     return hm.retrieve(part.collection, teacher, k=DEPTH, progress=False)
 
 
-def arms(part: Part) -> dict[str, Arm]:
-    """Whose negatives are compared."""
+def arms(part: Part) -> dict[str, tuple[Sequence[Any], Callable[[Any], tuple[hm.Negatives | None, dict[str, Any]]]]]:
+    """Settings of each arm's own; the negatives that one of them gives, and what else training does differently."""
     runs = {"MiniLM": retrieved(part), "BM25": hm.retrieve(part.collection, "bm25", k=DEPTH, progress=False)}
 
     def mined(rule: hm.Selection, teacher: str = "MiniLM") -> hm.Negatives:
@@ -62,28 +55,20 @@ def arms(part: Part) -> dict[str, Arm]:
         return hm.ensemble(map(perc_pos, TEACHERS, shares), scheme=scheme, num_negatives=N)
 
     return {
-        "naive": Arm(RATES, lambda rate: (mined(hm.strategies.naive_top_k(N)), {"rate": rate})),
-        "random": Arm(RATES, lambda rate: (None, {"rate": rate, "random": N})),
-        "shifted": Arm(SHIFTS, lambda shift: (mined(hm.strategies.shifted_top_k(N, shift)), {})),
-        **{name: Arm(SHARES, lambda f, name=name: (perc_pos(name, f), {})) for name in TEACHERS},
-        **{name: Arm(PAIRS, lambda shares, name=name: (together(name, shares), {})) for name in SCHEMES},
+        "naive": (RATES, lambda rate: (mined(hm.strategies.naive_top_k(N)), {"rate": rate})),
+        "random": (RATES, lambda rate: (None, {"rate": rate, "random": N})),
+        "shifted": (SHIFTS, lambda shift: (mined(hm.strategies.shifted_top_k(N, shift)), {})),
+        **{name: (SHARES, lambda f, name=name: (perc_pos(name, f), {})) for name in TEACHERS},
+        **{name: (PAIRS, lambda shares, name=name: (together(name, shares), {})) for name in SCHEMES},
     }
 
 
-class Compared(NamedTuple):
-    """nDCG@10 of the judged queries by arm; the best setting of each on dev and its figure; losses of one run."""
-
-    found: dict[str, np.ndarray]
-    best: dict[str, tuple[Any, float]]
-    losses: list[float]
-
-
-def compare(world: World, size: Size, names: Sequence[str]) -> Compared:
-    """Tune each arm on dev, then train it with every seed."""
+def compare(world: World, size: Size, names: Sequence[str]):
+    """Of each arm nDCG@10 of the judged queries, its best setting on dev with the figure there; losses of one run."""
     choices, best, losses = arms(world.train), {}, []
 
     def trained(name: str, setting: tuple[Any, float], seed: int) -> Bag:
-        negatives, other = choices[name].make(setting[0])
+        negatives, other = choices[name][1](setting[0])
         ids = None if negatives is None else negatives.padded()[0]
         how = Training(size.steps(100), RATES[0], setting[1], batch=32)._replace(**other)
         model = Bag(seed)
@@ -97,12 +82,13 @@ def compare(world: World, size: Size, names: Sequence[str]) -> Compared:
             figures[setting] = float(judge(trained(name, setting, TUNING_SEED), world.dev).mean())
             return figures[setting]
 
-        settings = list(product(choices[name].settings, TEMPERATURES))
+        settings = list(product(choices[name][0], TEMPERATURES))
         best[name] = tuned(size, settings, figure), max(figures.values())
-    found = over_seeds(
-        size, lambda seed: {name: judge(trained(name, best[name][0], seed), world.test) for name in names}
-    )
-    return Compared(found, best, losses)
+
+    def one(seed: int) -> dict[str, np.ndarray]:
+        return {name: judge(trained(name, best[name][0], seed), world.test) for name in names}
+
+    return over_seeds(size, one), best, losses
 
 
 def true_share(negatives: hm.Negatives, part: Part) -> np.ndarray:
@@ -155,16 +141,9 @@ def run(size: Size) -> Report:
         effects.append(Effect(compares, found[scheme], found[single], control, COULD_FAIL[scheme], clusters))
     f = best["MiniLM"][0][0]
     shares = over_seeds(size, lambda seed: equally_hard(world.train, f, seed))
-    effects.append(
-        Effect(
-            f"banking77, share of true negatives: PercPos {f} over a rank window of the same mean score",
-            shares["PercPos"],
-            shares["window"],
-            "a window of ranks by the same teacher, as hard on average; a seed is another draw of the labels",
-            "yes: a fewer-false-negatives rule may do no more than to take easier documents",
-            world.train.clusters,
-        )
-    )
-    before = float(judge(Bag(0), world.test).mean())
-    metric = (before, float(found["MiniLM"][0].mean()))
+    compares = f"banking77, share of true negatives: PercPos {f} over a rank window of the same mean score"
+    control = "a window of ranks by the same teacher, as hard on average; a seed is another draw of the labels"
+    could_fail = "yes: a ceiling may do no more than to take easier documents"
+    effects.append(Effect(compares, shares["PercPos"], shares["window"], control, could_fail, world.train.clusters))
+    metric = float(judge(Bag(0), world.test).mean()), float(found["MiniLM"][0].mean())
     return Report("bag of words", "real: cranfield, banking77 (split by intent)", TUNED, effects, losses, metric)
