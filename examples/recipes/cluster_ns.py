@@ -15,7 +15,7 @@ from torch.nn import functional
 
 import hardmine as hm
 from examples.recipes.shared import TUNING_SEED, Effect, Report, Size, over_seeds, tuned
-from examples.recipes.students import Adam, Bag, batches, judge, tensor
+from examples.recipes.students import Adam, Bag, batches, judge
 from examples.recipes.worlds import Part, load
 
 BATCH, FOLLOW, SPREAD = 64, 0.01, 0.6
@@ -60,7 +60,7 @@ def trained(part: Part, kind: str, setting: Setting, steps: int, seed: int):
     model, losses, seen = Bag(seed), [], []
     optimizer = Adam(model, setting.rate)
     online = hm.OnlineClusters(setting.clusters, rate=FOLLOW, start_cosine=SPREAD, seed=seed)
-    queries, documents = tensor(part.queries), tensor(part.documents)
+    queries, documents = Bag.inputs(part.queries), Bag.inputs(part.documents)
     for step, (_, rows) in enumerate(batches(len(part.labels), BATCH, steps, seed)):
         shown = part.labels.ids[part.labels.offsets[rows]]
         asked, told = model(queries[rows]), model(documents[shown])

@@ -18,7 +18,7 @@ from torch.nn import functional
 
 import hardmine as hm
 from examples.recipes.shared import TUNING_SEED, Effect, Report, Size, over_seeds
-from examples.recipes.students import Adam, Bag, batches, judge, tensor
+from examples.recipes.students import Adam, Bag, batches, judge
 from examples.recipes.worlds import LENGTH, SEED, Part, Reader, load
 
 COPIES, STEPS, BATCH, RATE, TEMPERATURE = 2, 200, 64, 0.003, 0.05
@@ -59,14 +59,14 @@ class Pairs:
     """Queries [q, length], altered copies of them [q, COPIES, length], and the labelled document of each."""
 
     def __init__(self, part: Part, read: Reader) -> None:
-        self.part, self.queries = part, tensor(part.queries)
+        self.part, self.queries = part, Bag.inputs(part.queries)
         how = {"truncation": True, "max_length": LENGTH, "padding": "max_length", "add_special_tokens": False}
         copies = read.tokenizer(altered(part.queries.texts), **how)["input_ids"]
         self.copies = torch.tensor(copies).unflatten(0, (-1, COPIES))
         self.same = (self.copies == self.queries[:, None]).all(2)  # nothing was replaced
         # Judged queries may have several relevant documents; the first stands for them.
         own = part.labels.ids[part.labels.offsets[:-1]]
-        self.documents, self.groups = tensor(part.documents)[own], torch.from_numpy(part.groups[own])
+        self.documents, self.groups = Bag.inputs(part.documents)[own], torch.from_numpy(part.groups[own])
 
 
 def trained(data: Pairs, arm: str, weight: float, steps: int, seed: int) -> tuple[Bag, list[float]]:

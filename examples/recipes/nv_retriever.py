@@ -18,7 +18,7 @@ from examples.recipes.students import Bag, Training, judge, train
 from examples.recipes.worlds import Part, World, load, one_label
 
 N, DEPTH = 4, 1000
-TEMPERATURES = (0.05, 0.1)
+TEMPERATURES = (0.1, 0.2)
 """Tried with each setting of every arm."""
 RATES = (0.003, 0.002, 0.005)
 """For arms without a setting of their own; the others learn at the first."""

@@ -16,7 +16,7 @@ import torch
 import hardmine as hm
 from examples.recipes import worlds
 from examples.recipes.shared import TUNING_SEED, Effect, Report, Size, over_seeds, tuned
-from examples.recipes.students import Adam, Bag, embed, judge, tensor
+from examples.recipes.students import Adam, Bag, embed, judge
 from examples.recipes.worlds import Part
 
 STEPS, INTENTS, TEXTS, DIMENSIONS, ALARM = 150, (8, 38), 4, (4, 32), 0.9
@@ -62,7 +62,7 @@ def batch(part: Part, intents: int, rng: np.random.Generator) -> tuple[np.ndarra
 def train(part: Part, arm: Arm, how: How, *, steps: int, seed: int) -> Trained:
     """From a random start, by the margin loss of the triplets of one kind."""
     model, losses, cosines = Bag(seed, arm.dimension), [], []
-    optimizer, documents, rng = Adam(model, how.rate), tensor(part.documents), np.random.default_rng([seed, 5])
+    optimizer, documents, rng = Adam(model, how.rate), Bag.inputs(part.documents), np.random.default_rng([seed, 5])
     for _ in range(steps):
         rows, labels = batch(part, arm.intents, rng)
         vectors = model(documents[rows])
