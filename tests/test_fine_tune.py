@@ -10,6 +10,7 @@ import numpy as np
 import pytest
 
 import hardmine as hm
+from tests.fine_tune_cases import a_world, leaky
 from tests.models import tiny_bert
 from tests.texts import write_beir
 
@@ -18,19 +19,7 @@ pytest.importorskip("sentence_transformers")
 from examples import clean_split, fine_tune, model_card
 from examples.model_card import ARMS, BEFORE, IN_BATCH, NAIVE, OURS
 
-LETTERS = "abcdefgh"
 NOTEBOOK = Path(fine_tune.__file__).with_suffix(".ipynb")
-
-
-def a_world(folder, positives=1):
-    """Documents of four letters; a query has the first three of each of its answers."""
-    names = ["".join(LETTERS[(at + step * k) % 8] for k in range(4)) for step in (1, 2, 3, 5, 7) for at in range(8)]
-    corpus = [(f"d{at}", "", "doc : " + " ".join(name)) for at, name in enumerate(names)]
-    queries = [(f"q{at}", "query : " + " ".join(name[:3])) for at, name in enumerate(names)]
-    labels = [
-        (f"q{at}", f"d{at // positives * positives + k}", 1) for at in range(len(names)) for k in range(positives)
-    ]
-    return write_beir(folder, corpus, queries, train=labels)
 
 
 @pytest.fixture(scope="module")
@@ -141,78 +130,15 @@ def test_the_table():
     ]
 
 
-# Splits
-
-
-def leaky(folder):
-    """Train and test of which three test queries leak: by an answer, by a near copy of one, by their own text."""
-    words = " ".join(f"w{at}" for at in range(60))
-    corpus = [
-        *(("a", "", "red apples are red"), ("b", "", "green pears are green"), ("c", "", words)),
-        *(("a2", "", "  RED apples are  red"), ("c2", "", words + " w60"), ("d", "", "blue plums"), ("e", "", "none")),
-    ]
-    queries = [("q1", "apples?"), ("q2", "pears?"), ("q3", "words?")]
-    tests = [("t1", "what are apples?"), ("t2", "which words?"), ("t3", " PEARS? "), ("t4", "plums?")]
-    train = [("q1", "a", 1), ("q2", "b", 1), ("q3", "c", 1)]
-    test = [("t1", "a2", 1), ("t1", "e", 1), ("t2", "c2", 1), ("t3", "d", 1), ("t4", "d", 1)]
-    return write_beir(folder, corpus, queries + tests, train=train, test=test)
-
-
-def test_what_leaks_is_dropped_and_counted(tmp_path):
-    options = fine_tune.parsed(["--collection", str(leaky(tmp_path / "world"))])
-    split = fine_tune.read(options)
-    assert split.dropped == 3
-    assert split.test.query_texts.to_pylist() == ["plums?"]
-    assert list(split.train.document_ids) == ["a", "b", "c", "a2", "c2", "e"], "without what answers the test"
-    assert list(split.test.document_ids) == ["a", "b", "c", "a2", "c2", "d", "e"]
-    assert "1 test (3 leaky ones dropped)" in str(split)
-
-
-@pytest.mark.parametrize(
-    ("queries", "documents", "message"),
-    [
-        ((["Plums ?"], ["x"]), None, "a query of the test"),
-        ((["other"], ["x"]), ["BLUE  plums"], "an answer to a query of the test"),
-    ],
-)
-def test_a_leak_is_refused(queries, documents, message):
-    test = hm.Collection.from_pairs(["plums ?"], ["blue plums"])
-    with pytest.raises(AssertionError, match=message):
-        clean_split.refuse_leaks(hm.Collection.from_pairs(*queries, documents), test)
-
-
-@pytest.mark.parametrize("positives", [1, 2, 4])
-def test_groups_stay_together_and_the_audit_finds_no_leak(tmp_path, positives):
-    collection = hm.Collection.read(a_world(tmp_path / "world", positives))
-    labels = [str(at // 3) for at in range(collection.num_queries)]
-    split = clean_split.by_groups(collection, labels)
-    of_test = {int(name[1:]) for name in split.test.query_ids}
-    for step in (positives, 3):
-        sides = [{at in of_test for at in range(start, min(start + step, 40))} for start in range(0, 40, step)]
-        assert all(len(side) == 1 for side in sides), "who shares an answer or a label is on one side"
-    assert split.train.num_queries + split.test.num_queries == 40
-    assert split.dropped == 0
-    split.test.write(tmp_path / "test", "beir")
-    hm.mine(split.train, "bm25", hm.strategies.naive_top_k(2), progress=False).write(tmp_path / "train.jsonl")
-    against = hm.audit(tmp_path / "train.jsonl", against=tmp_path / "test").to_dict()
-    names = ("leaked_query", "leaked_positive", "evaluation_positive_in_negatives")
-    assert {found["check"]: found["count"] for found in against["findings"] if found["check"] in names} == {}
-
-
-def test_few_labels_and_the_false_negatives_among_what_is_mined(tmp_path):
+def test_false_negatives_are_counted(tmp_path):
     split = clean_split.by_groups(hm.Collection.read(a_world(tmp_path / "world", 4)))
     few = clean_split.with_few_labels(split.train, 1)
-    assert np.diff(few.positives.offsets).tolist() == [1] * few.num_queries
-    known = [set(split.train.positives[at].tolist()) for at in range(few.num_queries)]
-    assert all(set(few.positives[at].tolist()) <= known[at] for at in range(few.num_queries))
-    assert len({int(known_one[0]) for known_one in map(few.positives.__getitem__, range(few.num_queries))}) > 20
     mined = hm.mine(few, "bm25", hm.strategies.naive_top_k(2), progress=False)
     found = model_card.Comparison(argparse.Namespace(labels=1), split, {NAIVE: mined})
+    known = [set(split.train.positives[at].tolist()) for at in range(few.num_queries)]
     false = [int(i) in known[at] for at in range(few.num_queries) for i in mined.negatives[at].ids]
     assert found.false_share(NAIVE) == np.mean(false) > 0
     assert found.false_share(IN_BATCH) is None
-    everything = clean_split.with_few_labels(split.train, 9)
-    assert everything.positives.ids.tolist() == split.train.positives.ids.tolist()
 
 
 # What is given
@@ -251,7 +177,10 @@ def test_datasets(tmp_path, monkeypatch):
 def test_a_beir_dataset_of_the_hub_is_split_as_it_says(tmp_path, monkeypatch):
     datasets = pytest.importorskip("datasets")
     folder = leaky(tmp_path / "world")
-    tables = {name: [json.loads(line) for line in (folder / f"{name}.jsonl").open()] for name in ("corpus", "queries")}
+    tables = {
+        name: [json.loads(line) for line in (folder / f"{name}.jsonl").read_text().splitlines()]
+        for name in ("corpus", "queries")
+    }
     parts = {name: {name: datasets.Dataset.from_list(rows)} for name, rows in tables.items()}
     parts["default"] = {}
     for name in ("train", "test"):
@@ -267,7 +196,7 @@ def test_a_beir_dataset_of_the_hub_is_split_as_it_says(tmp_path, monkeypatch):
 @pytest.mark.parametrize(
     ("given", "message"),
     [
-        ("--collection missing", "missing/queries.jsonl: no such file"),
+        ("--collection missing", "missing: no such file or folder"),
         ("--collection one", "no test queries left of 2: 0 leaked, or too few groups to draw from"),
         ("--dataset nobody/nothing", "--dataset nobody/nothing: cannot be loaded (not there)"),
         ("--student missing", "--student missing: cannot be loaded ("),
