@@ -4,10 +4,8 @@ from pathlib import Path
 
 import pytest
 
-from examples import train_pytorch, train_sentence_transformers, train_transformers
+from examples import train_pytorch, train_transformers
 from tests.texts import random_beir
-
-pytest.importorskip("sentence_transformers")
 
 
 @pytest.fixture
@@ -20,14 +18,6 @@ def test_plain_loop(folder: Path):
     assert found["loss"][-1] < found["loss"][0]
     assert found["mrr"][1] > found["mrr"][0]
     assert min(found["new"][1:]) > 0.1
-
-
-@pytest.mark.filterwarnings("default")
-def test_sentence_transformers(folder: Path):
-    found = train_sentence_transformers.main(["--collection", str(folder), "--items", "16", "--batch-size", "8"])
-    assert found["epoch"] == [1], "the trainer sets the epoch"
-    assert found["loss"][-1] < found["loss"][0]
-    assert min(found["new"]) > 0.1
 
 
 @pytest.mark.filterwarnings("default")
