@@ -65,7 +65,8 @@ def _arms(records: Records, world: str, student: str) -> Iterator[str]:
         value = plan.ARMS[arm].values[best % len(plan.ARMS[arm].values)]
         share, rate, temperature = plan.TRAININGS[best]
         chosen = f"{'' if value is None else f'{value}; '}{share:g}, {rate:g}, {temperature:g}"
-        false = f"{100 * np.mean([each['false'] for each in found]):.1f} %" if "false" in found[0] else ""
+        told = world in plan.HIDDEN and "false" in found[0]
+        false = f"{100 * np.mean([each['false'] for each in found]):.1f} %" if told else ""
         over = ("" if arm == base else compare(records, world, student, arm, base).show(4) for base in BASES)
         test = np.mean([each["test"] for each in found])
         chosen = "" if arm == "untrained" else chosen
