@@ -49,7 +49,7 @@ recipes: .venv/dev/.stamp
 # Which negatives train the better retriever: every training anew into STUDY (some hours), and the page from it.
 STUDY ?= study.jsonl
 study: .venv/dev/.bench-stamp
-	set -e; for stage in tune judge; do \
+	set -e; for stage in check tune judge; do \
 		$(DEV_BIN)/python -m benches.quality.study $$stage --data $(DATA) --cache target/embeddings --results $(STUDY); done
 	$(DEV_BIN)/python -m benches.quality.study page --results $(STUDY) --output docs/study.md
 

@@ -18,6 +18,7 @@ records = importlib.import_module("benches.quality.study.records")
 study = importlib.import_module("benches.quality.study.__main__")
 pages = importlib.import_module("benches.quality.study.page")
 students = importlib.import_module("benches.quality.study.students")
+splits = importlib.import_module("benches.quality.study.splits")
 Pool = importlib.import_module("benches.quality.study.arms").Pool
 worlds = importlib.import_module("examples.recipes.worlds")
 PAGE = Path(__file__).resolve().parent.parent / "docs" / "study.md"
@@ -39,7 +40,7 @@ def pool(data):
 def results(data, tmp_path_factory):
     """A file of a few arms on the made collection, tuned and judged."""
     path = tmp_path_factory.mktemp("results") / "results.jsonl"
-    for stage in ("tune", "judge"):
+    for stage in ("check", "tune", "judge"):
         steps = ["--data", str(data), "--worlds", "banking77", "--results", str(path), "--arms", *ARMS]
         with pytest.MonkeyPatch.context() as patch:
             patch.setitem(plan.STEPS, "banking77", 4)
@@ -134,9 +135,22 @@ def test_tuned_and_judged(results):
             assert each["test"] == pytest.approx(sum(each["sums"][0]) / 1e4 / total, abs=1e-3)
 
 
+def test_a_split_is_audited(data, results):
+    assert records.Records(results).found[records.Key("banking77", "", "", "split", 0, 0)]["leaked_positive"] == 0
+    world = worlds.load("scifact", data)
+    # Two of the judged claims share their abstracts with claims that train, unless these are held out for dev.
+    trained = set(world.train.labels.ids.tolist())
+    assert splits.leaks(world.train, world.test) == {
+        "leaked_query": 0,
+        "leaked_positive": len(trained & set(world.test.truth.ids.tolist())),
+    }
+    assert world.test.leaky.any()
+
+
 def test_a_second_run_trains_nothing_again(results, data, monkeypatch):
     before = results.read_text()
     monkeypatch.setattr(study, "train", None)
+    monkeypatch.setattr(study, "SEEDS", range(2))
     steps = ["--data", str(data), "--worlds", "banking77", "--results", str(results), "--arms", *ARMS]
     assert study.main(["judge", *steps]) == 0
     assert results.read_text() == before

@@ -1,5 +1,6 @@
 """Which negatives train the better retriever: tune on dev, judge once, write the page.
 
+python -m benches.quality.study check --data FOLDER --cache FOLDER --worlds banking77 docstrings
 python -m benches.quality.study tune  --data FOLDER --cache FOLDER --worlds banking77 docstrings
 python -m benches.quality.study judge --data FOLDER --cache FOLDER --worlds banking77 docstrings
 python -m benches.quality.study page  --output docs/study.md
@@ -19,6 +20,7 @@ from benches.quality.study.arms import Pool
 from benches.quality.study.page import page
 from benches.quality.study.plan import ARMS, SEEDS, STEPS, settings
 from benches.quality.study.records import Key, Records, by_cluster, sizes
+from benches.quality.study.splits import leaks
 from examples.recipes import worlds
 from examples.recipes.shared import TUNING_SEED
 from examples.recipes.students import judge, train
@@ -69,6 +71,12 @@ class Bench:
                     key, test=round(float(found.mean()), 5), sums=by_cluster(found, self.world.test), **figures
                 )
 
+    def check(self) -> None:
+        """Audit the split."""
+        key = Key(self.world.name, "", "", "split", 0, 0)
+        if key not in self.records.found:
+            self.records.add(key, **leaks(self.world.train, self.world.test))
+
     def describe(self) -> None:
         """Keep what the page needs to know of the world."""
         key = Key(self.world.name, "", "", "world", 0, 0)
@@ -84,7 +92,7 @@ class Bench:
 def main(arguments: list[str] | None = None) -> int:
     """Entry point."""
     parser = argparse.ArgumentParser(prog="python -m benches.quality.study", description=__doc__.splitlines()[0])
-    parser.add_argument("stage", choices=("tune", "judge", "page"))
+    parser.add_argument("stage", choices=("check", "tune", "judge", "page"))
     parser.add_argument("--data", type=Path, help="folder of the collections in BEIR layout")
     parser.add_argument("--cache", type=Path, help="folder where embeddings are kept")
     parser.add_argument("--worlds", nargs="+", choices=list(STEPS), default=list(STEPS))
@@ -107,6 +115,9 @@ def main(arguments: list[str] | None = None) -> int:
             return 2
         bench = Bench(world, options.student, records)
         bench.describe()
+        if options.stage == "check":
+            bench.check()
+            continue
         for arm in options.arms or bench.make.arms(name):
             start = time.perf_counter()
             getattr(bench, options.stage)(arm)

@@ -9,7 +9,8 @@ import numpy as np
 
 from benches.quality.study import plan
 from benches.quality.study.claims import CLAIMS, WORLDS, Verdict, compare, verdicts
-from benches.quality.study.records import Records
+from benches.quality.study.records import Key, Records
+from benches.quality.study.splits import LEAKS
 
 WORDS = Path(__file__).with_name("page.md")
 BASES = ("in-batch", "random, n = 4")
@@ -46,12 +47,14 @@ def _verdicts(found: list[Verdict]) -> Iterator[str]:
 
 
 def _worlds(records: Records) -> Iterator[str]:
-    yield "| collection | trains | dev | judged | clusters | MiniLM itself |"
-    yield "|---|---|---|---|---|---|"
+    yield "| collection | trains | dev | judged | clusters | judged queries, answers that train | MiniLM itself |"
+    yield "|---|---|---|---|---|---|---|"
     for name in (key.world for key in records.found if key.stage == "world"):
-        found = records.world(name)
+        found, split = records.world(name), records.found.get(Key(name, "", "", "split", 0, 0), {})
         parts = (f"{q:,} queries, {d:,} documents" for q, d in found["parts"].values())
-        yield f"| {name} | {' | '.join(parts)} | {np.count_nonzero(found['sizes'][0])} | {found['teacher']:.3f} |"
+        leaked = ", ".join(f"{split[check]:,}" for check in LEAKS) if split else "not checked"
+        clusters = np.count_nonzero(found["sizes"][0])
+        yield f"| {name} | {' | '.join(parts)} | {clusters} | {leaked} | {found['teacher']:.3f} |"
 
 
 def _arms(records: Records, world: str, student: str) -> Iterator[str]:
