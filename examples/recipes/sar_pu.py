@@ -196,7 +196,7 @@ def run(size: Size) -> Report:
     return Report(
         "logistic model",
         "scikit-learn's breast_cancer and digits: real features and truth; who keeps a label is drawn by us",
-        "the likelihood of the labels of a dev part, no truth",
+        "the likelihood of the labels of a dev part; the truth of it where the control says so, and for all labels",
         [*tumours, *digits],
         losses,
         metric,
