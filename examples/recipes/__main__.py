@@ -74,10 +74,12 @@ WITHDRAWN = """## Where the protocol was left
   had called for it: their controls lack the ceiling. No setting was changed.
 - ClusterNS and CET had been judged once before, with the settings that they have here.
 - SAR-PU: two seeds of a training twenty times shorter had been seen on the judged part. No setting was changed.
-- FSC-CLIP was tried on the dev part of banking77 first and gained nothing there; Cranfield was chosen for its longer texts.
-- CET and PG-RANK choose settings by dev queries all of whose answers are known. Their folds share what trains, which the
-  intervals do not know. Where not even all labels beat the model untrained, rows can tell no method from another.
-- NV-Retriever and SimANS try temperatures 0.1 and 0.2, since 0.05 never won on the dev part; the other recipes end at 0.1.
+- FSC-CLIP was tried on the dev part of banking77 first and gained nothing there; Cranfield was chosen for its longer
+  texts.
+- CET and PG-RANK choose settings by dev queries all of whose answers are known. Their folds share what trains, which
+  the intervals do not know. Where not even all labels beat the model untrained, rows can tell no method from another.
+- NV-Retriever and SimANS try temperatures 0.1 and 0.2, since 0.05 never won on the dev part; the other recipes end at
+  0.1.
 
 ## Withdrawn
 
