@@ -37,7 +37,7 @@ SECOND = (
 )
 """Found on the dev parts of banking77 and docstrings; cranfield and cisi were not looked at."""
 CLAIMS = {"Written down before anything was trained": FIRST, "Written down after the dev parts of two": SECOND}
-WORLDS = ("banking77", "docstrings", "cranfield", "cisi")
+WORLDS = ("banking77", "docstrings", "cranfield", "cisi", "scifact")
 
 
 class Verdict(NamedTuple):
@@ -60,10 +60,9 @@ class Verdict(NamedTuple):
 def compare(records: Records, world: str, student: str, a: str, b: str, kind: int = 0) -> Interval:
     """Test nDCG@10 of one arm over another, paired, by clusters and seeds; `kind` 0 is clean queries, 1 leaky ones."""
     counts = np.asarray(records.world(world)["sizes"][kind])
-    sides = []
-    for arm in (a, b):
-        found = records.test(world, student, arm)
-        sides.append(np.asarray([each["sums"][kind] for each in found], np.float64) / 1e4)
+    found = [{each["seed"]: each["sums"][kind] for each in records.test(world, student, arm)} for arm in (a, b)]
+    both = sorted(found[0].keys() & found[1].keys())
+    sides = [np.asarray([each[seed] for seed in both], np.float64) / 1e4 for each in found]
     return over_clusters(*sides, np.arange(counts.size), sizes=counts)
 
 

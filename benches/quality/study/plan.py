@@ -15,7 +15,7 @@ from examples.recipes.students import Training
 SEEDS = range(5)
 DEPTH = 400
 """Candidates of each query; training labels are taken out."""
-STEPS = {"banking77": 200, "docstrings": 400, "cranfield": 200, "cisi": 200}
+STEPS = {"banking77": 200, "docstrings": 400, "cranfield": 200, "cisi": 200, "scifact": 200}
 """Of the middle training."""
 TRAININGS = (
     (1.0, 0.003, 0.05),
