@@ -242,6 +242,17 @@ impl QueryState {
         Ok(())
     }
 
+    /// Raises the bar to what the list proves, where it has grown by as much as is wanted.
+    ///
+    /// # Errors
+    /// As [`Self::push`].
+    pub fn raise_bar(&mut self, wanted: &Wanted, exec: &Execution<'_>, scratch: &mut Scratch) -> Result<()> {
+        if self.intervals.len() >= 2 * wanted.k {
+            self.discard(wanted, exec, scratch)?;
+        }
+        Ok(())
+    }
+
     /// Makes room in the list.
     ///
     /// # Errors
