@@ -488,3 +488,40 @@ def test_long_texts_come_in_chunks(monkeypatch):
         monkeypatch.undo()
         assert cut.data["query"].num_chunks > 4 > whole.data["query"].num_chunks
         assert_same_rows(whole, cut, atol=0)
+
+
+@pytest.mark.parametrize("form", [list, tuple, iter, np.array, lambda texts: [*texts, texts[3]]])
+def test_the_model_gets_the_texts_of_the_caller(form):
+    heard = []
+
+    class Hearing(Model):
+        def encode_document(self, texts, **options):
+            heard.extend(texts)
+            texts = [*texts]
+            return super().encode_document(texts, **options)
+
+    mined(dataset("single"), Hearing(), corpus=form(CORPUS[:50]))
+    others = [text for text in dataset("single")["answer"] if text not in CORPUS[:50]]
+    assert heard == CORPUS[:50] + others
+    assert {type(text) for text in heard} == {str}
+    if form is list:  # no second copy of them
+        assert all(found is given for found, given in zip(heard, CORPUS[:50], strict=False))
+
+
+def test_a_fingerprint_tells_datasets_apart():
+    columns = {"query": ["one", "two"], "answer": ["right", "wrong"]}
+    changes = [
+        (columns, {}),
+        (columns | {"query": ["one", "twO"]}, {}),
+        (columns | {"answer": ["righ", "twrong"]}, {}),
+        ({"question": columns["query"], "answer": columns["answer"]}, {}),
+        (columns, {"output_scores": True}),
+        (columns, {"output_format": "n-tuple"}),
+        (columns, {"output_format": "labeled-list"}),
+    ]
+    prints = [
+        mined(datasets.Dataset.from_dict(given), Model(), num_negatives=1, **settings)._fingerprint
+        for given, settings in changes * 2
+    ]
+    assert prints[: len(changes)] == prints[len(changes) :]
+    assert len(set(prints)) == len(changes)

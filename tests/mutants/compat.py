@@ -22,6 +22,20 @@ MUTANTS = [
         GRID,
     ),
     Mutant(
+        "compat-repeated-texts-given-to-the-model",
+        f"{ROOM}/texts.py",
+        "corpus if differ and isinstance",
+        "corpus if isinstance",
+        "tests/test_compat_differences.py -k texts_of_the_caller",
+    ),
+    Mutant(
+        "compat-fingerprint-of-the-columns-alone",
+        f"{ROOM}/fingerprint.py",
+        "hash_bytes(heard.parts)",
+        "hash_bytes(heard.parts[:3])",
+        "tests/test_compat_differences.py -k fingerprint",
+    ),
+    Mutant(
         "compat-highest-positive",
         f"{ROOM}/choose.py",
         "np.minimum.reduceat",

@@ -4,6 +4,13 @@ from tests.mutants.table import Mutant
 
 MUTANTS = [
     Mutant(
+        "texts-of-one-hash-and-length-are-one",
+        "rust/core/src/text_codes.rs",
+        "texts.text(other as usize) == text)",
+        "texts.text(other as usize).len() == text.len())",
+        "cargo test -p hardmine-core text_codes",
+    ),
+    Mutant(
         "collection-case-matters",
         "python/hardmine/nouns/normal_form.py",
         ".casefold()",

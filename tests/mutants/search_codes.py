@@ -60,6 +60,20 @@ MUTANTS = [
         "cargo test -p hardmine-core --test code_bound",
     ),
     Mutant(
+        "codes-ceiling-not-looked-at",
+        "rust/core/src/search/kernels/told.rs",
+        "self.theta.min(self.within)",
+        "self.theta",
+        "cargo test -p hardmine-core --test code_bound",
+    ),
+    Mutant(
+        "codes-floor-not-looked-at",
+        "rust/core/src/search/kernels/told.rs",
+        "if self.below == f32::NEG_INFINITY {",
+        "if self.below < f32::INFINITY {",
+        "cargo test -p hardmine-core --test code_bound",
+    ),
+    Mutant(
         "codes-guess-never-doubted",
         "rust/core/src/search/query_state.rs",
         "Ok(self.guess <= self.theta || (self.intervals.len() == wanted.k && reached()))",

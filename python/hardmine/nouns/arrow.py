@@ -8,8 +8,10 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 import numpy.typing as npt
 
+import hardmine._native as _native
 from hardmine.nouns.strings import StringTable
 from hardmine.plumbing.extras import need
+from hardmine.plumbing.threads import thread_count
 
 if TYPE_CHECKING:
     import pyarrow as pa
@@ -121,10 +123,26 @@ def first_repeat(strings: pa.LargeStringArray) -> int | None:
     return int((codes != np.arange(codes.size)).argmax())
 
 
-def codes_of(strings: Any) -> tuple[npt.NDArray[np.int64], pa.LargeStringArray]:
-    """Number of every string among the different ones, which are numbered as they appear; and these themselves."""
-    encoded = flat(strings).dictionary_encode()
-    return encoded.indices.to_numpy(zero_copy_only=False).astype(np.int64, copy=False), encoded.dictionary
+def codes_of(strings: Any, num_threads: int | None = None) -> tuple[npt.NDArray[np.int64], pa.LargeStringArray]:
+    """Number of every string among the different ones, which are numbered as they appear; and these themselves.
+
+    Strings without nulls, of any type of text. The bytes of the different ones are shared where they stand together at
+    the beginning.
+
+    Examples
+    --------
+    >>> import pyarrow as pa
+    >>> from hardmine.nouns.arrow import codes_of
+    >>> codes, unique = codes_of(pa.array(["b", "a", "b", "c"], pa.large_string()))
+    >>> codes.tolist(), unique.to_pylist()
+    ([0, 1, 0, 2], ['b', 'a', 'c'])
+    """
+    pa = need("pyarrow", what=_WHAT, extra="mine")
+    strings = flat(strings).cast(pa.large_string())
+    table = StringTable.from_strings(strings)
+    codes, first = _native.text_codes(table.offsets, table.data, thread_count(num_threads))
+    is_head = not first.size or int(first[-1]) == first.size - 1
+    return codes, strings.slice(0, first.size) if is_head else strings.take(pa.array(first))
 
 
 def places(wanted: Any, among: Any) -> npt.NDArray[np.int64]:

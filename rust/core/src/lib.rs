@@ -30,6 +30,7 @@ pub mod shingles;
 mod sort;
 mod steps;
 pub mod take;
+pub mod text_codes;
 pub mod topk;
 
 pub use csr::Csr;

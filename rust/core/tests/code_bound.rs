@@ -129,7 +129,13 @@ fn check_level(isa: Isa, q: &[f32], d: &[f32], h: usize, frame: &Frame<'_>, rand
                 2 => row[random.below(rows)].next_down(),
                 _ => row[random.below(rows)] * 1.001,
             };
-            let (theta, ceiling, floor) = (pick(), pick(), pick());
+            let (theta, mut ceiling, mut floor) = (pick(), pick(), pick());
+            match random.below(4) {
+                0 => ceiling = f32::INFINITY,
+                1 => floor = f32::NEG_INFINITY,
+                2 => (ceiling, floor) = (f32::INFINITY, f32::NEG_INFINITY),
+                _ => {}
+            }
             let theta = theta.max(floor); // as in a scan
             let wanted = Wanted { k: 1, capacity: 1, ceiling, floor };
             lines.push(found.line(theta, &wanted));

@@ -1,8 +1,10 @@
-//! Rows of ragged columns and of string tables, for batches.
+//! Rows of ragged columns and of string tables, for batches; which of them are equal.
 
+use hardmine_core::error::try_reserve_exact;
 use hardmine_core::pool::Execution;
+use hardmine_core::shingles::Texts;
 use hardmine_core::take::{self, Rows};
-use hardmine_core::{distinct, Csr, Error, Result};
+use hardmine_core::{distinct, text_codes as texts, Csr, Error, Result};
 use numpy::{IntoPyArray, PyArray1, PyReadonlyArray1};
 use pyo3::prelude::*;
 use pyo3::types::{PyList, PyString};
@@ -17,6 +19,7 @@ pub fn register(module: &Bound<'_, PyModule>) -> PyResult<()> {
     module.add_function(wrap_pyfunction!(first_repeat, module)?)?;
     module.add_function(wrap_pyfunction!(take_rows, module)?)?;
     module.add_function(wrap_pyfunction!(take_strings, module)?)?;
+    module.add_function(wrap_pyfunction!(text_codes, module)?)?;
     Ok(())
 }
 
@@ -155,4 +158,26 @@ fn take_strings<'py>(
     let (offsets, data, rows) = (slice("offsets", &offsets)?, slice("data", &data)?, slice("rows", &rows)?);
     let found = take::strings("offsets", offsets, data, rows).map_err(|error| door::to_py(&error))?;
     PyList::new(py, found.into_iter().map(|text| PyString::new(py, text)))
+}
+
+/// Numbers and first rows.
+type CodeArrays<'py> = (Bound<'py, PyArray1<i64>>, Bound<'py, PyArray1<i64>>);
+
+/// The number of every string among the different ones, and where each of these comes first.
+#[pyfunction]
+#[allow(clippy::needless_pass_by_value)] // extracted by value
+fn text_codes<'py>(
+    py: Python<'py>,
+    offsets: Ints<'py>,
+    data: PyReadonlyArray1<'py, u8>,
+    num_threads: usize,
+) -> PyResult<CodeArrays<'py>> {
+    let (offsets, data) = (slice("offsets", &offsets)?, slice("data", &data)?);
+    let found = door::run(py, num_threads, |exec| {
+        let mut own = Vec::new(); // a copy: another thread may write to them
+        try_reserve_exact(&mut own, offsets.len())?;
+        own.extend_from_slice(offsets);
+        texts::text_codes(exec, &Texts::new("offsets", &own, data)?)
+    })?;
+    Ok((found.codes.into_pyarray(py), found.first.into_pyarray(py)))
 }

@@ -12,11 +12,12 @@ import numpy as np
 import numpy.typing as npt
 
 from hardmine.compat.sentence_transformers.settings import logger
+from hardmine.nouns.strings import StringTable
 from hardmine.plumbing.files import atomic_write, save_array
 from hardmine.teachers.model_digest import about_backend, of_weights
 
 if TYPE_CHECKING:
-    from collections.abc import Iterator
+    from collections.abc import Iterator, Sequence
 
     import pyarrow as pa
 
@@ -29,11 +30,16 @@ class Prompt(NamedTuple):
 
 
 class Side(NamedTuple):
-    """Queries or documents."""
+    """Queries or documents; the first texts may be there as Python strings too."""
 
     kind: str
     texts: pa.LargeStringArray
     prompt: Prompt
+    given: Sequence[str] = ()
+
+    def strings(self) -> list[str]:
+        """The texts as Python strings: those that are there are not made once more."""
+        return [*self.given, *self.texts.slice(len(self.given)).to_pylist()]
 
 
 class Embeddings(NamedTuple):
@@ -68,7 +74,7 @@ def embed(
         with pool_of(model, use_multi_process) as pool:
             for side in missing:
                 vectors = encoders[side.kind](
-                    side.texts.to_pylist(),
+                    side.strings(),
                     pool=pool,
                     batch_size=batch_size,
                     normalize_embeddings=True,
@@ -155,8 +161,9 @@ class _Cache:
 
     def _path(self, side: Side) -> Path:
         digest = hashlib.sha256(repr((self._model, *side.prompt)).encode())
-        for buffer in side.texts.buffers()[1:]:  # a large string array without nulls: offsets, then the bytes
-            digest.update(memoryview(buffer))
+        table = StringTable.from_strings(side.texts)
+        digest.update(table.offsets)
+        digest.update(table.data)
         return self._folder / f"{side.kind}_embeddings_{digest.hexdigest()}.npy"
 
 

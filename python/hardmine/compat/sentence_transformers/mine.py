@@ -8,6 +8,7 @@ import numpy as np
 
 from hardmine.compat.sentence_transformers import admissible, choose, scores, settings, texts
 from hardmine.compat.sentence_transformers.embeddings import Prompt, Side, embed
+from hardmine.compat.sentence_transformers.fingerprint import fingerprint
 from hardmine.compat.sentence_transformers.rows import rows
 from hardmine.compat.sentence_transformers.statistics import print_statistics
 from hardmine.plumbing import checks
@@ -182,7 +183,7 @@ def mine_hard_negatives(
         max_memory=checks.memory("max_memory", max_memory, settings.DEFAULT_MEMORY),
     )
     asked = settings.without_deprecated(settings.checked(asked), as_triplets=as_triplets, margin=margin)
-    found = texts.read(dataset, *names, corpus)
+    found = texts.read(dataset, *names, corpus, num_threads)
     max_positives = int(found.rows_per_query.max())
     asked = settings.with_range(asked, max_positives, rescored=cross_encoder is not None)
     settings.refuse_clash(asked, *names)
@@ -191,7 +192,7 @@ def mine_hard_negatives(
     embeddings = embed(
         model,
         Side("query", found.queries, Prompt(query_prompt, query_prompt_name)),
-        Side("corpus", found.documents, Prompt(corpus_prompt, corpus_prompt_name)),
+        Side("corpus", found.documents, Prompt(corpus_prompt, corpus_prompt_name), found.given),
         batch_size=batch_size,
         use_multi_process=use_multi_process,
         cache_folder=cache_folder,
@@ -223,7 +224,7 @@ def mine_hard_negatives(
     if verbose:
         print("Negative candidates mined, preparing dataset...")
     mined = rows(found, negatives, positives, names, asked)
-    output = Output(mined.table)
+    output = Output(mined.table, fingerprint=fingerprint(mined.table))
     if verbose:
         print_statistics(mined, scores.scores_of(positives), skipped, asked)
     return output

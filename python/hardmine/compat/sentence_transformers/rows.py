@@ -8,6 +8,7 @@ import numpy as np
 import numpy.typing as npt
 
 from hardmine.formats.mined_pairs import Pairs
+from hardmine.nouns.strings import StringTable
 from hardmine.plumbing.extras import need
 from hardmine.plumbing.ragged import offsets_of, ranges, with_heads
 
@@ -88,7 +89,7 @@ class _Cut:
     def _pairs_at_a_time(self) -> int:
         """So few that no column of a chunk outgrows Arrow's strings, whatever texts are chosen."""
         longest = max(
-            int(np.diff(np.frombuffer(texts.buffers()[1], np.int64)).max(initial=1))
+            int(np.diff(StringTable.from_strings(texts).offsets).max(initial=1))
             for texts in (self._texts.queries, self._texts.documents)
         )
         most = min(self._settings.num_negatives, len(self._texts.documents))

@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
+from hardmine.nouns.arrow import codes_of
 from hardmine.nouns.positives import Positives
 from hardmine.nouns.tables import labels
 from hardmine.plumbing.extras import need
@@ -34,15 +35,18 @@ class Texts:
         The documents of every query, each once, in the order of the rows.
     rows_per_query : int64 [num_queries]
         Rows of the dataset that hold the query: more than its positives where a row is repeated.
+    given : list of str
+        The first documents as the Python strings that the caller has: a list without repeats, else none.
     """
 
     queries: pa.LargeStringArray
     documents: pa.LargeStringArray
     positives: Positives
     rows_per_query: Int64Array
+    given: list[str]
 
 
-def read(dataset: Any, anchor: str, positive: str, corpus: Any) -> Texts:
+def read(dataset: Any, anchor: str, positive: str, corpus: Any, num_threads: int | None = None) -> Texts:
     """Texts of two columns of a dataset, and of the corpus where there is one.
 
     Raises
@@ -53,16 +57,17 @@ def read(dataset: Any, anchor: str, positive: str, corpus: Any) -> Texts:
     pa = need("pyarrow", what="hardmine.compat", extra="mine")
     anchors, labelled = _columns(dataset, [anchor, positive])
     given = pa.array([], pa.large_string()) if corpus is None else _strings("corpus", corpus)
-    queries = anchors.dictionary_encode()
-    documents = pa.concat_arrays([given, labelled]).dictionary_encode()
-    query_of_row = queries.indices.to_numpy().astype(np.int64)
-    positive_of_row = documents.indices.to_numpy()[len(given) :].astype(np.int64)
-    offsets, ids, _ = labels(query_of_row, positive_of_row, len(queries.dictionary), len(documents.dictionary))
+    query_of_row, queries = codes_of(anchors, num_threads)
+    codes, documents = codes_of(pa.concat_arrays([given, labelled]), num_threads)
+    of_corpus, positive_of_row = np.split(codes, [len(given)])
+    offsets, ids, _ = labels(query_of_row, positive_of_row, len(queries), len(documents))
+    differ = of_corpus.size > 0 and of_corpus[-1] == of_corpus.size - 1
     return Texts(
-        queries.dictionary,
-        documents.dictionary,
+        queries,
+        documents,
         Positives(offsets, ids),
-        np.bincount(query_of_row, minlength=len(queries.dictionary)),
+        np.bincount(query_of_row, minlength=len(queries)),
+        corpus if differ and isinstance(corpus, list) and set(map(type, corpus)) == {str} else [],
     )
 
 

@@ -29,7 +29,7 @@ _FEWEST_QUERIES = 48
 _LOOSE = 0.06
 # That is looked at after every step, while more is left than this part of the corpus, and there are so many steps.
 _EARLY = 1 / 2
-_STEPS = 8
+_STEPS = 4
 # Documents of the first step, and multiply-adds of a task of a step at most.
 _FIRST_STEP = 2048
 _TASK_WORK = 2 * 10**9

@@ -237,6 +237,10 @@ struct Part {
 
 impl Part {
     fn run(&mut self, scan: &Shared<'_>, first: usize, states: &mut [QueryState], places: Range<usize>) -> Result<()> {
+        // What was found so far says more than what there was to go by when it was listed.
+        for (query, state) in (first..).zip(&mut *states) {
+            state.raise_bar(&scan.wanted(query), scan.exec, &mut self.scratch)?;
+        }
         self.prepare(scan, first, states)?;
         if scan.is_limited() {
             self.scan::<true>(scan, first, states, places)

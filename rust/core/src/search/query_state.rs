@@ -20,6 +20,9 @@ use super::exact::{self, Similarity};
 /// Documents fetched ahead of the one that is rescored.
 const PREFETCH: usize = 8;
 
+/// So many documents are few.
+const FEW_WANTED: usize = 32;
+
 /// Documents rescored between two looks at whether to go on.
 pub(super) const RESCORED_AT_ONCE: usize = 64;
 
@@ -239,6 +242,18 @@ impl QueryState {
         let survivors = self.survivors + other.survivors;
         other.intervals.into_iter().try_for_each(|interval| self.push(interval, wanted, scorer, scratch))?;
         self.survivors = survivors; // not once more those that were taken over
+        Ok(())
+    }
+
+    /// Raises the bar to what the list proves, where few are wanted, of which a sample to guess from holds hardly one: more
+    /// than some proofs cost as much as they spare.
+    ///
+    /// # Errors
+    /// As [`Self::push`].
+    pub fn raise_bar(&mut self, wanted: &Wanted, exec: &Execution<'_>, scratch: &mut Scratch) -> Result<()> {
+        if wanted.k <= FEW_WANTED && self.intervals.len() >= 2 * wanted.k {
+            self.discard(wanted, exec, scratch)?;
+        }
         Ok(())
     }
 

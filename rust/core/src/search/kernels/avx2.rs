@@ -61,7 +61,12 @@ macro_rules! kernel {
                 }
             }
             for (query, line) in lines.iter().enumerate() {
-                let told = review::<LIMITED>(block, &found.sums[query], line);
+                let sums = &found.sums[query];
+                let looked = Line { theta: if LIMITED { line.bar() } else { line.theta }, ..*line };
+                let mut told = review::<false>(block, sums, &looked);
+                if LIMITED && told[0] != 0 {
+                    told = review::<true>(block, sums, line);
+                }
                 [found.listed[query], found.above[query], found.below[query]] = told;
             }
         }

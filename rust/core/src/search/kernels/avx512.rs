@@ -46,15 +46,7 @@ fn group<const QUERIES: usize, const LIMITED: bool>(
             }
         }
     }
-    if LIMITED {
-        for query in 0..QUERIES {
-            store(&sums[query], &mut found.sums[query]);
-            let told = review::<true>(block, &found.sums[query], &lines[query]);
-            [found.listed[query], found.above[query], found.below[query]] = told;
-        }
-        return;
-    }
-    // Without limits, the widest of the group's widths does for all: three operations a vector, and hardly a document more.
+    // The widest of the group's widths does for all: three operations a vector, and hardly a document more.
     let (mut residual, mut length) = (lines[0].residual, lines[0].length);
     for line in lines {
         (residual, length) = (residual.max(line.residual), length.max(line.length));
@@ -70,17 +62,21 @@ fn group<const QUERIES: usize, const LIMITED: bool>(
         *width = _mm512_fmadd_ps(_mm512_set1_ps(length), lengths, *width);
     }
     for query in 0..QUERIES {
-        let theta = _mm512_set1_ps(lines[query].theta);
+        let bar = _mm512_set1_ps(if LIMITED { lines[query].bar() } else { lines[query].theta });
         let mut listed = 0u64;
         for at in 0..VECTORS {
             // SAFETY: the line has 64 numbers, and at < 4.
             let scale = unsafe { _mm512_loadu_ps(scales.as_ptr().add(16 * at)) };
             let high = _mm512_fmadd_ps(_mm512_cvtepi32_ps(sums[query][at]), scale, widths[at]);
-            listed |= u64::from(_mm512_cmp_ps_mask::<_CMP_NLT_UQ>(high, theta)) << (16 * at);
+            listed |= u64::from(_mm512_cmp_ps_mask::<_CMP_NLT_UQ>(high, bar)) << (16 * at);
         }
-        found.listed[query] = listed;
+        [found.listed[query], found.above[query], found.below[query]] = [listed, 0, 0];
         if listed != 0 {
             store(&sums[query], &mut found.sums[query]);
+            if LIMITED {
+                let told = review::<true>(block, &found.sums[query], &lines[query]);
+                [found.listed[query], found.above[query], found.below[query]] = told;
+            }
         }
     }
 }

@@ -27,6 +27,20 @@ pub struct Line {
     pub from: f32,
 }
 
+impl Line {
+    /// What ends below this is not listed, above or below: one comparison says so of nearly every document. NaN, which
+    /// nothing ends below, where there is a floor: then every document below it is counted.
+    #[inline]
+    #[must_use]
+    pub fn bar(&self) -> f32 {
+        if self.below == f32::NEG_INFINITY {
+            self.theta.min(self.within)
+        } else {
+            f32::NAN
+        }
+    }
+}
+
 /// What a call found, one entry per query of the group; bit j stands for document j of the block.
 #[derive(Debug, Clone)]
 pub struct Found {
