@@ -162,8 +162,8 @@ class _Cache:
     def _path(self, side: Side) -> Path:
         digest = hashlib.sha256(repr((self._model, *side.prompt)).encode())
         table = StringTable.from_strings(side.texts)
-        digest.update(table.offsets)
-        digest.update(table.data)
+        digest.update(table.offsets.data)
+        digest.update(table.data.data)
         return self._folder / f"{side.kind}_embeddings_{digest.hexdigest()}.npy"
 
 
