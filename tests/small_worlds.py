@@ -26,12 +26,23 @@ def _write(
         (folder / "qrels" / f"{split}.tsv").write_text("\n".join(lines) + "\n")
 
 
-def _words(rng: np.random.Generator, topic: int, count: int, start: int = 4) -> str:
-    """Words of a topic, and some of all topics: "t3w2" is the second word of topic 3.
+# An utterance asked says "red" where one told says "lion": what goes with what is the same in all intents, so that who
+# learns it from some of them finds the documents of others.
+ASKED_WORDS = ("red", "blue", "green", "black", "white", "gold", "pink", "gray", "brown", "purple", "orange", "silver")
+TOLD_WORDS = ("lion", "tiger", "bear", "wolf", "horse", "sheep", "goat", "duck", "bird", "fish", "snake", "mouse")
 
-    Queries start at word 0 and documents at word 4, so that half of their words differ: there is something to learn.
-    """
-    own = [f"t{topic}w{number}" for number in rng.integers(start, start + 8, count)]
+
+def _utterance(rng: np.random.Generator, intent: int, *, asked: bool) -> str:
+    """Of an intent, which is four of the pairs of words, with some words of all intents in it."""
+    pairs = np.random.default_rng([9, intent]).permutation(len(TOLD_WORDS))[:4]
+    own = [(ASKED_WORDS if asked else TOLD_WORDS)[pair] for pair in rng.choice(pairs, 4)]
+    shared = [TOLD_WORDS[rng.choice(pairs)]] if asked else []  # so that a model that learnt nothing is not blind
+    return " ".join(rng.permutation(own + shared + [f"c{number}" for number in rng.integers(0, 20, 2)]))
+
+
+def _words(rng: np.random.Generator, topic: int, count: int) -> str:
+    """Words of a topic, and some of all topics: "t3w2" is the second word of topic 3."""
+    own = [f"t{topic}w{number}" for number in rng.integers(0, 12, count)]
     common = [f"c{number}" for number in rng.integers(0, 20, count // 2)]
     return " ".join(rng.permutation(own + common))
 
@@ -43,8 +54,8 @@ def banking77(folder: Path) -> None:
     told = {f"d{n}": n // TOLD for n in range(INTENTS * TOLD)}
     _write(
         folder / "banking77",
-        {id_: _words(rng, intent, 4, 0) for id_, intent in asked.items()},
-        {id_: ("", _words(rng, intent, 4)) for id_, intent in told.items()},
+        {id_: _utterance(rng, intent, asked=True) for id_, intent in asked.items()},
+        {id_: ("", _utterance(rng, intent, asked=False)) for id_, intent in told.items()},
         {"test": [(q, d) for q, intent in asked.items() for d, other in told.items() if intent == other]},
     )
     lines = ["id\tintent", *(f"{id_}\tintent{intent:02}" for id_, intent in (asked | told).items())]
@@ -57,7 +68,7 @@ def judged(folder: Path, name: str, *, documents: int = 60, queries: int = 12) -
     topics = np.arange(documents) % queries
     _write(
         folder / name,
-        {f"{n + 1}": _words(rng, n, 6, 0) for n in range(queries)},
+        {f"{n + 1}": _words(rng, n, 6) for n in range(queries)},
         {f"{n + 1}": (_words(rng, topic, 4), _words(rng, topic, 12)) for n, topic in enumerate(topics)},
         {"test": [(f"{topic + 1}", f"{n + 1}") for n, topic in enumerate(topics) if n < documents - queries]},
     )
@@ -69,7 +80,7 @@ def scifact(folder: Path) -> None:
     documents = {f"{n}": (_words(rng, n % 30, 4), _words(rng, n % 30, 12)) for n in range(60)}
     train = [(f"a{n}", f"{n % 25}") for n in range(40)]
     test = [(f"b{n}", f"{30 + n}") for n in range(10)] + [("b10", "0"), ("b11", "1")]
-    queries = {id_: _words(rng, int(document) % 30, 5, 0) for id_, document in train + test}
+    queries = {id_: _words(rng, int(document) % 30, 5) for id_, document in train + test}
     _write(folder / "scifact", queries, documents, {"train": train, "test": test})
 
 

@@ -38,8 +38,7 @@ class Bench:
         self.make = students.STUDENTS[student]()
 
     def _train(self, arm: str, setting: int, seed: int) -> tuple[torch.nn.Module, dict]:
-        steps = self.make.share * STEPS[self.world.name]
-        how = settings(ARMS[arm], steps, self.make.rate, self.make.batch)[setting]
+        how = settings(ARMS[arm], STEPS[self.world.name])[setting]
         draw = self.pool.draw(ARMS[arm], how.value, seed)
         model = self.make(seed)
         start = time.process_time()
