@@ -165,6 +165,19 @@ def test_a_page_of_what_was_judged(results, capsys):
         assert f"\n| {arm} | " in text
 
 
+def test_an_arm_that_was_cut_is_in_no_table(results, tmp_path):
+    cut = tmp_path / "cut.jsonl"
+    lines = results.read_text().splitlines(keepends=True)
+    last = max(n for n, line in enumerate(lines) if '"naive, n = 4", "stage": "test"' in line)
+    cut.write_text("".join(line for n, line in enumerate(lines) if n != last))
+    found = records.Records(cut)
+    assert found.judged("banking77", "A") == set(ARMS) - {"naive, n = 4"}
+    text = pages.page(found)
+    assert "over naive" not in text
+    assert "\n| naive, n = 4 |" not in text
+    assert "\n| PercPos, n = 4 |" in text
+
+
 @pytest.mark.parametrize(("mean", "p", "word"), [(0.1, 0.04, "shows"), (-0.1, 0.04, "the other way round")])
 def test_the_word_for_a_claim(mean, p, word):
     interval = claims.Interval(mean, mean - 0.01, mean + 0.01, p)

@@ -63,9 +63,8 @@ class Verdict(NamedTuple):
 def compare(records: Records, world: str, student: str, a: str, b: str, kind: int = 0) -> Interval:
     """Test nDCG@10 of one arm over another, paired, by clusters and seeds; `kind` 0 is clean queries, 1 leaky ones."""
     counts = np.asarray(records.world(world)["sizes"][kind])
-    found = [{each["seed"]: each["sums"][kind] for each in records.test(world, student, arm)} for arm in (a, b)]
-    both = sorted(found[0].keys() & found[1].keys())
-    sides = [np.asarray([each[seed] for seed in both], np.float64) / 1e4 for each in found]
+    found = [[each["sums"][kind] for each in records.test(world, student, arm)] for arm in (a, b)]
+    sides = [np.asarray(each, np.float64) / 1e4 for each in found]
     return over_clusters(*sides, np.arange(counts.size), sizes=counts)
 
 
@@ -74,8 +73,7 @@ def verdicts(records: Records, student: str, claims: tuple[Claim, ...]) -> list[
     found = []
     for world in WORLDS:
         for claim in claims:
-            arms = (claim.better, *claim.than)
-            if all(records.test(world, student, arm) for arm in arms):
+            if {claim.better, *claim.than} <= records.judged(world, student):
                 than = max(claim.than, key=lambda arm: records.dev(world, student, arm))
                 found.append((world, claim, than, compare(records, world, student, claim.better, than)))
     adjusted = holm([each[3].p for each in found])

@@ -27,7 +27,7 @@ def page(records: Records) -> str:
     arms = []
     for student in students:
         for world in WORLDS:
-            if records.test(world, student, "in-batch"):
+            if records.judged(world, student):
                 arms += [f"### {world}, student {student}", "", *_arms(records, world, student), ""]
     tables = {"claims": claimed, "worlds": _worlds(records), "arms": arms}
     seconds = [each["seconds"] for each in records.found.values() if "seconds" in each]
@@ -60,10 +60,10 @@ def _worlds(records: Records) -> Iterator[str]:
 def _arms(records: Records, world: str, student: str) -> Iterator[str]:
     yield "| beside the positives | false | chosen | dev | test | over in-batch | over random, n = 4 |"
     yield "|---|---|---|---|---|---|---|"
-    most = max(len(records.test(world, student, arm)) for arm in plan.arms(world))
+    judged = records.judged(world, student)
     for arm in plan.arms(world):
         found = records.test(world, student, arm)
-        if len(found) < most:
+        if arm not in judged:
             continue
         best = records.best(world, student, arm)
         value = plan.ARMS[arm].values[best % len(plan.ARMS[arm].values)]
@@ -71,7 +71,7 @@ def _arms(records: Records, world: str, student: str) -> Iterator[str]:
         chosen = f"{'' if value is None else f'{value}; '}{share:g}, {rate:g}, {temperature:g}"
         told = world in plan.HIDDEN and "false" in found[0]
         false = f"{100 * np.mean([each['false'] for each in found]):.1f} %" if told else ""
-        bases = (base if base != arm and len(records.test(world, student, base)) == most else None for base in BASES)
+        bases = (base if base != arm and base in judged else None for base in BASES)
         over = ("" if base is None else compare(records, world, student, arm, base).show(4) for base in bases)
         test = np.mean([each["test"] for each in found])
         chosen = "" if arm == "untrained" else chosen

@@ -51,6 +51,14 @@ class Records:
             raise LookupError(f"{world}, {student}, {arm}: no setting was tried")
         return min(tried, key=lambda number: (-tried[number], number))
 
+    def judged(self, world: str, student: str) -> set[str]:
+        """The arms that were judged with every seed; one that was cut is not among them."""
+        counts: dict[str, int] = {}
+        for key in self.found:
+            if (key.world, key.student, key.stage) == (world, student, "test"):
+                counts[key.arm] = counts.get(key.arm, 0) + 1
+        return {arm for arm, count in counts.items() if count == max(counts.values())}
+
     def dev(self, world: str, student: str, arm: str) -> float:
         """The dev figure of the best setting."""
         return self.found[Key(world, student, arm, "dev", self.best(world, student, arm), TUNING_SEED)]["dev"]
