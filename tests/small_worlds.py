@@ -7,7 +7,7 @@ from pathlib import Path
 
 import numpy as np
 
-INTENTS, ASKED, TOLD = 12, 6, 8
+INTENTS, ASKED, TOLD = 20, 5, 6
 """Intents of the made banking77, and the queries and documents of each."""
 
 

@@ -1,5 +1,6 @@
 """Splits of the real collections, on made folders in their layouts: nothing judged was trained on."""
 
+import json
 import re
 
 import numpy as np
@@ -20,8 +21,19 @@ def topics(texts):
     return [int(re.search(r"t(\d+)w", text)[1]) for text in texts]
 
 
+def intents_of(folder):
+    """A function that gives the intent of each text of the made banking77, by its labels.tsv."""
+    lines = (folder / "banking77" / "labels.tsv").read_text().splitlines()[1:]
+    intents = {id_: int(intent.removeprefix("intent")) for id_, intent in (line.split("\t") for line in lines)}
+    files = [folder / "banking77" / name for name in ("queries.jsonl", "corpus.jsonl")]
+    records = [json.loads(line) for file in files for line in file.read_text().splitlines()]
+    of_text = {record["text"]: intents[record["_id"]] for record in records}
+    assert len(of_text) == len(records)  # no text has two
+    return lambda texts: [of_text[text] for text in texts]
+
+
 def test_banking77_is_split_by_intent(small_worlds_folder):
-    world = worlds.banking77(small_worlds_folder, read)
+    world, topics = worlds.banking77(small_worlds_folder, read), intents_of(small_worlds_folder)
     seen = [set(topics(part.queries.texts)) for part in (world.train, world.dev, world.test)]
     assert sum(map(len, seen)) == len(set().union(*seen)) == small_worlds.INTENTS
     for part, intents in zip((world.train, world.dev, world.test), seen, strict=True):

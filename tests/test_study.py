@@ -87,7 +87,7 @@ def test_the_negatives_of_an_arm(pool, name):
 
 def test_naive_mining_finds_the_hidden_relevant_documents(pool):
     naive, oracle = (pool.draw(plan.ARMS[name], None, 0)(0) for name in ("naive, n = 4", "oracle, n = 4"))
-    assert pool.false_negatives(naive) > 0.3
+    assert pool.false_negatives(naive) > 0.15  # by chance 0.08
     assert pool.false_negatives(oracle) == 0.0
 
 
