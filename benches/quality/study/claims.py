@@ -1,4 +1,4 @@
-"""What the study claims, written down before any test figure was read, and what came of it."""
+"""What the study claims, written down before what was judged was read, and what came of it."""
 
 from __future__ import annotations
 
@@ -35,10 +35,10 @@ SECOND = (
     Claim("fresh, no ceiling + KL, n = 4", ("random + KL, n = 4",), "mining still pays when they are in the loss"),
     Claim("random, masked, n = 4", ("random, n = 4",), "a ceiling on the batch's own documents"),
 )
-"""Found on the dev parts of banking77 and docstrings, before any test figure or cranfield and cisi were looked at."""
+"""Found on the dev parts of banking77 and docstrings, before what was judged, or cranfield and cisi, was read."""
 CLAIMS = {
     "Written down first, after dev figures of a first try on banking77": FIRST,
-    "Written down after the dev parts of banking77 and docstrings, before any test figure was read": SECOND,
+    "Written down after the dev parts of banking77 and docstrings, before what was judged was read": SECOND,
 }
 WORLDS = ("banking77", "docstrings", "cranfield", "cisi")
 

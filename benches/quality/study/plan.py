@@ -1,4 +1,4 @@
-"""What the study compares and what it tries. Written before any test part was judged.
+"""What the study compares and what it tries. Written before what was judged was read.
 
 Every arm has the same budget: the same six trainings are tried for it on the dev part, with the values of its rule's
 parameter in turn, and the best one is trained with five other seeds and judged on the test part, once.
