@@ -15,7 +15,8 @@ def test_the_fault_can_be_planted(mutant):
     assert (ROOT / mutant.file).read_text().count(mutant.old) == 1
     assert mutant.old != mutant.new
     if mutant.tests.startswith("cargo "):
-        assert (ROOT / f"rust/core/tests/{mutant.tests.split()[-1]}.rs").exists()
+        folder = "src" if "--lib" in mutant.tests else "tests"
+        assert (ROOT / f"rust/core/{folder}/{mutant.tests.split()[-1]}.rs").exists()
         return
     paths, _, word = mutant.tests.partition(" -k ")
     texts = [(ROOT / test.split("::")[0]).read_text() for test in paths.split()]

@@ -129,8 +129,8 @@ MUTANTS = [
     Mutant(
         "compat-prompts-of-the-other-side",
         f"{ROOM}/mine.py",
-        'Side("corpus", found.documents, Prompt(corpus_prompt, corpus_prompt_name))',
-        'Side("corpus", found.documents, Prompt(query_prompt, query_prompt_name))',
+        'Side("corpus", found.documents, Prompt(corpus_prompt, corpus_prompt_name), found.given)',
+        'Side("corpus", found.documents, Prompt(query_prompt, query_prompt_name), found.given)',
         GRID,
     ),
 ]

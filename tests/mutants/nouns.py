@@ -8,7 +8,7 @@ MUTANTS = [
         "rust/core/src/text_codes.rs",
         "texts.text(other as usize) == text)",
         "texts.text(other as usize).len() == text.len())",
-        "cargo test -p hardmine-core text_codes",
+        "cargo test -p hardmine-core --lib text_codes",
     ),
     Mutant(
         "collection-case-matters",
