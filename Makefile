@@ -42,7 +42,7 @@ bench: .venv/dev/.bench-stamp
 # A folder of the public collections that docs/recipes.md names.
 DATA ?= ../shared/data
 
-# Writes docs/recipes.md: every system of the papers in miniature, one arm against another (some minutes).
+# Writes docs/recipes.md: every system of the papers in miniature, one arm against another (some 25 minutes of a processor).
 recipes: .venv/dev/.stamp
 	$(DEV_BIN)/python -m examples.recipes --data $(DATA) --cache target/embeddings --output docs/recipes.md
 

@@ -1,6 +1,7 @@
 """What the tests of judging judge, and how they look at what came of it."""
 
 import numpy as np
+import pytest
 
 import hardmine as hm
 from hardmine.pipeline.judge_calls import OUTCOMES
@@ -22,6 +23,24 @@ def run_of(collection):
     documents = rng.standard_normal((collection.num_documents, 4), dtype=np.float32)
     teacher = hm.teachers.precomputed(queries, documents, similarity="dot")
     return hm.retrieve(collection, teacher, k=30, exclude_positives=False, anchors=True, progress=False)
+
+
+def fixtures():
+    """Fixtures of a module: texts, candidates for them, and what a plain rule mines of these."""
+
+    @pytest.fixture(scope="module")
+    def collection(tmp_path_factory):
+        return collection_of(tmp_path_factory.mktemp("beir"))
+
+    @pytest.fixture(scope="module")
+    def run(collection):
+        return run_of(collection)
+
+    @pytest.fixture(scope="module")
+    def mined(collection, run):
+        return hm.Mined.from_run(collection, run, RULE)
+
+    return collection, run, mined
 
 
 def judged(collection, given, judge=verdict, **options):

@@ -4,6 +4,7 @@ import dataclasses
 
 import numpy as np
 import pyarrow as pa
+import pytest
 
 import hardmine as hm
 
@@ -65,3 +66,22 @@ def world_of():
     teacher = hm.teachers.precomputed(queries, documents, similarity="dot")
     run = hm.retrieve(collection, teacher, k=K, anchors=True, progress=False)
     return collection, run, documents
+
+
+def fixtures():
+    """Fixtures of a module: a world, and a run of its queries by a second teacher."""
+
+    @pytest.fixture(scope="module")
+    def world():
+        return world_of()
+
+    @pytest.fixture(scope="module")
+    def second(world):
+        collection, _, documents = world
+        rng = np.random.default_rng(9)
+        queries = rng.integers(-2, 3, (collection.num_queries, 4)).astype(np.float32)
+        return hm.retrieve(
+            collection, hm.teachers.precomputed(queries, documents, similarity="dot"), k=9, progress=False
+        )
+
+    return world, second

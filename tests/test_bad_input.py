@@ -9,7 +9,7 @@ import inspect
 import pytest
 
 import hardmine as hm
-from tests.bad_input import judge, library, rescore, search, sweep, training  # noqa: F401 (they fill the table)
+from tests.bad_input import judge, library, rescore, search, sweep, texts, training  # noqa: F401 (they fill the table)
 from tests.bad_input.table import CASES, ROWS
 
 EXEMPT = {

@@ -15,27 +15,14 @@ from hardmine.nouns.lists import REASONS
 from hardmine.pipeline import judge_calls
 from hardmine.pipeline.judge_calls import OUTCOMES
 from hardmine.pipeline.suspicion import Signals, suspicion
-from tests.judge_cases import RULE, collection_of, judged, names, pairs_of, run_of, select_args
+from tests.judge_cases import RULE, fixtures, judged, names, pairs_of, select_args
 from tests.judges import Counting, verdict
 from tests.oracle import judge as oracle
 from tests.texts import write_beir
 
 pytest.importorskip("pyarrow")
 
-
-@pytest.fixture(scope="module")
-def collection(tmp_path_factory):
-    return collection_of(tmp_path_factory.mktemp("beir"))
-
-
-@pytest.fixture(scope="module")
-def run(collection):
-    return run_of(collection)
-
-
-@pytest.fixture(scope="module")
-def mined(collection, run):
-    return hm.Mined.from_run(collection, run, RULE)
+collection, run, mined = fixtures()
 
 
 @pytest.mark.parametrize("budget", [None, 0, 1, 40])

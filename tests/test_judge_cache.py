@@ -8,26 +8,13 @@ import pytest
 import hardmine as hm
 from hardmine.teachers import JudgeError
 from tests.children import run_script
-from tests.judge_cases import RULE, collection_of, judged, names, poison, run_of, same
+from tests.judge_cases import fixtures, judged, names, poison, same
 from tests.judges import Counting
 from tests.texts import random_beir
 
 pytest.importorskip("pyarrow")
 
-
-@pytest.fixture(scope="module")
-def collection(tmp_path_factory):
-    return collection_of(tmp_path_factory.mktemp("beir"))
-
-
-@pytest.fixture(scope="module")
-def run(collection):
-    return run_of(collection)
-
-
-@pytest.fixture(scope="module")
-def mined(collection, run):
-    return hm.Mined.from_run(collection, run, RULE)
+collection, run, mined = fixtures()
 
 
 def test_a_larger_budget_goes_on(collection, run, tmp_path):

@@ -3,26 +3,12 @@
 import numpy as np
 import pytest
 
-import hardmine as hm
 from hardmine.teachers import CrossEncoderJudge
-from tests.judge_cases import RULE, collection_of, run_of
+from tests.judge_cases import fixtures
 
 pytest.importorskip("pyarrow")
 
-
-@pytest.fixture(scope="module")
-def collection(tmp_path_factory):
-    return collection_of(tmp_path_factory.mktemp("beir"))
-
-
-@pytest.fixture(scope="module")
-def run(collection):
-    return run_of(collection)
-
-
-@pytest.fixture(scope="module")
-def mined(collection, run):
-    return hm.Mined.from_run(collection, run, RULE)
+collection, run, mined = fixtures()
 
 
 class Scorer:

@@ -15,20 +15,9 @@ from hardmine.primitives.draw import sample_uniform
 from hardmine.primitives.shingles import near_duplicate_groups
 from hardmine.report.sweep import basis
 from tests.oracle import sweep as oracle
-from tests.sweep_cases import RULES, K, make, num_labels, sweep, with_labels, words, world_of
+from tests.sweep_cases import RULES, K, fixtures, make, num_labels, sweep, with_labels, words
 
-
-@pytest.fixture(scope="module")
-def world():
-    return world_of()
-
-
-@pytest.fixture(scope="module")
-def second(world):
-    collection, _, documents = world
-    rng = np.random.default_rng(9)
-    queries = rng.integers(-2, 3, (collection.num_queries, 4)).astype(np.float32)
-    return hm.retrieve(collection, hm.teachers.precomputed(queries, documents, similarity="dot"), k=9, progress=False)
+world, second = fixtures()
 
 
 @pytest.mark.parametrize("protocol", trials.PROTOCOLS)

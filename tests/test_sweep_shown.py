@@ -9,20 +9,9 @@ import pytest
 import hardmine as hm
 from hardmine.cli.main import main
 from hardmine.report.sweep import as_html
-from tests.sweep_cases import make, sweep, world_of
+from tests.sweep_cases import fixtures, make, sweep
 
-
-@pytest.fixture(scope="module")
-def world():
-    return world_of()
-
-
-@pytest.fixture(scope="module")
-def second(world):
-    collection, _, documents = world
-    rng = np.random.default_rng(9)
-    queries = rng.integers(-2, 3, (collection.num_queries, 4)).astype(np.float32)
-    return hm.retrieve(collection, hm.teachers.precomputed(queries, documents, similarity="dot"), k=9, progress=False)
+world, second = fixtures()
 
 
 class Tags(HTMLParser):

@@ -113,31 +113,26 @@ def train(model: torch.nn.Module, part: Part, draw: Draw | None, how: Training, 
     optimizer, losses = Adam(model, how.rate), []
     queries, documents = model.inputs(part.queries), model.inputs(part.documents)
     first = np.unique(part.groups, return_index=True)[1][part.groups]
+    labelled = hm.Positives(part.labels.offsets, first[part.labels.ids])
     rng, epoch, negatives = np.random.default_rng([seed, 3]), -1, None
     for now, rows in batches(len(part.labels), how.batch, how.steps, seed):
         if draw is not None and now != epoch:
             epoch, negatives = now, draw(now)
-        labels = part.labels.take(rows)
-        shown = first[labels.ids[labels.offsets[:-1] + rng.integers(0, np.diff(labels.offsets))]]
+        labels = labelled.take(rows)
+        shown = labels.ids[labels.offsets[:-1] + rng.integers(0, np.diff(labels.offsets))]
         others = [np.empty(0, np.int64) if negatives is None else negatives[rows].ravel()]
         others.append(rng.integers(0, len(first), how.random * rows.size))
         others = np.concatenate(others)
         columns, place = np.unique(np.concatenate([shown, first[others[others >= 0]]]), return_inverse=True)
         own = torch.from_numpy(place[: rows.size])
         scores = model(queries[rows]) @ model(documents[columns]).T
-        # Labelled documents of a query are none of its negatives, but for the column that it has as its positive.
-        known = torch.zeros_like(scores, dtype=torch.bool)
-        at = np.searchsorted(columns, first[labels.ids]).clip(max=columns.size - 1)
-        there = columns[at] == first[labels.ids]
-        known[labels.query_of_each[there], at[there]] = True
-        known[torch.arange(rows.size), own] = False
         if how.kl or how.mask is not None:
             taught = torch.from_numpy(part.queries.vectors[rows]) @ torch.from_numpy(part.documents.vectors[columns]).T
-        barred = known
+        # Labelled documents of a query are none of its negatives, but for the column that it has as its positive.
+        about = {"ids": columns, "query_ids": rows, "positives": labelled, "positive_columns": own}
+        known = barred = hm.in_batch_mask(scores, ceiling=None, keep_positive=True, **about)
         if how.mask is not None:
-            positive = taught.gather(1, own[:, None])
-            barred = known | (taught > positive - positive.abs() * (1 - how.mask))
-            barred[torch.arange(rows.size), own] = False
+            barred = hm.in_batch_mask(taught, ceiling=hm.PercPos(how.mask), keep_positive=True, **about)
         loss = hm.losses.info_nce(scores, mask=barred, positive_columns=own, temperature=how.temperature)
         if how.kl:
             loss = loss + how.kl * hm.losses.listwise_kl(

@@ -3,8 +3,9 @@
 import numpy as np
 
 import hardmine as hm
-from tests.bad_input.library import candidates, collection
+from tests.bad_input.library import candidates
 from tests.bad_input.table import F32, INF, LABELS, NAN, case, count_cases_of
+from tests.bad_input.texts import collection
 
 
 def run(**columns):

@@ -80,7 +80,7 @@ def _lines(path: Path) -> Iterator[dict[str, Any]]:
                 yield json.loads(line)
 
 
-def by_cluster(figures: np.ndarray, part: Part) -> list[list[float]]:
+def by_cluster(figures: np.ndarray, part: Part) -> list[list[int]]:
     """Of clean and of leaky queries, the sum of the figures of each cluster, in ten-thousandths."""
     numbers, place = np.unique(part.clusters, return_inverse=True)
     kinds = (~part.leaky, part.leaky) if part.leaky.any() else (~part.leaky,)
