@@ -9,7 +9,6 @@ it would else be shown as a negative.
 from __future__ import annotations
 
 import dataclasses
-import unicodedata
 from collections.abc import Sequence
 from typing import NamedTuple
 
@@ -19,6 +18,7 @@ from scipy.sparse import coo_array
 from scipy.sparse.csgraph import connected_components
 
 import hardmine as hm
+from hardmine.nouns.normal_form import normalised
 
 NEAR = 0.9
 
@@ -84,10 +84,10 @@ def with_few_labels(collection: hm.Collection, most: int, *, seed: int = 0) -> h
 
 def refuse_leaks(train: hm.Collection, test: hm.Collection) -> None:
     """Raise where a query of the test, or the text of an answer to one, is among what trains."""
-    if {_plain(text) for text in train.query_texts.to_pylist()} & set(map(_plain, test.query_texts.to_pylist())):
+    if set(_texts_of(train)) & set(_texts_of(test)):
         raise AssertionError("a query of the test is among those that train")
     answers = test.document_texts.take(np.unique(test.positives.ids)).to_pylist()
-    if {_plain(text) for text in train.document_texts.to_pylist()} & set(map(_plain, answers)):
+    if {normalised(text) for text in train.document_texts.to_pylist()} & set(map(normalised, answers)):
         raise AssertionError("an answer to a query of the test is among the documents of the training")
 
 
@@ -143,12 +143,7 @@ def _part(collection: hm.Collection, queries: np.ndarray, documents: np.ndarray)
 
 
 def _texts_of(collection: hm.Collection) -> list[str]:
-    return [_plain(text) for text in collection.query_texts.to_pylist()]
-
-
-def _plain(text: str) -> str:
-    """What hardmine calls the same text: after NFKC, case folding and collapsing white space."""
-    return " ".join(unicodedata.normalize("NFKC", text).casefold().split())
+    return [normalised(text) for text in collection.query_texts.to_pylist()]
 
 
 def _numbered(names: Sequence[str]) -> np.ndarray:

@@ -198,9 +198,12 @@ def test_the_committed_page_is_what_the_committed_records_give():
     assert re.search(r"shows|does not show", text)
 
 
-def test_wrong_arguments(capsys, tmp_path):
+def test_wrong_arguments(capsys, tmp_path, data):
     with pytest.raises(SystemExit):
         study.main(["tune", "--worlds", "nothing"])
     assert "invalid choice: 'nothing'" in capsys.readouterr().err
     assert study.main(["tune", "--worlds", "cisi", "--data", str(tmp_path), "--results", str(tmp_path / "r")]) == 2
     assert "no folder cisi in" in capsys.readouterr().err
+    untuned = ["--worlds", "banking77", "--data", str(data), "--results", str(tmp_path / "r"), "--arms", "in-batch"]
+    assert study.main(["judge", *untuned]) == 2
+    assert capsys.readouterr().err == "banking77, A, in-batch: no setting was tried\n"

@@ -19,7 +19,7 @@ from benches.quality.study import students
 from benches.quality.study.arms import Pool
 from benches.quality.study.page import page
 from benches.quality.study.plan import ARMS, SEEDS, STEPS, settings
-from benches.quality.study.records import Key, Records, by_cluster, sizes
+from benches.quality.study.records import Key, Records, UntriedError, by_cluster, sizes
 from benches.quality.study.splits import leaks
 from examples.recipes import worlds
 from examples.recipes.shared import TUNING_SEED
@@ -106,23 +106,25 @@ def main(arguments: list[str] | None = None) -> int:
         print(text) if options.output is None else options.output.write_text(text)
         return 0
     records = Records(options.results)
-    for name in options.worlds:
-        try:
-            world = worlds.load(name, options.data, options.cache)
-        except FileNotFoundError as missing:
-            print(missing, file=sys.stderr)
-            return 2
-        bench = Bench(world, options.student, records)
-        bench.describe()
-        if options.stage == "check":
-            bench.check()
-            continue
-        for arm in options.arms or bench.make.arms(name):
-            start = time.perf_counter()
-            getattr(bench, options.stage)(arm)
-            print(f"{name}, {arm}: {time.perf_counter() - start:.0f} s", file=sys.stderr)
+    try:
+        for name in options.worlds:
+            bench = Bench(worlds.load(name, options.data, options.cache), options.student, records)
+            bench.describe()
+            if options.stage == "check":
+                bench.check()
+                continue
+            for arm in options.arms or bench.make.arms(name):
+                start = time.perf_counter()
+                getattr(bench, options.stage)(arm)
+                print(f"{name}, {arm}: {time.perf_counter() - start:.0f} s", file=sys.stderr)
+    except (FileNotFoundError, UntriedError) as missing:
+        print(missing, file=sys.stderr)
+        return 2
     return 0
 
 
 if __name__ == "__main__":
-    sys.exit(main())
+    try:
+        sys.exit(main())
+    except KeyboardInterrupt:
+        sys.exit("interrupted; what was trained is kept")

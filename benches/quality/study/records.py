@@ -14,6 +14,10 @@ from examples.recipes.shared import TUNING_SEED
 from examples.recipes.worlds import Part
 
 
+class UntriedError(LookupError):
+    """An arm was to be judged before its settings were tried."""
+
+
 class Key(NamedTuple):
     """Which training: `setting` is the number of one that is tried, on the dev part with one seed; "test" is judged."""
 
@@ -48,7 +52,7 @@ class Records:
         """The setting with the highest dev figure, the first of equals."""
         tried = {k.setting: r["dev"] for k, r in self.found.items() if k[:4] == (world, student, arm, "dev")}
         if not tried:
-            raise LookupError(f"{world}, {student}, {arm}: no setting was tried")
+            raise UntriedError(f"{world}, {student}, {arm}: no setting was tried")
         return min(tried, key=lambda number: (-tried[number], number))
 
     def judged(self, world: str, student: str) -> set[str]:
