@@ -4,6 +4,7 @@ import random
 
 import datasets
 import numpy as np
+import pyarrow as pa
 import pytest
 import sentence_transformers
 import torch
@@ -11,6 +12,7 @@ from scipy import stats
 
 import hardmine as hm
 from hardmine.compat.sentence_transformers import mine_hard_negatives
+from hardmine.compat.sentence_transformers.fingerprint import fingerprint
 from tests.compat_compare import assert_same_rows, both, ours, rows_of, theirs
 from tests.compat_models import WIDTH, Model, Scorer
 from tests.test_compat import CORPUS, dataset
@@ -525,3 +527,19 @@ def test_a_fingerprint_tells_datasets_apart():
     ]
     assert prints[: len(changes)] == prints[len(changes) :]
     assert len(set(prints)) == len(changes)
+
+
+def test_a_fingerprint_is_of_the_rows_however_they_lie():
+    columns = {"text": ["ab", "c", "", "é"], "number": [0.5, 1.5, 2.5, 3.5], "list": [["a"], [], ["b", "c"], ["d"]]}
+    table = pa.table(columns)
+    wanted = fingerprint(table)
+    beside = {"text": ["pad"], "number": [9.0], "list": [["pad", "pad"]]}
+    longer = pa.concat_tables([pa.table(beside), table, pa.table(beside)]).combine_chunks()
+    chunked = pa.concat_tables([table.slice(0, 1), table.slice(1, 2), table.slice(3)])
+    assert fingerprint(longer.slice(1, 4)) == fingerprint(chunked) == fingerprint(table.slice(0)) == wanted
+    moved = (
+        {"text": ["a", "bc", "", "é"]},
+        {"list": [["a", "b"], [], ["c"], ["d"]]},
+        {"number": [0.5, 1.5, 2.5, 4.0]},
+    )
+    assert len({wanted, *(fingerprint(pa.table(columns | change)) for change in moved)}) == 4
