@@ -2,7 +2,8 @@
 
 A ``python`` block is executed; where a line ends in ``# -> text``, that text must be what the line printed. An ``sh``
 block is run line by line in a folder that holds a small collection called ``collection``; lines that start with
-``make`` or ``pip`` are the business of CI itself.
+``make`` or ``pip`` are the business of CI itself, and ``hardmine demo`` has its test in test_cli.py. The blocks of a page
+share that folder, in the order of the page. Models that a page names are stood in for by small random ones.
 """
 
 import contextlib
@@ -22,9 +23,11 @@ from pathlib import Path
 import pytest
 
 import hardmine
+from tests.models import tiny_bert
 
 ROOT = Path(__file__).resolve().parent.parent
-PAGES = [ROOT / "README.md", *sorted((ROOT / "docs").glob("*.md"))]
+PAGES = [ROOT / "README.md", *sorted(p for p in (ROOT / "docs").rglob("*.md") if p.parent.name != "generated")]
+MODELS = {"sentence-transformers/all-MiniLM-L6-v2": "encoder", "cross-encoder/ms-marco-MiniLM-L6-v2": "reranker"}
 MODULES = sorted(
     info.name for info in pkgutil.walk_packages(hardmine.__path__, "hardmine.") if not info.name.endswith("_native")
 )
@@ -53,44 +56,55 @@ def folder(tmp_path, monkeypatch):
     return tmp_path
 
 
-def blocks(page, language):
-    """Code blocks of one language, with the line they start at."""
+def blocks(page):
+    """Code blocks, each with the line it starts at and its language."""
     text = page.read_text()
-    for match in re.finditer(rf"^```{language}\n(.*?)^```", text, re.MULTILINE | re.DOTALL):
-        yield text[: match.start()].count("\n") + 2, match.group(1)
+    for match in re.finditer(r"^```(python|sh)\n(.*?)^```", text, re.MULTILINE | re.DOTALL):
+        yield text[: match.start()].count("\n") + 2, *match.groups()
 
 
 def expected_prints(code):
     return [match.strip() for match in re.findall(r"# -> (.*)$", code, re.MULTILINE)]
 
 
-@pytest.mark.parametrize("page", PAGES, ids=lambda p: p.name)
-@pytest.mark.usefixtures("folder")
-def test_python_blocks(page):
-    namespace = {"__name__": "__main__"}
-    for line, code in blocks(page, "python"):
-        printed = io.StringIO()
-        with contextlib.redirect_stdout(printed):
-            exec(compile("\n" * (line - 1) + code, str(page), "exec"), namespace)
-        shown = expected_prints(code)
-        if shown:
-            assert [text.strip() for text in printed.getvalue().splitlines()] == shown, f"{page.name}:{line}"
+def run_python(code, namespace, where, line):
+    printed = io.StringIO()
+    with contextlib.redirect_stdout(printed):
+        exec(compile("\n" * (line - 1) + code, where, "exec"), namespace)
+    shown = expected_prints(code)
+    if shown:
+        assert [text.strip() for text in printed.getvalue().splitlines()] == shown, f"{where}:{line}"
 
 
-@pytest.mark.parametrize("page", PAGES, ids=lambda p: p.name)
-def test_shell_blocks(page, folder):
+def run_shell(code, folder, where):
     bin_folder = str(Path(sys.executable).parent)
     environment = {**os.environ, "PATH": bin_folder + os.pathsep + os.environ["PATH"]}
-    for line, code in blocks(page, "sh"):
-        for command in code.replace("\\\n", " ").splitlines():
-            words = shlex.split(command, comments=True)
-            if not words or words[0] in ("make", "pip", "git"):
-                continue
-            run = subprocess.run(
-                [sys.executable, "-m", "hardmine.cli", *words[1:]] if words[0] == "hardmine" else words,
-                cwd=folder, env=environment, capture_output=True, text=True, timeout=100,
-            )  # fmt: skip
-            assert run.returncode == 0, f"{page.name}:{line}: {command}\n{run.stderr}"
+    for command in code.replace("\\\n", " ").splitlines():
+        words = shlex.split(command, comments=True)
+        if not words or words[0] in ("make", "pip", "git") or words[:2] == ["hardmine", "demo"]:
+            continue
+        run = subprocess.run(
+            [sys.executable, "-m", "hardmine.cli", *words[1:]] if words[0] == "hardmine" else words,
+            cwd=folder, env=environment, capture_output=True, text=True, timeout=100,
+        )  # fmt: skip
+        assert run.returncode == 0, f"{where}: {command}\n{run.stderr}"
+
+
+@pytest.mark.parametrize("page", PAGES, ids=lambda page: str(page.relative_to(ROOT)))
+def test_blocks(page, folder):
+    text = page.read_text()
+    for name, stand_in in MODELS.items():
+        if name in text:
+            (folder / stand_in).mkdir()
+            tiny_bert(folder / stand_in, labels=1 if stand_in == "reranker" else None)
+    namespace = {"__name__": "__main__"}
+    for line, language, code in blocks(page):
+        for name, stand_in in MODELS.items():
+            code = code.replace(name, stand_in)
+        if language == "python":
+            run_python(code, namespace, str(page), line)
+        else:
+            run_shell(code, folder, f"{page.name}:{line}")
 
 
 def test_the_first_screen_is_there():
