@@ -9,7 +9,7 @@ SOURCES := Cargo.toml Cargo.lock pyproject.toml README.md LICENSE \
 export PIP_DISABLE_PIP_VERSION_CHECK := 1
 export HF_HUB_OFFLINE := 1
 
-.PHONY: demo test test-python test-rust lint format bench recipes study quality mutants fuzz wheel-smoke clean
+.PHONY: demo test test-python test-rust lint format docs pictures bench recipes study quality mutants fuzz wheel-smoke clean
 
 demo: .venv/user/.stamp
 	$(USER_BIN)/hardmine demo
@@ -34,6 +34,15 @@ format: .venv/dev/.stamp
 	cargo fmt --all
 	$(DEV_BIN)/ruff check --fix .
 	$(DEV_BIN)/ruff format .
+
+# The site, in target/site: every warning, such as a dead link inside or a page that nothing leads to, is an error.
+docs: .venv/dev/.stamp
+	$(DEV_BIN)/sphinx-build -W --keep-going -q -b html -d target/site-doctrees docs target/site
+	@echo "target/site/index.html"
+
+# Draws docs/pictures anew: the chart of docs/benchmarks.md, and a photograph of a report (needs Chromium).
+pictures: .venv/dev/.stamp
+	$(DEV_BIN)/python docs/pictures/make.py
 
 # Writes docs/benchmarks.md, the page of ratios against the peers (an optimised build, an hour on two cores).
 bench: .venv/dev/.bench-stamp
@@ -92,7 +101,7 @@ clean:
 
 # The dev profile is optimised but keeps overflow checks and debug assertions: the tests run with both.
 .venv/dev/.stamp: .venv/dev/.tools $(SOURCES)
-	VIRTUAL_ENV=$(CURDIR)/.venv/dev $(DEV_BIN)/maturin develop -q --locked --profile dev --extras mine,torch,test,lint
+	VIRTUAL_ENV=$(CURDIR)/.venv/dev $(DEV_BIN)/maturin develop -q --locked --profile dev --extras mine,torch,test,lint,docs
 	@rm -f .venv/dev/.bench-stamp; touch $@
 
 .venv/dev/.bench-stamp: .venv/dev/.tools $(SOURCES)

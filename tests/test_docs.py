@@ -2,8 +2,8 @@
 
 A ``python`` block is executed; where a line ends in ``# -> text``, that text must be what the line printed. An ``sh``
 block is run line by line in a folder that holds a small collection called ``collection``; lines that start with
-``make`` or ``pip`` are the business of CI itself, and ``hardmine demo`` has its test in test_cli.py. The blocks of a page
-share that folder, in the order of the page. Models that a page names are stood in for by small random ones.
+``make`` or ``pip`` are the business of CI itself, and ``hardmine demo`` has its test in test_cli.py. The blocks of a
+page share that folder, in the order of the page. Models that a page names are stood in for by small random ones.
 """
 
 import contextlib

@@ -11,7 +11,8 @@ from typing import Any
 PAGE = Path("reference/generated/commands.md")
 INTRODUCTION = """# Commands
 
-Made from the parser that reads the commands. `hardmine COMMAND --help` prints the same. Exit codes and messages: [](../errors.md).
+Made from the parser that reads the commands. `hardmine COMMAND --help` prints the same.
+Exit codes and messages: [](../errors.md).
 """
 # The width that argparse breaks lines at is that of the terminal; here lines are broken by the browser.
 SPELLED = re.compile(r"--[\w-]+")
@@ -35,7 +36,8 @@ def _write(app: Any) -> None:
 
 def page(parser: argparse.ArgumentParser) -> str:
     """The page of all commands of a parser, as Markdown."""
-    return "\n".join([INTRODUCTION, *(line for name, help, sub in _commands(parser) for line in _command(name, help, sub))])
+    commands = (line for command in _commands(parser) for line in _command(*command))
+    return "\n".join([INTRODUCTION, *commands])
 
 
 def _commands(parser: argparse.ArgumentParser) -> Iterator[tuple[str, str, argparse.ArgumentParser]]:
@@ -53,7 +55,9 @@ def _command(name: str, help: str, parser: argparse.ArgumentParser) -> Iterator[
     words = [f"hardmine {name}", *map(_place, places), *map(_spelled, needed), "[options]"]
     yield f"```text\n{' '.join(words)}\n```\n"
     for group in parser._action_groups:
-        actions = [action for action in group._group_actions if action.help != argparse.SUPPRESS and action.dest != "help"]
+        actions = [
+            action for action in group._group_actions if action.help != argparse.SUPPRESS and action.dest != "help"
+        ]
         if not actions:
             continue
         title = {"positional arguments": "arguments", "options": "options"}.get(group.title or "", group.title or "")
@@ -69,7 +73,13 @@ def _value(action: argparse.Action) -> str:
         return ""
     if action.choices is not None and action.metavar is None:
         return "{" + ",".join(map(str, action.choices)) + "}"
-    name = action.metavar if isinstance(action.metavar, str) else action.dest.upper() if action.option_strings else action.dest
+    name = (
+        action.metavar
+        if isinstance(action.metavar, str)
+        else action.dest.upper()
+        if action.option_strings
+        else action.dest
+    )
     return f"{name} ..." if action.nargs in ("+", "*") else f"[{name}]" if action.nargs == "?" else name
 
 

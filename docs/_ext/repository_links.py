@@ -19,6 +19,6 @@ def setup(app: Any) -> dict[str, Any]:
     return {"parallel_read_safe": True, "parallel_write_safe": True}
 
 
-def _rewrite(app: Any, name: str, source: list[str]) -> None:
+def _rewrite(_: Any, name: str, source: list[str]) -> None:
     up = "../" * (len(Path(name).parts) - 1)
     source[0] = EXAMPLE.sub(f"]({up}examples.md)", source[0])

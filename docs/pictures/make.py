@@ -1,7 +1,7 @@
 """Make the pictures of the README and the site: `make pictures`.
 
-`speed.svg` is drawn from the tables of docs/benchmarks.md, `report.png` is the page that `hardmine mine --report` writes,
-photographed by Chromium. Needs hardmine[mine,report], and Chromium for the second.
+`speed.svg` is drawn from the tables of docs/benchmarks.md, `report.png` is the page that `hardmine mine --report`
+writes, photographed by Chromium. Needs hardmine[mine,report], and Chromium for the second.
 """
 
 from __future__ import annotations
@@ -49,7 +49,9 @@ class Bar(NamedTuple):
 def bars(page: str) -> list[Bar]:
     """The best true peer of each row, from the first table that has it: that of the highest level."""
     found = []
-    cells = [[cell.strip() for cell in line.strip("|\n ").split(" | ")] for line in page.splitlines() if line[:3] == "| P"]
+    cells = [
+        [cell.strip() for cell in line.strip("|\n ").split(" | ")] for line in page.splitlines() if line[:3] == "| P"
+    ]
     for group, case, work in ROWS:
         line = next(line for line in cells if line[0] == group and line[1].startswith(case))
         peers = re.findall(r"(?:^|; )([^;]+?) [\d.,]+ (?:us|ms|s) \((\d[\d.]*)x\)", line[3])
@@ -67,13 +69,18 @@ def draw_speed(target: Path) -> None:
     base = alt.Chart(alt.Data(values=rows)).encode(
         y=alt.Y("work:N", sort=None, title=None, axis=alt.Axis(labelLimit=260, ticks=False, domain=False)),
         x=alt.X("ratio:Q", title="times as fast as the best peer (peer's time / hardmine's, logarithmic)",
-                scale=alt.Scale(type="log", domain=[0.8, 60]), axis=alt.Axis(values=[1, 2, 5, 10, 20, 50], format="~g")),
+                scale=alt.Scale(type="log", domain=[0.9, 60], nice=False),
+                axis=alt.Axis(values=[1, 2, 5, 10, 20, 50], format="~g")),
     )  # fmt: skip
     bar = base.mark_bar(color="#2f6f9f", height=14).encode(x2=alt.datum(1))
     text = base.mark_text(align="left", dx=5, color="#333").encode(text="label:N")
     line = alt.Chart(alt.Data(values=[{"at": 1}])).mark_rule(color="#333").encode(x=alt.X("at:Q"))
     chart = (bar + text + line).properties(width=560, height=280, background="white", padding=12)
-    chart = chart.configure(font="sans-serif").configure_view(stroke=None).configure_axis(labelFontSize=12, titleFontSize=12)
+    chart = (
+        chart.configure(font="sans-serif")
+        .configure_view(stroke=None)
+        .configure_axis(labelFontSize=12, titleFontSize=12)
+    )
     target.write_text(vl_convert.vegalite_to_svg(chart.to_json()) + "\n")
 
 
@@ -87,8 +94,9 @@ def photograph_report(target: Path, browser: str) -> None:
         page = Path(folder) / "report.html"
         mined.report_html(page, title="Docstrings of the standard library, BM25")
         subprocess.run(
-            [browser, "--headless", "--no-sandbox", "--disable-gpu", "--hide-scrollbars", f"--window-size={WIDTH},{HEIGHT}",
-             f"--user-data-dir={folder}/profile", f"--screenshot={target}", page.as_uri()],
+            [browser, "--headless", "--no-sandbox", "--disable-gpu", "--hide-scrollbars",
+             f"--window-size={WIDTH},{HEIGHT}", f"--user-data-dir={folder}/profile", f"--screenshot={target}",
+             page.as_uri()],
             check=True, capture_output=True, timeout=120,
         )  # fmt: skip
 

@@ -1,0 +1,150 @@
+"""What the site must hold, without building it.
+
+Every public name, every command, every page in a table of contents, links that lead somewhere.
+"""
+
+import importlib.util
+import re
+from pathlib import Path
+from urllib.parse import urlsplit
+
+import pytest
+
+import hardmine
+
+ROOT = Path(__file__).resolve().parent.parent
+DOCS = ROOT / "docs"
+PAGES = sorted(page for page in DOCS.rglob("*.md") if page.parent.name != "generated")
+LINKED = [ROOT / "README.md", ROOT / "CONTRIBUTING.md", *PAGES]
+REFERENCE = sorted((DOCS / "reference").glob("*.rst"))
+
+
+def module(path):
+    """A module of the site's own, by its file."""
+    spec = importlib.util.spec_from_file_location(path.stem, path)
+    found = importlib.util.module_from_spec(spec)
+    spec.loader.exec_module(found)
+    return found
+
+
+def without_code(text):
+    return re.sub(r"^```(?!\{toctree\}).*?^```|`[^`\n]*`", "", text, flags=re.MULTILINE | re.DOTALL)
+
+
+# Names
+
+
+def listed(text):
+    """Public names that a page of the reference lists, with the module that they are looked up in."""
+    home = re.search(r"currentmodule:: ([\w.]+)", text).group(1)
+    blocks = re.findall(r"autosummary::\n   :toctree: generated\n\n((?:   \S+\n)+)", text)
+    names = [name for block in blocks for name in block.split()]
+    return {f"{home}.{name}" for name in [*names, *re.findall(r"^\.\. py:data:: (\w+)", text, flags=re.MULTILINE)]}
+
+
+def public():
+    """Every public name: those of the package that are no modules, and those of its public modules."""
+    modules = {name: getattr(hardmine, name) for name in hardmine._MODULES}
+    for name in hardmine.__all__:
+        if name not in modules:
+            yield f"hardmine.{name}"
+    for found in modules.values():
+        for name in found.__all__:
+            value = getattr(found, name)
+            inner = getattr(value, "__all__", None)
+            yield from (f"{found.__name__}.{name}.{each}" for each in inner) if inner else [f"{found.__name__}.{name}"]
+
+
+def test_the_reference_lists_every_public_name_and_no_other():
+    assert set().union(*(listed(page.read_text()) for page in REFERENCE)) == set(public())
+
+
+def test_what_the_reference_lists_is_read():
+    page = (
+        ".. currentmodule:: a.b\n\n.. autosummary::\n   :toctree: generated\n\n   one\n   two\n\n.. py:data:: THREE\n"
+    )
+    assert listed(page) == {"a.b.one", "a.b.two", "a.b.THREE"}
+
+
+# The command line
+
+
+def test_the_page_of_commands_has_every_command_and_every_option():
+    from hardmine.cli.main import _parser
+
+    parser = _parser()
+    text = module(DOCS / "_ext/command_line.py").page(parser)
+    commands = dict(parser._subparsers._group_actions[0].choices)
+    sections = dict(re.findall(r"^## `hardmine (\S+)`\n(.*?)(?=^## |\Z)", text, flags=re.MULTILINE | re.DOTALL))
+    assert list(sections) == list(commands)
+    for name, command in commands.items():
+        for action in command._actions:
+            for option in action.option_strings:
+                assert option in ("-h", "--help") or f"`{option}" in sections[name], (name, option)
+
+
+# Tables of contents, links
+
+
+def entries(page):
+    """Pages that the tables of contents of a page name."""
+    for block in re.findall(r"^```\{toctree\}\n(.*?)^```", page.read_text(), flags=re.MULTILINE | re.DOTALL):
+        for line in block.splitlines():
+            if line and line[0] != ":":
+                yield (page.parent / line).resolve()
+
+
+def test_every_page_is_in_one_table_of_contents():
+    named = [entry for page in PAGES for entry in entries(page)]
+    of_pages = {page.resolve().with_suffix("") for page in [*PAGES, *REFERENCE]}
+    made = DOCS / "reference/generated/commands"
+    assert sorted(named) == sorted((of_pages | {made}) - {DOCS / "index"})
+
+
+def links(page):
+    return re.findall(r"\]\(([^)\s]+)\)", without_code(page.read_text()))
+
+
+def anchors(page):
+    """What the headings of a page are called in links, as GitHub and MyST make it."""
+    text = re.sub(r"^```.*?^```", "", page.read_text(), flags=re.MULTILINE | re.DOTALL)
+    headings = re.findall(r"^#+ (.+)$", text, flags=re.MULTILINE)
+    return {re.sub(r"[^\w\- ]", "", heading.lower()).replace(" ", "-") for heading in headings}
+
+
+@pytest.mark.parametrize("page", LINKED, ids=lambda page: str(page.relative_to(ROOT)))
+def test_links_lead_somewhere(page):
+    for link in links(page):
+        parts = urlsplit(link)
+        if parts.scheme:  # not fetched: no test may need the network
+            assert parts.scheme == "https", link
+            assert re.fullmatch(r"[\w.-]+\.[a-z]+", parts.netloc), link
+            continue
+        target = (page.parent / parts.path) if parts.path else page
+        assert target.exists(), link
+        if parts.fragment:
+            assert parts.fragment in anchors(target), link
+
+
+def test_a_dead_link_is_noticed(tmp_path):
+    page = tmp_path / "page.md"
+    page.write_text("# One two\n\n[a](#one-two) [b](gone.md) `[c](code.md)`\n\n```text\n[d](code.md)\n```\n")
+    assert links(page) == ["#one-two", "gone.md"]
+    assert anchors(page) == {"one-two"}
+
+
+# Pictures
+
+
+def test_the_chart_takes_the_best_true_peer():
+    make = module(DOCS / "pictures/make.py")
+    found = make.bars((DOCS / "benchmarks.md").read_text())
+    assert [bar.work for bar in found] == [work for *_, work in make.ROWS]
+    assert not any(bar.peer.startswith(make.YARDSTICKS) for bar in found)
+    row = "| P1 | 256 x 100,000 f32 | 1 ms | reading alone 1 ms (0.5x); slow 3 ms (3.0x); slower 1.5 s (1500x) | |"
+    rest = "\n".join(f"| {group} | {case} | 1 ms | peer 2 ms (2x) | |" for group, case, _ in make.ROWS[1:])
+    assert make.bars(f"{row}\n{rest}")[0] == ("top k of scores, 256 x 100,000", "slow", 3.0)
+
+
+def test_pictures_are_small():
+    assert sum(path.stat().st_size for path in (DOCS / "pictures").iterdir() if path.suffix != ".py") < 300_000
