@@ -96,7 +96,7 @@ def test_blocks(page, folder):
     for name, stand_in in MODELS.items():
         if name in text:
             (folder / stand_in).mkdir()
-            tiny_bert(folder / stand_in, labels=1 if stand_in == "reranker" else None)
+            tiny_bert(folder / stand_in, labels=1 if stand_in == "reranker" else None, positions=64)
     namespace = {"__name__": "__main__"}
     for line, language, code in blocks(page):
         for name, stand_in in MODELS.items():
