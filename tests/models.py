@@ -12,7 +12,8 @@ def tiny_bert(folder, *, labels=None, positions=32):
     torch.manual_seed(0)
     config = transformers.BertConfig(
         vocab_size=len(words), hidden_size=16, num_hidden_layers=2, num_attention_heads=2, intermediate_size=32,
-        max_position_embeddings=positions, **({} if labels is None else {"num_labels": labels, "initializer_range": 0.5}),
+        max_position_embeddings=positions,
+        **({} if labels is None else {"num_labels": labels, "initializer_range": 0.5}),
     )  # fmt: skip
     made = transformers.BertModel if labels is None else transformers.BertForSequenceClassification
     made(config).save_pretrained(folder)
