@@ -11,7 +11,7 @@ __all__ = ["NormRatio", "norm_ratio_loss", "norm_ratio_mask"]
 
 
 def norm_ratio_loss(larger: torch.Tensor, smaller: torch.Tensor, *, reduction: str = "mean") -> torch.Tensor:
-    """exp(1 - |f(larger)| / |f(smaller)|): teach the norm how much of the original a view holds.
+    """``exp(1 - |f(larger)| / |f(smaller)|)``: teach the norm how much of the original a view holds.
 
     Parameters
     ----------
@@ -43,7 +43,7 @@ def norm_ratio_loss(larger: torch.Tensor, smaller: torch.Tensor, *, reduction: s
 
 
 def norm_ratio_mask(queries: torch.Tensor, references: torch.Tensor, *, threshold: float = 1.0) -> torch.Tensor:
-    """Pairs that cannot be (edited copy, original): |f(q)| / |f(r)| > threshold.
+    """Pairs that cannot be (edited copy, original): ``|f(q)| / |f(r)| > threshold``.
 
     Parameters
     ----------
