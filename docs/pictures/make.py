@@ -36,6 +36,8 @@ ROWS = (
 )
 """Rows of the page that are shown: group, how the case begins, what it is called. The page has all."""
 WIDTH, HEIGHT = 1200, 900
+PADDING = {"left": 40, "right": 50, "top": 12, "bottom": 12}
+"""Room for fonts that are wider than the one that the labels were measured with."""
 
 
 class Bar(NamedTuple):
@@ -75,9 +77,9 @@ def draw_speed(target: Path) -> None:
     bar = base.mark_bar(color="#2f6f9f", height=14).encode(x2=alt.datum(1))
     text = base.mark_text(align="left", dx=5, color="#333").encode(text="label:N")
     line = alt.Chart(alt.Data(values=[{"at": 1}])).mark_rule(color="#333").encode(x=alt.X("at:Q"))
-    chart = (bar + text + line).properties(width=560, height=280, background="white", padding=12)
+    chart = (bar + text + line).properties(width=560, height=280, background="white", padding=PADDING)
     chart = (
-        chart.configure(font="sans-serif")
+        chart.configure(font="Arial, Helvetica, sans-serif")
         .configure_view(stroke=None)
         .configure_axis(labelFontSize=12, titleFontSize=12)
     )
