@@ -107,11 +107,14 @@ def test_blocks(page, folder):
             run_shell(code, folder, f"{page.name}:{line}")
 
 
-def test_the_first_screen_is_there():
-    top = PAGES[0].read_text().splitlines()[:40]
-    text = "\n".join(top)
+def test_the_readme_is_one_screen_with_what_a_reader_needs_first():
+    text = PAGES[0].read_text()
+    assert len(text.splitlines()) <= 70
     for needed in ("make demo", "make test", "import hardmine as hm", "Rust toolchain", "Python 3.10", "pip install"):
         assert needed in text, needed
+    first = "\n".join(text.splitlines()[:20])
+    assert "pip install" in first
+    assert "import hardmine as hm" in first
 
 
 @pytest.mark.parametrize("name", MODULES)
