@@ -1,7 +1,8 @@
 """Run the benchmarks and write the page of ratios against the peers.
 
     python benches/report.py [--only P1 P3 ...] [--passes 3] [--levels avx512 avx2] [--coretype SkylakeX]
-        [--output docs/benchmarks.md]
+        [--output docs/benchmarks.md] [--json FILE]
+    python benches/report.py --from FILE --output docs/benchmarks.md
 
 Every pass runs hardmine and its peers in one process, one after the other; passes repeat the whole round, so a slow
 spell of the machine falls on both. A figure is the median over passes of the median of its rounds. The ratio is the
@@ -29,7 +30,7 @@ from collections import defaultdict
 from collections.abc import Iterator
 from importlib.metadata import PackageNotFoundError, version
 from pathlib import Path
-from typing import NamedTuple
+from typing import Any, NamedTuple
 
 import hardmine._native as _native
 
@@ -97,6 +98,11 @@ class Cell(NamedTuple):
         """hardmine's time."""
         return self.seconds.get("hardmine")
 
+    def to_dict(self) -> dict[str, Any]:
+        """As data, with the ratio of every contender's time to hardmine's."""
+        ratios = {name: seconds / self.ours for name, seconds in self.peers()} if self.ours else {}
+        return {**self._asdict(), "ratios": ratios}
+
     def peers(self) -> Iterator[tuple[str, float]]:
         """(name, seconds) of all others, the fastest first."""
         others = ((name, seconds) for name, seconds in self.seconds.items() if name != "hardmine")
@@ -118,19 +124,38 @@ def main() -> int:
     parser.add_argument("--levels", nargs="*", default=list(reversed(_native.isa_levels()))[:2])
     parser.add_argument("--coretype", help="kernels of OpenBLAS, for builds that do not know this processor")
     parser.add_argument("--output", type=Path, help="write the page to this file")
+    parser.add_argument("--json", type=Path, help="write what was measured to this file, as data")
+    parser.add_argument("--from", type=Path, dest="source", help="measure nothing: make the page of what --json wrote")
     options = parser.parse_args()
     forced = {"OPENBLAS_CORETYPE": options.coretype} if options.coretype else {}
 
-    lines = [HEADER, *machine(options.passes, forced)]
-    for number, level in enumerate(options.levels):
-        skip = LEVEL_FREE if number else ()
-        cells = measure(level, options.passes, set(options.only), skip=skip, forced=forced)
-        lines += ["", f"## Level {level}", "", *table(cells), *grids(cells), *losses(cells)]
-    text = "\n".join(lines) + "\n"
+    record = json.loads(options.source.read_text()) if options.source else measured(options, forced)
+    if options.json:
+        options.json.write_text(json.dumps(record, indent=1) + "\n")
+    text = page(record)
     print(text)
     if options.output:
         options.output.write_text(text)
     return 0
+
+
+def measured(options: argparse.Namespace, forced: dict[str, str]) -> dict[str, Any]:
+    """What the page says, as data: the machine; medians and ratios by level, group, case and contender."""
+    record = {"machine": machine(options.passes, forced), "levels": {}}
+    for number, level in enumerate(options.levels):
+        skip = LEVEL_FREE if number else ()
+        cells = measure(level, options.passes, set(options.only), skip=skip, forced=forced)
+        record["levels"][level] = [cell.to_dict() for cell in cells]
+    return record
+
+
+def page(record: dict[str, Any]) -> str:
+    """The page of what was measured."""
+    lines = [HEADER, *record["machine"]["said"]]
+    for level, found in record["levels"].items():
+        cells = [Cell(cell["group"], cell["case"], cell["seconds"]) for cell in found]
+        lines += ["", f"## Level {level}", "", *table(cells), *grids(cells), *losses(cells)]
+    return "\n".join(lines) + "\n"
 
 
 def environment(**more: str) -> dict[str, str]:
@@ -157,26 +182,36 @@ def kernels(found: list[dict[str, object]], forced: dict[str, str]) -> str:
     return f"BLAS: {'; '.join(said) or 'unknown'}.{settings}"
 
 
-def machine(passes: int, forced: dict[str, str]) -> list[str]:
-    """What the figures were measured on."""
+def machine(passes: int, forced: dict[str, str]) -> dict[str, Any]:
+    """What the figures are measured on: as data, and as the page says it."""
     model = platform.processor() or platform.machine()
     cpuinfo = Path("/proc/cpuinfo")
     if cpuinfo.exists():
         models = [line.split(":", 1)[1].strip() for line in cpuinfo.read_text().splitlines() if "model name" in line]
         model = models[0] if models else model
-    packages = [f"hardmine {_native.__version__}"]
+    versions: dict[str, str | None] = {"hardmine": _native.__version__}
     for name in ("numpy", "torch", "faiss-cpu", "sentence-transformers"):
         try:
-            packages.append(f"{name} {version(name)}")
+            versions[name] = version(name)
         except PackageNotFoundError:
-            packages.append(f"{name} absent")
-    levels = ", ".join(_native.isa_levels())
+            versions[name] = None
+    packages = ", ".join(f"{name} {number or 'absent'}" for name, number in versions.items())
+    threads, levels = _native.available_threads(), list(_native.isa_levels())
     load = f"Load average before the run: {os.getloadavg()[0]:.1f}." if hasattr(os, "getloadavg") else ""
-    return [
-        f"{model}, {_native.available_threads()} processors, levels {levels}; Python {platform.python_version()}; "
-        f"{', '.join(packages)}. Medians over {passes} pass{'es' if passes > 1 else ''}.",
+    said = [
+        f"{model}, {threads} processors, levels {', '.join(levels)}; Python {platform.python_version()}; "
+        f"{packages}. Medians over {passes} pass{'es' if passes > 1 else ''}.",
         f"{kernels(blas(forced), forced)} {load}",
     ]
+    return {
+        "processor": model,
+        "threads": threads,
+        "levels": levels,
+        "python": platform.python_version(),
+        "versions": versions,
+        "passes": passes,
+        "said": said,
+    }
 
 
 def measure(level: str, passes: int, only: set[str], *, skip: tuple[str, ...], forced: dict[str, str]) -> list[Cell]:

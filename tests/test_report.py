@@ -88,6 +88,23 @@ def test_every_process_of_the_report_takes_its_environment(report, monkeypatch, 
     assert [env["HARDMINE_BENCH_FORCED"] for env in seen[1:]] == ["OPENBLAS_CORETYPE" if found else ""] * 2
 
 
+def test_the_page_is_made_from_the_data_that_were_written(report, cells, monkeypatch, tmp_path):
+    monkeypatch.setattr(report, "measure", lambda *_, **__: cells)
+    monkeypatch.setattr(report, "blas", lambda _: [])
+    data, first, again = (tmp_path / name for name in ("data.json", "first.md", "again.md"))
+    monkeypatch.setattr(sys, "argv", ["report.py", "--levels", "avx2", "--json", str(data), "--output", str(first)])
+    assert report.main() == 0
+    monkeypatch.setattr(report, "measured", None)
+    monkeypatch.setattr(sys, "argv", ["report.py", "--from", str(data), "--output", str(again)])
+    assert report.main() == 0
+    assert first.read_text() == again.read_text()
+    found = json.loads(data.read_text())
+    assert found["machine"]["versions"]["hardmine"]
+    by_case = {cell["case"]: cell for cell in found["levels"]["avx2"]}
+    assert by_case["256 x 100"]["seconds"]["torch"] == 9e-3
+    assert by_case["256 x 100"]["ratios"] == {"reading alone": 0.5, "faiss heap": 2.0, "torch": pytest.approx(4.5)}
+
+
 def test_the_page_names_the_kernels_of_blas(report):
     numpy = {"package": "numpy", "internal_api": "openblas", "version": "0.3.31", "architecture": "SkylakeX"}
     faiss = {"package": "faiss", "internal_api": "openblas", "version": "0.3.15", "architecture": "Prescott"}
