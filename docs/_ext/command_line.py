@@ -12,7 +12,7 @@ PAGE = Path("reference/generated/commands.md")
 INTRODUCTION = """# Commands
 
 Made from the parser that reads the commands. `hardmine COMMAND --help` prints the same.
-Exit codes and messages: [](../errors.md).
+Exit codes and messages: [errors](../errors.md).
 """
 # The width that argparse breaks lines at is that of the terminal; here lines are broken by the browser.
 SPELLED = re.compile(r"--[\w-]+")
