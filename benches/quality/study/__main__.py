@@ -18,7 +18,7 @@ import torch
 from benches.quality.study import students
 from benches.quality.study.arms import Pool
 from benches.quality.study.page import page
-from benches.quality.study.plan import ARMS, SEEDS, STEPS, settings
+from benches.quality.study.plan import ARMS, SEEDS, STEPS, arms, settings
 from benches.quality.study.records import Key, Records, UntriedError, by_cluster, sizes
 from benches.quality.study.splits import leaks
 from examples.recipes import worlds
@@ -35,10 +35,10 @@ class Bench:
     def __init__(self, world: worlds.World, student: str, records: Records) -> None:
         self.world, self.student, self.records = world, student, records
         self.pool = Pool(world.train)
-        self.make = students.STUDENTS[student]()
+        self.make = students.STUDENTS[student]
 
     def _train(self, arm: str, setting: int, seed: int) -> tuple[torch.nn.Module, dict]:
-        how = settings(ARMS[arm], STEPS[self.world.name])[setting]
+        how = settings(ARMS[arm], self.world.name, self.student)[setting]
         draw = self.pool.draw(ARMS[arm], how.value, seed)
         model = self.make(seed)
         start = time.process_time()
@@ -51,7 +51,8 @@ class Bench:
 
     def tune(self, arm: str) -> None:
         """Try all settings of an arm on the dev part."""
-        for number in self.make.settings[:1] if arm == "untrained" else self.make.settings:
+        tried = len(settings(ARMS[arm], self.world.name, self.student))
+        for number in range(1 if arm == "untrained" else tried):
             key = Key(self.world.name, self.student, arm, "dev", number, TUNING_SEED)
             if key not in self.records.found:
                 model, figures = self._train(arm, number, TUNING_SEED)
@@ -113,7 +114,7 @@ def main(arguments: list[str] | None = None) -> int:
             if options.stage == "check":
                 bench.check()
                 continue
-            for arm in options.arms or bench.make.arms(name):
+            for arm in options.arms or arms(name, options.student):
                 start = time.perf_counter()
                 getattr(bench, options.stage)(arm)
                 print(f"{name}, {arm}: {time.perf_counter() - start:.0f} s", file=sys.stderr)
