@@ -19,7 +19,7 @@ from benches.quality.study import students
 from benches.quality.study.arms import Pool
 from benches.quality.study.page import page
 from benches.quality.study.plan import ARMS, SEEDS, STEPS, arms, settings
-from benches.quality.study.records import Key, Records, UntriedError, by_cluster, sizes
+from benches.quality.study.records import Key, Records, UnreadableError, UntriedError, by_cluster, sizes
 from benches.quality.study.splits import leaks
 from examples.recipes import worlds
 from examples.recipes.shared import TUNING_SEED
@@ -98,30 +98,50 @@ def main(arguments: list[str] | None = None) -> int:
     parser.add_argument("--worlds", nargs="+", choices=list(STEPS), default=list(STEPS))
     parser.add_argument("--student", choices=list(students.STUDENTS), default="A")
     parser.add_argument("--arms", nargs="+", choices=list(ARMS), metavar="ARM", help="all that the student has")
-    parser.add_argument("--results", type=Path, default=WORKING, help="file of all trainings, which is appended to")
+    parser.add_argument(
+        "--results",
+        type=Path,
+        help="file of all trainings, which is appended to; the page's default: those of docs/study.md",
+    )
     parser.add_argument("--output", type=Path, help="file that the page is written to")
     options = parser.parse_args(arguments)
     torch.set_num_threads(1)
-    if options.stage == "page":
-        text = page(Records(options.results if options.results.exists() else RESULTS))
-        print(text) if options.output is None else options.output.write_text(text)
-        return 0
-    records = Records(options.results)
     try:
-        for name in options.worlds:
-            bench = Bench(worlds.load(name, options.data, options.cache), options.student, records)
-            bench.describe()
-            if options.stage == "check":
-                bench.check()
-                continue
-            for arm in options.arms or arms(name, options.student):
-                start = time.perf_counter()
-                getattr(bench, options.stage)(arm)
-                print(f"{name}, {arm}: {time.perf_counter() - start:.0f} s", file=sys.stderr)
-    except (FileNotFoundError, UntriedError) as missing:
-        print(missing, file=sys.stderr)
+        write_page(options) if options.stage == "page" else train_all(options)
+    except (OSError, UnreadableError, UntriedError) as error:
+        print(error, file=sys.stderr)
         return 2
     return 0
+
+
+def write_page(options: argparse.Namespace) -> None:
+    """The page, into a file or to standard output."""
+    path = options.results or RESULTS
+    if not path.exists():
+        raise FileNotFoundError(f"--results: no file {path}")
+    records = Records(path)
+    if not any(key.stage == "test" for key in records.found):
+        raise UnreadableError(f"{path}: nothing was judged yet")
+    text = page(records)
+    print(text) if options.output is None else options.output.write_text(text)
+
+
+def train_all(options: argparse.Namespace) -> None:
+    """One stage of every arm of every world."""
+    path = options.results or WORKING
+    if path.suffix == ".gz":
+        raise UnreadableError(f"--results {path}: is packed, and what is trained is appended; expected a .jsonl")
+    records = Records(path)
+    for name in options.worlds:
+        bench = Bench(worlds.load(name, options.data, options.cache), options.student, records)
+        bench.describe()
+        if options.stage == "check":
+            bench.check()
+            continue
+        for arm in options.arms or arms(name, options.student):
+            start = time.perf_counter()
+            getattr(bench, options.stage)(arm)
+            print(f"{name}, {arm}: {time.perf_counter() - start:.0f} s", file=sys.stderr)
 
 
 if __name__ == "__main__":
