@@ -20,8 +20,9 @@ def test_cases_are_counted_by_room(count_cases, monkeypatch):
 
 
 @pytest.mark.parametrize("options", [["-p", "no:xdist"], ["--numprocesses=2"]])
-def test_the_summary_adds_up_what_processes_side_by_side_compared(options):
-    cases = [f"tests/test_select_draws.py::test_bounded_draws_equal_the_twin[{part}]" for part in (0, 1)]
-    command = [sys.executable, "-m", "pytest", "-q", "-p", "no:cacheprovider", *options, *cases]
+def test_the_summary_adds_up_what_processes_side_by_side_compared(options, tmp_path):
+    both = tmp_path / "test_both.py"
+    both.write_text("def test_one(count_cases): count_cases(1200)\ndef test_two(count_cases): count_cases(34)\n")
+    command = [sys.executable, "-m", "pytest", "-p", "tests.conftest", "-p", "no:cacheprovider", *options, both]
     run = subprocess.run(command, cwd=ROOT, capture_output=True, text=True, timeout=100)
-    assert "cases compared: select_draws 3,000\n" in run.stdout, run.stdout + run.stderr
+    assert "cases compared: both 1,234\n" in run.stdout, run.stdout + run.stderr
