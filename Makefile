@@ -9,8 +9,11 @@ SOURCES := Cargo.toml Cargo.lock pyproject.toml README.md LICENSE \
 export PIP_DISABLE_PIP_VERSION_CHECK := 1
 export HF_HUB_OFFLINE := 1
 
-# Processes of pytest that run side by side; with 1 the tests run in one process, as plain `pytest` does.
+# Processes of pytest that run side by side; with 1 the tests run in one process, as plain `pytest` does. Side by side each
+# computes with one thread of torch (the threads of this library and of NumPy stay as they are): two processes that wait for
+# each other's threads at every step of a model take many times as long.
 TEST_JOBS ?= 2
+SIDE_BY_SIDE := $(filter-out 0 1,$(TEST_JOBS))
 
 .PHONY: demo test test-python test-rust lint lint-rust lint-python format bench recipes study quality mutants fuzz wheel-smoke clean
 
@@ -23,7 +26,7 @@ test-rust:
 	cargo test --locked -p hardmine-core
 
 test-python: .venv/dev/.stamp
-	$(DEV_BIN)/pytest $(if $(filter-out 0 1,$(TEST_JOBS)),--numprocesses $(TEST_JOBS) --dist worksteal)
+	$(if $(SIDE_BY_SIDE),MKL_NUM_THREADS=1) $(DEV_BIN)/pytest $(if $(SIDE_BY_SIDE),--numprocesses $(TEST_JOBS) --dist worksteal)
 
 lint: lint-rust lint-python
 
