@@ -83,11 +83,12 @@ $(FUZZ_ONE): fuzz-%: .venv/dev/.fuzz
 	@echo "fuzz $*"
 	@$(DEV_BIN)/python fuzz/fuzz.py $* $(FUZZ_SECONDS)
 
-# The wheel, alone with NumPy in a clean environment.
+# The wheel, alone with NumPy in a clean environment. It has a target folder of its own: maturin lays what it packs into one
+# place of the folder, where an editable build that runs at the same time lays its module too.
 wheel-smoke:
 	rm -rf dist .venv/smoke
 	$(PYTHON) -m venv .venv/smoke
-	.venv/smoke/bin/pip wheel -q --no-deps -w dist .
+	CARGO_TARGET_DIR=$(CURDIR)/target/wheel .venv/smoke/bin/pip wheel -q --no-deps -w dist .
 	.venv/smoke/bin/pip install -q dist/*.whl
 	.venv/smoke/bin/python -W error tests/smoke.py
 
