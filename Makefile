@@ -11,17 +11,22 @@ export HF_HUB_OFFLINE := 1
 
 .PHONY: demo test test-python test-rust lint format bench recipes study quality mutants fuzz wheel-smoke clean
 
+# Mines a collection made from the docstrings of your Python.
 demo: .venv/user/.stamp
 	$(USER_BIN)/hardmine demo
 
+# Every test.
 test: test-rust test-python
 
+# The tests of the Rust core.
 test-rust:
 	cargo test --locked -p hardmine-core
 
+# The tests of the Python package.
 test-python: .venv/dev/.stamp
 	$(DEV_BIN)/pytest
 
+# Formatters, linters and types of both languages.
 lint: .venv/dev/.stamp
 	cargo fmt --all --check
 	cargo clippy --locked --workspace --all-targets -- -D warnings
@@ -30,6 +35,7 @@ lint: .venv/dev/.stamp
 	$(DEV_BIN)/mypy
 	$(DEV_BIN)/stubtest hardmine._native --allowlist tests/stubtest-allowlist.txt
 
+# Puts both languages into shape.
 format: .venv/dev/.stamp
 	cargo fmt --all
 	$(DEV_BIN)/ruff check --fix .
@@ -77,6 +83,7 @@ wheel-smoke:
 	.venv/smoke/bin/pip install -q dist/*.whl
 	.venv/smoke/bin/python -W error tests/smoke.py
 
+# Takes away all that was built.
 clean:
 	rm -rf target dist .venv
 
@@ -98,3 +105,5 @@ clean:
 .venv/dev/.bench-stamp: .venv/dev/.tools $(SOURCES)
 	VIRTUAL_ENV=$(CURDIR)/.venv/dev $(DEV_BIN)/maturin develop -q --locked --release --extras mine,torch,test,bench
 	@rm -f .venv/dev/.stamp; touch $@
+
+include release/release.mk

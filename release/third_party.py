@@ -21,8 +21,8 @@ TAKEN = ("MIT", "BSD-2-Clause")
 FILES = {"MIT": ("LICENSE-MIT", "LICENSE"), "BSD-2-Clause": ("LICENSE-BSD", "LICENSE")}
 HEAD = """\
 The extension module of hardmine contains compiled code of the packages below, each under the licence that follows its
-name. It also contains parts of the Rust standard library, copyright The Rust Project Contributors, under the MIT licence
-or the Apache licence 2.0. hardmine itself is under the Apache licence 2.0 (LICENSE).
+name. It also contains parts of the Rust standard library, copyright The Rust Project Contributors, under the MIT
+licence or the Apache licence 2.0. hardmine itself is under the Apache licence 2.0 (LICENSE).
 """
 
 

@@ -115,7 +115,9 @@ READERS = {
     "negatives.hm": lambda path: facts(hm.Negatives.load(path)),
     "index.hm": lambda path: facts(hm.ExactIndex.load(path).search(vectors()[:5], 3)),
     "dataset.hm": lambda path: batch_facts(hm.data.NegativeDataset.load(path)),
-    "rows.jsonl": lambda path: [facts(row) for chunk in hm.formats.read_rows(path, FORMAT) for row in chunk.to_pylist()],
+    "rows.jsonl": lambda path: [
+        facts(row) for chunk in hm.formats.read_rows(path, FORMAT) for row in chunk.to_pylist()
+    ],
     "rows.provenance.jsonl": lambda path: facts(_provenance(path)),
     "rule.json": lambda path: facts(hm.Selection.from_dict(json.loads(path.read_text())).to_dict()),
 }
@@ -154,7 +156,10 @@ def write(folder):
     mined = hm.mine(collection(), "bm25", rule(hm.Softmax(0.5)), progress=False)
     mined.write(folder / "rows.jsonl", FORMAT, scores=True)
     (folder / "rule.json").write_text(json.dumps(rule(DRAWS["among"]).to_dict(), indent=1) + "\n")
-    for name, found in (("expected", {name: read(folder / name) for name, read in READERS.items()}), ("draws", draws())):
+    for name, found in (
+        ("expected", {name: read(folder / name) for name, read in READERS.items()}),
+        ("draws", draws()),
+    ):
         (folder / f"{name}.json").write_text(json.dumps(found, ensure_ascii=False, separators=(",", ":")) + "\n")
 
 
