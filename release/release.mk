@@ -30,7 +30,7 @@ wheel-check: .venv/release/.stamp
 # The source distribution: dist/*.tar.gz.
 sdist: .venv/release/.stamp
 	rm -f dist/*.tar.gz
-	$(RELEASE_BIN)/maturin sdist -q --out dist
+	$(RELEASE_BIN)/maturin sdist --out dist
 
 # From the source distribution alone, with the lock file and with no network, after one `cargo vendor`.
 sdist-check: .venv/release/.stamp
