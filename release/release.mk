@@ -52,7 +52,7 @@ floors: .venv/release/.stamp
 	.venv/floors/bin/python -m pytest -q -p no:cacheprovider -W default $(FLOOR_TESTS)
 
 FLOOR_TESTS := $(addprefix tests/,test_golden_versions.py test_candidates.py test_collection.py test_formats.py test_mine.py \
-	test_select_values.py test_topk.py test_runs_tables.py test_cli.py)
+	test_select_values.py test_runs_tables.py)
 
 # The oldest PyTorch and transformers on the oldest Python (some 5 GB): the loaders, the losses and the teachers.
 torch-floor: .venv/release/.stamp
@@ -70,8 +70,8 @@ free-threaded:
 	.venv/free/bin/pip install -q . scipy 'pytest>=8' 'pytest-timeout>=2.3' 'hypothesis>=6.100' 'ml_dtypes>=0.4'
 	.venv/free/bin/python -c 'import sysconfig; assert sysconfig.get_config_var("Py_GIL_DISABLED"), "not a free-threaded build"'
 	PYTHON_GIL=0 .venv/free/bin/python tests/smoke.py
-	PYTHON_GIL=0 .venv/free/bin/python -m pytest -q -p no:cacheprovider -W default $(addprefix tests/,test_topk.py \
-		test_threads.py test_candidates.py test_select_values.py test_search.py)
+	PYTHON_GIL=0 .venv/free/bin/python -m pytest -q -p no:cacheprovider -W default $(addprefix tests/,test_threads.py \
+		test_candidates.py test_select_values.py test_draw.py test_merge.py)
 
 # Licences, sources and known faults of the Rust packages; the faults need the network.
 deny:
