@@ -17,29 +17,37 @@ SIDE_BY_SIDE := $(filter-out 0 1,$(TEST_JOBS))
 
 .PHONY: demo test test-python test-rust lint lint-rust lint-python format bench recipes study quality mutants fuzz wheel-smoke clean
 
+# Mines a collection made from the docstrings of your Python.
 demo: .venv/user/.stamp
 	$(USER_BIN)/hardmine demo
 
+# Every test.
 test: test-rust test-python
 
+# The tests of the Rust core.
 test-rust:
 	cargo test --locked -p hardmine-core
 
+# The tests of the Python package.
 test-python: .venv/dev/.stamp
 	$(if $(SIDE_BY_SIDE),MKL_NUM_THREADS=1) $(DEV_BIN)/pytest $(if $(SIDE_BY_SIDE),--numprocesses $(TEST_JOBS) --dist worksteal)
 
+# Formatters, linters and types of both languages.
 lint: lint-rust lint-python
 
+# Those of Rust.
 lint-rust:
 	cargo fmt --all --check
 	cargo clippy --locked --workspace --all-targets -- -D warnings
 
+# Those of Python.
 lint-python: .venv/dev/.stamp
 	$(DEV_BIN)/ruff check .
 	$(DEV_BIN)/ruff format --check .
 	$(DEV_BIN)/mypy
 	$(DEV_BIN)/stubtest hardmine._native --allowlist tests/stubtest-allowlist.txt
 
+# Puts both languages into shape.
 format: .venv/dev/.stamp
 	cargo fmt --all
 	$(DEV_BIN)/ruff check --fix .
@@ -83,7 +91,8 @@ $(FUZZ_ONE): fuzz-%: .venv/dev/.fuzz
 	@echo "fuzz $*"
 	@$(DEV_BIN)/python fuzz/fuzz.py $* $(FUZZ_SECONDS)
 
-# The wheel, alone with NumPy in a clean environment. It has a target folder of its own: maturin lays what it packs into one
+# The wheel, alone with NumPy in a clean environment.
+# It has a target folder of its own: maturin lays what it packs into one
 # place of the folder, where an editable build that runs at the same time lays its module too.
 wheel-smoke:
 	rm -rf dist .venv/smoke
@@ -92,6 +101,7 @@ wheel-smoke:
 	.venv/smoke/bin/pip install -q dist/*.whl
 	.venv/smoke/bin/python -W error tests/smoke.py
 
+# Takes away all that was built.
 clean:
 	rm -rf target dist .venv
 
@@ -117,3 +127,5 @@ clean:
 .venv/dev/.bench-stamp: .venv/dev/.tools $(SOURCES)
 	VIRTUAL_ENV=$(CURDIR)/.venv/dev $(DEV_BIN)/maturin develop -q --locked --release --extras mine,torch,test,bench
 	@rm -f .venv/dev/.stamp; touch $@
+
+include release/release.mk
