@@ -261,7 +261,9 @@ def load(name: str, data: Path | None, cache: Path | None = None) -> World:
     read = Reader(cache)
     if name == "docstrings":
         return docstrings(read, None if data is None or not (data / name).is_dir() else data / name)
-    if data is None or not (data / name).is_dir():
+    if data is None:
+        raise FileNotFoundError(f"--data: expected the folder that holds {name}")
+    if not (data / name).is_dir():
         raise FileNotFoundError(f"--data: no folder {name} in {data}")
     made: dict[str, Callable[[], World]] = {
         "banking77": lambda: banking77(data, read),
