@@ -52,5 +52,5 @@ class FormatError(ValueError):
 
     def __reduce__(self) -> tuple[partial[FormatError], tuple[()]]:
         """It crosses processes: what an exception is made of anew is else its message alone."""
-        given = {"line": self.line, "field": self.field, "unit": self.unit}
-        return partial(type(self), self.path, self.came, self.wanted, **given), ()
+        again = partial(type(self), self.path, self.came, self.wanted, line=self.line, field=self.field, unit=self.unit)
+        return again, ()
