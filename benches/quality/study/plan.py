@@ -1,6 +1,6 @@
 """What the study compares and what it tries. Written before what was judged was read.
 
-Every arm has the same budget: ten trainings are tried for it on the dev part, and the best one is trained with other
+Every arm has the same budget: twelve trainings are tried for it on the dev part, and the best one is trained with other
 seeds and judged on the test part, once. A rule's values and the trainings are crossed; an arm without a rule has
 further trainings.
 """
@@ -43,8 +43,16 @@ GRIDS = {
             (2.0, 0.001, 0.05),
             (1.0, 0.010, 0.05),
             (2.0, 0.003, 0.05),
+            (2.0, 0.003, 0.10),
         ),
-        more=((0.5, 0.010, 0.10), (2.0, 0.003, 0.10), (2.0, 0.001, 0.10), (1.0, 0.010, 0.10), (0.5, 0.010, 0.05)),
+        more=(
+            (0.5, 0.010, 0.10),
+            (2.0, 0.001, 0.10),
+            (1.0, 0.010, 0.10),
+            (0.5, 0.010, 0.05),
+            (0.5, 0.003, 0.10),
+            (1.0, 0.001, 0.05),
+        ),
         batch=64,
     ),
     "B": Grid(
