@@ -61,7 +61,9 @@ def test_every_arm_has_the_same_budget_and_values_are_crossed(student):
         assert len(set(tried)) == len(tried) == len(grid.crossed) + len(grid.more)
         trainings = [(round(200 * share), rate, temperature) for share, rate, temperature in grid.crossed]
         found = {(each.value, each.training[:3]) for each in tried}
-        assert {(value, how) for value in arm.values for how in trainings[: len(trainings) if len(arm.values) > 1 else 2]} <= found
+        assert {
+            (value, how) for value in arm.values for how in trainings[: len(trainings) if len(arm.values) > 1 else 2]
+        } <= found
         assert all((each.training.kl > 0) is arm.kl for each in tried)
         assert all((each.training.mask is not None) is arm.masked for each in tried)
         assert {each.training.batch for each in tried} == {grid.batch}
