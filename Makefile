@@ -9,27 +9,45 @@ SOURCES := Cargo.toml Cargo.lock pyproject.toml README.md LICENSE \
 export PIP_DISABLE_PIP_VERSION_CHECK := 1
 export HF_HUB_OFFLINE := 1
 
-.PHONY: demo test test-python test-rust lint format docs pictures bench recipes study quality mutants fuzz wheel-smoke clean
+# Processes of pytest that run side by side; with 1 the tests run in one process, as plain `pytest` does. Side by side each
+# computes with one thread of torch (the threads of this library and of NumPy stay as they are): two processes that wait for
+# each other's threads at every step of a model take many times as long.
+TEST_JOBS ?= 2
+SIDE_BY_SIDE := $(filter-out 0 1,$(TEST_JOBS))
 
+.PHONY: demo test test-python test-rust lint lint-rust lint-python format docs pictures bench recipes study quality mutants fuzz wheel-smoke clean
+
+# Mines a collection made from the docstrings of your Python.
 demo: .venv/user/.stamp
 	$(USER_BIN)/hardmine demo
 
+# Every test.
 test: test-rust test-python
 
+# The tests of the Rust core.
 test-rust:
 	cargo test --locked -p hardmine-core
 
+# The tests of the Python package.
 test-python: .venv/dev/.stamp
-	$(DEV_BIN)/pytest
+	$(if $(SIDE_BY_SIDE),MKL_NUM_THREADS=1) $(DEV_BIN)/pytest $(if $(SIDE_BY_SIDE),--numprocesses $(TEST_JOBS) --dist worksteal)
 
-lint: .venv/dev/.stamp
+# Formatters, linters and types of both languages.
+lint: lint-rust lint-python
+
+# Those of Rust.
+lint-rust:
 	cargo fmt --all --check
 	cargo clippy --locked --workspace --all-targets -- -D warnings
+
+# Those of Python.
+lint-python: .venv/dev/.stamp
 	$(DEV_BIN)/ruff check .
 	$(DEV_BIN)/ruff format --check .
 	$(DEV_BIN)/mypy
 	$(DEV_BIN)/stubtest hardmine._native --allowlist tests/stubtest-allowlist.txt
 
+# Puts both languages into shape.
 format: .venv/dev/.stamp
 	cargo fmt --all
 	$(DEV_BIN)/ruff check --fix .
@@ -70,22 +88,29 @@ quality: .venv/dev/.bench-stamp
 mutants: .venv/dev/.stamp
 	$(DEV_BIN)/python -m tests.mutants
 
-# Coverage-guided fuzzing of arrays, parameters and every file reader, FUZZ_SECONDS for each target.
+# Coverage-guided fuzzing of arrays, parameters and every file reader, FUZZ_SECONDS for each target; -j2 takes two at a time.
 FUZZ_SECONDS ?= 60
 FUZZ_TARGETS := shapes parameters saved shard pairs parquet beir trec tsvrun tevatron runtable runarrow rectangles kd qrels \
 	msmarco records rows state sources rules
-fuzz: .venv/dev/.stamp
-	$(DEV_BIN)/pip install -q 'atheris>=3'
-	set -e; for target in $(FUZZ_TARGETS); do echo "fuzz $$target"; $(DEV_BIN)/python fuzz/fuzz.py $$target $(FUZZ_SECONDS); done
+FUZZ_ONE := $(addprefix fuzz-,$(FUZZ_TARGETS))
+.PHONY: $(FUZZ_ONE)
+fuzz: $(FUZZ_ONE)
+
+$(FUZZ_ONE): fuzz-%: .venv/dev/.fuzz
+	@echo "fuzz $*"
+	@$(DEV_BIN)/python fuzz/fuzz.py $* $(FUZZ_SECONDS)
 
 # The wheel, alone with NumPy in a clean environment.
+# It has a target folder of its own: maturin lays what it packs into one
+# place of the folder, where an editable build that runs at the same time lays its module too.
 wheel-smoke:
 	rm -rf dist .venv/smoke
 	$(PYTHON) -m venv .venv/smoke
-	.venv/smoke/bin/pip wheel -q --no-deps -w dist .
+	CARGO_TARGET_DIR=$(CURDIR)/target/wheel .venv/smoke/bin/pip wheel -q --no-deps -w dist .
 	.venv/smoke/bin/pip install -q dist/*.whl
 	.venv/smoke/bin/python -W error tests/smoke.py
 
+# Takes away all that was built.
 clean:
 	rm -rf target dist .venv
 
@@ -104,6 +129,12 @@ clean:
 	VIRTUAL_ENV=$(CURDIR)/.venv/dev $(DEV_BIN)/maturin develop -q --locked --profile dev --extras mine,torch,test,lint,docs
 	@rm -f .venv/dev/.bench-stamp; touch $@
 
+.venv/dev/.fuzz: .venv/dev/.stamp
+	$(DEV_BIN)/pip install -q 'atheris>=3'
+	@touch $@
+
 .venv/dev/.bench-stamp: .venv/dev/.tools $(SOURCES)
 	VIRTUAL_ENV=$(CURDIR)/.venv/dev $(DEV_BIN)/maturin develop -q --locked --release --extras mine,torch,test,bench
 	@rm -f .venv/dev/.stamp; touch $@
+
+include release/release.mk

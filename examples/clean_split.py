@@ -1,9 +1,9 @@
 """Split a collection so that no query of the test, and no answer to one, is in what trains.
 
 Two documents are one answer where their texts are equal or nearly so (at least 90 % of their word shingles). Queries
-that share an answer, a text or a label from outside (such as a module) go to the same side; where the split is given,
-what leaks is dropped from the test and counted. What answers a test query is no document of the training side either:
-it would else be shown as a negative.
+that share an answer, a text or a label from outside (such as a module) go to the same side, and so do a query and those
+that its text answers; where the split is given, what leaks is dropped from the test and counted. What answers a test
+query, or has its text, is no document of the training side either: it would else be shown as a negative.
 """
 
 from __future__ import annotations
@@ -24,7 +24,7 @@ NEAR = 0.9
 
 
 class Split(NamedTuple):
-    """The two sides. The documents of `test` are the whole corpus, those of `train` lack what answers a test query."""
+    """The two sides. Documents of `test` are the whole corpus, those of `train` neither answer nor are its queries."""
 
     train: hm.Collection
     test: hm.Collection
@@ -35,8 +35,8 @@ class Split(NamedTuple):
         withheld = self.test.num_documents - self.train.num_documents
         return (
             f"{self.train.num_queries:,} queries train, {self.test.num_queries:,} test ({self.dropped:,} leaky ones "
-            f"dropped); {self.train.num_documents:,} documents to mine in ({withheld:,} that answer the test are "
-            f"withheld), {self.test.num_documents:,} to search in the test"
+            f"dropped); {self.train.num_documents:,} documents to mine in ({withheld:,} that answer a test query "
+            f"or have its text are withheld), {self.test.num_documents:,} to search in the test"
         )
 
 
@@ -45,7 +45,8 @@ def by_groups(
 ) -> Split:
     """Draw whole groups of queries for the test, up to a share of the queries.
 
-    A group is connected: queries that share an answer, their text, or the label that `labels` gives each of them.
+    A group is connected: queries that share an answer, their text, or the label that `labels` gives each of them, and
+    queries whose text answers another.
     """
     group = _groups(collection, labels)
     is_test = np.zeros(collection.num_queries, bool)
@@ -83,19 +84,20 @@ def with_few_labels(collection: hm.Collection, most: int, *, seed: int = 0) -> h
 
 
 def refuse_leaks(train: hm.Collection, test: hm.Collection) -> None:
-    """Raise where a query of the test, or the text of an answer to one, is among what trains."""
-    if set(_texts_of(train)) & set(_texts_of(test)):
-        raise AssertionError("a query of the test is among those that train")
-    answers = test.document_texts.take(np.unique(test.positives.ids)).to_pylist()
-    if {normalised(text) for text in train.document_texts.to_pylist()} & set(map(normalised, answers)):
-        raise AssertionError("an answer to a query of the test is among the documents of the training")
+    """Raise where the text of a query of the test, or of an answer to one, is among what trains."""
+    answers = test.document_texts.take(np.unique(test.positives.ids))
+    tests = {"a query of the test": _texts(test.query_texts), "an answer to a query of the test": _texts(answers)}
+    trains = {"the queries": _texts(train.query_texts), "the documents": _texts(train.document_texts)}
+    for what, texts in tests.items():
+        for where, others in trains.items():
+            if not set(texts).isdisjoint(others):
+                raise AssertionError(f"{what} is among {where} of the training")
 
 
 def _groups(collection: hm.Collection, labels: Sequence[str] | None) -> np.ndarray:
     """Number of the group of every query."""
     queries = np.arange(collection.num_queries)
-    answers = hm.near_duplicate_groups(collection.document_texts, NEAR)[collection.positives.ids]
-    links = [(collection.positives.query_of_each, answers), (queries, _numbered(_texts_of(collection)))]
+    links = [_touched(collection, _answers(collection)), (queries, _numbered(_texts(collection.query_texts)))]
     if labels is not None:
         links.append((queries, _numbered(labels)))
     rows, columns, beyond = [], [], queries.size
@@ -108,15 +110,28 @@ def _groups(collection: hm.Collection, labels: Sequence[str] | None) -> np.ndarr
     return connected_components(graph, directed=False)[1][: queries.size]
 
 
+def _answers(collection: hm.Collection) -> np.ndarray:
+    """One number for documents that are one answer."""
+    return np.asarray(hm.near_duplicate_groups(collection.document_texts, NEAR))
+
+
+def _touched(collection: hm.Collection, answers: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
+    """Queries, and what each is about: the numbers of its answers, and of the documents that have its own text."""
+    labels = collection.positives
+    numbers = dict(zip(_texts(collection.document_texts), answers.tolist(), strict=True))
+    own = [(at, numbers[text]) for at, text in enumerate(_texts(collection.query_texts)) if text in numbers]
+    owners, texts = np.asarray(own, np.int64).reshape(-1, 2).T
+    return np.r_[labels.query_of_each, owners], np.r_[answers[labels.ids], texts]
+
+
 def _parted(collection: hm.Collection, is_train: np.ndarray, is_test: np.ndarray) -> Split:
     """The sides, without the test queries that share a text or an answer with a training query."""
-    labels, texts = collection.positives, _numbered(_texts_of(collection))
-    answers = hm.near_duplicate_groups(collection.document_texts, NEAR)
-    answer_of_each, owner = answers[labels.ids], labels.query_of_each
+    texts, answers = _numbered(_texts(collection.query_texts)), _answers(collection)
+    owner, touched = _touched(collection, answers)
     leaks = np.isin(texts, texts[is_train])
-    leaks[owner[np.isin(answer_of_each, answer_of_each[is_train[owner]])]] = True
+    leaks[owner[np.isin(touched, touched[is_train[owner]])]] = True
     clean = is_test & ~leaks
-    withheld = np.isin(answers, answer_of_each[clean[owner]])
+    withheld = np.isin(answers, touched[clean[owner]])
     train = _part(collection, np.flatnonzero(is_train), np.flatnonzero(~withheld))
     test = _part(collection, np.flatnonzero(clean), np.arange(collection.num_documents))
     for name, side in (("training", train), ("test", test)):
@@ -142,8 +157,8 @@ def _part(collection: hm.Collection, queries: np.ndarray, documents: np.ndarray)
     )
 
 
-def _texts_of(collection: hm.Collection) -> list[str]:
-    return [normalised(text) for text in collection.query_texts.to_pylist()]
+def _texts(texts: pa.Array) -> list[str]:
+    return [normalised(text) for text in texts.to_pylist()]
 
 
 def _numbered(names: Sequence[str]) -> np.ndarray:

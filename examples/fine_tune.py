@@ -12,6 +12,7 @@ that says how the negatives were mined. All arms see the same pairs in the same 
 from __future__ import annotations
 
 import argparse
+import math
 import sys
 import sysconfig
 import tempfile
@@ -77,12 +78,18 @@ def parsed(arguments: list[str] | None) -> argparse.Namespace:
     parser.add_argument("--cache", type=Path, help="a folder that keeps the teacher's embeddings for the next run")
     parser.add_argument("--output", type=Path, default=Path("fine-tuned"), help="a new folder for the model")
     options = parser.parse_args(arguments)
-    for name in ("labels", "depth", "negatives", "steps", "epochs", "batch_size", "max_length"):
+    least = dict.fromkeys(("labels", "depth", "negatives", "steps", "epochs", "batch_size"), 1)
+    for name, lowest in {**least, "max_length": 3}.items():  # tokens: what is first, what is last, one between
         value = getattr(options, name)
-        if value is not None and value < 1:
-            raise ValueError(f"--{name.replace('_', '-')} {value}, expected at least 1")
+        if value is not None and value < lowest:
+            raise ValueError(f"--{name.replace('_', '-')} {value}, expected at least {lowest}")
     if options.learning_rate is None:
         options.learning_rate = 5e-4 if options.student == "random" else 5e-5
+    if not 0 < options.learning_rate < math.inf:
+        raise ValueError(f"--learning-rate {options.learning_rate:g}, expected above 0 and finite")
+    for seed in options.seeds:
+        if not 0 <= seed < 2**32:
+            raise ValueError(f"--seeds {seed}, expected 0 to 2**32 - 1")
     return options
 
 
@@ -156,6 +163,10 @@ def student(options: argparse.Namespace, seed: int) -> SentenceTransformer:
         except (OSError, ValueError) as error:
             reason = str(error).splitlines()[0]
             raise ValueError(f"--student {options.student}: cannot be loaded ({reason})") from None
+    config = getattr(getattr(model[0], "auto_model", None), "config", None)
+    most = getattr(config, "max_position_embeddings", options.max_length)
+    if options.max_length > most:
+        raise ValueError(f"--max-length {options.max_length}, expected at most {most}, what the student reads")
     model.max_seq_length = options.max_length
     return model
 
@@ -163,18 +174,20 @@ def student(options: argparse.Namespace, seed: int) -> SentenceTransformer:
 # What trains, and what judges
 
 
-def ceiling(options: argparse.Namespace, train: hm.Collection, run: hm.Candidates) -> hm.rules.ceilings.Ceiling:
-    """The rule of hardmine's arm: what is given, or what a sweep recommends for training with uniform draws."""
+def ceiling(
+    options: argparse.Namespace, train: hm.Collection, run: hm.Candidates
+) -> tuple[hm.rules.ceilings.Ceiling, str]:
+    """The rule of hardmine's arm, and why it: it is given, or a sweep recommends it for training with uniform draws."""
     if options.rule != "sweep":
-        return parse_ceiling(options.rule, name="--rule")
+        return parse_ceiling(options.rule, name="--rule"), "as given"
     grid = [f"{each} draw=uniform" for each in CEILINGS]
     found = hm.sweep(train, run, grid, num_negatives=options.negatives, positive_agg=AGGREGATE, progress=False)
     reason = found.estimate["why_none"] or found.recommended["why"]
     if found.estimate["why_none"] is not None or found.selection is None:
         print(f"sweep: {reason}; takes {spell(hm.PercPos(0.95))}")
-        return hm.PercPos(0.95)
+        return hm.PercPos(0.95), "the default, since hm.sweep could not tell"
     print(f"sweep: {spell(found.selection.ceiling)}. {reason}")
-    return found.selection.ceiling
+    return found.selection.ceiling, "recommended by hm.sweep from what trains"
 
 
 class InBatchOnly(MultipleNegativesRankingLoss):
@@ -191,7 +204,8 @@ def trained(
     """A student after training on negatives that the rule of what was mined draws afresh every epoch."""
     rule = hm.Selection.from_dict({**mined.report["selection"], "seed": seed})
     drawn = hm.data.NegativeDataset(mined.collection, mined.candidates, rule, columns="sentence-transformers")
-    steps = options.steps if options.epochs is None else options.epochs * -(-len(drawn) // options.batch_size)
+    batches = hm.data.NoDuplicatesBatchSampler(drawn, options.batch_size, seed=seed)
+    steps = options.steps if options.epochs is None else options.epochs * len(batches)
     model = student(options, seed)
     with tempfile.TemporaryDirectory() as folder:
         trainer = SentenceTransformerTrainer(
@@ -253,13 +267,18 @@ def prepared(options: argparse.Namespace) -> Comparison:
     print(split)
     train = split.train if options.labels is None else clean_split.with_few_labels(split.train, options.labels)
     run = hm.retrieve(train, teacher(options), options.depth, anchors=anchors, cache=options.cache)
+    rule, why = ceiling(options, train, run)
     # A row that a ceiling leaves short is filled at random, so that all arms have the same pairs.
     same = {"positive_agg": AGGREGATE, "on_shortage": "fill", "seed": options.seeds[0]}
     chosen = {
         NAIVE: hm.strategies.naive_top_k(options.negatives, **same),
-        OURS: hm.Selection(options.negatives, ceiling=ceiling(options, train, run), draw=hm.Uniform(), **same),
+        OURS: hm.Selection(options.negatives, ceiling=rule, draw=hm.Uniform(), **same),
     }
-    return Comparison(options, split, {name: hm.Mined.from_run(train, run, rule) for name, rule in chosen.items()})
+    mined = {name: hm.Mined.from_run(train, run, rule) for name, rule in chosen.items()}
+    short = max(int((found.negatives.lengths < options.negatives).sum()) for found in mined.values())
+    if short:
+        raise ValueError(f"--negatives {options.negatives}: {short} queries have fewer documents that are no answers")
+    return Comparison(options, split, mined, why)
 
 
 def compare(asked: Comparison) -> None:

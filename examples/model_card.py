@@ -27,6 +27,8 @@ class Comparison:
     options: argparse.Namespace
     split: Split
     mined: dict[str, hm.Mined]
+    why: str = "as given"
+    """Why hardmine's arm has its rule."""
     figures: dict[str, list[dict[str, float]]] = field(default_factory=lambda: {name: [] for name in ARMS})
     """Metrics of every arm, one mapping a seed."""
 
@@ -64,7 +66,8 @@ class Comparison:
         rule = hm.Selection.from_dict(dict(mined.report["selection"]))
         texts = "docstrings of the standard library" if options.collection is None else options.collection.name
         known = "all" if options.labels is None else f"at most {options.labels} of each query, drawn by chance"
-        swept = ", recommended by hm.sweep" if options.rule == "sweep" else ""
+        depth = min(options.depth, self.split.train.num_documents)
+        tuned = "the rule alone" if self.why.startswith("recommended") else "nothing"
         read = "all tokens" if options.teacher == "bm25" else f"{options.max_length} tokens"
         seeds = "one seed" if len(options.seeds) == 1 else f"means over seeds {', '.join(map(str, options.seeds))}"
         length = f"{options.steps} steps" if options.epochs is None else f"{options.epochs} epochs"
@@ -79,8 +82,8 @@ By hardmine {hm.__version__}, drawn afresh in every epoch.
 - **Split:** {self.split}
 - **Known positives:** {known}
 - **Teacher:** {mined.report["teacher"]}, which read {read} of a text
-- **Depth:** the {options.depth} best documents of each query
-- **Rule:** {spell(rule.ceiling)}{swept}; of several positives the {rule.positive_agg} score counts
+- **Depth:** the {depth} best documents of each query
+- **Rule:** {spell(rule.ceiling)}, {self.why}; of several positives the {rule.positive_agg} score counts
 - **Draw:** {spell(rule.draw)}, {rule.num_negatives} for each pair; random documents where the rule leaves too few
 - **Seed:** {rule.seed}
 
@@ -98,7 +101,7 @@ Student: {options.student}, {length}, batches of {options.batch_size}, learning 
 
 Test: {test.num_queries:,} queries over {test.num_documents:,} documents, judged by sentence-transformers' \
 InformationRetrievalEvaluator.{notes} Seeds vary start, batches and draws, not the queries: how much they differ says \
-nothing about other queries. No setting was tuned.
+nothing about other queries. What was tuned, on what trains: {tuned}.
 """
 
 
@@ -106,6 +109,9 @@ def refuse_taken(folder: Path) -> None:
     """Raise where the folder is there already."""
     if folder.exists():
         raise FileExistsError(f"{folder}: is there already, expected a new folder (--output)")
+    nearest = next(each for each in folder.absolute().parents if each.exists())
+    if not nearest.is_dir():
+        raise NotADirectoryError(f"{nearest}: is no folder, expected one (--output {folder})")
 
 
 def save(model: SentenceTransformer, found: Comparison) -> None:

@@ -46,6 +46,18 @@ def small_worlds_folder(tmp_path_factory):
     return small_worlds.make(tmp_path_factory.mktemp("collections"))
 
 
+def pytest_sessionfinish(session):
+    """A worker of several hands its counts to the process that prints the summary."""
+    if hasattr(session.config, "workeroutput"):
+        session.config.workeroutput["compared"] = dict(counting.COMPARED)
+
+
+@pytest.hookimpl(optionalhook=True)  # of pytest-xdist, which may be switched off
+def pytest_testnodedown(node):
+    """Add what a worker compared; one that crashed has nothing to say."""
+    counting.COMPARED.update(getattr(node, "workeroutput", {}).get("compared", {}))
+
+
 def pytest_terminal_summary(terminalreporter):
     """Say how many cases were compared."""
     if counting.COMPARED:

@@ -94,9 +94,26 @@ def cf_lastfm(folder: Path, *, users: int = 30, items: int = 60) -> None:
         (folder / "cf-lastfm" / f"{name}.txt").write_text("\n".join(lines) + "\n")
 
 
+PACKAGES = {"pandas": 24, "sklearn": 20, "alpha": 20, "beta": 20}
+"""Functions of each: the first trains, the second is the dev part, the others are judged."""
+
+
+def docstrings(folder: Path) -> None:
+    """Packages of functions that describe themselves, each of a topic of its own among those of its package."""
+    rng = np.random.default_rng(4)
+    for name, count in PACKAGES.items():
+        sources = []
+        for number in range(count):
+            body = "".join(f"    {word} = mixed({word})\n" for word in _words(rng, number, 4).split())
+            sources.append(f'def {name}{number}():\n    """{_words(rng, number, 6)}"""\n{body}')
+        (folder / "docstrings" / name).mkdir(parents=True)
+        (folder / "docstrings" / name / "code.py").write_text("\n\n".join(sources))
+
+
 def make(folder: Path) -> Path:
     """All of them; returns the folder."""
     banking77(folder)
+    docstrings(folder)
     for name in ("cranfield", "cisi"):
         judged(folder, name)
     scifact(folder)

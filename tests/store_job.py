@@ -45,6 +45,14 @@ class Toy:
         return np.frombuffer(digest, dtype=np.uint16).astype(np.float32) / 2**15 - 1
 
 
+def load_libraries():
+    """Import what jobs import as they go, and compute nothing: else each child of a fork imports it for itself."""
+    import bm25s  # noqa: F401
+    import pyarrow as pa
+
+    pa.scalar("")  # brings pandas in, where there is one
+
+
 def small_shards(pause=0.0):
     """Cut the work into shards of some rows, with a pause after each, and hold no embeddings in memory."""
     cached.GROUP_TEXTS, cached.SHARD_SECONDS = 16, 0.0

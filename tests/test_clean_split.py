@@ -5,6 +5,7 @@ import pytest
 
 import hardmine as hm
 from tests.fine_tune_cases import a_world, leaky
+from tests.texts import write_beir
 
 pytest.importorskip("scipy")  # comes with sentence-transformers
 
@@ -24,14 +25,38 @@ def test_what_leaks_is_dropped_and_counted(tmp_path):
 @pytest.mark.parametrize(
     ("queries", "documents", "message"),
     [
-        ((["Plums ?"], ["x"]), None, "a query of the test"),
-        ((["other"], ["x"]), ["BLUE  plums"], "an answer to a query of the test"),
+        ((["Plums ?"], ["x"]), None, "a query of the test is among the queries"),
+        ((["other"], ["x"]), ["BLUE  plums"], "an answer to a query of the test is among the documents"),
+        ((["other"], ["x"]), ["plums  ?"], "a query of the test is among the documents"),
+        ((["Blue plums"], ["x"]), None, "an answer to a query of the test is among the queries"),
     ],
 )
 def test_a_leak_is_refused(queries, documents, message):
     test = hm.Collection.from_pairs(["plums ?"], ["blue plums"])
     with pytest.raises(AssertionError, match=message):
         clean_split.refuse_leaks(hm.Collection.from_pairs(*queries, documents), test)
+
+
+def test_a_query_with_the_text_of_a_document_may_leak(tmp_path):
+    """One asks what a training query is answered by, one is answered by what asks in training, one asks what nobody is
+    answered by: that document would be a negative."""
+    corpus = [("a", "", "red apples"), ("b", "", "Apples?"), ("c", "", "what  are plums?"), ("d", "", "blue plums")]
+    queries = [("q", "apples?"), ("t1", "RED apples"), ("t2", "what are pears?"), ("t3", "What are plums?")]
+    labels = [("t1", "d", 1), ("t2", "b", 1), ("t3", "d", 1)]
+    folder = write_beir(tmp_path / "world", corpus, queries, train=[("q", "a", 1)], test=labels)
+    split = clean_split.as_given(*(hm.Collection.read(folder, split=part) for part in ("train", "test")))
+    assert split.dropped == 2
+    assert split.test.query_texts.to_pylist() == ["What are plums?"]
+    assert list(split.train.document_ids) == ["a", "b"]
+
+
+def test_a_query_and_those_that_its_text_answers_stay_together():
+    asked = [f"first {at}" for at in range(20)] + [f"second {at}" for at in range(20)]
+    told = [f"second {at}" for at in range(20)] + [f"third {at}" for at in range(20)]
+    split = clean_split.by_groups(hm.Collection.from_pairs(asked, told), share=0.5)
+    sides = [sorted(text.split()[1] for text in side.query_texts.to_pylist()) for side in split[:2]]
+    assert [side[0::2] for side in sides] == [side[1::2] for side in sides]
+    assert [len(side) for side in sides] == [20, 20]
 
 
 @pytest.mark.parametrize("positives", [1, 2, 4])

@@ -285,7 +285,7 @@ def test_ctrl_c(tmp_path):
     # Said when they are read: less than a second of work is left, and on a fast machine a pause would outlast it.
     assert "reading docstrings" in process.stderr.readline()
     process.send_signal(signal.SIGINT)
-    _, errors = process.communicate(timeout=30)
+    _, errors = process.communicate(timeout=100)
     assert process.returncode == 130, errors
     assert errors.splitlines()[-1] == "hardmine: interrupted; nothing was left half-written"
     assert "Traceback" not in errors

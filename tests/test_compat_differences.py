@@ -12,7 +12,7 @@ from scipy import stats
 
 import hardmine as hm
 from hardmine.compat.sentence_transformers import mine_hard_negatives
-from hardmine.compat.sentence_transformers.fingerprint import fingerprint
+from hardmine.formats.fingerprint import fingerprint
 from tests.compat_compare import assert_same_rows, both, ours, rows_of, theirs
 from tests.compat_models import WIDTH, Model, Scorer
 from tests.test_compat import CORPUS, dataset
@@ -530,10 +530,24 @@ def test_a_fingerprint_tells_datasets_apart():
 
 
 def test_a_fingerprint_is_of_the_rows_however_they_lie():
-    columns = {"text": ["ab", "c", "", "é"], "number": [0.5, 1.5, 2.5, 3.5], "list": [["a"], [], ["b", "c"], ["d"]]}
+    columns = {
+        "text": ["ab", "c", "", "é"],
+        "number": [0.5, 1.5, 2.5, 3.5],
+        "list": [["a"], [], ["b", "c"], ["d"]],
+        "maybe": [None, "", "a", None],
+        "passage": [{"id": 1, "text": "a"}, {"id": None, "text": "b"}, None, {"id": 2, "text": ""}],
+        "passages": [[{"id": 1, "new": True}], None, [], [{"id": 2, "new": False}, {"id": 3, "new": None}]],
+    }
     table = pa.table(columns)
     wanted = fingerprint(table)
-    beside = {"text": ["pad"], "number": [9.0], "list": [["pad", "pad"]]}
+    beside = {
+        "text": ["pad"],
+        "number": [9.0],
+        "list": [["pad", "pad"]],
+        "maybe": ["pad"],
+        "passage": [{"id": 9, "text": "pad"}],
+        "passages": [[{"id": 9, "new": True}]],
+    }
     longer = pa.concat_tables([pa.table(beside), table, pa.table(beside)]).combine_chunks()
     chunked = pa.concat_tables([table.slice(0, 1), table.slice(1, 2), table.slice(3)])
     assert fingerprint(longer.slice(1, 4)) == fingerprint(chunked) == fingerprint(table.slice(0)) == wanted
@@ -541,5 +555,18 @@ def test_a_fingerprint_is_of_the_rows_however_they_lie():
         {"text": ["a", "bc", "", "é"]},
         {"list": [["a", "b"], [], ["c"], ["d"]]},
         {"number": [0.5, 1.5, 2.5, 4.0]},
+        {"maybe": ["", "", "a", None]},
+        {"passage": [{"id": 1, "text": "a"}, {"id": 0, "text": "b"}, None, {"id": 2, "text": ""}]},
+        {
+            "passage": [
+                {"id": 1, "text": "a"},
+                {"id": None, "text": "b"},
+                {"id": None, "text": None},
+                {"id": 2, "text": ""},
+            ]
+        },
+        {"passages": [[{"id": 1, "new": True}], [], [], [{"id": 2, "new": False}, {"id": 3, "new": None}]]},
+        {"passages": [[{"id": 1, "new": True}], None, [{"id": 2, "new": False}], [{"id": 3, "new": None}]]},
+        {"passages": [[{"id": 1, "new": True}], None, [], [{"id": 2, "new": False}, {"id": 3, "new": False}]]},
     )
-    assert len({wanted, *(fingerprint(pa.table(columns | change)) for change in moved)}) == 4
+    assert len({wanted, *(fingerprint(pa.table(columns | change)) for change in moved)}) == 1 + len(moved)

@@ -51,7 +51,7 @@ def ran(tmp_path_factory, encoder):
         patch.setattr(fine_tune.MultipleNegativesRankingLoss, "forward", spied)
         found = fine_tune.main(
             f"--collection {a_world(folder / 'world')} --teacher bm25 --student {encoder} --output {folder / 'out'} "
-            "--epochs 3 --batch-size 8 --depth 30 --seeds 3 4".split()
+            "--epochs 3 --batch-size 8 --depth 30 --max-length 32 --seeds 3 4".split()
         )
     arms = [(seed, name) for seed in (3, 4) for name in (IN_BATCH, NAIVE, OURS)]
     return found, dict(zip(arms, trainings, strict=True))
@@ -104,11 +104,12 @@ def test_figures_and_card(ran):
         "32 queries train, 8 test (0 leaky ones dropped); 32 documents to mine in (8 that answer",
         "**Teacher:** bm25",
         "the 30 best documents",
-        "**Rule:** perc-pos=0.95;",
+        "**Rule:** perc-pos=0.95, as given;",
         "**Draw:** uniform, 2 for each pair",
         "**Seed:** 3",
         "3 epochs, batches of 8, learning rate 5e-05",
         "means over seeds 3, 4",
+        "What was tuned, on what trains: nothing.",
         found.table(),
         *found.mined[OURS].summary().splitlines(),
     ):
@@ -149,10 +150,11 @@ def test_false_negatives_are_counted(tmp_path):
 def test_rule_of_a_sweep(tmp_path, capsys, positives):
     train = hm.Collection.read(a_world(tmp_path / "world", positives))
     run = hm.retrieve(train, "bm25", progress=False)
-    chosen = fine_tune.ceiling(fine_tune.parsed(["--rule", "sweep"]), train, run)
+    chosen, why = fine_tune.ceiling(fine_tune.parsed(["--rule", "sweep"]), train, run)
     said = capsys.readouterr().out
     if positives == 1:
         assert chosen == hm.PercPos(0.95)
+        assert why == "the default, since hm.sweep could not tell"
         assert said == (
             "sweep: cannot tell: 0 queries with several positives, expected at least 30; takes perc-pos=0.95\n"
         )
@@ -160,6 +162,7 @@ def test_rule_of_a_sweep(tmp_path, capsys, positives):
         grid = [f"{rule} draw=uniform" for rule in fine_tune.CEILINGS]
         found = hm.sweep(train, run, grid, num_negatives=2, positive_agg="mean", progress=False)
         assert chosen == found.selection.ceiling
+        assert why == "recommended by hm.sweep from what trains"
         assert found.recommended["why"] in said
 
 
@@ -204,7 +207,17 @@ def test_a_beir_dataset_of_the_hub_is_split_as_it_says(tmp_path, monkeypatch):
         ("--teacher missing", "missing"),
         ("--rule best", "--rule: unknown 'best', expected one of naive, abs"),
         ("--steps 0", "--steps 0, expected at least 1"),
+        ("--learning-rate -1", "--learning-rate -1, expected above 0 and finite"),
+        ("--learning-rate nan", "--learning-rate nan, expected above 0 and finite"),
+        ("--seeds 0 -1", "--seeds -1, expected 0 to 2**32 - 1"),
+        ("--max-length 1", "--max-length 1, expected at least 3"),
+        ("--max-length 1000", "--max-length 1000, expected at most 32, what the student reads"),
+        ("--negatives 300 --teacher bm25", "--negatives 300: 32 queries have fewer documents that are no answers"),
         ("--output one", "one: is there already, expected a new folder (--output)"),
+        (
+            "--output one/queries.jsonl/out",
+            "queries.jsonl: is no folder, expected one (--output one/queries.jsonl/out)",
+        ),
     ],
 )
 def test_errors_are_one_line(tmp_path, monkeypatch, encoder, given, message):
@@ -218,7 +231,7 @@ def test_errors_are_one_line(tmp_path, monkeypatch, encoder, given, message):
 
     monkeypatch.setattr(fine_tune.datasets, "get_dataset_config_names", refused)
     texts = [] if given.startswith(("--collection", "--dataset")) else ["--collection", "world"]
-    kind = [] if given.startswith("--student") else ["--student", encoder]
+    kind = [] if given.startswith("--student") else ["--max-length", "32", "--student", encoder]
     with pytest.raises(SystemExit) as caught:
         fine_tune.main([*texts, *kind, *given.split()])
     said = str(caught.value)
@@ -238,7 +251,7 @@ def test_an_interrupted_save_leaves_nothing(tmp_path, monkeypatch, ran):
     model = fine_tune.SentenceTransformer(str(found.options.output))
     output = tmp_path / "models" / "out"
     again = model_card.Comparison(argparse.Namespace(**{**vars(found.options), "output": output}), *(
-        found.split, found.mined, found.figures
+        found.split, found.mined, found.why, found.figures
     ))  # fmt: skip
 
     def interrupted(card, _):

@@ -227,6 +227,7 @@ def test_a_run_of_another_collection_is_refused(collection, tmp_path):
 
 def test_a_run_of_another_collection_is_refused_with_positives_of_its_own_too():
     """Ids are compared wherever they are at hand; without ids, what the numbers contradict."""
+    pytest.importorskip("torch")
     one = hm.Collection.from_pairs(["red", "green"], ["red apple", "green pear"], ["sky", "sea", "red car"])
     other = hm.Collection.from_pairs(["one", "two"], ["one cat", "two dogs"], {"p": "one", "q": "two", "r": "mouse"})
     assert (one.num_queries, one.num_documents) == (other.num_queries, other.num_documents)
@@ -252,6 +253,7 @@ def test_a_run_of_another_collection_is_refused_with_positives_of_its_own_too():
 
 
 def test_what_is_no_run_is_refused_by_its_type(collection):
+    pytest.importorskip("torch")
     rule = hm.Selection(1, ceiling=hm.NoCeiling())
     run = hm.retrieve(collection, "bm25", k=3, progress=False)
     for call in (

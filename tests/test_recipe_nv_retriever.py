@@ -1,10 +1,12 @@
-"""False negatives at equal hardness: the window that PercPos is compared with is as hard as PercPos on average."""
+"""NV-Retriever's arms: equal tuning, and a window of ranks that is as hard on average as PercPos, its rival."""
+
+from itertools import product
 
 import numpy as np
 import pytest
 
 import hardmine as hm
-from examples.recipes.nv_retriever import equally_hard, true_share
+from examples.recipes.nv_retriever import RATES, RULES, SCHEMES, TEACHERS, TEMPERATURES, arms, equally_hard, true_share
 from examples.recipes.worlds import Part, Side, one_label, positives
 
 COSINES = [[0.92, 0.85, 0.8, 0.7, 0.6, 0.5, 0.4, 0.3], [1.0, 0.85, 0.8, 0.7, 0.6, 0.5, 0.4, 0.3]]
@@ -35,6 +37,17 @@ def test_the_window_lies_between_the_two_that_are_harder_and_easier(part):
     found = equally_hard(part, 0.9, seed)
     assert found["PercPos"].tolist() == [1.0, 1.0]
     assert found["window"] == pytest.approx([0.875, 1.0])
+
+
+def test_an_arm_has_as_many_settings_as_its_control_and_the_same_rates(part):
+    tried = {name: each for name, (each, _) in arms(part).items()}
+    sizes = {name: len(set(each)) for name, each in tried.items()}
+    assert sizes == {name: len(each) for name, each in tried.items()}, "none twice"
+    assert len({sizes[name] for name in (*RULES, *TEACHERS)}) == 1
+    assert {sizes[scheme] for scheme in SCHEMES} == {sum(sizes[name] for name in TEACHERS)}
+    for name, each in tried.items():
+        assert {(rate, heat) for _, rate, heat in each} >= set(product(RATES, TEMPERATURES)), name
+        assert len(each) == np.prod([len(set(values)) for values in zip(*each, strict=True)]), "all crossed"
 
 
 def test_missing_negatives_are_neither_true_nor_false(part):

@@ -134,6 +134,13 @@ def test_docstrings_are_split_by_package_and_near_copies_are_not_judged(packages
     assert world.test.clusters.tolist() == [0] * 4 + [1] * 4
 
 
+def test_packages_beside_the_collections_take_the_place_of_those_that_are_installed(small_worlds_folder):
+    world = worlds.load("docstrings", small_worlds_folder, small_worlds_folder / "cache")
+    sizes = [len(part.labels) for part in world[1:]]
+    made = small_worlds.PACKAGES
+    assert sizes == [made["pandas"], made["sklearn"], made["alpha"] + made["beta"]]
+
+
 def test_without_the_check_the_near_copies_would_be_judged(packages, monkeypatch):
     """So that the test above finds them for that reason."""
     monkeypatch.setattr(worlds.hm, "near_duplicate_groups", lambda texts, _: np.arange(len(texts)))

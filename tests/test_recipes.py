@@ -3,9 +3,11 @@
 And the page as it is committed: what it must say of every row, and what it must not say again.
 """
 
+import os
 import re
 import subprocess
 import sys
+from multiprocessing.pool import ThreadPool
 from pathlib import Path
 
 import numpy as np
@@ -13,8 +15,9 @@ import pytest
 
 import hardmine as hm
 from examples.recipes import interactions
-from examples.recipes.__main__ import HEADER, PAGE, SYSTEMS, WITHDRAWN, main, rows
+from examples.recipes.__main__ import HEADER, PAGE, SYSTEMS, WITHDRAWN, main, rows, warning
 from examples.recipes.shared import SIZES, Effect, Report, recipe
+from hardmine.formats import FormatError
 
 ROOT = Path(__file__).resolve().parent.parent
 PAGES = [
@@ -61,7 +64,10 @@ def test_a_table_of_what_was_asked_for(capsys, tmp_path, small_worlds_folder):
     lines = captured.out.splitlines()
     assert lines[0].startswith("| system | A over B |")
     assert {line.split(" | ")[0] for line in lines[2:]} == {"| SimpleX"}
-    assert page.read_text() == f"{PAGE}\n{captured.out}\n{WITHDRAWN}"
+    first, _, rest = page.read_text().partition("\n\n")
+    what = "A try, of trainings too short to say anything"
+    assert first == f"**{what}: written with `--only simplex --size tiny`.**"
+    assert rest == f"{PAGE}\n{captured.out}\n{WITHDRAWN}"
     assert "simplex: vectors of users and items, cf-lastfm" in captured.err
 
 
@@ -75,6 +81,54 @@ def test_a_missing_collection_is_one_line(tmp_path):
     assert found.stderr.splitlines()[-1].endswith(f"error: --data: no folder cf-lastfm in {tmp_path}")
     assert "Traceback" not in found.stderr
     assert not found.stdout
+
+
+def test_the_whole_page_has_no_warning_and_a_part_of_it_has_one():
+    assert warning(list(SYSTEMS)[::-1], "full") == ""
+    assert warning(["asl", "simans"], "full") == "**A part of the page: written with `--only asl simans`.**\n\n"
+    assert "`--size tiny`" in warning(SYSTEMS, "tiny")
+
+
+@pytest.mark.parametrize("line", ["0 1 two", "", "0 -1", "0 1.5", "0 1000000"])
+def test_a_malformed_line_is_named(listened, line):
+    (listened / "cf-lastfm" / "valid.txt").write_text(f"1 2\n{line}\n")
+    with pytest.raises(FormatError, match=f"valid.txt, line 2: {line!r}, expected the numbers of a user and of its"):
+        interactions.read(listened)
+
+
+def test_a_malformed_file_is_one_line(listened, monkeypatch, capsys):
+    """What a worker raises crosses to here, see the test of FormatError; a thread is quicker than a process."""
+    monkeypatch.setattr("examples.recipes.__main__.workers", ThreadPool)
+    (listened / "cf-lastfm" / "test.txt").write_text("")
+    with pytest.raises(SystemExit) as stopped:
+        main(["--size", "tiny", "--only", "simplex", "--data", str(listened)])
+    assert stopped.value.code == 2
+    said = capsys.readouterr().err.splitlines()[-1]
+    assert said.endswith("test.txt: an empty file, expected a line for each user")
+
+
+@pytest.mark.parametrize(
+    ("output", "message"),
+    [("gone/page.md", "the folder .* does not exist"), (".", "a folder"), ("file/page.md", "the folder .* not exist")],
+)
+def test_where_no_page_can_be_written_no_work_is_done(tmp_path, monkeypatch, capsys, output, message):
+    monkeypatch.setattr("examples.recipes.__main__.workers", None)
+    (tmp_path / "file").write_text("")
+    with pytest.raises(SystemExit) as stopped:
+        main(["--data", str(tmp_path), "--output", str(tmp_path / output)])
+    assert stopped.value.code == 2
+    assert re.search(f"error: --output {re.escape(str(tmp_path / output))}: {message}", capsys.readouterr().err)
+
+
+def test_ctrl_c_while_it_imports_is_one_line(tmp_path):
+    """numpy stands for what takes its time to be imported: here, until Ctrl-C comes."""
+    (tmp_path / "numpy.py").write_text("raise KeyboardInterrupt\n")
+    paths = os.pathsep.join([str(tmp_path), os.environ.get("PYTHONPATH", "")])
+    found = subprocess.run(
+        [sys.executable, "-m", "examples.recipes"], cwd=ROOT, env={**os.environ, "PYTHONPATH": paths},
+        capture_output=True, text=True, timeout=100, check=False,
+    )  # fmt: skip
+    assert (found.returncode, found.stderr, found.stdout) == (1, "interrupted\n", "")
 
 
 @pytest.mark.parametrize("arguments", [["--only", "nothing"], [], ["--data", "/nowhere"], ["--size", "huge"]])

@@ -1,7 +1,9 @@
 """What is wrong with a file of training rows: the file, the line, the field, what came, what was wanted."""
 
 import json
+import pickle
 import re
+from pathlib import Path
 
 import pyarrow as pa
 import pyarrow.parquet as pq
@@ -21,6 +23,13 @@ def refused(path, name, message):
         rows(path, name)
     assert "\n" not in str(caught.value)
     assert re.sub(r".*/", "", str(caught.value)) == message
+
+
+def test_an_error_crosses_processes():
+    error = FormatError(Path("rows.csv"), "a number", "a text", line=3, field="query", unit="row")
+    again = pickle.loads(pickle.dumps(error))
+    assert str(again) == str(error) == "rows.csv, row 3, field 'query': a number, expected a text"
+    assert vars(again) == vars(error)
 
 
 FLAG = {"query": "q", "pos": ["p"], "neg": ["n"]}

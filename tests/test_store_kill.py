@@ -26,6 +26,7 @@ def script(kind, beir, folder, body, *, timeout, pause=0.0):
         import numpy as np
         from pathlib import Path
         from tests import store_job as s
+        s.load_libraries()
         s.small_shards({pause})
         folder = Path({str(folder)!r})
         for name in ("calm", "shaken"):

@@ -39,7 +39,7 @@ def test_the_second_waits_for_the_first(tmp_path, end):
 
     thread = threading.Thread(target=second, daemon=True)
     thread.start()
-    deadline = time.monotonic() + 30
+    deadline = time.monotonic() + 60
     while not said and time.monotonic() < deadline:
         time.sleep(0.01)
     assert not inside.is_set()
@@ -82,7 +82,7 @@ with lock.locked(path, print) as held:
 os.kill(child, signal.SIGKILL)
 os.waitpid(child, 0)
 """,
-        timeout=30,
+        timeout=100,
     )
     assert out.split() == ["held", "True"]
 
@@ -103,9 +103,9 @@ ready, told = os.pipe()
 with lock.locked(Path(sys.argv[1]), print):
     child = os.fork()
     if child == 0:
-        signal.alarm(25)
+        signal.alarm(100)
         os.write(told, b"1")
-        time.sleep(60)
+        time.sleep(100)
         os._exit(0)
     os.read(ready, 1)
     print(child, flush=True)
@@ -121,7 +121,7 @@ try:
 finally:
     os.kill(orphan, signal.SIGKILL)
 """,
-        timeout=30,
+        timeout=100,
     )
     assert out.split() == ["True"]
 
@@ -145,7 +145,7 @@ with lock.locked(path, print):
 with lock.locked(path, print) as held:
     print(held)
 """,
-        timeout=30,
+        timeout=100,
     )
     lines = out.splitlines()
     assert lines[2:] == ["True", "True"]

@@ -21,6 +21,8 @@ students = importlib.import_module("benches.quality.study.students")
 splits = importlib.import_module("benches.quality.study.splits")
 Pool = importlib.import_module("benches.quality.study.arms").Pool
 worlds = importlib.import_module("examples.recipes.worlds")
+train = importlib.import_module("examples.recipes.students").train
+torch = importlib.import_module("torch")
 PAGE = Path(__file__).resolve().parent.parent / "docs" / "study.md"
 EVERY_CLAIM = [claim for group in claims.CLAIMS.values() for claim in group]
 ARMS = ["untrained", "in-batch", "random, n = 4", "PercPos, n = 4", "naive, n = 4"]
@@ -44,27 +46,38 @@ def results(data, tmp_path_factory):
         steps = ["--data", str(data), "--worlds", "banking77", "--results", str(path), "--arms", *ARMS]
         with pytest.MonkeyPatch.context() as patch:
             patch.setitem(plan.STEPS, "banking77", 4)
-            patch.setattr(plan, "TRAININGS", plan.TRAININGS[:2])
+            patch.setitem(plan.GRIDS, "A", plan.Grid(plan.GRIDS["A"].crossed[:1], plan.GRIDS["A"].more[:1], batch=64))
             patch.setattr(study, "SEEDS", range(2))
-            patch.setattr(students.RandomStart, "settings", range(2))
             assert study.main([stage, *steps]) == 0
     return path
 
 
-def test_every_arm_has_the_same_budget():
-    assert {len(plan.settings(arm, 100)) for arm in plan.ARMS.values()} == {len(plan.TRAININGS)}
-    for arm in plan.ARMS.values():
-        tried = plan.settings(arm, 100)
-        assert {each.value for each in tried} == set(arm.values)
-        assert [(each.training.steps, each.training.rate) for each in tried] == [
-            (round(100 * share), rate) for share, rate, _ in plan.TRAININGS
-        ]
+@pytest.mark.parametrize("student", list(plan.GRIDS))
+def test_every_arm_has_the_same_budget_and_values_are_crossed(student):
+    grid = plan.GRIDS[student]
+    for name in plan.arms("banking77", student):
+        arm = plan.ARMS[name]
+        tried = plan.settings(arm, "banking77", student)
+        assert len(set(tried)) == len(tried) == len(grid.crossed) + len(grid.more)
+        trainings = [(round(200 * share), rate, temperature) for share, rate, temperature in grid.crossed]
+        found = {(each.value, each.training[:3]) for each in tried}
+        assert {
+            (value, how) for value in arm.values for how in trainings[: len(trainings) if len(arm.values) > 1 else 2]
+        } <= found
         assert all((each.training.kl > 0) is arm.kl for each in tried)
         assert all((each.training.mask is not None) is arm.masked for each in tried)
+        assert {each.training.batch for each in tried} == {grid.batch}
+
+
+def test_both_weights_of_the_teacher_are_tried_where_there_is_no_value():
+    for student in plan.GRIDS:
+        weights = [each.training.kl for each in plan.settings(plan.ARMS["in-batch + KL"], "cisi", student)]
+        assert {weights.count(weight) for weight in plan.KL_WEIGHTS} == {len(weights) // 2}
 
 
 def test_claims_are_of_arms_that_every_collection_has():
     for world in claims.WORLDS:
+        assert set(plan.arms(world, "B")) <= set(plan.arms(world))
         for claim in EVERY_CLAIM:
             assert {claim.better, *claim.than} <= set(plan.arms(world))
 
@@ -110,6 +123,15 @@ def test_records_go_on_behind_a_line_that_was_cut(tmp_path):
     assert records.Records(packed).found == records.Records(path).found
     with pytest.raises(LookupError, match="w, A, other: no setting was tried"):
         again.best("w", "A", "other")
+
+
+@pytest.mark.parametrize("content", [b"text\n", b"[1]\n", b'{"world": "w"}\n', b"\xff\n"])
+def test_a_file_of_something_else_is_refused(tmp_path, content):
+    path = tmp_path / "results.jsonl"
+    path.write_bytes(content)
+    with pytest.raises(records.UnreadableError, match=f"^{re.escape(str(path))}: no records of trainings"):
+        records.Records(path)
+    assert path.read_bytes() == content
 
 
 def test_sums_by_cluster_keep_clean_and_leaky_apart():
@@ -207,3 +229,37 @@ def test_wrong_arguments(capsys, tmp_path, data):
     untuned = ["--worlds", "banking77", "--data", str(data), "--results", str(tmp_path / "r"), "--arms", "in-batch"]
     assert study.main(["judge", *untuned]) == 2
     assert capsys.readouterr().err == "banking77, A, in-batch: no setting was tried\n"
+    assert study.main(["tune", "--worlds", "cisi"]) == 2
+    assert capsys.readouterr().err == "--data: expected the folder that holds cisi\n"
+    packed = study.RESULTS.read_bytes()
+    assert study.main(["tune", "--worlds", "cisi", "--data", str(data), "--results", str(study.RESULTS)]) == 2
+    assert "is packed, and what is trained is appended; expected a .jsonl" in capsys.readouterr().err
+    assert study.RESULTS.read_bytes() == packed
+
+
+def test_wrong_arguments_of_the_page(capsys, tmp_path):
+    assert study.main(["page", "--results", str(tmp_path / "typo")]) == 2
+    assert capsys.readouterr().err == f"--results: no file {tmp_path / 'typo'}\n"
+    (tmp_path / "empty").touch()
+    assert study.main(["page", "--results", str(tmp_path / "empty")]) == 2
+    assert capsys.readouterr().err == f"{tmp_path / 'empty'}: nothing was judged yet\n"
+    assert study.main(["page", "--output", str(tmp_path / "none" / "page.md")]) == 2
+    assert "No such file or directory" in capsys.readouterr().err
+
+
+def test_the_top_layer_starts_as_the_teacher_and_learns(pool):
+    """The second student: states below it are made once, padding counts nothing, a row does not depend on others."""
+    part, model = pool.part, students.TopLayer(0)
+    inputs = model.inputs(part.queries)
+    rows = np.array([3, 0, 5])
+    with torch.no_grad():
+        found = model(inputs[rows])
+        alone = torch.cat([model(inputs[np.array([row])]) for row in rows])
+    assert torch.allclose(found, alone, atol=1e-5)
+    # Texts shorter than what it reads have the teacher's vectors, but for half precision below.
+    assert np.abs((found.numpy() * part.queries.vectors[rows]).sum(1) - 1).max() < 1e-4
+    assert model.inputs(part.queries) is inputs
+    before = [each.detach().clone() for each in model.parameters()]
+    losses = train(model, part, None, plan.Training(20, 0.0003, batch=16), 0)
+    assert np.mean(losses[-5:]) < np.mean(losses[:5])
+    assert any(not torch.equal(*pair) for pair in zip(before, model.parameters(), strict=True))

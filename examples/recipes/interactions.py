@@ -10,8 +10,11 @@ import torch
 from torch.nn import functional
 
 import hardmine as hm
+from hardmine.formats import FormatError
 
 DEPTH = 20
+MOST = 10**6
+"""Users, and items."""
 FEWEST = 3
 """Users of an item in training: a vector of the others could not be learnt. They stay in what is judged, as misses."""
 
@@ -29,10 +32,7 @@ def read(data: Path | None) -> Interactions:
     """cf-lastfm below a folder. LightGCN's format: a line for each user, its number and then its items."""
     if data is None or not (folder := data / "cf-lastfm").is_dir():
         raise FileNotFoundError(f"--data: no folder cf-lastfm in {data}")
-    rows = [
-        [[int(word) for word in line.split()] for line in (folder / f"{name}.txt").read_text().splitlines()]
-        for name in ("train", "valid", "test")
-    ]
+    rows = [lines(folder / f"{name}.txt") for name in ("train", "valid", "test")]
     users = 1 + max(row[0] for part in rows for row in part)
     items = 1 + max(max(row[1:], default=0) for part in rows for row in part)
     counts = np.bincount([item for row in rows[0] for item in row[1:]], minlength=items)
@@ -46,11 +46,25 @@ def read(data: Path | None) -> Interactions:
     return Interactions(*map(hm.Positives.from_lists, lists), scored)
 
 
+def lines(path: Path) -> list[list[int]]:
+    """The numbers of every line of a file."""
+    found = []
+    for number, line in enumerate(path.read_bytes().splitlines(), 1):
+        words = line.split()
+        if not words or not all(word.isdigit() and int(word) < MOST for word in words):
+            came = repr(line[:40].decode(errors="replace"))
+            raise FormatError(path, came, f"the numbers of a user and of its items, below {MOST:,}", line=number)
+        found.append([int(word) for word in words])
+    if not found:
+        raise FormatError(path, "an empty file", "a line for each user")
+    return found
+
+
 def judge(scores: np.ndarray, data: Interactions, held_out: hm.Positives) -> tuple[np.ndarray, np.ndarray]:
     """Recall@20 and nDCG@20 of every user, the items seen in training apart."""
     found = hm.topk(scores, DEPTH, exclude=(data.seen.offsets, data.seen.ids)).padded()[0]
-    pairs = held_out.query_of_each * 10**6 + held_out.ids
-    hits = np.isin(np.arange(len(found))[:, None] * 10**6 + found, pairs) & (found >= 0)
+    pairs = held_out.query_of_each * MOST + held_out.ids
+    hits = np.isin(np.arange(len(found))[:, None] * MOST + found, pairs) & (found >= 0)
     counts = np.diff(held_out.offsets)
     discounts = 1 / np.log2(np.arange(2, DEPTH + 2))
     ideal = np.concatenate([[1.0], np.cumsum(discounts)])[np.minimum(counts, DEPTH)]

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import importlib
-import signal
 import time
 from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass
@@ -136,8 +135,3 @@ def recipe(name: str, size: Size) -> tuple[Report, float]:
 def finished(name: str, size: Size) -> tuple[str, Report, float]:
     """The same with its name, for whoever runs several and takes the quickest first."""
     return name, *recipe(name, size)
-
-
-def ignore_interrupts() -> None:
-    """Ctrl-C is for the parent, which ends its workers."""
-    signal.signal(signal.SIGINT, signal.SIG_IGN)

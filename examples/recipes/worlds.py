@@ -254,11 +254,16 @@ def _column(table: pa.Table, name: str) -> list[str]:
 
 
 def load(name: str, data: Path | None, cache: Path | None = None) -> World:
-    """A world by its name; `data` is the folder of the collections in BEIR layout, which docstrings does not need."""
+    """A world by its name; `data` is the folder of the collections in BEIR layout.
+
+    docstrings are those of the packages below its folder of that name, or, without one, of those that are installed.
+    """
     read = Reader(cache)
     if name == "docstrings":
-        return docstrings(read)
-    if data is None or not (data / name).is_dir():
+        return docstrings(read, None if data is None or not (data / name).is_dir() else data / name)
+    if data is None:
+        raise FileNotFoundError(f"--data: expected the folder that holds {name}")
+    if not (data / name).is_dir():
         raise FileNotFoundError(f"--data: no folder {name} in {data}")
     made: dict[str, Callable[[], World]] = {
         "banking77": lambda: banking77(data, read),

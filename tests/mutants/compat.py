@@ -30,14 +30,14 @@ MUTANTS = [
     ),
     Mutant(
         "compat-fingerprint-of-the-columns-alone",
-        f"{ROOM}/fingerprint.py",
+        "python/hardmine/formats/fingerprint.py",
         "hash_bytes(parts)",
         "hash_bytes(parts[:2])",
         "tests/test_compat_differences.py -k fingerprint",
     ),
     Mutant(
         "compat-fingerprint-without-lengths",
-        f"{ROOM}/fingerprint.py",
+        "python/hardmine/formats/fingerprint.py",
         "            yield np.diff(table.offsets).data\n",
         "            pass\n",
         "tests/test_compat_differences.py -k fingerprint",

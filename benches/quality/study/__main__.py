@@ -18,8 +18,8 @@ import torch
 from benches.quality.study import students
 from benches.quality.study.arms import Pool
 from benches.quality.study.page import page
-from benches.quality.study.plan import ARMS, SEEDS, STEPS, settings
-from benches.quality.study.records import Key, Records, UntriedError, by_cluster, sizes
+from benches.quality.study.plan import ARMS, SEEDS, STEPS, arms, settings
+from benches.quality.study.records import Key, Records, UnreadableError, UntriedError, by_cluster, sizes
 from benches.quality.study.splits import leaks
 from examples.recipes import worlds
 from examples.recipes.shared import TUNING_SEED
@@ -35,10 +35,10 @@ class Bench:
     def __init__(self, world: worlds.World, student: str, records: Records) -> None:
         self.world, self.student, self.records = world, student, records
         self.pool = Pool(world.train)
-        self.make = students.STUDENTS[student]()
+        self.make = students.STUDENTS[student]
 
     def _train(self, arm: str, setting: int, seed: int) -> tuple[torch.nn.Module, dict]:
-        how = settings(ARMS[arm], STEPS[self.world.name])[setting]
+        how = settings(ARMS[arm], self.world.name, self.student)[setting]
         draw = self.pool.draw(ARMS[arm], how.value, seed)
         model = self.make(seed)
         start = time.process_time()
@@ -51,7 +51,8 @@ class Bench:
 
     def tune(self, arm: str) -> None:
         """Try all settings of an arm on the dev part."""
-        for number in self.make.settings[:1] if arm == "untrained" else self.make.settings:
+        tried = len(settings(ARMS[arm], self.world.name, self.student))
+        for number in range(1 if arm == "untrained" else tried):
             key = Key(self.world.name, self.student, arm, "dev", number, TUNING_SEED)
             if key not in self.records.found:
                 model, figures = self._train(arm, number, TUNING_SEED)
@@ -97,30 +98,50 @@ def main(arguments: list[str] | None = None) -> int:
     parser.add_argument("--worlds", nargs="+", choices=list(STEPS), default=list(STEPS))
     parser.add_argument("--student", choices=list(students.STUDENTS), default="A")
     parser.add_argument("--arms", nargs="+", choices=list(ARMS), metavar="ARM", help="all that the student has")
-    parser.add_argument("--results", type=Path, default=WORKING, help="file of all trainings, which is appended to")
+    parser.add_argument(
+        "--results",
+        type=Path,
+        help="file of all trainings, which is appended to; the page's default: those of docs/study.md",
+    )
     parser.add_argument("--output", type=Path, help="file that the page is written to")
     options = parser.parse_args(arguments)
     torch.set_num_threads(1)
-    if options.stage == "page":
-        text = page(Records(options.results if options.results.exists() else RESULTS))
-        print(text) if options.output is None else options.output.write_text(text)
-        return 0
-    records = Records(options.results)
     try:
-        for name in options.worlds:
-            bench = Bench(worlds.load(name, options.data, options.cache), options.student, records)
-            bench.describe()
-            if options.stage == "check":
-                bench.check()
-                continue
-            for arm in options.arms or bench.make.arms(name):
-                start = time.perf_counter()
-                getattr(bench, options.stage)(arm)
-                print(f"{name}, {arm}: {time.perf_counter() - start:.0f} s", file=sys.stderr)
-    except (FileNotFoundError, UntriedError) as missing:
-        print(missing, file=sys.stderr)
+        write_page(options) if options.stage == "page" else train_all(options)
+    except (OSError, UnreadableError, UntriedError) as error:
+        print(error, file=sys.stderr)
         return 2
     return 0
+
+
+def write_page(options: argparse.Namespace) -> None:
+    """The page, into a file or to standard output."""
+    path = options.results or RESULTS
+    if not path.exists():
+        raise FileNotFoundError(f"--results: no file {path}")
+    records = Records(path)
+    if not any(key.stage == "test" for key in records.found):
+        raise UnreadableError(f"{path}: nothing was judged yet")
+    text = page(records)
+    print(text) if options.output is None else options.output.write_text(text)
+
+
+def train_all(options: argparse.Namespace) -> None:
+    """One stage of every arm of every world."""
+    path = options.results or WORKING
+    if path.suffix == ".gz":
+        raise UnreadableError(f"--results {path}: is packed, and what is trained is appended; expected a .jsonl")
+    records = Records(path)
+    for name in options.worlds:
+        bench = Bench(worlds.load(name, options.data, options.cache), options.student, records)
+        bench.describe()
+        if options.stage == "check":
+            bench.check()
+            continue
+        for arm in options.arms or arms(name, options.student):
+            start = time.perf_counter()
+            getattr(bench, options.stage)(arm)
+            print(f"{name}, {arm}: {time.perf_counter() - start:.0f} s", file=sys.stderr)
 
 
 if __name__ == "__main__":

@@ -36,11 +36,20 @@ SECOND = (
     Claim("random, masked, n = 4", ("random, n = 4",), "a ceiling on the batch's own documents"),
 )
 """Found on the dev parts of banking77 and docstrings, before what was judged, or cranfield and cisi, was read."""
+THIRD = (
+    Claim("PercPos + KL, n = 4", ("in-batch",), "mined negatives and the teacher's scores, against doing nothing"),
+    Claim("PercPos + KL, n = 4", ("in-batch + KL",), "with the scores in the loss, further documents pay"),
+    Claim("PercPos + KL, n = 4", ("random + KL, n = 4",), "and that they are mined pays"),
+    Claim("PercPos + KL, n = 4", ("naive + KL, n = 4",), "and so does the ceiling"),
+    Claim("fresh under PercPos, n = 4", ("PercPos, n = 4",), "drawn anew every epoch, against always the top"),
+    Claim("PercPos, n = 1", ("PercPos, n = 4",), "fewer of them"),
+)
 CLAIMS = {
     "Written down first, after dev figures of a first try on banking77": FIRST,
     "Written down after the dev parts of banking77 and docstrings, before what was judged was read": SECOND,
+    "Written down after an earlier run, before this one": THIRD,
 }
-WORLDS = ("banking77", "docstrings", "cranfield", "cisi")
+WORLDS = ("banking77", "docstrings", "cranfield", "cisi", "scifact")
 
 
 class Verdict(NamedTuple):

@@ -61,14 +61,13 @@ def _arms(records: Records, world: str, student: str) -> Iterator[str]:
     yield "| beside the positives | false | chosen | dev | test | over in-batch | over random, n = 4 |"
     yield "|---|---|---|---|---|---|---|"
     judged = records.judged(world, student)
-    for arm in plan.arms(world):
+    for arm in plan.arms(world, student):
         found = records.test(world, student, arm)
         if arm not in judged:
             continue
-        best = records.best(world, student, arm)
-        value = plan.ARMS[arm].values[best % len(plan.ARMS[arm].values)]
-        share, rate, temperature = plan.TRAININGS[best]
-        chosen = f"{'' if value is None else f'{value}; '}{share:g}, {rate:g}, {temperature:g}"
+        value, how = plan.settings(plan.ARMS[arm], world, student)[records.best(world, student, arm)]
+        weight = f", {how.kl:g}" if how.kl else ""
+        chosen = f"{'' if value is None else f'{value}; '}{how.steps}, {how.rate:g}, {how.temperature:g}{weight}"
         told = world in plan.HIDDEN and "false" in found[0]
         false = f"{100 * np.mean([each['false'] for each in found]):.1f} %" if told else ""
         bases = (base if base != arm and base in judged else None for base in BASES)

@@ -1,7 +1,8 @@
 """What the study compares and what it tries. Written before what was judged was read.
 
-Every arm has the same budget: the same six trainings are tried for it on the dev part, with the values of its rule's
-parameter in turn, and the best one is trained with five other seeds and judged on the test part, once.
+Every arm has the same budget: twelve trainings are tried for it on the dev part, and the best one is trained with other
+seeds and judged on the test part, once. A rule's values and the trainings are crossed; an arm without a rule has
+further trainings.
 """
 
 from __future__ import annotations
@@ -12,21 +13,57 @@ from typing import Any, NamedTuple
 import hardmine as hm
 from examples.recipes.students import Training
 
-SEEDS = range(5)
+SEEDS = range(10, 16)
+"""Those of an earlier run, whose tuning did not cross values and trainings, were 0 to 4."""
 DEPTH = 400
 """Candidates of each query; training labels are taken out."""
-STEPS = {"banking77": 200, "docstrings": 400, "cranfield": 200, "cisi": 200}
-"""Of the middle training."""
-TRAININGS = (
-    (1.0, 0.003, 0.05),
-    (1.0, 0.003, 0.10),
-    (1.0, 0.010, 0.05),
-    (2.0, 0.003, 0.05),
-    (2.0, 0.001, 0.05),
-    (0.5, 0.010, 0.10),
-)
-"""Share of the steps, rate, temperature."""
-F = (0.8, 0.95, 0.9)
+STEPS = {"banking77": 200, "docstrings": 400, "cranfield": 200, "cisi": 200, "scifact": 200}
+"""Of student A's trainings with share 1."""
+VALUES = 2
+"""Of a rule's parameter; so many times the first trainings are tried for an arm with a rule."""
+
+
+class Grid(NamedTuple):
+    """What is tried for every arm of a student: trainings, each a share of the steps, a rate, a temperature.
+
+    `crossed` is tried with every value of a rule's parameter. An arm without one has as many trainings: with the
+    teacher's scores in the loss the first half, each with both weights, else all.
+    """
+
+    crossed: tuple[tuple[float, float, float], ...]
+    more: tuple[tuple[float, float, float], ...]
+    batch: int
+
+
+GRIDS = {
+    "A": Grid(
+        crossed=(
+            (1.0, 0.003, 0.10),
+            (1.0, 0.003, 0.05),
+            (2.0, 0.001, 0.05),
+            (1.0, 0.010, 0.05),
+            (2.0, 0.003, 0.05),
+            (2.0, 0.003, 0.10),
+        ),
+        more=(
+            (0.5, 0.010, 0.10),
+            (2.0, 0.001, 0.10),
+            (1.0, 0.010, 0.10),
+            (0.5, 0.010, 0.05),
+            (0.5, 0.003, 0.10),
+            (1.0, 0.001, 0.05),
+        ),
+        batch=64,
+    ),
+    "B": Grid(
+        crossed=((0.2, 0.0001, 0.05), (0.2, 0.0003, 0.05)),
+        more=((0.2, 0.0001, 0.10), (0.2, 0.00003, 0.05)),
+        batch=32,
+    ),
+}
+KL_WEIGHTS = (1.0, 3.0)
+"""Of the teacher's scores in the loss; where a rule has values, the second alone."""
+F = (0.8, 0.95)
 """Of PercPos, wherever it is."""
 
 
@@ -58,19 +95,19 @@ def _window(n: int, value: tuple[float | None, int]) -> hm.Selection:
 
 RULES: dict[str, tuple[Callable[[int, Any], hm.Selection], tuple[Any, ...]]] = {
     "naive": (lambda n, _: hm.strategies.naive_top_k(n), (None,)),
-    "shifted": (lambda n, shift: hm.strategies.shifted_top_k(n, shift=shift), (10, 30, 100)),
-    "Abs": (hm.strategies.top_k_abs, (0.5, 0.6, 0.7)),
-    "MarginPos": (hm.strategies.top_k_margin_pos, (0.05, 0.1, 0.2)),
+    "shifted": (lambda n, shift: hm.strategies.shifted_top_k(n, shift=shift), (30, 100)),
+    "Abs": (hm.strategies.top_k_abs, (0.5, 0.6)),
+    "MarginPos": (hm.strategies.top_k_margin_pos, (0.1, 0.2)),
     "PercPos": (hm.strategies.top_k_perc_pos, F),
-    "SimANS": (lambda n, ab: hm.strategies.sim_ans(n, a=ab[0], b=ab[1]), ((100.0, 0.0), (100.0, -0.1), (30.0, -0.2))),
-    "Anchored 1": (hm.strategies.anchored, (1.1, 1.25, 1.4)),
-    "Anchored 2": (lambda n, f: hm.strategies.anchored(n, f, weight=2.0), (1.4, 1.6, 1.8)),
+    "SimANS": (lambda n, ab: hm.strategies.sim_ans(n, a=ab[0], b=ab[1]), ((100.0, 0.0), (30.0, -0.2))),
+    "Anchored 1": (hm.strategies.anchored, (1.1, 1.4)),
+    "Anchored 2": (lambda n, f: hm.strategies.anchored(n, f, weight=2.0), (1.4, 1.8)),
     "Stratified": (
         lambda n, f: hm.Selection(n, ceiling=hm.PercPos(f), draw=hm.Stratified(4, by="rank"), range_max=100),
         F,
     ),
 }
-WINDOWS = ((0.95, 50), (0.8, 50), (0.95, 200))
+WINDOWS = ((0.95, 50), (0.95, 200))
 ARMS: dict[str, Arm] = {
     "untrained": Arm(),
     "in-batch": Arm(),
@@ -91,44 +128,69 @@ ARMS: dict[str, Arm] = {
     "random + KL, n = 4": Arm(random=4, kl=True),
     "naive + KL, n = 4": Arm(4, *RULES["naive"], kl=True),
     "PercPos + KL, n = 4": Arm(4, *RULES["PercPos"], kl=True),
-    "fresh, no ceiling + KL, n = 4": Arm(4, _window, ((None, 50), (None, 200), (None, 400)), fresh=True, kl=True),
+    "fresh, no ceiling + KL, n = 4": Arm(4, _window, ((None, 50), (None, 400)), fresh=True, kl=True),
     "fresh under PercPos + KL, n = 4": Arm(4, _window, WINDOWS, fresh=True, kl=True),
 }
 
 
-ONE_NEGATIVE = ("naive", "PercPos", "Anchored 1")
-"""Of the rules with one negative, those that are tried beyond banking77: the others would have taken an hour more."""
-
-
 HIDDEN = ("banking77",)
 """Where queries that train have relevant documents that are not labelled."""
+COMMON = (
+    "untrained",
+    "in-batch",
+    "random, n = 1",
+    "random, n = 4",
+    "naive, n = 1",
+    "naive, n = 4",
+    "PercPos, n = 1",
+    "PercPos, n = 4",
+    "Anchored 1, n = 4",
+    "PercPos of BM25, n = 4",
+    "ensemble, n = 4",
+    "fresh under PercPos, n = 4",
+    "in-batch, masked",
+    "random, masked, n = 4",
+    "in-batch + KL",
+    "random + KL, n = 4",
+    "naive + KL, n = 4",
+    "PercPos + KL, n = 4",
+    "fresh, no ceiling + KL, n = 4",
+)
+"""What student A is trained with on every collection; all arms on banking77, where a training takes two seconds."""
+FEW = ("untrained", "in-batch", "random, n = 4", "naive, n = 4", "PercPos, n = 4", "PercPos + KL, n = 4")
+"""What student B is trained with, whose training takes half a minute."""
 
 
-def arms(world: str) -> tuple[str, ...]:
-    """Those that are compared on a world. Where each query that trains has one answer, the oracle is the naive arm."""
-    if world in HIDDEN:
-        return tuple(ARMS)
-    left_out = {f"{name}, n = 1" for name in RULES if name not in ONE_NEGATIVE} | {"oracle, n = 4"}
-    return tuple(name for name in ARMS if name not in left_out)
+def arms(world: str, student: str = "A") -> tuple[str, ...]:
+    """Those that are compared on a world."""
+    if student == "B":
+        return FEW
+    return tuple(ARMS) if world in HIDDEN else COMMON
 
 
 class Setting(NamedTuple):
-    """One of the six that are tried for an arm: the value of its rule's parameter, and how it is trained."""
+    """One of those that are tried for an arm: the value of its rule's parameter, and how it is trained."""
 
     value: Any
     training: Training
 
 
-def settings(arm: Arm, steps: int) -> list[Setting]:
-    """All that are tried: the trainings, with so many steps in the middle one.
-
-    The weight of the teacher's scores, where they are in the loss, is 1 and 3 in turn.
-    """
+def settings(arm: Arm, world: str, student: str = "A") -> list[Setting]:
+    """All that are tried, the same number for every arm of a student."""
+    grid = GRIDS[student]
+    if len(arm.values) > 1:
+        tried = [(value, each, KL_WEIGHTS[-1]) for value in arm.values for each in grid.crossed]
+    elif arm.kl:
+        half = (grid.crossed + grid.more)[: VALUES * len(grid.crossed) // len(KL_WEIGHTS)]
+        tried = [(arm.values[0], each, weight) for each in half for weight in KL_WEIGHTS]
+    else:
+        tried = [(arm.values[0], each, 0.0) for each in grid.crossed + grid.more]
     found = []
-    for number, (share, rate, temperature) in enumerate(TRAININGS):
-        kl = (1.0, 3.0)[number % 2] if arm.kl else 0.0
-        value = arm.values[number % len(arm.values)]
+    for value, (share, rate, temperature), weight in tried:
+        kl = weight if arm.kl else 0.0
         mask = value if arm.masked else None
-        training = Training(round(share * steps), rate, temperature, random=arm.random, kl=kl, mask=mask)
-        found.append(Setting(value, training))
+        steps = round(share * STEPS[world])
+        found.append(
+            Setting(value, Training(steps, rate, temperature, batch=grid.batch, random=arm.random, kl=kl, mask=mask))
+        )
     return found

@@ -18,6 +18,10 @@ class UntriedError(LookupError):
     """An arm was to be judged before its settings were tried."""
 
 
+class UnreadableError(ValueError):
+    """A file is none of records."""
+
+
 class Key(NamedTuple):
     """Which training: `setting` is the number of one that is tried, on the dev part with one seed; "test" is judged."""
 
@@ -36,8 +40,11 @@ class Records:
         self.path = path
         self.found: dict[Key, dict[str, Any]] = {}
         if path.exists():
-            for record in _lines(path):
-                self.found[Key(*(record[name] for name in Key._fields))] = record
+            try:
+                for record in _lines(path):
+                    self.found[Key(*(record[name] for name in Key._fields))] = record
+            except (OSError, EOFError, UnicodeDecodeError, ValueError, KeyError, TypeError) as error:
+                raise UnreadableError(f"{path}: no records of trainings ({type(error).__name__}: {error})") from None
 
     def add(self, key: Key, **figures: Any) -> None:
         """Append one."""

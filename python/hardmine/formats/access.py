@@ -358,9 +358,11 @@ def to_dataset(
         The latter for formats of several tables.
     """
     datasets = need("datasets", what="to_dataset", extra="datasets")
+    from hardmine.formats.fingerprint import fingerprint
+
     writer = _mined_writer(format, collection, negatives, scores)
     found = _training_rows().mined_tables(writer, collection=collection, negatives=negatives, positives=positives)
-    made = {name: datasets.Dataset(table) for name, table in found.items()}
+    made = {name: datasets.Dataset(table, fingerprint=fingerprint(table)) for name, table in found.items()}
     return datasets.DatasetDict(made) if len(made) > 1 else next(iter(made.values()))
 
 

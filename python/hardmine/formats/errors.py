@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+from functools import partial
 
 
 class FormatError(ValueError):
@@ -48,3 +49,8 @@ class FormatError(ValueError):
         if field is not None:
             place += f", field {field!r}"
         super().__init__(f"{place}: {came}, expected {wanted}")
+
+    def __reduce__(self) -> tuple[partial[FormatError], tuple[()]]:
+        """It crosses processes: what an exception is made of anew is else its message alone."""
+        again = partial(type(self), self.path, self.came, self.wanted, line=self.line, field=self.field, unit=self.unit)
+        return again, ()

@@ -19,7 +19,8 @@ mod topk;
 
 use pyo3::prelude::*;
 
-#[pymodule(gil_used = false)]
+// No free-threaded interpreter has run the tests yet: there, importing this module takes the GIL back.
+#[pymodule(gil_used = true)]
 fn _native(module: &Bound<'_, PyModule>) -> PyResult<()> {
     batch::register(module)?;
     draw::register(module)?;

@@ -8,9 +8,9 @@ import numpy as np
 
 from hardmine.compat.sentence_transformers import admissible, choose, scores, settings, texts
 from hardmine.compat.sentence_transformers.embeddings import Prompt, Side, embed
-from hardmine.compat.sentence_transformers.fingerprint import fingerprint
 from hardmine.compat.sentence_transformers.rows import rows
 from hardmine.compat.sentence_transformers.statistics import print_statistics
+from hardmine.formats.fingerprint import fingerprint
 from hardmine.plumbing import checks
 
 if TYPE_CHECKING:

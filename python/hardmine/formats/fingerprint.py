@@ -3,23 +3,21 @@
 from __future__ import annotations
 
 from collections.abc import Iterator
-from typing import TYPE_CHECKING, Any
+from typing import Any
 
 import numpy as np
+import pyarrow as pa
+import pyarrow.compute as pc
 
 from hardmine.nouns.strings import StringTable
-from hardmine.plumbing.extras import need
-
-if TYPE_CHECKING:
-    import pyarrow as pa
 
 
 def fingerprint(table: pa.Table) -> str:
     """What `datasets` tells datasets apart by when it caches what is made of them: a digest of columns, types and rows.
 
     By default it pickles all rows first. Here the hash that it takes reads them where they lie; in which chunks they
-    come changes nothing, nor does what lies beside the rows of a slice. Columns of texts, numbers, and lists of these,
-    without nulls.
+    come changes nothing, nor does what lies beside the rows of a slice. Columns of texts, numbers, lists and structs
+    of these, with or without nulls.
     """
     from datasets.fingerprint import Hasher
 
@@ -30,22 +28,26 @@ def fingerprint(table: pa.Table) -> str:
 
 
 def _rows(chunks: list[pa.Array]) -> Iterator[Any]:
-    """Bytes of a column's rows: how long each is where that differs, and what is in them."""
-    compute = need("pyarrow.compute", what="hardmine.compat", extra="mine")
-    types = need("pyarrow", what="hardmine.compat", extra="mine").types
+    """Bytes of a column's rows: which are there, how long each is where that differs, and what is in them."""
     if not chunks:
         return
     kind = chunks[0].type
-    if types.is_list(kind):
+    if any(chunk.null_count for chunk in chunks):
         for chunk in chunks:
-            yield compute.list_value_length(chunk).to_numpy().data
+            yield np.asarray(chunk.is_null()).data
+    if pa.types.is_struct(kind):
+        for fields in zip(*(chunk.flatten() for chunk in chunks), strict=True):
+            yield from _rows(list(fields))
+    elif pa.types.is_list(kind) or pa.types.is_large_list(kind):
+        for chunk in chunks:
+            yield pc.fill_null(pc.list_value_length(chunk), 0).to_numpy().data
         yield from _rows([chunk.flatten() for chunk in chunks])
-    elif types.is_string(kind):
-        tables = [StringTable.from_strings(chunk) for chunk in chunks]
+    elif pa.types.is_string(kind) or pa.types.is_large_string(kind):
+        tables = [StringTable.from_strings(chunk.fill_null("")) for chunk in chunks]
         for table in tables:
             yield np.diff(table.offsets).data
         for table in tables:
             yield table.data.data
-    else:
+    elif not pa.types.is_null(kind):
         for chunk in chunks:
-            yield chunk.to_numpy().data
+            yield np.ascontiguousarray(chunk.fill_null(False if pa.types.is_boolean(kind) else 0)).data
