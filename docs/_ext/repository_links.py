@@ -1,8 +1,8 @@
 """Links from a page to the repository: pages are read there too, where the site's own addresses do not exist.
 
-`[text](../examples/fine_tune.py)` is a link that works in the repository. On the site it leads to the page of
-examples, which shows the file. The changelog is a file of the repository's top: its links to pages lead to them, and those to files
-that the site does not have become text.
+A link to `../examples/fine_tune.py` works in the repository. On the site it leads to the page of examples, which shows
+the file. The changelog is a file of the repository's top: its links to pages lead to them, and those to files that the
+site does not have become text.
 """
 
 from __future__ import annotations
