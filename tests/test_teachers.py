@@ -111,7 +111,7 @@ def test_order_batches_and_windows_do_not_show(minilm, monkeypatch):
     for tokens in (1, 300):
         other = hm.teachers.load(MINILM, batch_tokens=tokens)
         np.testing.assert_allclose(other.embed_documents(TEXTS), expected, atol=2e-6)
-    monkeypatch.setattr("hardmine.teachers.dense.WINDOW", 7)
+    monkeypatch.setattr("hardmine.teachers._encoder.WINDOW", 7)
     np.testing.assert_allclose(minilm.embed_documents(TEXTS), expected, atol=2e-6)
     assert minilm.embed_documents([]).shape == (0, 384)
 
