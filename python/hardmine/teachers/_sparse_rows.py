@@ -2,12 +2,13 @@
 
 from __future__ import annotations
 
-from typing import NamedTuple
+from typing import Any, NamedTuple
 
 import numpy as np
 import numpy.typing as npt
 
-from hardmine.plumbing import ragged
+from hardmine.nouns.sparse import SparseRows
+from hardmine.plumbing import checks, ragged
 from hardmine.plumbing.float_mode import in_default_mode
 
 _Int64 = npt.NDArray[np.int64]
@@ -55,3 +56,33 @@ class Rows:
             into = ragged.ranges(offsets[members], self._lengths[members])
             terms[into], weights[into] = found.terms, found.weights
         return offsets, terms, weights
+
+
+def most_terms(argument: str, given: Any, stated: int | None) -> int | None:
+    """How many terms of a row are kept: what was given, else what the model says, else all."""
+    return stated if given is None else checks.integer(argument, given, minimum=1)
+
+
+def finished(whose: str, rows: Rows, num_terms: int | None, similarity: str) -> SparseRows:
+    """The rows of an encoder, those of a cosine scaled to length 1.
+
+    Raises
+    ------
+    ValueError
+        A weight is NaN or infinite.
+    """
+    offsets, terms, weights = rows.joined()
+    try:
+        found = SparseRows(offsets, terms, weights, num_terms)
+    except ValueError as error:
+        raise ValueError(f"{whose}: {error}") from None
+    return _normalized(found) if similarity == "cosine" else found
+
+
+@in_default_mode
+def _normalized(rows: SparseRows) -> SparseRows:
+    """The rows scaled to length 1 in float64, rounded once."""
+    row = ragged.rows_of(rows.offsets)
+    wide = rows.weights.astype(np.float64)
+    lengths = np.sqrt(np.bincount(row, wide * wide, minlength=len(rows)))
+    return SparseRows(rows.offsets, rows.terms, (wide / lengths[row]).astype(np.float32), rows.num_terms)

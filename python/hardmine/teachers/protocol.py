@@ -1,4 +1,4 @@
-"""What a teacher is: the two shapes that `retrieve` can work with."""
+"""What a teacher is: the three shapes that `retrieve` can work with."""
 
 from __future__ import annotations
 
@@ -67,6 +67,58 @@ class DenseTeacher(Protocol):
         -------
         floats [num_texts, dimension]
             One row per text in the order given.
+        """
+        ...
+
+
+@runtime_checkable
+class SparseTeacher(Protocol):
+    """Scores a query and a document by the weights of the terms that they share.
+
+    Attributes
+    ----------
+    name : str
+        What training files and runs call it.
+    similarity : {"dot", "cosine"}
+        Name of the score. It is the dot product of two rows in any case: rows of a cosine come scaled to length 1.
+    fingerprint : str, mapping, or method, optional
+        What a cache knows the rows by; as that of `DenseTeacher`.
+    group_bytes : int, optional
+        As that of `DenseTeacher`.
+    """
+
+    name: str
+    similarity: str
+
+    def encode_queries(self, texts: Sequence[str], *, progress: Reporting = False) -> Any:
+        """Weights of the terms of queries.
+
+        Parameters
+        ----------
+        texts : sequence of str
+        progress : bool or callable
+            Whether to show progress on standard error, or what to call with each `hardmine.ProgressEvent`.
+
+        Returns
+        -------
+        SparseRows, or what `SparseRows.of` takes
+            One row per text in the order given.
+        """
+        ...
+
+    def encode_documents(self, texts: Sequence[str], *, progress: Reporting = False) -> Any:
+        """Weights of the terms of documents.
+
+        Parameters
+        ----------
+        texts : sequence of str
+        progress : bool or callable
+            Whether to show progress on standard error, or what to call with each `hardmine.ProgressEvent`.
+
+        Returns
+        -------
+        SparseRows, or what `SparseRows.of` takes
+            One row per text in the order given, of the terms of queries.
         """
         ...
 
@@ -184,7 +236,7 @@ class PairScorer(Protocol):
         ...
 
 
-Teacher: TypeAlias = DenseTeacher | LexicalTeacher
+Teacher: TypeAlias = DenseTeacher | LexicalTeacher | SparseTeacher
 
 
 def strings(texts: Any) -> list[str]:

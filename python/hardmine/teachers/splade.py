@@ -18,7 +18,7 @@ from hardmine.plumbing import checks
 from hardmine.plumbing.progress import Reporting
 from hardmine.teachers._encoder import Encoder, Padded
 from hardmine.teachers._model_folder import SparseRecipe, read_sparse_recipe
-from hardmine.teachers._sparse_rows import Rows, Weights, normalized, pruned
+from hardmine.teachers._sparse_rows import Rows, Weights, finished, most_terms, pruned
 from hardmine.teachers._transformer import check_place, loading, needed
 from hardmine.teachers.model_digest import model_digests
 
@@ -88,7 +88,7 @@ class Splade(Encoder):
             self._tokenizer.pad_token = self._tokenizer.eos_token
         longest = self._length(max_length, recipe.max_length, loaded)
         self.recipe = replace(recipe, max_length=longest)
-        self._passes_hidden_on = self._take_last_layer_over(loaded.eval())
+        self.num_terms, self._passes_hidden_on = self._tried(loaded.eval())
         self._settle(loaded, longest)
 
     def encode_queries(self, texts: Sequence[str], *, progress: Reporting = False) -> SparseRows:
@@ -120,11 +120,6 @@ class Splade(Encoder):
             "device": self.device.type,
             "batch_tokens": self.batch_tokens,
         }
-
-    @property
-    def num_terms(self) -> int:
-        """Size of the vocabulary."""
-        return int(self._model.config.vocab_size)
 
     def __repr__(self) -> str:
         return f"Splade({self.name!r}, {self.num_terms} terms, {self.similarity}, {self._shown_dtype()} on {self.device})"
@@ -183,46 +178,28 @@ class Splade(Encoder):
             for i, weight in enumerate(weights)
         ], dim=1)  # fmt: skip
 
-    def _take_last_layer_over(self, loaded: Any) -> bool:
-        """Let the model give what its last layer is given, in the place of logits; False where that is not possible."""
+    def _tried(self, loaded: Any) -> tuple[int, bool]:
+        """The size of the vocabulary, and whether the model gives from now on what its last layer is given.
+
+        It gives that in the place of logits, unless its last layer is no plain one or is not what comes last.
+        """
         torch = self._torch
-        last = loaded.get_output_embeddings()
-        if type(last) is not torch.nn.Linear:
-            return False
-        seen: list[Any] = []
-        handle = last.register_forward_hook(lambda _module, _given, found: seen.append(found))
+        last, seen = loaded.get_output_embeddings(), []
+        is_plain = type(last) is torch.nn.Linear
+        if is_plain:
+            handle = last.register_forward_hook(lambda _module, _given, found: seen.append(found))
         with torch.inference_mode():
             logits = loaded(input_ids=torch.tensor([[self._tokenizer.pad_token_id or 0]])).logits
-        handle.remove()
-        if len(seen) != 1 or seen[0] is not logits:  # something is done to them behind it
-            return False
-        last.forward = _passed_on
-        return True
+        if is_plain:
+            handle.remove()
+        is_last = len(seen) == 1 and seen[0] is logits
+        if is_last:
+            last.forward = _passed_on
+        return int(logits.shape[-1]), is_last
 
 
 def _passed_on(hidden: Any) -> Any:
     return hidden
-
-
-def most_terms(argument: str, given: Any, stated: int | None) -> int | None:
-    """How many terms of a row are kept: what was given, else what the model says, else all."""
-    return stated if given is None else checks.integer(argument, given, minimum=1)
-
-
-def finished(whose: str, rows: Rows, num_terms: int, similarity: str) -> SparseRows:
-    """The rows of an encoder, those of a cosine scaled to length 1.
-
-    Raises
-    ------
-    ValueError
-        A weight is NaN or infinite.
-    """
-    offsets, terms, weights = rows.joined()
-    try:
-        found = SparseRows(offsets, terms, weights, num_terms)
-    except ValueError as error:
-        raise ValueError(f"{whose}: {error}") from None
-    return normalized(found) if similarity == "cosine" else found
 
 
 def _refuse_headless(model: str, about: Any) -> None:
