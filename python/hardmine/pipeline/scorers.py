@@ -12,6 +12,7 @@ from hardmine.nouns.candidates import Candidates
 from hardmine.nouns.lists import VERSION
 from hardmine.nouns.positives import Positives
 from hardmine.pipeline import cached
+from hardmine.pipeline.sparse_scorer import SparseScorer
 from hardmine.plumbing import checks
 from hardmine.plumbing.extras import is_a
 from hardmine.plumbing.progress import Progress, Reporting, reporting
@@ -204,6 +205,8 @@ def chosen(collection: Collection, teacher: Teacher | str, *, embeddings_for: st
         kind = LexicalScorer
     elif isinstance(teacher, teachers.DenseTeacher):
         kind = DenseScorer
+    elif isinstance(teacher, teachers.SparseTeacher):
+        kind = SparseScorer
     else:
         raise TypeError(f"teacher: {type(teacher).__name__}, expected a name or what hm.teachers.load gives")
     if embeddings_for is not None and kind.document_embeddings is None:
