@@ -272,8 +272,9 @@ def _torch(name: str, value: Any) -> tuple[Any, Any, Any, int] | None:
 
 
 def _tuple(value: Any) -> tuple[Any, Any, Any, None] | None:
+    """Three arrays, of which two hold integers: no embeddings do."""
     is_one = isinstance(value, tuple) and len(value) == 3 and all(hasattr(part, "dtype") for part in value)
-    return (*value, None) if is_one else None
+    return (*value, None) if is_one and value[0].dtype.kind in "iu" and value[1].dtype.kind in "iu" else None
 
 
 def _weights(name: str, value: Any) -> npt.NDArray[Any]:
