@@ -38,7 +38,7 @@ def dense(
     else:
         # Where nothing is to be embedded, the shape of embeddings is all that is wanted of the sample.
         sample, rate = samples.embedded(
-            teacher, lacking["documents"] if len(lacking["documents"]) else texts["documents"]
+            teacher.embed_documents, lacking["documents"] if len(lacking["documents"]) else texts["documents"]
         )
     matrix, item = arrays.matrix(f"teacher {teacher.name!r}", sample)
     dimension, dtype, count = matrix.shape[1], _DTYPES.get(item, "float32"), {w: len(lacking[w]) for w in texts}
@@ -68,6 +68,7 @@ def dense(
             growth += shards * _header_bytes(kept.facts[what])
     return {
         "dimension": dimension,
+        "terms": 0.0,
         "dtype": dtype,
         "queries_to_embed": count["queries"],
         "documents_to_embed": count["documents"],
@@ -101,6 +102,7 @@ def lexical(
     queries, documents = collection.num_queries, collection.num_documents
     return {
         "dimension": 0,
+        "terms": 0.0,
         "dtype": "",
         "queries_to_embed": 0,
         "documents_to_embed": 0,

@@ -91,6 +91,11 @@ class SparseIndex:
         """The rows that are indexed."""
         return self._documents
 
+    @property
+    def nbytes(self) -> int:
+        """Bytes of the index beyond the rows."""
+        return sum(column.nbytes for column in self._postings if isinstance(column, np.ndarray))
+
     def __len__(self) -> int:
         return len(self._documents)
 
