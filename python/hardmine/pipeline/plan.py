@@ -57,7 +57,7 @@ class Plan:
     result : int
         Most that the candidates take. Computed.
     cache_growth : int
-        Most that this run adds to the cache. Computed.
+        Most that this run adds to the cache. Computed; of sparse rows scaled from a measurement.
     disk_scratch : int
         What the mapped embeddings take on the disk while the run lasts. Computed.
     disk_free : int or None
@@ -140,7 +140,7 @@ class Plan:
                 ("peak", self.peak, "computed, beyond texts and teacher"),
             ],
             "disk": [
-                ("added to the cache", self.cache_growth, "computed, at most"),
+                ("added to the cache", self.cache_growth, _SCALED if self.terms else "computed, at most"),
                 ("while it runs", self.disk_scratch, "computed"),
                 ("free", disk, "measured"),
             ],

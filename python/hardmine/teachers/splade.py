@@ -138,7 +138,6 @@ class Splade(Encoder):
 
     def _weights(self, tokens: list[list[int]]) -> Weights:
         """Weights of a batch. The largest of a term's logits alone goes through log(1 + relu), which never falls."""
-        torch = self._torch
         weights = self._largest(self._padded(tokens)).float().relu().log1p()
         if self.recipe.activation == "log1p_relu":
             weights = weights.log1p()
