@@ -9,6 +9,7 @@ from typing import Any
 import numpy as np
 
 from hardmine.primitives.search.index import search
+from hardmine.primitives.search.sparse import SparseIndex
 
 TILE = 256, 20_000
 """Queries and documents of the measured search, at most."""
@@ -17,20 +18,22 @@ _FEWEST_TEXTS, _MOST_TEXTS = 8, 2_048
 _INDEXED = 2_000
 
 
-def indexed(teacher: Any, documents: Any, queries: Any) -> tuple[int, float | None, float | None]:
+def indexed(teacher: Any, documents: Any, queries: Any, k: int, threads: int) -> tuple[int, float | None, float | None]:
     """Bytes of an index of all documents, documents indexed and pairs scored per second, by those of a sample."""
     some, asked = spread(documents, _INDEXED), spread(queries, TILE[0]).to_pylist()
     tracemalloc.start()
     try:
         index = teacher.index(some)
+        search_index = SparseIndex(index.documents, num_threads=threads)
         held, _ = tracemalloc.get_traced_memory()
     finally:
         tracemalloc.stop()
     begun = time.perf_counter()
     index = teacher.index(some)
+    search_index = SparseIndex(index.documents, num_threads=threads)
     rate = len(some) / since(begun) if len(some) else None
     begun = time.perf_counter()
-    index.scores(asked)
+    search_index.search(index.queries(asked), k, num_threads=threads)
     pairs = len(asked) * len(some) / since(begun) if len(some) and asked else None
     return int(held * len(documents) / max(len(some), 1)), rate, pairs
 
