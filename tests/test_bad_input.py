@@ -36,32 +36,40 @@ EXEMPT = {
 
 
 APPLIES = {
-    "nan": "SparseIndex SparseRows AliasTable Candidates DynamicMiner ExactIndex MemoryBank OnlineClusters Popularity Positives "
+    "nan": "SparseIndex SparseRows "
+    "AliasTable Candidates DynamicMiner ExactIndex MemoryBank OnlineClusters Popularity Positives "
     "TopKAccumulator Weighted anchor_scores draw in_batch_mask mine_scores pair_scores rescore retrieve "
     "search spherical_kmeans topk triplets",
-    "infinite": "SparseRows AliasTable DynamicMiner ExactIndex MemoryBank Popularity Positives Weighted anchor_scores draw "
+    "infinite": "SparseRows "
+    "AliasTable DynamicMiner ExactIndex MemoryBank Popularity Positives Weighted anchor_scores draw "
     "mine_scores pair_scores rescore search spherical_kmeans",
-    "count": "SparseIndex SparseRows AliasTable Among Candidates DynamicMiner ExactIndex MemoryBank OnlineClusters Positives Selection "
+    "count": "SparseIndex SparseRows "
+    "AliasTable Among Candidates DynamicMiner ExactIndex MemoryBank OnlineClusters Positives Selection "
     "Stratified StringTable TopKAccumulator TopThen draw ensemble fuse merge mine mine_scores "
     "near_duplicate_groups plan rescore retrieve sample_uniform search search_plan select "
     "spherical_kmeans strategies sweep topk triplets judge",
-    "shape": "SparseIndex SparseRows AliasTable Candidates Clusters Collection DynamicMiner ExactIndex MemoryBank OnlineClusters "
+    "shape": "SparseIndex SparseRows "
+    "AliasTable Candidates Clusters Collection DynamicMiner ExactIndex MemoryBank OnlineClusters "
     "Popularity Positives StringTable TopKAccumulator Weighted anchor_scores draw ensemble fuse "
     "in_batch_mask merge mine_scores pair_scores rescore retrieve sample_uniform search select "
     "spherical_kmeans teachers sweep topk triplets judge",
-    "dtype": "SparseIndex SparseRows AliasTable Candidates Clusters DynamicMiner ExactIndex MemoryBank Popularity Positives StringTable "
+    "dtype": "SparseIndex SparseRows "
+    "AliasTable Candidates Clusters DynamicMiner ExactIndex MemoryBank Popularity Positives StringTable "
     "TopKAccumulator Weighted anchor_scores draw in_batch_mask merge mine_scores pair_scores rescore "
     "sample_uniform search select spherical_kmeans topk triplets",
-    "ids": "SparseIndex SparseRows AliasTable Candidates Clusters Collection DynamicMiner ExactIndex MemoryBank Positives StringTable "
+    "ids": "SparseIndex SparseRows "
+    "AliasTable Candidates Clusters Collection DynamicMiner ExactIndex MemoryBank Positives StringTable "
     "TopKAccumulator anchor_scores merge mine_scores pair_scores rescore sample_uniform search select "
     "topk triplets judge sweep",
-    "parameter": "SparseIndex Absolute AliasTable Anchored Candidates Clusters Collection DynamicMiner ExactIndex Laplace "
+    "parameter": "SparseIndex "
+    "Absolute AliasTable Anchored Candidates Clusters Collection DynamicMiner ExactIndex Laplace "
     "MarginPos MemoryBank OnlineClusters PercPos Popularity Positives RankPower Selection SimANS Softmax "
     "Stratified StringTable TopKAccumulator audit draw ensemble formats fuse in_batch_mask merge "
     "mine_scores near_duplicate_groups pair_scores plan rescore retrieve sample_uniform search "
     "search_plan select spherical_kmeans strategies teachers sweep topk triplets judge",
     "memory": "AliasTable ExactIndex TopKAccumulator anchor_scores draw pair_scores sample_uniform search select topk",
-    "kind": "SparseIndex SparseRows Absolute AliasTable AllOf Among Anchored Candidates Collection DynamicMiner ExactIndex Laplace "
+    "kind": "SparseIndex SparseRows "
+    "Absolute AliasTable AllOf Among Anchored Candidates Collection DynamicMiner ExactIndex Laplace "
     "MarginPos MemoryBank Negatives PercPos Popularity Positives RankPower Selection SimANS Softmax "
     "Stratified StringTable TopKAccumulator TopThen anchor_scores audit draw ensemble fuse in_batch_mask "
     "merge mine mine_scores near_duplicate_groups pair_scores plan rescore retrieve sample_uniform search "
