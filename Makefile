@@ -63,7 +63,7 @@ mutants: .venv/dev/.stamp
 
 # Coverage-guided fuzzing of arrays, parameters and every file reader, FUZZ_SECONDS for each target.
 FUZZ_SECONDS ?= 60
-FUZZ_TARGETS := shapes parameters saved shard pairs parquet beir trec tsvrun tevatron runtable runarrow rectangles kd qrels \
+FUZZ_TARGETS := shapes parameters sparse saved shard pairs parquet beir trec tsvrun tevatron runtable runarrow rectangles kd qrels \
 	msmarco records rows state sources rules
 fuzz: .venv/dev/.stamp
 	$(DEV_BIN)/pip install -q 'atheris>=3'

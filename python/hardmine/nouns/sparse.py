@@ -9,6 +9,7 @@ from typing import Any, NamedTuple
 import numpy as np
 import numpy.typing as npt
 
+import hardmine._native as _native
 from hardmine.nouns.frozen import Frozen
 from hardmine.nouns.lists import row_span, take_rows
 from hardmine.plumbing import checks, ragged
@@ -146,6 +147,43 @@ class SparseRows(Frozen):
         self = cls.__new__(cls)
         self._check(f"{name} ", *parts)
         return self
+
+    @classmethod
+    def from_columns(
+        cls, offsets: npt.ArrayLike, rows: npt.ArrayLike, weights: npt.ArrayLike, num_rows: int
+    ) -> SparseRows:
+        """Sparse rows of lists by term (CSC), such as those of an inverted index.
+
+        Parameters
+        ----------
+        offsets : integers [num_terms + 1]
+            Term t owns ``rows[offsets[t]:offsets[t + 1]]``.
+        rows : integers [n]
+            Below `num_rows`, none twice in one term.
+        weights : float32 [n]
+        num_rows : int
+
+        Returns
+        -------
+        SparseRows
+
+        Raises
+        ------
+        TypeError, ValueError
+            A row out of range, or what the constructor raises.
+
+        Examples
+        --------
+        >>> import numpy as np
+        >>> import hardmine as hm
+        >>> rows = hm.SparseRows.from_columns([0, 1, 3], [1, 0, 1], np.array([1, 2, 3], dtype=np.float32), 2)
+        >>> rows[1].terms.tolist(), rows[1].weights.tolist()
+        ([0, 1], [1.0, 3.0])
+        """
+        count = checks.integer("num_rows", num_rows, maximum=2**31)
+        starts = checks.int64_vector("offsets", offsets)
+        numbers = _terms("rows", rows, starts, np.size(weights), count)
+        return cls(*_native.sparse_transpose(starts, numbers, _weights("weights", weights), count), starts.size - 1)
 
     @classmethod
     def concatenate(cls, parts: Iterable[SparseRows]) -> SparseRows:

@@ -22,20 +22,22 @@ MOST_ROWS = 2_048
 _INDEXED = 2_000
 
 
-def indexed(teacher: Any, documents: Any, queries: Any) -> tuple[int, float | None, float | None]:
+def indexed(teacher: Any, documents: Any, queries: Any, k: int, threads: int) -> tuple[int, float | None, float | None]:
     """Bytes of an index of all documents, documents indexed and pairs scored per second, by those of a sample."""
     some, asked = spread(documents, _INDEXED), spread(queries, TILE[0]).to_pylist()
     tracemalloc.start()
     try:
         index = teacher.index(some)
+        search_index = SparseIndex(index.documents, num_threads=threads)
         held, _ = tracemalloc.get_traced_memory()
     finally:
         tracemalloc.stop()
     begun = time.perf_counter()
     index = teacher.index(some)
+    search_index = SparseIndex(index.documents, num_threads=threads)
     rate = len(some) / since(begun) if len(some) else None
     begun = time.perf_counter()
-    index.scores(asked)
+    search_index.search(index.queries(asked), k, num_threads=threads)
     pairs = len(asked) * len(some) / since(begun) if len(some) and asked else None
     return int(held * len(documents) / max(len(some), 1)), rate, pairs
 

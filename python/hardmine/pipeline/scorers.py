@@ -20,7 +20,7 @@ from hardmine.plumbing.threads import thread_count
 from hardmine.primitives.anchors import anchor_scores
 from hardmine.primitives.limits import Exclusions, exclusions
 from hardmine.primitives.search.index import pair_scores, search
-from hardmine.primitives.topk import TopKAccumulator
+from hardmine.primitives.search.sparse import SparseIndex
 
 if TYPE_CHECKING:
     from collections.abc import Callable
@@ -28,8 +28,6 @@ if TYPE_CHECKING:
     from hardmine.nouns.collection import Collection
     from hardmine.teachers import Teacher
 
-TILE_MEMORY = 64 * 2**20
-"""Working memory of a lexical scan without ``max_memory``, in bytes."""
 _Float32 = npt.NDArray[np.float32]
 _Csr = tuple[npt.NDArray[np.int64], npt.NDArray[np.int64]]
 _Places = npt.NDArray[np.int64]
@@ -141,16 +139,15 @@ class LexicalScorer:
         kept: cached.Kept | None,  # noqa: ARG002 - an index is made faster than it is read
     ) -> None:
         self.teacher, self.num_threads = teacher, num_threads
-        self._memory, self._progress = checks.memory("max_memory", max_memory, TILE_MEMORY), progress
+        self._max_memory, self._progress = max_memory, progress
         self._collection = collection
-        self._queries = collection.query_texts.to_pylist()
-        self._num_documents = collection.num_documents
-        self._index = teacher.index(collection.document_texts, progress=progress)
+        index = teacher.index(collection.document_texts, progress=progress)
+        self._queries = index.queries(collection.query_texts)
+        self._index = SparseIndex(index.documents, num_threads=num_threads)
 
     def pair_scores(self, query_ids: npt.NDArray[np.int64], document_ids: npt.NDArray[np.int64]) -> _Float32:
         """Score of each pair, float32 [n]."""
-        found: _Float32 = self._index.pair_scores(self._queries, query_ids, document_ids)
-        return found
+        return self._index.pair_scores(self._queries, query_ids, document_ids)
 
     def search_keys(self, kept: cached.Kept) -> cached.SearchKeys:
         """See `cached.text_keys`."""
@@ -158,19 +155,19 @@ class LexicalScorer:
 
     def scan(self, k: int, *, ceiling: _Float32 | None, exclude: _Csr, queries: _Places | None = None) -> Candidates:
         """The k best admissible documents of every query, or of these queries."""
-        wanted = self._queries if queries is None else [self._queries[place] for place in queries.tolist()]
-        count = len(wanted)
-        best = TopKAccumulator(
-            count, k, ceiling=ceiling, floor=self.teacher.floor, exclude=exclude, num_threads=self.num_threads
-        )
-        rows = max(1, self._memory // (4 * max(self._num_documents, 1)))
+        wanted = self._queries if queries is None else self._queries.take(queries)
         shown = self._progress if queries is None else False
-        with Progress("retrieving for queries", count, shown) as bar:
-            for start in range(0, count, rows):
-                tile = wanted[start : start + rows]
-                best.update(self._index.scores(tile), first_query=start)
-                bar.update(len(tile))
-        return best.finish()
+        with Progress("retrieving for queries", len(wanted), shown) as bar:
+            per_query = max(len(self._index), 1)
+            return self._index.search(
+                wanted,
+                k,
+                ceiling=ceiling,
+                floor=self.teacher.floor,
+                exclude=exclude,
+                max_memory=self._max_memory,
+                progress=lambda done, _: bar.reach(done // per_query),
+            )
 
 
 def texts_of(collection: Collection) -> tuple[Any, Any]:

@@ -5,9 +5,9 @@ from __future__ import annotations
 from collections.abc import Sequence
 from typing import Any, Protocol, TypeAlias, runtime_checkable
 
-import numpy as np
 import numpy.typing as npt
 
+from hardmine.nouns.sparse import SparseRows
 from hardmine.plumbing.progress import Reporting
 
 
@@ -124,43 +124,34 @@ class SparseTeacher(Protocol):
 
 
 class LexicalIndex(Protocol):
-    """Documents that a lexical teacher has indexed."""
+    """Documents that a lexical teacher has indexed.
 
-    def scores(self, queries: Sequence[str]) -> npt.NDArray[np.float32]:
-        """Score of every document for each query.
+    Attributes
+    ----------
+    documents : SparseRows
+        Weights of the terms of every document. One that shares no term with a query is no candidate.
+    """
 
-        Parameters
-        ----------
-        queries : sequence of str
+    documents: SparseRows
 
-        Returns
-        -------
-        float32 [num_queries, num_documents]
-        """
-        ...
-
-    def pair_scores(
-        self, queries: Sequence[str], query_ids: npt.NDArray[np.int64], document_ids: npt.NDArray[np.int64]
-    ) -> npt.NDArray[np.float32]:
-        """Score of each pair (query_ids[i], document_ids[i]).
+    def queries(self, texts: Sequence[str]) -> SparseRows:
+        """Weights of the terms of queries, by the same numbers of terms.
 
         Parameters
         ----------
-        queries : sequence of str
-        query_ids, document_ids : int64 [n]
-            Places in `queries` and among the documents of the index.
+        texts : sequence of str
 
         Returns
         -------
-        float32 [n]
-            The same bits as in `scores`.
+        SparseRows
+            One row per text in the order given.
         """
         ...
 
 
 @runtime_checkable
 class LexicalTeacher(Protocol):
-    """Scores a query against all documents of an index at once.
+    """Weighs the terms of documents and queries; the sum of the products of what they share is the score.
 
     Attributes
     ----------
@@ -169,8 +160,7 @@ class LexicalTeacher(Protocol):
     similarity : str
         Name of the score.
     floor : float or None
-        Scores below it mean "not retrieved": for BM25 the smallest positive number, because a document that shares no
-        term with the query is no candidate.
+        Scores below it mean "not retrieved".
     fingerprint : str, mapping, or method, optional
         What a cache knows the scores by; as that of `DenseTeacher`, and called with "documents".
     """
@@ -206,6 +196,8 @@ class PairScorer(Protocol):
         What runs call it.
     similarity : str, optional
         Name of the score.
+    floor : float or None
+        Scores below it mean "not retrieved".
     fingerprint : str, mapping, or method, optional
         What a cache knows the scores by: a string, or JSON-able facts, that change whenever the score of a pair does;
         or a method without arguments that returns one. Only ``cache=`` asks for it.
