@@ -11,7 +11,7 @@ from typing import TYPE_CHECKING, Any
 from hardmine.pipeline import cached, foresee, foresee_sparse
 from hardmine.pipeline.retrieve import DEFAULT_K
 from hardmine.pipeline.scorers import DenseScorer, chosen, expect_collection
-from hardmine.pipeline.sparse_scorer import SparseScorer
+from hardmine.pipeline.sparse_scorers import SparseScorer
 from hardmine.plumbing import checks
 from hardmine.plumbing.threads import thread_count
 

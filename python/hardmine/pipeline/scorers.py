@@ -12,7 +12,7 @@ from hardmine.nouns.candidates import Candidates
 from hardmine.nouns.lists import VERSION
 from hardmine.nouns.positives import Positives
 from hardmine.pipeline import cached
-from hardmine.pipeline.sparse_scorer import SparseScorer
+from hardmine.pipeline.sparse_scorers import LexicalScorer, SparseScorer
 from hardmine.plumbing import checks
 from hardmine.plumbing.extras import is_a
 from hardmine.plumbing.progress import Progress, Reporting, reporting
@@ -20,7 +20,6 @@ from hardmine.plumbing.threads import thread_count
 from hardmine.primitives.anchors import anchor_scores
 from hardmine.primitives.limits import Exclusions, exclusions
 from hardmine.primitives.search.index import pair_scores, search
-from hardmine.primitives.search.sparse import SparseIndex
 
 if TYPE_CHECKING:
     from collections.abc import Callable
@@ -119,54 +118,6 @@ class DenseScorer:
                 max_memory=self._max_memory,
                 num_threads=self.num_threads,
                 progress=report,
-            )
-
-
-class LexicalScorer:
-    """Index of a collection under a lexical teacher."""
-
-    document_embeddings = None
-    sees_all = False
-
-    def __init__(
-        self,
-        collection: Collection,
-        teacher: Any,
-        *,
-        max_memory: int | str | None,
-        num_threads: int,
-        progress: Reporting,
-        kept: cached.Kept | None,  # noqa: ARG002 - an index is made faster than it is read
-    ) -> None:
-        self.teacher, self.num_threads = teacher, num_threads
-        self._max_memory, self._progress = max_memory, progress
-        self._collection = collection
-        index = teacher.index(collection.document_texts, progress=progress)
-        self._queries = index.queries(collection.query_texts)
-        self._index = SparseIndex(index.documents, num_threads=num_threads)
-
-    def pair_scores(self, query_ids: npt.NDArray[np.int64], document_ids: npt.NDArray[np.int64]) -> _Float32:
-        """Score of each pair, float32 [n]."""
-        return self._index.pair_scores(self._queries, query_ids, document_ids)
-
-    def search_keys(self, kept: cached.Kept) -> cached.SearchKeys:
-        """See `cached.text_keys`."""
-        return cached.text_keys(kept, self.teacher, self._collection)
-
-    def scan(self, k: int, *, ceiling: _Float32 | None, exclude: _Csr, queries: _Places | None = None) -> Candidates:
-        """The k best admissible documents of every query, or of these queries."""
-        wanted = self._queries if queries is None else self._queries.take(queries)
-        shown = self._progress if queries is None else False
-        with Progress("retrieving for queries", len(wanted), shown) as bar:
-            per_query = max(len(self._index), 1)
-            return self._index.search(
-                wanted,
-                k,
-                ceiling=ceiling,
-                floor=self.teacher.floor,
-                exclude=exclude,
-                max_memory=self._max_memory,
-                progress=lambda done, _: bar.reach(done // per_query),
             )
 
 

@@ -122,7 +122,9 @@ class Splade(Encoder):
         }
 
     def __repr__(self) -> str:
-        return f"Splade({self.name!r}, {self.num_terms} terms, {self.similarity}, {self._shown_dtype()} on {self.device})"
+        return (
+            f"Splade({self.name!r}, {self.num_terms} terms, {self.similarity}, {self._shown_dtype()} on {self.device})"
+        )
 
     def _encode(self, what: str, texts: Sequence[str], prompt: str, *, progress: Reporting) -> SparseRows:
         rows, most = Rows(len(texts)), self._most[what]
