@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import os
-from typing import Any
+from typing import Any, cast
 
 from hardmine.plumbing.extras import is_a
 from hardmine.teachers.chat_judge import ChatJudge
@@ -122,8 +122,7 @@ def sparse(model: Any, /, **options: Any) -> SparseTeacher:
     if is_a(model, "sentence_transformers", "SparseEncoder"):
         from hardmine.teachers.sparse_encoder import SparseEncoding
 
-        made: SparseTeacher = _checked(SparseEncoding, "sparse teacher", {"model": model, **options})
-        return made
+        return cast("SparseTeacher", _checked(SparseEncoding, "sparse teacher", {"model": model, **options}))
     if not isinstance(model, (str, os.PathLike)):
         raise TypeError(
             f"sparse teacher: {type(model).__name__}, expected a name, a path or a SparseEncoder of "
@@ -132,8 +131,7 @@ def sparse(model: Any, /, **options: Any) -> SparseTeacher:
     from hardmine.teachers.splade import Splade
 
     name = os.fspath(model)
-    made = _checked(Splade, f"sparse teacher {name!r}", {"model": name, **options})
-    return made
+    return cast("SparseTeacher", _checked(Splade, f"sparse teacher {name!r}", {"model": name, **options}))
 
 
 def load_cross_encoder(name: str | os.PathLike[str], /, **options: Any) -> PairScorer:

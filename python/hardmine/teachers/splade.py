@@ -28,8 +28,9 @@ _PIECE_BYTES = {"cpu": 2**22, "mps": 2**26, "cuda": 2**28}
 
 
 class Splade(Encoder):
-    """A transformers masked-language model that weighs terms; made by `hardmine.teachers.sparse`, whose parameters
-    these are.
+    """A transformers masked-language model that weighs terms; made by `hardmine.teachers.sparse`.
+
+    Its parameters are those of that function.
 
     Attributes
     ----------
