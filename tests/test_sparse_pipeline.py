@@ -104,7 +104,7 @@ def test_a_ceiling_in_the_scan_and_rows(tmp_path):
 
 def test_a_run_goes_on_to_a_scorer_and_into_fusions():
     run = retrieve(collect(), Words(), None)
-    rescored = hm.rescore(collect(), run, lambda queries, documents: [float(len(d)) for d in documents], progress=False)
+    rescored = hm.rescore(collect(), run, lambda _, texts: [float(len(t)) for t in texts], progress=False)
     assert sorted(rescored.teacher_scores) == ["words"]
     assert np.array_equal(np.sort(rescored.teacher_scores["words"]), np.sort(run.scores))
     fused = hm.fuse([run, hm.retrieve(collect(), "bm25", 10, progress=False)])

@@ -49,7 +49,7 @@ class Plan:
     mapped : int
         How much of that is mapped from disk and held in memory only while it is in use. Computed.
     index : int
-        What the index of a lexical or sparse teacher takes, by the memory that a sample took. Scaled from a measurement.
+        What the index of a lexical or sparse teacher takes, scaled from that of a sample. Measured.
     search : SearchPlan or None
         How the search will run: `search_plan`. None for a lexical or sparse teacher.
     working : int
