@@ -78,7 +78,7 @@ def test_candidates_by_hand(signed):
     found = retrieve(collection, teacher, None, k=7)
     positives = collection.positives
     for query in range(collection.num_queries):
-        left_out = set(positives[query].ids.tolist())
+        left_out = set(positives[query].tolist())
         can_be = [d for d in range(len(TEXTS)) if shares[query, d] and d not in left_out]
         best = sorted(can_be, key=lambda d, query=query: (-scores[query, d], d))[:7]
         assert found[query].ids.tolist() == best
