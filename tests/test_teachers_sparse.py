@@ -234,6 +234,14 @@ def test_an_object_is_known_by_its_numbers(encoder):
     assert changed(facts, hm.teachers.sparse(encoder).fingerprint("documents")) == {"weights"}
 
 
+def test_the_size_of_a_group_follows_that_of_the_model(teacher, encoder):
+    for given in (teacher, hm.teachers.sparse(encoder)):
+        assert given.group_bytes == 2**20, "a tiny model"
+    count = sum(weight.numel() for weight in encoder.parameters())
+    encoder.register_parameter("large", torch.nn.Parameter(torch.empty(40_000_000 - count, device="meta")))
+    assert hm.teachers.sparse(encoder).group_bytes == 4 * 10 * 2 * 10**11 // (2 * 40_000_000)
+
+
 # What is refused
 
 

@@ -14,6 +14,7 @@ from hardmine.plumbing.extras import need
 from hardmine.plumbing.progress import Progress, Reporting
 from hardmine.plumbing.ragged import rows_of
 from hardmine.teachers._sparse_rows import Rows, Weights, finished, most_terms, pruned
+from hardmine.teachers._transformer import bytes_of_some_seconds
 from hardmine.teachers.model_digest import of_config, of_tokenizer, of_weights
 from hardmine.teachers.protocol import strings
 
@@ -87,6 +88,11 @@ class SparseEncoding:
                 for name in ("torch", "transformers", "sentence_transformers")
             },
         }
+
+    @property
+    def group_bytes(self) -> int:
+        """Bytes of texts that take about ten seconds, by the size of the model; see `DenseTeacher`."""
+        return bytes_of_some_seconds(self._model, self._model.device.type, self.batch_size)
 
     def __repr__(self) -> str:
         return f"SparseEncoding({self.name!r}, {self.similarity}, on {self._model.device})"
