@@ -140,7 +140,11 @@ def tantivy_search(world):
     index.reload()
     searcher = index.searcher()
     queries = [index.parse_query(" ".join(map(str, row)), ["body"]) for row in world.words[1]]
-    return lambda count: [searcher.search(query, K, count=False).hits for query in queries[:count]]
+
+    def search(count):
+        return [searcher.search(query, K, count=False).hits for query in queries[:count]]
+
+    return search
 
 
 def scipy_product(world):

@@ -88,7 +88,9 @@ def test_scipy():
 def test_torch():
     torch = pytest.importorskip("torch")
     dense = torch.tensor([[0.0, 1.0, 0.0], [2.0, 0.0, 3.0], [0.0, 0.0, 0.0]])
-    twice = torch.sparse_coo_tensor(torch.tensor([[0, 0], [1, 1]]), torch.tensor([1.0, 2.0]), (1, 3))
+    twice = torch.sparse_coo_tensor(
+        torch.tensor([[0, 0], [1, 1]]), torch.tensor([1.0, 2.0]), (1, 3), check_invariants=True
+    )
     assert lists(hm.SparseRows.of(dense.to_sparse())) == [{1: 1.0}, {0: 2.0, 2: 3.0}, {}]
     assert lists(hm.SparseRows.of(twice)) == [{1: 3.0}]
     with pytest.raises(TypeError, match=r"rows: a tensor of torch.float64"):

@@ -28,7 +28,7 @@ def score(query: Row, document: Row) -> np.float32 | None:
     for term in shared:
         total += query[term] * document[term]
     with np.errstate(over="ignore"):
-        return np.float32(total)
+        return np.float32(total) + np.float32(0)  # zeros come out as 0.0
 
 
 def search(

@@ -13,6 +13,8 @@ pub mod scan;
 pub mod score;
 mod state;
 mod sums;
+#[cfg(test)]
+mod tests;
 pub mod transpose;
 
 pub use postings::{build, Built, Postings};

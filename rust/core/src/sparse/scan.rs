@@ -120,7 +120,7 @@ impl<'a> Search<'a> {
             try_reserve(&mut worker.queries, 1)?;
             worker.queries.push(Query::default());
         }
-        let documents = (blocks.start * BLOCK) as i64..(blocks.end * BLOCK) as i64;
+        let documents = (blocks.start * BLOCK) as i64..(blocks.end * BLOCK).min(self.documents.len()) as i64;
         for (at, query) in queries.clone().enumerate() {
             worker.queries[at].set(self.queries, self.first + query)?;
             for (index, &id) in between(self.excluded.row(query), documents.start, documents.end).iter().enumerate() {
