@@ -21,6 +21,8 @@ from hardmine.primitives.search.reporter import reporter
 
 # Queries between two reports of progress.
 _PANEL = 4096
+# Where memory is short, threads are given up before there are fewer queries.
+_FEWEST = 64
 _DTYPES = {"blocks": "int64", "terms": "int32", "starts": "int64", "high": "float32", "low": "float32",
            "places": "uint16", "weights": "float32"}  # fmt: skip
 
@@ -285,8 +287,10 @@ def _cut(num_queries: int, k: int, budget: int, threads: int) -> tuple[int, int]
     while (needed := _native.sparse_working_bytes(k, panel, threads) + panel * per_query) > budget:
         if (panel, threads) == (1, 1):
             raise ValueError(f"max_memory: {budget} bytes, expected at least {needed} for these rows")
-        # Threads before their queries: each has sums of its own.
-        panel, threads = (panel, threads // 2) if threads > 1 else (panel // 2, 1)
+        if threads > 1 and panel <= _FEWEST:  # each thread has sums of its own
+            threads //= 2
+        else:
+            panel //= 2
     return panel, threads
 
 
