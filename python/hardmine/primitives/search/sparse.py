@@ -21,6 +21,8 @@ from hardmine.primitives.search.reporter import reporter
 
 # Queries between two reports of progress.
 _PANEL = 4096
+# Where memory is short, threads are given up before there are fewer queries.
+_FEWEST = 64
 _DTYPES = {"blocks": "int64", "terms": "int32", "starts": "int64", "high": "float32", "low": "float32",
            "places": "uint16", "weights": "float32"}  # fmt: skip
 
@@ -156,7 +158,7 @@ class SparseIndex:
         limits = scan_limits(len(rows), ceiling, floor, exclude)
         refuse_misfits(limits, len(rows), len(self))
         most = min(k, len(self))
-        panel = _panel(len(rows), most, budget, threads)
+        panel, threads = _cut(len(rows), most, budget, threads)
         with reporter(progress, len(rows) * len(self)) as report:
 
             def some(start: int, stop: int) -> _native.Ranked:
@@ -283,15 +285,18 @@ def _same_vocabulary(queries: SparseRows, documents: SparseRows) -> None:
         raise ValueError(f"queries: {sizes[0]} terms, expected {sizes[1]} (those of documents)")
 
 
-def _panel(num_queries: int, k: int, budget: int, threads: int) -> int:
-    """Queries whose lists are made at a time, within `budget` bytes."""
+def _cut(num_queries: int, k: int, budget: int, threads: int) -> tuple[int, int]:
+    """Queries whose lists are made at a time, and threads that make them, within `budget` bytes."""
     per_query = 24 * k + 128  # as the threads found them, and joined
     panel = max(min(num_queries, _PANEL), 1)
     while (needed := _native.sparse_working_bytes(k, panel, threads) + panel * per_query) > budget:
-        if panel == 1:
+        if (panel, threads) == (1, 1):
             raise ValueError(f"max_memory: {budget} bytes, expected at least {needed} for these rows")
-        panel //= 2
-    return panel
+        if threads > 1 and panel <= _FEWEST:  # each thread has sums of its own
+            threads //= 2
+        else:
+            panel //= 2
+    return panel, threads
 
 
 def _loaded(

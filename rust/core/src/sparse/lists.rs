@@ -1,6 +1,7 @@
 //! The lists of a query in one block, and which of them need not be added up.
 
 use crate::error::{make_room, Result};
+use crate::order::Score;
 
 use super::bound;
 use super::postings::Postings;
@@ -61,7 +62,7 @@ impl<'a> Lists<'a> {
     /// postings for what they may add.
     pub fn leave_out(&mut self, last: f64) {
         let price = |list: &List<'_>| list.most / (list.places.len() as f64 + 1.0);
-        self.all.sort_unstable_by(|a, b| price(b).total_cmp(&price(a)).then(a.order.cmp(&b.order)));
+        self.all.sort_unstable_by(|a, b| price(b).key().cmp(&price(a).key()).then(a.order.cmp(&b.order)));
         while self.needed > 0 {
             let others = self.others + self.all[self.needed - 1].most;
             if !(bound::lacking(self.all.len(), others, self.size) <= last) {

@@ -34,7 +34,7 @@ pub fn working_bytes(k: usize, queries: usize, threads: usize) -> usize {
     let states =
         if queries < 2 * threads { (2 * threads + 1).saturating_mul(queries) } else { QUERIES_PER_TASK * threads };
     let state = State::capacity(k).saturating_mul(8).saturating_add(2048);
-    states.saturating_mul(state).saturating_add(threads.saturating_mul(BLOCK * 24))
+    states.saturating_mul(state).saturating_add(threads.saturating_mul(BLOCK * 12))
 }
 
 /// What all tasks share.

@@ -7,6 +7,7 @@ use half::f16;
 use super::postings::BLOCK;
 use super::{build, pair_scores, search, transpose, Built, Postings, SparseRows, Weights};
 use crate::error::Error;
+use crate::order::Score;
 use crate::{Csr, Execution, Isa, Limits};
 
 /// Rows that own their parts.
@@ -126,7 +127,7 @@ fn a_search_equals_the_definition() {
                     .filter(|&d| !most.is_some_and(|most| scores[d] > most))
                     .filter(|&d| !least.is_some_and(|least| scores[d] < least))
                     .collect();
-                kept.sort_by(|&a, &b| scores[b].total_cmp(&scores[a]).then(a.cmp(&b)));
+                kept.sort_by(|&a, &b| scores[b].key().cmp(&scores[a].key()).then(a.cmp(&b)));
                 kept.truncate(k);
                 let range = found[0].offsets[query] as usize..found[0].offsets[query + 1] as usize;
                 let got: Vec<usize> = found[0].ids[range.clone()].iter().map(|id| *id as usize).collect();
