@@ -82,8 +82,8 @@ MUTANTS = [
     Mutant(
         "sparse-documents-known-by-their-terms",
         KEPT,
-        "columns = [documents.offsets, documents.terms, documents.weights]",
-        "columns = [documents.offsets, documents.terms]",
+        " = [documents.offsets, documents.terms, documents.weights]",
+        " = [documents.offsets, documents.terms]",
         f"{PIPELINE} -k known_by_weights",
     ),
     Mutant(

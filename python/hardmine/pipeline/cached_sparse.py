@@ -78,7 +78,7 @@ def assembled(rows: Rows) -> SparseRows:
 
 def search_keys(teacher: Any, queries: SparseRows, documents: SparseRows) -> cached.SearchKeys:
     """Candidates of sparse rows are known by the weights alone, whatever these were made of."""
-    columns = [documents.offsets, documents.terms, documents.weights]
+    columns: list[npt.NDArray[Any]] = [documents.offsets, documents.terms, documents.weights]
     about = {"similarity": teacher.similarity, "documents": [fingerprint.of_matrix(column) for column in columns]}
     of_queries = [(queries.offsets, column) for column in (queries.terms, queries.weights)]
     return {"scores": KIND, **about}, fingerprint.of_rows(len(queries), *of_queries)

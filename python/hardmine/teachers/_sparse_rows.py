@@ -19,7 +19,7 @@ class Weights(NamedTuple):
     """Weights that are not 0, by rising row and term."""
 
     rows: _Int64
-    terms: _Int64
+    terms: npt.NDArray[Any]
     weights: _Float32
 
 
@@ -32,7 +32,7 @@ def pruned(found: Weights, most: int | None) -> Weights:
     order = np.lexsort((found.terms, -np.abs(found.weights), found.rows))
     rank = np.arange(order.size) - np.repeat(ragged.offsets_of(counts)[:-1], counts)
     kept = np.sort(order[rank < most])
-    return Weights(*(column[kept] for column in found))
+    return Weights(found.rows[kept], found.terms[kept], found.weights[kept])
 
 
 class Rows:

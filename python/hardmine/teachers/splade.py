@@ -67,7 +67,7 @@ class Splade(Encoder):
     ) -> None:
         transformers = needed(WHAT)
         check_place(WHAT, model, "a model folder or a model name")
-        prompts = {"query_prompt": query_prompt, "document_prompt": document_prompt}
+        prompts: dict[str, Any] = {"query_prompt": query_prompt, "document_prompt": document_prompt}
         if max_length is not None:
             max_length = checks.integer("max_length", max_length, minimum=1)
         recipe = read_sparse_recipe(model)
