@@ -19,6 +19,8 @@ def tiny_bert(folder, *, labels=None, masked=False):
         **({"initializer_range": 0.5} if masked or labels is not None else {}),
     )  # fmt: skip
     made = transformers.BertModel if labels is None else transformers.BertForSequenceClassification
-    made = transformers.BertForMaskedLM if masked else made
-    made(config).save_pretrained(folder)
+    model = (transformers.BertForMaskedLM if masked else made)(config)
+    if masked:
+        torch.nn.init.normal_(model.cls.predictions.bias)  # made as zeros, which nobody would miss
+    model.save_pretrained(folder)
     return folder
