@@ -90,7 +90,7 @@ mutants: .venv/dev/.stamp
 
 # Coverage-guided fuzzing of arrays, parameters and every file reader, FUZZ_SECONDS for each target; -j2 takes two at a time.
 FUZZ_SECONDS ?= 60
-FUZZ_TARGETS := shapes parameters saved shard pairs parquet beir trec tsvrun tevatron runtable runarrow rectangles kd qrels \
+FUZZ_TARGETS := shapes parameters sparse saved shard pairs parquet beir trec tsvrun tevatron runtable runarrow rectangles kd qrels \
 	msmarco records rows state sources rules
 FUZZ_ONE := $(addprefix fuzz-,$(FUZZ_TARGETS))
 .PHONY: $(FUZZ_ONE)

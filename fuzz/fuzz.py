@@ -77,6 +77,23 @@ def parameters(data):
         assert not np.isin(ids, positives[int(query)]).any()
 
 
+def sparse(data):
+    """Sparse rows of any numbers: refused, or searched as their dense twins."""
+    feed = atheris.FuzzedDataProvider(data)
+    ints = lambda low, high: np.array([feed.ConsumeIntInRange(low, high) for _ in range(feed.ConsumeIntInRange(0, 9))])  # noqa: E731
+    made = []
+    for _ in range(2):
+        offsets, terms = np.cumsum([0, *ints(-1, 3)]), ints(-1, 12)
+        dtype = feed.PickValueInList([np.float16, np.float32])
+        weights = np.frombuffer(feed.ConsumeBytes(40).ljust(40, b"\1"), dtype)[: terms.size]
+        made.append(hm.SparseRows(offsets, terms.astype(np.int64), weights, feed.PickValueInList([None, 12, 13])))
+    queries, documents = made
+    k, threads = feed.ConsumeIntInRange(-1, 9), feed.ConsumeIntInRange(1, 3)
+    found = hm.search(queries, documents, k, ceiling=feed.PickValueInList([None, 0.5]), num_threads=threads)
+    scores = hm.pair_scores(queries, documents, found.row_of_each, found.ids)
+    assert found.scores.tobytes() == scores.tobytes()
+
+
 def saved(data):
     """Our own containers."""
     path = FOLDER / "saved"
@@ -288,6 +305,7 @@ ROWS = b"\0" + json.dumps({"query": "a", "pos": ["b"], "neg": ["c"], "neg_scores
 TARGETS = {
     "shapes": (shapes, lambda: bytes(range(64))),
     "parameters": (parameters, lambda: bytes(range(200))),
+    "sparse": (sparse, lambda: bytes(range(200))),
     "saved": (saved, _container_seed),
     "shard": (shard, _shard_seed),
     "pairs": (pairs, lambda: ROW + b"\n"),

@@ -1,8 +1,11 @@
 """Small models for the tests, made on the spot. Needs transformers."""
 
 
-def tiny_bert(folder, *, labels=None, positions=32):
-    """A random two-layer BERT with a word-level vocabulary, in a folder of its own; with labels a cross-encoder."""
+def tiny_bert(folder, *, labels=None, masked=False, positions=32):
+    """A random two-layer BERT with a word-level vocabulary, in a folder of its own.
+
+    With labels a cross-encoder; masked: a masked-language model, whose logits are far from 0 on both sides.
+    """
     import torch
     import transformers
 
@@ -12,9 +15,12 @@ def tiny_bert(folder, *, labels=None, positions=32):
     torch.manual_seed(0)
     config = transformers.BertConfig(
         vocab_size=len(words), hidden_size=16, num_hidden_layers=2, num_attention_heads=2, intermediate_size=32,
-        max_position_embeddings=positions,
-        **({} if labels is None else {"num_labels": labels, "initializer_range": 0.5}),
+        max_position_embeddings=positions, **({} if labels is None else {"num_labels": labels}),
+        **({"initializer_range": 0.5} if masked or labels is not None else {}),
     )  # fmt: skip
     made = transformers.BertModel if labels is None else transformers.BertForSequenceClassification
-    made(config).save_pretrained(folder)
+    model = (transformers.BertForMaskedLM if masked else made)(config)
+    if masked:
+        torch.nn.init.normal_(model.cls.predictions.bias)  # made as zeros, which nobody would miss
+    model.save_pretrained(folder)
     return folder

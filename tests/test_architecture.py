@@ -70,7 +70,7 @@ MAY_IMPORT = {
     "plumbing": set(),
     "nouns": PLUMBING,
     "rules": PLUMBING,
-    "teachers": PLUMBING,
+    "teachers": PLUMBING | {"nouns"},
     "losses": PLUMBING,
     "primitives": PLUMBING | {"nouns", "rules"},
     "store": PLUMBING | {"nouns"},

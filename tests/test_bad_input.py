@@ -9,7 +9,7 @@ import inspect
 import pytest
 
 import hardmine as hm
-from tests.bad_input import judge, library, rescore, search, sweep, texts, training  # noqa: F401 (they fill the table)
+from tests.bad_input import judge, library, rescore, search, sparse, sweep, texts, training  # noqa: F401 (they fill the table)
 from tests.bad_input.table import CASES, ROWS
 
 EXEMPT = {
@@ -19,6 +19,7 @@ EXEMPT = {
     "Top": "takes nothing",
     "Uniform": "takes nothing",
     "Ranking": "a plain pair that the library hands out and never takes",
+    "SparseRow": "a plain pair that the library hands out and never takes",
     "compat": "a module; tests/test_compat_differences.py has its cases",
     "data": "a module of two classes; tests/test_data.py has their cases",
     "losses": "a module; tests/test_losses_errors.py has its table, and a meta-test of its own",
@@ -35,32 +36,40 @@ EXEMPT = {
 
 
 APPLIES = {
-    "nan": "AliasTable Candidates DynamicMiner ExactIndex MemoryBank OnlineClusters Popularity Positives "
+    "nan": "SparseIndex SparseRows "
+    "AliasTable Candidates DynamicMiner ExactIndex MemoryBank OnlineClusters Popularity Positives "
     "TopKAccumulator Weighted anchor_scores draw in_batch_mask mine_scores pair_scores rescore retrieve "
     "search spherical_kmeans topk triplets",
-    "infinite": "AliasTable DynamicMiner ExactIndex MemoryBank Popularity Positives Weighted anchor_scores draw "
+    "infinite": "SparseRows "
+    "AliasTable DynamicMiner ExactIndex MemoryBank Popularity Positives Weighted anchor_scores draw "
     "mine_scores pair_scores rescore search spherical_kmeans",
-    "count": "AliasTable Among Candidates DynamicMiner ExactIndex MemoryBank OnlineClusters Positives Selection "
+    "count": "SparseIndex SparseRows "
+    "AliasTable Among Candidates DynamicMiner ExactIndex MemoryBank OnlineClusters Positives Selection "
     "Stratified StringTable TopKAccumulator TopThen draw ensemble fuse merge mine mine_scores "
     "near_duplicate_groups plan rescore retrieve sample_uniform search search_plan select "
     "spherical_kmeans strategies sweep topk triplets judge",
-    "shape": "AliasTable Candidates Clusters Collection DynamicMiner ExactIndex MemoryBank OnlineClusters "
+    "shape": "SparseIndex SparseRows "
+    "AliasTable Candidates Clusters Collection DynamicMiner ExactIndex MemoryBank OnlineClusters "
     "Popularity Positives StringTable TopKAccumulator Weighted anchor_scores draw ensemble fuse "
     "in_batch_mask merge mine_scores pair_scores rescore retrieve sample_uniform search select "
     "spherical_kmeans teachers sweep topk triplets judge",
-    "dtype": "AliasTable Candidates Clusters DynamicMiner ExactIndex MemoryBank Popularity Positives StringTable "
+    "dtype": "SparseIndex SparseRows "
+    "AliasTable Candidates Clusters DynamicMiner ExactIndex MemoryBank Popularity Positives StringTable "
     "TopKAccumulator Weighted anchor_scores draw in_batch_mask merge mine_scores pair_scores rescore "
     "sample_uniform search select spherical_kmeans topk triplets",
-    "ids": "AliasTable Candidates Clusters Collection DynamicMiner ExactIndex MemoryBank Positives StringTable "
+    "ids": "SparseIndex SparseRows "
+    "AliasTable Candidates Clusters Collection DynamicMiner ExactIndex MemoryBank Positives StringTable "
     "TopKAccumulator anchor_scores merge mine_scores pair_scores rescore sample_uniform search select "
     "topk triplets judge sweep",
-    "parameter": "Absolute AliasTable Anchored Candidates Clusters Collection DynamicMiner ExactIndex Laplace "
+    "parameter": "SparseIndex "
+    "Absolute AliasTable Anchored Candidates Clusters Collection DynamicMiner ExactIndex Laplace "
     "MarginPos MemoryBank OnlineClusters PercPos Popularity Positives RankPower Selection SimANS Softmax "
     "Stratified StringTable TopKAccumulator audit draw ensemble formats fuse in_batch_mask merge "
     "mine_scores near_duplicate_groups pair_scores plan rescore retrieve sample_uniform search "
     "search_plan select spherical_kmeans strategies teachers sweep topk triplets judge",
     "memory": "AliasTable ExactIndex TopKAccumulator anchor_scores draw pair_scores sample_uniform search select topk",
-    "kind": "Absolute AliasTable AllOf Among Anchored Candidates Collection DynamicMiner ExactIndex Laplace "
+    "kind": "SparseIndex SparseRows "
+    "Absolute AliasTable AllOf Among Anchored Candidates Collection DynamicMiner ExactIndex Laplace "
     "MarginPos MemoryBank Negatives PercPos Popularity Positives RankPower Selection SimANS Softmax "
     "Stratified StringTable TopKAccumulator TopThen anchor_scores audit draw ensemble fuse in_batch_mask "
     "merge mine mine_scores near_duplicate_groups pair_scores plan rescore retrieve sample_uniform search "

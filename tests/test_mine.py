@@ -47,7 +47,8 @@ def full_scores(collection, teacher):
     rows, columns = np.divmod(np.arange(collection.num_queries * collection.num_documents), collection.num_documents)
     queries, documents = collection.query_texts.to_pylist(), collection.document_texts
     if isinstance(teacher, hm.teachers.LexicalTeacher):
-        flat = teacher.index(documents).pair_scores(queries, rows, columns)
+        index = teacher.index(documents)
+        flat = hm.pair_scores(index.queries(queries), index.documents, rows, columns)
     else:
         vectors = teacher.embed_queries(queries), teacher.embed_documents(documents)
         flat = hm.pair_scores(*vectors, rows, columns, similarity=teacher.similarity)

@@ -78,7 +78,7 @@ def test_the_sample_is_spread_over_what_is_to_do(collection):
     some = samples.spread(collection.document_texts, 10).to_pylist()
     assert some == collection.document_texts.to_pylist()[::20]
     teacher = Toy()
-    samples.embedded(teacher, collection.document_texts[:3])
+    samples.embedded(teacher.embed_documents, collection.document_texts[:3])
     assert set(teacher.seen["documents"]) == set(collection.document_texts[:3].to_pylist())
 
 

@@ -16,6 +16,7 @@ from hardmine.nouns.candidates import Candidates
 from hardmine.nouns.lists import REASONS, Ranking
 from hardmine.nouns.negatives import Negatives
 from hardmine.nouns.positives import Positives
+from hardmine.nouns.sparse import SparseRow, SparseRows
 from hardmine.nouns.strings import StringTable
 from hardmine.primitives.anchors import anchor_scores
 from hardmine.primitives.batch.mask import in_batch_mask
@@ -24,6 +25,7 @@ from hardmine.primitives.draw import AliasTable, draw, sample_uniform
 from hardmine.primitives.mine_scores import mine_scores
 from hardmine.primitives.search.index import ExactIndex, pair_scores, search
 from hardmine.primitives.search.plan import SearchPlan, search_plan
+from hardmine.primitives.search.sparse import SparseIndex
 from hardmine.primitives.select import select
 from hardmine.primitives.topk import TopKAccumulator, topk
 from hardmine.rules.ceilings import Absolute, AllOf, Anchored, MarginPos, NoCeiling, PercPos
@@ -133,6 +135,9 @@ __all__ = [
     "Selection",
     "SimANS",
     "Softmax",
+    "SparseIndex",
+    "SparseRow",
+    "SparseRows",
     "Stratified",
     "StringTable",
     "Sweep",

@@ -66,8 +66,10 @@ def add_teacher(parser: argparse.ArgumentParser) -> None:
     """Options that say who scores, and with what means."""
     group = parser.add_argument_group("teacher")
     group.add_argument(
-        "--teacher", required=True, metavar="T", help="bm25, a model folder or name, precomputed:QUERIES.npy,DOCS.npy"
-    )
+        "--teacher", required=True, metavar="T",
+        help="bm25, a model folder or name, sparse:FOLDER-OR-NAME (a masked-language model such as a SPLADE), "
+        "precomputed:QUERIES.npy,DOCS.npy",
+    )  # fmt: skip
     group.add_argument("--similarity", choices=("cosine", "dot"))
     group.add_argument("--pooling", choices=("mean", "cls", "lasttoken"))
     group.add_argument("--query-prompt", metavar="TEXT")
@@ -76,6 +78,12 @@ def add_teacher(parser: argparse.ArgumentParser) -> None:
     group.add_argument("--device", metavar="D", help="cpu, cuda, cuda:1, mps")
     group.add_argument("--dtype", choices=("float32", "bfloat16", "float16", "auto"))
     group.add_argument("--batch-tokens", type=int, metavar="TOKENS")
+    for side in ("query", "document"):
+        group.add_argument(f"--max-{side}-terms", type=int, metavar="N", help=f"largest weights of a sparse {side}")
+    group.add_argument(
+        "--no-special-tokens", dest="special_tokens", action="store_const", const=False,
+        help="no weights of [CLS], [SEP] and the like in a sparse text",
+    )  # fmt: skip
     add_threads(parser)
     parser.add_argument("--max-memory", metavar="SIZE", help="working memory of the search, such as 2GB")
 
@@ -234,9 +242,15 @@ def read_collection(options: argparse.Namespace) -> hm.Collection:
 def load_teacher(options: argparse.Namespace) -> Any:
     """The teacher that the options name."""
     names = (
-        "similarity", "pooling", "query_prompt", "document_prompt", "max_length", "device", "dtype", "batch_tokens"
+        "similarity", "pooling", "query_prompt", "document_prompt", "max_length", "device", "dtype", "batch_tokens",
+        "max_query_terms", "max_document_terms", "special_tokens",
     )  # fmt: skip
     given = {name: getattr(options, name) for name in names if getattr(options, name) is not None}
+    if options.teacher.startswith("sparse:"):
+        name = options.teacher.removeprefix("sparse:")
+        if not name:
+            raise UsageError("--teacher sparse: expected the folder or name of a model behind it")
+        return _told(hm.teachers.sparse(name, **given), options)
     if not options.teacher.startswith("precomputed:"):
         try:
             teacher = hm.teachers.load(options.teacher, **given)
@@ -246,9 +260,7 @@ def load_teacher(options: argparse.Namespace) -> Any:
             raise UsageError(
                 f"--teacher {options.teacher}: neither 'bm25' nor a folder, and no such model could be loaded ({error})"
             ) from None
-        if options.dtype == "auto" and not options.quiet:
-            say_progress(f"teacher: {teacher!r}")
-        return teacher
+        return _told(teacher, options)
     files = options.teacher.removeprefix("precomputed:").split(",")
     if len(files) != 2:
         raise UsageError(f"--teacher {options.teacher}: {len(files)} files, expected precomputed:QUERIES.npy,DOCS.npy")
@@ -256,6 +268,13 @@ def load_teacher(options: argparse.Namespace) -> Any:
         option = next(name for name in given if name != "similarity").replace("_", "-")
         raise UsageError(f"--{option}: embeddings made elsewhere have no such option")
     return hm.teachers.precomputed(*files, **given)
+
+
+def _told(teacher: Any, options: argparse.Namespace) -> Any:
+    """The teacher, once a user knows which dtype was chosen."""
+    if options.dtype == "auto" and not options.quiet:
+        say_progress(f"teacher: {teacher!r}")
+    return teacher
 
 
 def check_numbers(options: argparse.Namespace) -> None:

@@ -20,7 +20,7 @@ import numpy.typing as npt
 
 from hardmine.nouns.candidates import Candidates
 from hardmine.nouns.lists import VERSION, take_rows
-from hardmine.plumbing import arrays, checks
+from hardmine.plumbing import arrays, checks, ragged
 from hardmine.plumbing.progress import Progress, Reporting, is_shown, say
 from hardmine.store import fingerprint
 from hardmine.store.manifest import Store, looked_at, opened
@@ -157,14 +157,14 @@ def known_by(whose: str, value: Any, **beside: str) -> Facts:
 # Embeddings
 
 
-def embedding_rows(kept: Kept, what: str, texts: Any) -> Rows | None:
+def embedding_rows(kept: Kept, what: str, texts: Any, kind: str = "embeddings") -> Rows | None:
     """The embeddings of texts that a store holds and lacks; None for a teacher that looks them up."""
     facts = kept.facts[what]
     if facts is None:
         return None
     # A name of its own for what the teacher says: one of its facts may be called as one of ours.
     facts = {"teacher": facts, "texts": what, "group": [GROUP_TEXTS, kept.group_bytes]}
-    return kept.store.rows(f"embeddings of {what}", "embeddings", facts, fingerprint.of_texts(texts))
+    return kept.store.rows(f"{kind} of {what}", kind, facts, fingerprint.of_texts(texts))
 
 
 def lacking(texts: Any, rows: Rows) -> Any:
@@ -181,38 +181,56 @@ def embed(kept: Kept | None, teacher: Any, what: str, texts: Any, *, progress: R
         found = call(texts, progress=progress)
         _matrix(teacher, found)
         return Matrix(found)
-    _say_reused(rows, f"embeddings of {what}", progress=progress)
-    missing = rows.missing
-    if missing.size:
-        with Progress(f"embedding {what}", missing.size, progress) as bar:
-            wanted = lacking(texts, rows)
-            cuts = groups(fingerprint.lengths_of(wanted), kept.group_bytes)
-            _embed_missing(rows, teacher, call, wanted, cuts, bar)
+    form: tuple[int, np.dtype[Any]] | None = None
+
+    def made(some: Any) -> dict[str, npt.NDArray[Any]]:
+        nonlocal form
+        # A copy: a teacher may hand out the same buffer again.
+        array = np.array(_embeddings(teacher, call(some, progress=False), len(some)))
+        form = form or (array.shape[1], array.dtype)
+        if (array.shape[1], array.dtype) != form:
+            raise ValueError(
+                f"teacher {teacher.name!r}: embeddings of {array.shape[1]} {array.dtype} numbers, expected {form[0]} "
+                f"{form[1]} ones as for the texts before"
+            )
+        return {"row.embedding": array}
+
+    keep_missing(kept, rows, "embeddings", what, texts, made, progress=progress)
     return assembled(rows, "embedding", kept.store.folder)
 
 
-def _embed_missing(
-    rows: Rows, teacher: Any, call: Callable[..., Any], texts: Any, cuts: Iterator[tuple[int, int]], bar: Progress
+def keep_missing(
+    kept: Kept,
+    rows: Rows,
+    kind: str,
+    what: str,
+    texts: Any,
+    made: Callable[[Any], dict[str, npt.NDArray[Any]]],
+    *,
+    progress: Reporting,
 ) -> None:
+    """Make the rows that a store lacks, group by group, and keep them in shards.
+
+    `made` gives the columns of a group of texts; ``lengths`` among them are those of the rows of ``list.`` columns.
+    """
+    _say_reused(rows, f"{kind} of {what}", progress=progress)
     missing = rows.missing
-    done: list[npt.NDArray[Any]] = []
-    form: tuple[int, np.dtype[Any]] | None = None
+    if not missing.size:
+        return
+    wanted = lacking(texts, rows)
+    done: list[dict[str, npt.NDArray[Any]]] = []
     first, begun = 0, time.monotonic()
-    for start, stop in cuts:
-        # A copy: a teacher may hand out the same buffer again.
-        found = np.array(_embeddings(teacher, call(texts[start:stop], progress=False), stop - start))
-        form = form or (found.shape[1], found.dtype)
-        if (found.shape[1], found.dtype) != form:
-            raise ValueError(
-                f"teacher {teacher.name!r}: embeddings of {found.shape[1]} {found.dtype} numbers, expected {form[0]} "
-                f"{form[1]} ones as for the texts before"
-            )
-        done.append(found)
-        bar.update(stop - start)
-        is_full = time.monotonic() - begun >= SHARD_SECONDS or sum(part.nbytes for part in done) >= SHARD_BYTES
-        if is_full or stop == missing.size:
-            rows.add(missing[first:stop], {"row.embedding": np.concatenate(done)})
-            first, begun, done = stop, time.monotonic(), []
+    with Progress(f"embedding {what}", missing.size, progress) as bar:
+        for start, stop in groups(fingerprint.lengths_of(wanted), kept.group_bytes):
+            done.append(made(wanted[start:stop]))
+            bar.update(stop - start)
+            size = sum(column.nbytes for part in done for column in part.values())
+            if time.monotonic() - begun >= SHARD_SECONDS or size >= SHARD_BYTES or stop == missing.size:
+                columns = {name: np.concatenate([part[name] for part in done]) for name in done[0]}
+                if "lengths" in columns:
+                    columns["offsets"] = ragged.offsets_of(columns.pop("lengths"))
+                rows.add(missing[first:stop], columns)
+                first, begun, done = stop, time.monotonic(), []
 
 
 def groups(lengths: npt.NDArray[np.int64], size: int) -> Iterator[tuple[int, int]]:

@@ -6,9 +6,10 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from hardmine.pipeline import cached, samples
-from hardmine.pipeline.scorers import TILE_MEMORY, left_out_of, texts_of
+from hardmine.pipeline.scorers import left_out_of, texts_of
 from hardmine.plumbing import arrays, checks
 from hardmine.primitives.search.plan import search_plan
+from hardmine.primitives.search.tiles import DEFAULT_MEMORY
 from hardmine.store import fingerprint
 from hardmine.store.matrix import IN_MEMORY, Matrix, assembled
 
@@ -38,7 +39,7 @@ def dense(
     else:
         # Where nothing is to be embedded, the shape of embeddings is all that is wanted of the sample.
         sample, rate = samples.embedded(
-            teacher, lacking["documents"] if len(lacking["documents"]) else texts["documents"]
+            teacher.embed_documents, lacking["documents"] if len(lacking["documents"]) else texts["documents"]
         )
     matrix, item = arrays.matrix(f"teacher {teacher.name!r}", sample)
     dimension, dtype, count = matrix.shape[1], _DTYPES.get(item, "float32"), {w: len(lacking[w]) for w in texts}
@@ -68,6 +69,7 @@ def dense(
             growth += shards * _header_bytes(kept.facts[what])
     return {
         "dimension": dimension,
+        "terms": 0.0,
         "dtype": dtype,
         "queries_to_embed": count["queries"],
         "documents_to_embed": count["documents"],
@@ -97,10 +99,11 @@ def lexical(
     held = 0
     if kept is not None:
         held = _candidates_held(collection, kept, cached.text_keys(kept, teacher, collection), k, threads)
-    index, rate, pairs = samples.indexed(teacher, collection.document_texts, collection.query_texts)
+    index, rate, pairs = samples.indexed(teacher, collection.document_texts, collection.query_texts, k, threads)
     queries, documents = collection.num_queries, collection.num_documents
     return {
         "dimension": 0,
+        "terms": 0.0,
         "dtype": "",
         "queries_to_embed": 0,
         "documents_to_embed": 0,
@@ -111,7 +114,7 @@ def lexical(
         "mapped": 0,
         "index": index,
         "search": None,
-        "working": checks.memory("max_memory", max_memory, TILE_MEMORY),
+        "working": checks.memory("max_memory", max_memory, DEFAULT_MEMORY),
         "result": queries * min(k, documents) * _CANDIDATE + 8 * (queries + 1),
         "cache_growth": _candidate_bytes(collection, kept, k, held) if kept is not None else 0,
         "disk_scratch": 0,

@@ -8,9 +8,10 @@ import shutil
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from hardmine.pipeline import cached, foresee
+from hardmine.pipeline import cached, foresee, foresee_sparse
 from hardmine.pipeline.retrieve import DEFAULT_K
 from hardmine.pipeline.scorers import DenseScorer, chosen, expect_collection
+from hardmine.pipeline.sparse_scorers import SparseScorer
 from hardmine.plumbing import checks
 from hardmine.plumbing.threads import thread_count
 
@@ -18,6 +19,8 @@ if TYPE_CHECKING:
     from hardmine.nouns.collection import Collection
     from hardmine.primitives.search.plan import SearchPlan
     from hardmine.teachers import Teacher
+
+_SCALED = "scaled from a measured sample"
 
 
 @dataclasses.dataclass(frozen=True, repr=False)
@@ -30,29 +33,31 @@ class Plan:
     num_queries, num_documents, k : int
     dimension : int
         Of the embeddings; 0 for a teacher that has none. Measured.
+    terms : float
+        Weights of a document under a sparse teacher, on average; 0 for others. Measured.
     dtype : str
-        Of the embeddings; empty for a teacher that has none. Measured.
+        Of the embeddings or weights; empty for a teacher that has none. Measured.
     queries_to_embed, documents_to_embed : int
         Texts that the cache lacks, equal ones once; all of them without a cache.
     queries_cached, documents_cached : int
-        Texts whose embeddings the cache holds.
+        Texts whose embeddings, or weights, the cache holds.
     candidates_cached : int or None
         Queries whose candidates the cache holds, for this k, without a ceiling. None where that cannot be seen: while
         embeddings are missing, or are too large to be read for it.
     embeddings : int
-        What all embeddings take. Computed.
+        What all embeddings take. Computed; of sparse rows scaled from a measurement.
     mapped : int
         How much of that is mapped from disk and held in memory only while it is in use. Computed.
     index : int
-        What the index of a lexical teacher takes, by the memory that a sample took. Scaled from a measurement.
+        What the index of a lexical or sparse teacher takes, scaled from that of a sample. Measured.
     search : SearchPlan or None
-        How the search will run: `search_plan`. None for a lexical teacher.
+        How the search will run: `search_plan`. None for a lexical or sparse teacher.
     working : int
         Working memory of the search. Computed.
     result : int
         Most that the candidates take. Computed.
     cache_growth : int
-        Most that this run adds to the cache. Computed.
+        Most that this run adds to the cache. Computed; of sparse rows scaled from a measurement.
     disk_scratch : int
         What the mapped embeddings take on the disk while the run lasts. Computed.
     disk_free : int or None
@@ -71,6 +76,7 @@ class Plan:
     num_documents: int
     k: int
     dimension: int
+    terms: float
     dtype: str
     queries_to_embed: int
     documents_to_embed: int
@@ -107,15 +113,19 @@ class Plan:
 
     def summary(self) -> str:
         """The plan as readable text, which says of every number whether it is measured or computed."""
-        work = "embedding" if self.dimension else "indexing"
+        work = "embedding" if self.dimension or self.terms else "indexing"
         lines = [
             f"{self.num_queries:,} queries x {self.num_documents:,} documents, k = {self.k:,}; "
             f"teacher {self.teacher} ({self.similarity})"
         ]
-        if self.dimension:
+        if self.dimension or self.terms:
             cached_texts = self.queries_cached + self.documents_cached
+            shape = (
+                f"embeddings of {self.dimension} {self.dtype} numbers" if self.dimension
+                else f"sparse rows of {self.terms:,.0f} {self.dtype} weights on average"
+            )  # fmt: skip
             lines += [
-                f"embeddings of {self.dimension} {self.dtype} numbers (measured); {cached_texts:,} texts in the cache, "
+                f"{shape} (measured); {cached_texts:,} texts in the cache, "
                 f"{self.queries_to_embed:,} queries and {self.documents_to_embed:,} documents to embed"
             ]
         if self.candidates_cached:
@@ -123,14 +133,14 @@ class Plan:
         disk = "-" if self.disk_free is None else _size(self.disk_free)
         groups: dict[str, list[tuple[str, int | str, str]]] = {
             "memory": [
-                ("embeddings", self.embeddings, "computed" + _mapped(self.mapped)),
-                ("index", self.index, "scaled from a measured sample"),
+                ("embeddings", self.embeddings, "computed" + _mapped(self.mapped) if self.dimension else _SCALED),
+                ("index", self.index, _SCALED),
                 ("working memory", self.working, "computed" + self._engine()),
                 ("candidates", self.result, "computed, at most"),
                 ("peak", self.peak, "computed, beyond texts and teacher"),
             ],
             "disk": [
-                ("added to the cache", self.cache_growth, "computed, at most"),
+                ("added to the cache", self.cache_growth, _SCALED if self.terms else "computed, at most"),
                 ("while it runs", self.disk_scratch, "computed"),
                 ("free", disk, "measured"),
             ],
@@ -221,6 +231,8 @@ def plan(
     }
     if kind is DenseScorer:
         return Plan(**about, **foresee.dense(collection, known, k, folder, max_memory, threads))
+    if kind is SparseScorer:
+        return Plan(**about, **foresee_sparse.sparse(collection, known, k, folder, max_memory, threads))
     return Plan(**about, **foresee.lexical(collection, known, k, folder, max_memory, threads))
 
 

@@ -12,6 +12,7 @@ from hardmine.nouns.candidates import Candidates
 from hardmine.nouns.lists import VERSION
 from hardmine.nouns.positives import Positives
 from hardmine.pipeline import cached
+from hardmine.pipeline.sparse_scorers import LexicalScorer, SparseScorer
 from hardmine.plumbing import checks
 from hardmine.plumbing.extras import is_a
 from hardmine.plumbing.progress import Progress, Reporting, reporting
@@ -19,7 +20,6 @@ from hardmine.plumbing.threads import thread_count
 from hardmine.primitives.anchors import anchor_scores
 from hardmine.primitives.limits import Exclusions, exclusions
 from hardmine.primitives.search.index import pair_scores, search
-from hardmine.primitives.topk import TopKAccumulator
 
 if TYPE_CHECKING:
     from collections.abc import Callable
@@ -27,8 +27,6 @@ if TYPE_CHECKING:
     from hardmine.nouns.collection import Collection
     from hardmine.teachers import Teacher
 
-TILE_MEMORY = 64 * 2**20
-"""Working memory of a lexical scan without ``max_memory``, in bytes."""
 _Float32 = npt.NDArray[np.float32]
 _Csr = tuple[npt.NDArray[np.int64], npt.NDArray[np.int64]]
 _Places = npt.NDArray[np.int64]
@@ -123,55 +121,6 @@ class DenseScorer:
             )
 
 
-class LexicalScorer:
-    """Index of a collection under a lexical teacher."""
-
-    document_embeddings = None
-    sees_all = False
-
-    def __init__(
-        self,
-        collection: Collection,
-        teacher: Any,
-        *,
-        max_memory: int | str | None,
-        num_threads: int,
-        progress: Reporting,
-        kept: cached.Kept | None,  # noqa: ARG002 - an index is made faster than it is read
-    ) -> None:
-        self.teacher, self.num_threads = teacher, num_threads
-        self._memory, self._progress = checks.memory("max_memory", max_memory, TILE_MEMORY), progress
-        self._collection = collection
-        self._queries = collection.query_texts.to_pylist()
-        self._num_documents = collection.num_documents
-        self._index = teacher.index(collection.document_texts, progress=progress)
-
-    def pair_scores(self, query_ids: npt.NDArray[np.int64], document_ids: npt.NDArray[np.int64]) -> _Float32:
-        """Score of each pair, float32 [n]."""
-        found: _Float32 = self._index.pair_scores(self._queries, query_ids, document_ids)
-        return found
-
-    def search_keys(self, kept: cached.Kept) -> cached.SearchKeys:
-        """See `cached.text_keys`."""
-        return cached.text_keys(kept, self.teacher, self._collection)
-
-    def scan(self, k: int, *, ceiling: _Float32 | None, exclude: _Csr, queries: _Places | None = None) -> Candidates:
-        """The k best admissible documents of every query, or of these queries."""
-        wanted = self._queries if queries is None else [self._queries[place] for place in queries.tolist()]
-        count = len(wanted)
-        best = TopKAccumulator(
-            count, k, ceiling=ceiling, floor=self.teacher.floor, exclude=exclude, num_threads=self.num_threads
-        )
-        rows = max(1, self._memory // (4 * max(self._num_documents, 1)))
-        shown = self._progress if queries is None else False
-        with Progress("retrieving for queries", count, shown) as bar:
-            for start in range(0, count, rows):
-                tile = wanted[start : start + rows]
-                best.update(self._index.scores(tile), first_query=start)
-                bar.update(len(tile))
-        return best.finish()
-
-
 def texts_of(collection: Collection) -> tuple[Any, Any]:
     """What a dense teacher is given: texts, or ids where there are none (and the teacher needs none)."""
     if collection.has_texts:
@@ -204,6 +153,8 @@ def chosen(collection: Collection, teacher: Teacher | str, *, embeddings_for: st
         kind = LexicalScorer
     elif isinstance(teacher, teachers.DenseTeacher):
         kind = DenseScorer
+    elif isinstance(teacher, teachers.SparseTeacher):
+        kind = SparseScorer
     else:
         raise TypeError(f"teacher: {type(teacher).__name__}, expected a name or what hm.teachers.load gives")
     if embeddings_for is not None and kind.document_embeddings is None:

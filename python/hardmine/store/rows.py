@@ -66,7 +66,7 @@ class Rows:
         say: Callable[[str], object] = lambda _: None,
         verify: bool = True,
     ) -> None:
-        self._folder, self._kind, self._facts, self._policy, self._say = folder, kind, facts, policy, say
+        self.folder, self._kind, self._facts, self._policy, self._say = folder, kind, facts, policy, say
         self._verify = verify
         self._keys = keys
         distinct, first, number = np.unique(_comparable(keys), return_index=True, return_inverse=True)
@@ -114,12 +114,12 @@ class Rows:
 
     def add(self, places: npt.NDArray[np.int64], columns: Mapping[str, npt.NDArray[Any]]) -> None:
         """Write a shard with the rows at these places among the keys."""
-        if not self._folder.is_dir():
-            self._folder.mkdir(parents=True)
-            sync_folder(self._folder.parent)
-            sync_folder(self._folder.parent.parent)
+        if not self.folder.is_dir():
+            self.folder.mkdir(parents=True)
+            sync_folder(self.folder.parent)
+            sync_folder(self.folder.parent.parent)
         keys = np.ascontiguousarray(self._keys[places])
-        path = shards.write(self._folder, self._kind, self._facts, {"keys": keys, **columns})
+        path = shards.write(self.folder, self._kind, self._facts, {"keys": keys, **columns})
         number = self._number[places]
         self._shard_of[number], self._row_of[number] = len(self._shards), np.arange(places.size)
         self._shards.append(path)

@@ -3,12 +3,13 @@
 from __future__ import annotations
 
 import os
-from typing import Any
+from typing import Any, cast
 
+from hardmine.plumbing.extras import is_a
 from hardmine.teachers.chat_judge import ChatJudge
 from hardmine.teachers.judge import CrossEncoderJudge, Judge, JudgeError
 from hardmine.teachers.precomputed import precomputed
-from hardmine.teachers.protocol import DenseTeacher, LexicalIndex, LexicalTeacher, PairScorer, Teacher
+from hardmine.teachers.protocol import DenseTeacher, LexicalIndex, LexicalTeacher, PairScorer, SparseTeacher, Teacher
 
 __all__ = [
     "ChatJudge",
@@ -19,10 +20,12 @@ __all__ = [
     "LexicalIndex",
     "LexicalTeacher",
     "PairScorer",
+    "SparseTeacher",
     "Teacher",
     "load",
     "load_cross_encoder",
     "precomputed",
+    "sparse",
 ]
 
 
@@ -67,6 +70,68 @@ def load(name: str | os.PathLike[str], /, **options: Any) -> Teacher:
     from hardmine.teachers.dense import Dense
 
     return _made(Dense, name, {"model": name, **options})
+
+
+def sparse(model: Any, /, **options: Any) -> SparseTeacher:
+    """Use a learned sparse encoder, such as a SPLADE, as a teacher: texts as weights of terms, searched exactly.
+
+    Parameters
+    ----------
+    model : str, path-like, or SparseEncoder of sentence-transformers
+        Folder or Hugging Face name of a transformers masked-language model: the weight of a term is the largest
+        log(1 + relu(logit)) over the tokens of the text (SPLADE v2, arXiv 2109.10086), padding left out. Or an object
+        that sentence-transformers has loaded, for any other architecture: queries go through its ``encode_query`` and
+        documents through its ``encode_document``, so that queries may do without a model (SparseStaticEmbedding).
+    **options
+        ``max_query_terms``, ``max_document_terms``: only so many largest weights of a row are kept, equal ones by lower
+        term (``max_active_dims`` of the model's configuration, else all). ``query_prompt``, ``document_prompt``,
+        ``similarity``, ``name``: as of an encoder (`load`); "dot" by default. For a folder or a name:
+        ``special_tokens``: whether [CLS], [SEP] and the like may have weights: True as in the code of SPLADE
+        (github.com/naver/splade, models/transformer_rep.py) and in sentence-transformers' SpladePooling; False as
+        OpenSearch's sparse encoders, whose model cards set them to 0. ``max_length``, ``dtype``, ``device``,
+        ``batch_tokens``: as of an encoder. For an object, which has its own of these: ``batch_size`` (32).
+
+    Returns
+    -------
+    SparseTeacher
+        ``encode_queries`` and ``encode_documents`` give `hardmine.SparseRows`.
+
+    Raises
+    ------
+    TypeError
+        Something else, or an option that this teacher does not have.
+    ValueError, FileNotFoundError
+        The model cannot be loaded, has no such head, or its configuration asks for something that is not supported.
+    ModuleNotFoundError
+        The extra is not installed; the message names the command.
+
+    Notes
+    -----
+    The same texts in the same order give the same bytes. The last bits of a weight depend on the texts that share its
+    batch, as in every such model, so a weight next to 0 may be there in one batch and not in another. Logits are held
+    for a piece of the vocabulary at a time, whatever its size.
+
+    Examples
+    --------
+    >>> import hardmine as hm
+    >>> hm.teachers.sparse("./splade")
+    Traceback (most recent call last):
+    ...
+    FileNotFoundError: sparse teacher './splade': no such folder, expected a model folder or a model name
+    """
+    if is_a(model, "sentence_transformers", "SparseEncoder"):
+        from hardmine.teachers.sparse_encoder import SparseEncoding
+
+        return cast("SparseTeacher", _checked(SparseEncoding, "sparse teacher", {"model": model, **options}))
+    if not isinstance(model, (str, os.PathLike)):
+        raise TypeError(
+            f"sparse teacher: {type(model).__name__}, expected a name, a path or a SparseEncoder of "
+            "sentence_transformers"
+        )
+    from hardmine.teachers.splade import Splade
+
+    name = os.fspath(model)
+    return cast("SparseTeacher", _checked(Splade, f"sparse teacher {name!r}", {"model": name, **options}))
 
 
 def load_cross_encoder(name: str | os.PathLike[str], /, **options: Any) -> PairScorer:

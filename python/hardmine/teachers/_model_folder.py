@@ -28,23 +28,40 @@ _TRANSFORMER_FILES = (
 )  # fmt: skip
 ACTIVATIONS = ("logit", "sigmoid")
 """What becomes of the one logit of a cross-encoder; the first where its configuration says nothing."""
+SPARSE_ACTIVATIONS = ("relu", "log1p_relu")
+"""What becomes of a logit before log(1 + x)."""
+OF_AN_OBJECT = "give the object that sentence_transformers.SparseEncoder loads instead"
 _TORCH_ACTIVATIONS = {"Identity": "logit", "Sigmoid": "sigmoid"}
 _DOCUMENT_PROMPTS = ("document", "passage", "corpus")
 
 
 @dataclass(frozen=True)
-class Recipe:
-    """How to embed with a model."""
+class Reading:
+    """How a model is given a text."""
 
-    pooling: str | None = None
-    normalize: bool = False
     max_length: int | None = None
     lower_case: bool = False
     similarity: str | None = None
     query_prompt: str = ""
     document_prompt: str = ""
-    include_prompt: bool = True
     subfolder: str = ""
+
+
+@dataclass(frozen=True)
+class Recipe(Reading):
+    """How to embed with a model."""
+
+    pooling: str | None = None
+    normalize: bool = False
+    include_prompt: bool = True
+
+
+@dataclass(frozen=True)
+class SparseRecipe(Reading):
+    """How to weigh the terms of a text with a model."""
+
+    activation: str = "relu"
+    max_terms: int | None = None
 
 
 @dataclass(frozen=True)
@@ -127,6 +144,41 @@ def read_recipe(model: str) -> Recipe:
         else:
             raise ValueError(f"{model}/modules.json: module {kind!r}, expected Transformer, Pooling and Normalize only")
     return Recipe(**found)
+
+
+def read_sparse_recipe(model: str) -> SparseRecipe:
+    """The recipe in the folder or repository of a sparse encoder; an empty one where it has no such configuration.
+
+    Raises
+    ------
+    ValueError
+        The configuration is malformed, or asks for a module, a pooling or an activation that is not supported here.
+    """
+    about: Any = _json(model, "config_sentence_transformers.json") or {}
+    found: dict[str, Any] = _prompts(model)
+    for module in _modules(model):
+        kind, path = module["type"].rpartition(".")[2], str(module.get("path") or "")
+        if kind in ("Transformer", "MLMTransformer"):
+            found |= {"subfolder": path} | _transformer(model, path)
+        elif kind == "SpladePooling":
+            found |= _splade_pooling(model, path)
+        else:
+            raise ValueError(
+                f"{model}/modules.json: module {kind!r}, expected Transformer and SpladePooling only; {OF_AN_OBJECT}"
+            )
+    most = about.get("max_active_dims")
+    return SparseRecipe(**found, max_terms=most if isinstance(most, int) and most > 0 else None)
+
+
+def _splade_pooling(model: str, path: str) -> dict[str, Any]:
+    config: Any = _json(model, "config.json", path) or {}
+    pooling, activation = config.get("pooling_strategy", "max"), config.get("activation_function", "relu")
+    if pooling != "max":
+        raise ValueError(f"{model}/{path}/config.json: pooling_strategy {pooling!r}, expected 'max'; {OF_AN_OBJECT}")
+    if activation not in SPARSE_ACTIVATIONS:
+        wanted = " or ".join(map(repr, SPARSE_ACTIVATIONS))
+        raise ValueError(f"{model}/{path}/config.json: activation_function {activation!r}, expected {wanted}")
+    return {"activation": activation}
 
 
 def _transformer(model: str, path: str) -> dict[str, Any]:

@@ -135,10 +135,7 @@ class Transformer(ABC):
 
         By no measurement: the same texts must make the same groups whenever a run goes on.
         """
-        numbers: int = sum(weight.numel() for weight in self._model.parameters())
-        operations = _OPERATIONS.get(self.device.type, _OPERATIONS["cuda"])
-        tokens = max(10 * operations // (2 * numbers), self.batch_tokens)
-        return min(_BYTES_PER_TOKEN * tokens, 2**20)
+        return bytes_of_some_seconds(self._model, self.device.type, self.batch_tokens)
 
     def _batches(self, tokens: list[list[int]]) -> Iterator[npt.NDArray[np.int64]]:
         """Texts of like length together, longest first, so that padding is rare and memory peaks at the start."""
@@ -164,6 +161,14 @@ def _positions(torch: Any, model: Any) -> int:
             skipped = 0 if module.padding_idx is None else module.padding_idx + 1
             counts.append(int(module.num_embeddings) - max(skipped, int(getattr(module, "offset", 0))))
     return min(counts)
+
+
+def bytes_of_some_seconds(model: Any, device: str, least_tokens: int) -> int:
+    """Bytes of texts that take a model about ten seconds, of at least so many tokens, at most 2**20."""
+    numbers: int = sum(weight.numel() for weight in model.parameters())
+    operations = _OPERATIONS.get(device, _OPERATIONS["cuda"])
+    tokens = max(10 * operations // (2 * numbers), least_tokens)
+    return min(_BYTES_PER_TOKEN * tokens, 2**20)
 
 
 def needed(what: str) -> Any:

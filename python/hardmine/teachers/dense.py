@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
-from concurrent.futures import ThreadPoolExecutor
 from dataclasses import replace
 from typing import Any
 
@@ -11,14 +10,14 @@ import numpy as np
 import numpy.typing as npt
 
 from hardmine.plumbing import checks
-from hardmine.plumbing.progress import Progress, Reporting
-from hardmine.teachers._model_folder import POOLINGS, read_recipe
-from hardmine.teachers._transformer import WINDOW, Transformer, check_place, loading, needed
+from hardmine.plumbing.progress import Reporting
+from hardmine.teachers._encoder import Encoder
+from hardmine.teachers._model_folder import POOLINGS, Recipe, read_recipe
+from hardmine.teachers._transformer import check_place, loading, needed
 from hardmine.teachers.model_digest import model_digests
-from hardmine.teachers.protocol import strings
 
 
-class Dense(Transformer):
+class Dense(Encoder):
     """A transformers encoder that embeds queries and documents; made by `hardmine.teachers.load`.
 
     Parameters
@@ -62,6 +61,8 @@ class Dense(Transformer):
     ValueError
         The model's configuration asks for something else than the above, or the model cannot be loaded.
     """
+
+    recipe: Recipe
 
     def __init__(
         self,
@@ -144,36 +145,12 @@ class Dense(Transformer):
         width = int(self._model.config.hidden_size)
         result = np.empty((len(texts), width), dtype=np.float32)
         skipped = 0 if self.recipe.include_prompt or not prompt else len(self._tokenize([""], prompt)[0]) - 1
-        with (
-            Progress(f"embedding {what}", len(texts), progress) as bar,
-            ThreadPoolExecutor(1) as ahead,  # tokenises the next window while the model works on this one
-            self._torch.inference_mode(),
-        ):
-            starts = range(0, len(texts), WINDOW)
-            windows = (ahead.submit(self._tokenize, texts[s : s + WINDOW], prompt) for s in starts)
-            upcoming = next(windows, None)
-            for start in starts:
-                assert upcoming is not None  # noqa: S101
-                tokens, upcoming = upcoming.result(), next(windows, None)
-                for members in self._batches(tokens):
-                    embedded = self._forward([tokens[i] for i in members], skipped)
-                    result[start + members] = embedded.float().cpu().numpy()
-                    bar.update(len(members))
-        return result
 
-    def _tokenize(self, texts: Sequence[str], prompt: str) -> list[list[int]]:
-        prepared = [prompt + text for text in strings(texts)]
-        if self.recipe.lower_case:
-            prepared = [text.lower() for text in prepared]
-        found = self._tokenizer(
-            prepared,
-            truncation=True,
-            max_length=self.recipe.max_length,
-            return_attention_mask=False,
-            return_token_type_ids=False,
-        )
-        ids: list[list[int]] = found["input_ids"]
-        return ids
+        def take(members: npt.NDArray[np.int64], tokens: list[list[int]]) -> None:
+            result[members] = self._forward(tokens, skipped).float().cpu().numpy()
+
+        self._each_batch(what, texts, prompt, take, progress=progress)
+        return result
 
     def _pass(self, tokens: list[list[int]]) -> npt.NDArray[np.float32]:
         found: npt.NDArray[np.float32] = self._forward(tokens, 0).float().cpu().numpy()
@@ -181,18 +158,10 @@ class Dense(Transformer):
 
     def _forward(self, tokens: list[list[int]], skipped: int) -> Any:
         torch = self._torch
-        pad = self._tokenizer.pad_token_id or 0
-        tokens = [t or [pad] for t in tokens]  # an empty text of a tokenizer without special tokens
-        width = max(map(len, tokens))
-        ids = torch.tensor([t + [pad] * (width - len(t)) for t in tokens], device=self.device)
-        lengths = torch.tensor([len(t) for t in tokens], device=self.device)
-        position = torch.arange(width, device=self.device)
-        mask = position < lengths[:, None]
-        # Without a mask attention takes its fastest route; equal lengths need none.
-        full = all(len(t) == width for t in tokens)
-        inputs = {} if full else {"attention_mask": mask.long()}
-        hidden = self._model(input_ids=ids, **inputs).last_hidden_state
-        pooled = self._pool(hidden, mask & (position >= skipped), lengths)
+        batch = self._padded(tokens)
+        hidden = self._model(**batch.inputs).last_hidden_state
+        position = torch.arange(hidden.shape[1], device=self.device)
+        pooled = self._pool(hidden, batch.mask & (position >= skipped), batch.lengths)
         return torch.nn.functional.normalize(pooled, dim=-1) if self.recipe.normalize else pooled
 
     def _pool(self, hidden: Any, mask: Any, lengths: Any) -> Any:

@@ -24,12 +24,10 @@ def model_digests(model: Any, tokenizer: Any) -> dict[str, str]:
     """
     torch = need("torch", what="a model", extra="torch")
     transformers = need("transformers", what="a model", extra="torch")
-    config = {name: value for name, value in model.config.to_dict().items() if name not in _WHERE_IT_CAME_FROM}
-    config["attention"] = getattr(model.config, "_attn_implementation", None)
     return {
         "weights": of_weights(model.state_dict()),
-        "config": _of_json(config),
-        "tokenizer": _of_json(_about_tokenizer(tokenizer)),
+        "config": of_config(model),
+        "tokenizer": of_tokenizer(tokenizer),
         "torch": str(torch.__version__),
         "transformers": str(transformers.__version__),
     }
@@ -47,6 +45,18 @@ def of_weights(tensors: Mapping[str, Any]) -> str:
 
     with ThreadPoolExecutor(thread_count(None)) as pool:  # hashing lets other threads run
         return hashlib.blake2b(b"".join(pool.map(digest, sorted(tensors))), digest_size=_SIZE).hexdigest()
+
+
+def of_config(model: Any) -> str:
+    """Digest of the configuration of a transformers model, wherever it was loaded from."""
+    config = {name: value for name, value in model.config.to_dict().items() if name not in _WHERE_IT_CAME_FROM}
+    config["attention"] = getattr(model.config, "_attn_implementation", None)
+    return _of_json(config)
+
+
+def of_tokenizer(tokenizer: Any) -> str:
+    """Digest of what a tokenizer does to a text."""
+    return _of_json(_about_tokenizer(tokenizer))
 
 
 def about_backend(tokenizer: Any) -> dict[str, Any] | None:

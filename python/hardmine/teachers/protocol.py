@@ -1,13 +1,13 @@
-"""What a teacher is: the two shapes that `retrieve` can work with."""
+"""What a teacher is: the three shapes that `retrieve` can work with."""
 
 from __future__ import annotations
 
 from collections.abc import Sequence
 from typing import Any, Protocol, TypeAlias, runtime_checkable
 
-import numpy as np
 import numpy.typing as npt
 
+from hardmine.nouns.sparse import SparseRows
 from hardmine.plumbing.progress import Reporting
 
 
@@ -71,44 +71,87 @@ class DenseTeacher(Protocol):
         ...
 
 
-class LexicalIndex(Protocol):
-    """Documents that a lexical teacher has indexed."""
+@runtime_checkable
+class SparseTeacher(Protocol):
+    """Scores a query and a document by the weights of the terms that they share.
 
-    def scores(self, queries: Sequence[str]) -> npt.NDArray[np.float32]:
-        """Score of every document for each query.
+    Attributes
+    ----------
+    name : str
+        What training files and runs call it.
+    similarity : {"dot", "cosine"}
+        Name of the score. It is the dot product of two rows in any case: rows of a cosine come scaled to length 1.
+    fingerprint : str, mapping, or method, optional
+        What a cache knows the rows by; as that of `DenseTeacher`.
+    group_bytes : int, optional
+        As that of `DenseTeacher`.
+    """
+
+    name: str
+    similarity: str
+
+    def encode_queries(self, texts: Sequence[str], *, progress: Reporting = False) -> Any:
+        """Weights of the terms of queries.
 
         Parameters
         ----------
-        queries : sequence of str
+        texts : sequence of str
+        progress : bool or callable
+            Whether to show progress on standard error, or what to call with each `hardmine.ProgressEvent`.
 
         Returns
         -------
-        float32 [num_queries, num_documents]
+        SparseRows, or what `SparseRows.of` takes
+            One row per text in the order given.
         """
         ...
 
-    def pair_scores(
-        self, queries: Sequence[str], query_ids: npt.NDArray[np.int64], document_ids: npt.NDArray[np.int64]
-    ) -> npt.NDArray[np.float32]:
-        """Score of each pair (query_ids[i], document_ids[i]).
+    def encode_documents(self, texts: Sequence[str], *, progress: Reporting = False) -> Any:
+        """Weights of the terms of documents.
 
         Parameters
         ----------
-        queries : sequence of str
-        query_ids, document_ids : int64 [n]
-            Places in `queries` and among the documents of the index.
+        texts : sequence of str
+        progress : bool or callable
+            Whether to show progress on standard error, or what to call with each `hardmine.ProgressEvent`.
 
         Returns
         -------
-        float32 [n]
-            The same bits as in `scores`.
+        SparseRows, or what `SparseRows.of` takes
+            One row per text in the order given, of the terms of queries.
+        """
+        ...
+
+
+class LexicalIndex(Protocol):
+    """Documents that a lexical teacher has indexed.
+
+    Attributes
+    ----------
+    documents : SparseRows
+        Weights of the terms of every document. One that shares no term with a query is no candidate.
+    """
+
+    documents: SparseRows
+
+    def queries(self, texts: Sequence[str]) -> SparseRows:
+        """Weights of the terms of queries, by the same numbers of terms.
+
+        Parameters
+        ----------
+        texts : sequence of str
+
+        Returns
+        -------
+        SparseRows
+            One row per text in the order given.
         """
         ...
 
 
 @runtime_checkable
 class LexicalTeacher(Protocol):
-    """Scores a query against all documents of an index at once.
+    """Weighs the terms of documents and queries; the sum of the products of what they share is the score.
 
     Attributes
     ----------
@@ -117,8 +160,7 @@ class LexicalTeacher(Protocol):
     similarity : str
         Name of the score.
     floor : float or None
-        Scores below it mean "not retrieved": for BM25 the smallest positive number, because a document that shares no
-        term with the query is no candidate.
+        Scores below it mean "not retrieved".
     fingerprint : str, mapping, or method, optional
         What a cache knows the scores by; as that of `DenseTeacher`, and called with "documents".
     """
@@ -154,6 +196,8 @@ class PairScorer(Protocol):
         What runs call it.
     similarity : str, optional
         Name of the score.
+    floor : float or None
+        Scores below it mean "not retrieved".
     fingerprint : str, mapping, or method, optional
         What a cache knows the scores by: a string, or JSON-able facts, that change whenever the score of a pair does;
         or a method without arguments that returns one. Only ``cache=`` asks for it.
@@ -184,7 +228,7 @@ class PairScorer(Protocol):
         ...
 
 
-Teacher: TypeAlias = DenseTeacher | LexicalTeacher
+Teacher: TypeAlias = DenseTeacher | LexicalTeacher | SparseTeacher
 
 
 def strings(texts: Any) -> list[str]:

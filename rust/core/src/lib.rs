@@ -28,6 +28,7 @@ pub mod search;
 pub mod select;
 pub mod shingles;
 mod sort;
+pub mod sparse;
 mod steps;
 pub mod take;
 pub mod text_codes;

@@ -14,6 +14,7 @@ mod runtime;
 mod search;
 mod select;
 mod shingles;
+mod sparse;
 mod take;
 mod topk;
 
@@ -31,6 +32,7 @@ fn _native(module: &Bound<'_, PyModule>) -> PyResult<()> {
     select::register(module)?;
     shingles::register(module)?;
     search::register(module)?;
+    sparse::register(module)?;
     take::register(module)?;
     topk::register(module)?;
     Ok(())

@@ -2,10 +2,9 @@
 
 from __future__ import annotations
 
-import contextlib
 import os
 import sys
-from collections.abc import Callable, Iterator
+from collections.abc import Callable
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
@@ -14,13 +13,15 @@ import numpy.typing as npt
 import hardmine._native as _native
 from hardmine.nouns.candidates import Candidates
 from hardmine.nouns.lists import VERSION
+from hardmine.nouns.sparse import is_sparse
 from hardmine.plumbing import checks, container
 from hardmine.plumbing.arrays import DTYPE_NAMES
 from hardmine.plumbing.checks import SIMILARITIES
 from hardmine.plumbing.threads import thread_count
 from hardmine.primitives.limits import Limits, refuse_misfits, scan_limits
-from hardmine.primitives.search import codes, embeddings, tiles
+from hardmine.primitives.search import codes, embeddings, sparse, tiles
 from hardmine.primitives.search.plan import decide
+from hardmine.primitives.search.reporter import reporter
 
 if TYPE_CHECKING:
     from hardmine.primitives.search.device_documents import Documents
@@ -53,7 +54,8 @@ def search(
     queries : float16 | bfloat16 | float32 [num_queries, dimension]
     documents : float16 | bfloat16 | float32 [num_documents, dimension]
         NumPy arrays of any strides, memory maps, or torch tensors. The two dtypes may differ. float32 is never copied
-        as a whole, other types are widened tile by tile.
+        as a whole, other types are widened tile by tile. Or sparse rows on both sides (`SparseRows`, or what
+        `SparseRows.of` takes): then only documents that share a term are candidates, as `SparseIndex` says.
     k : int
         Documents wanted per query; more than there are gives what there is.
     similarity : "dot" | "cosine"
@@ -103,6 +105,11 @@ def search(
     >>> found.ids.tolist(), found.ranks.tolist()
     ([2, 0], [2, 3])
     """
+    if is_sparse(queries) or is_sparse(documents):
+        _refuse_for_sparse(similarity, device)
+        return sparse.SparseIndex(documents, num_threads=num_threads).search(
+            queries, k, ceiling=ceiling, floor=floor, exclude=exclude, max_memory=max_memory, progress=progress
+        )
     index = ExactIndex(documents, similarity=similarity, num_threads=num_threads)
     index._keeps = False
     return index.search(
@@ -235,7 +242,7 @@ class ExactIndex:
             from hardmine.primitives.search.device_documents import checked
 
             device = checked(device)
-        with _reporter(progress, len(array) * len(self)) as report:
+        with reporter(progress, len(array) * len(self)) as report:
             if on_device and self.dimension <= codes.MAX_DIMENSION:
                 found = self._scan_on_device(rows, k, limits, budget, threads, report, device)
             else:
@@ -399,7 +406,8 @@ def pair_scores(
     queries : float16 | bfloat16 | float32 [num_queries, dimension]
     documents : float16 | bfloat16 | float32 [num_documents, dimension]
         NumPy arrays of any strides, memory maps, or torch tensors on the CPU. The two dtypes may differ. Nothing is
-        copied.
+        copied. Or sparse rows on both sides: the products of the terms that both have are then summed in rising order
+        of the terms, and the score is 0 where there is none.
     query_ids, document_ids : integers [n]
         Rows of the two matrices.
     similarity : "dot" | "cosine"
@@ -429,10 +437,20 @@ def pair_scores(
     array([3., 8., 2.], dtype=float32)
     """
     similarity = checks.similarity(similarity)
+    if is_sparse(queries) or is_sparse(documents):
+        _refuse_for_sparse(similarity)
+        return sparse.pair_scores(queries, documents, query_ids, document_ids, thread_count(num_threads))
     rows = embeddings.checked("queries", queries), embeddings.checked("documents", documents)
     query_ids = checks.int64_vector("query_ids", query_ids)
     document_ids = checks.int64_vector("document_ids", document_ids, length=query_ids.size)
     return _native.pair_scores(*rows, query_ids, document_ids, similarity, thread_count(num_threads))
+
+
+def _refuse_for_sparse(similarity: str, device: Any = None) -> None:
+    if checks.similarity(similarity) != "dot":
+        raise ValueError(f"similarity: {similarity!r}, expected 'dot' for sparse rows (divide them by their norms)")
+    if device is not None and str(device) != "cpu":
+        raise ValueError(f"device: {str(device)!r}, expected None for sparse rows, which are searched on the CPU")
 
 
 def _loaded_codes(
@@ -465,19 +483,3 @@ def _device_tensor(name: str, value: Any) -> Any:
     if tensor.dtype not in (torch.float16, torch.bfloat16, torch.float32):
         raise TypeError(f"{name}: dtype {tensor.dtype}, expected float16, bfloat16 or float32")
     return tensor
-
-
-@contextlib.contextmanager
-def _reporter(progress: Any, pairs: int) -> Iterator[Callable[[int, int], object] | None]:
-    """What to call after every tile."""
-    if progress is None or progress is False:
-        yield None
-    elif progress is True:
-        from hardmine.plumbing.progress import Progress
-
-        with Progress("search", pairs, progress=True) as bar:
-            yield lambda done, _total: bar.reach(done)
-    elif callable(progress):
-        yield progress
-    else:
-        raise TypeError(f"progress: {type(progress).__name__}, expected None, a bool or a callable")

@@ -1,0 +1,88 @@
+"""Sparse rows through a store, by text as embeddings are; see `cached`."""
+
+from __future__ import annotations
+
+from typing import Any
+
+import numpy as np
+import numpy.typing as npt
+
+from hardmine.nouns.sparse import SparseRows
+from hardmine.pipeline import cached
+from hardmine.plumbing.progress import Reporting
+from hardmine.store import fingerprint
+from hardmine.store.rows import Rows
+from hardmine.store.shards import ShardError
+
+KIND = "sparse-rows"
+"""Folder of their shards, and what a user is told."""
+_OPEN = -1
+"""The size of an open vocabulary, in a shard."""
+
+
+def encode(kept: cached.Kept | None, teacher: Any, what: str, texts: Any, *, progress: Reporting) -> SparseRows:
+    """Rows of ``"queries"`` or ``"documents"`` in memory, those that the store holds among them."""
+    rows = cached.embedding_rows(kept, what, texts, KIND) if kept is not None and len(texts) else None
+    call = getattr(teacher, f"encode_{what}")
+    if rows is None or kept is None:
+        return checked(teacher, call(texts, progress=progress), len(texts))
+    size: int | None = None
+
+    def made(some: Any) -> dict[str, npt.NDArray[Any]]:
+        nonlocal size
+        found = checked(teacher, call(some, progress=False), len(some))
+        vocabulary = _OPEN if found.num_terms is None else found.num_terms
+        size = vocabulary if size is None else size
+        if vocabulary != size:
+            raise ValueError(
+                f"teacher {teacher.name!r}: rows of {_named(vocabulary)}, expected {_named(size)} as for the texts "
+                "before"
+            )
+        return {
+            "lengths": np.diff(found.offsets),
+            "list.term": np.array(found.terms),  # copies: a teacher may hand out the same buffers again
+            "list.weight": np.array(found.weights, np.float32),
+            "row.vocabulary": np.full(len(found), vocabulary, np.int64),
+        }
+
+    cached.keep_missing(kept, rows, KIND, what, texts, made, progress=progress)
+    return assembled(rows)
+
+
+def checked(teacher: Any, found: Any, count: int) -> SparseRows:
+    """What a teacher gave for some texts."""
+    name = f"teacher {teacher.name!r}"
+    rows = SparseRows.of(found, name)
+    if len(rows) != count:
+        raise ValueError(f"{name}: {len(rows)} rows, expected {count}")
+    return rows
+
+
+def assembled(rows: Rows) -> SparseRows:
+    """All rows, in their order.
+
+    Raises
+    ------
+    ShardError
+        Two shards hold rows of different vocabularies.
+    """
+    sizes = np.unique(rows.column("vocabulary")).tolist()
+    if len(sizes) > 1:
+        raise ShardError(
+            f"{rows.folder}: rows of {_named(sizes[0])} and of {_named(sizes[1])}, expected one vocabulary (does the "
+            "fingerprint change with what it stands for?)"
+        )
+    offsets, lists = rows.lists({"term": np.int32, "weight": np.float32})
+    return SparseRows(offsets, lists["term"], lists["weight"], None if sizes[0] == _OPEN else sizes[0])
+
+
+def search_keys(teacher: Any, queries: SparseRows, documents: SparseRows) -> cached.SearchKeys:
+    """Candidates of sparse rows are known by the weights alone, whatever these were made of."""
+    columns: list[npt.NDArray[Any]] = [documents.offsets, documents.terms, documents.weights]
+    about = {"similarity": teacher.similarity, "documents": [fingerprint.of_matrix(column) for column in columns]}
+    of_queries = [(queries.offsets, column) for column in (queries.terms, queries.weights)]
+    return {"scores": KIND, **about}, fingerprint.of_rows(len(queries), *of_queries)
+
+
+def _named(size: int) -> str:
+    return "an open vocabulary" if size == _OPEN else f"{size} terms"

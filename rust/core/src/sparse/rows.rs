@@ -1,0 +1,101 @@
+//! Sparse rows as they lie in the caller's arrays.
+
+use half::f16;
+
+use crate::csr::check_offsets;
+use crate::error::{Error, Result};
+
+/// Weights of either accepted type.
+#[derive(Debug, Clone, Copy)]
+pub enum Weights<'a> {
+    /// IEEE half precision.
+    F16(&'a [f16]),
+    /// Single precision.
+    F32(&'a [f32]),
+}
+
+impl Weights<'_> {
+    /// How many there are.
+    #[must_use]
+    pub fn len(&self) -> usize {
+        match self {
+            Weights::F16(weights) => weights.len(),
+            Weights::F32(weights) => weights.len(),
+        }
+    }
+
+    /// Whether there are none.
+    #[must_use]
+    pub fn is_empty(&self) -> bool {
+        self.len() == 0
+    }
+
+    /// The weight at a place, widened exactly.
+    #[inline(always)]
+    #[must_use]
+    pub fn at(&self, place: usize) -> f32 {
+        match self {
+            Weights::F16(weights) => weights[place].to_f32(),
+            Weights::F32(weights) => weights[place],
+        }
+    }
+}
+
+/// Rows of (term, weight), terms rising inside a row. Whoever made them has checked terms and weights; should they have
+/// changed since, results are wrong, and nothing is read out of place.
+#[derive(Debug, Clone, Copy)]
+pub struct SparseRows<'a> {
+    offsets: &'a [i64],
+    terms: &'a [i32],
+    weights: Weights<'a>,
+}
+
+impl<'a> SparseRows<'a> {
+    /// Checks that the parts fit each other.
+    pub fn new(
+        argument: &'static str,
+        offsets: &'a [i64],
+        terms: &'a [i32],
+        weights: Weights<'a>,
+    ) -> Result<SparseRows<'a>> {
+        if terms.len() != weights.len() {
+            return Err(Error::Length { argument, found: terms.len(), wanted: weights.len() });
+        }
+        check_offsets(argument, offsets, terms.len(), offsets.len().max(1) - 1)?;
+        Ok(SparseRows { offsets, terms, weights })
+    }
+
+    /// Number of rows.
+    #[must_use]
+    pub fn len(&self) -> usize {
+        self.offsets.len() - 1
+    }
+
+    /// Whether there are none.
+    #[must_use]
+    pub fn is_empty(&self) -> bool {
+        self.len() == 0
+    }
+
+    /// Where the entries of a row lie: inside the arrays whatever became of the offsets.
+    #[inline]
+    #[must_use]
+    pub fn range(&self, row: usize) -> std::ops::Range<usize> {
+        let end = (self.offsets[row + 1].max(0) as usize).min(self.terms.len());
+        (self.offsets[row].max(0) as usize).min(end)..end
+    }
+
+    /// Terms of some entries.
+    #[inline]
+    #[must_use]
+    pub fn terms(&self, range: std::ops::Range<usize>) -> &'a [i32] {
+        &self.terms[range]
+    }
+
+    /// Weight of an entry.
+    #[inline(always)]
+    #[must_use]
+    pub fn weight(&self, entry: usize) -> f32 {
+        self.weights.at(entry)
+    }
+}

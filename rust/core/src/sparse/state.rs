@@ -1,0 +1,115 @@
+//! The best documents of a query so far.
+
+use crate::error::{try_reserve, Result};
+use crate::limits::Tally;
+use crate::order::Score;
+use crate::pool::Execution;
+use crate::sort;
+
+/// Inverted key of the score above, document below: the smaller entry ranks first, and ties go to the lower document.
+type Entry = u64;
+
+fn entry_of(score: f32, document: usize) -> Entry {
+    Entry::from(!score.key()) << 32 | document as u64
+}
+
+pub(super) fn document_of(entry: Entry) -> i64 {
+    i64::from(entry as u32)
+}
+
+pub(super) fn score_of(entry: Entry) -> f32 {
+    f32::from_key(!((entry >> 32) as u32))
+}
+
+/// Limits of one query.
+#[derive(Debug, Clone, Copy)]
+pub(super) struct Bounds<'a> {
+    pub ceiling: f32,
+    pub floor: f32,
+    /// Rising.
+    pub excluded: &'a [i64],
+}
+
+/// What is known of one query.
+#[derive(Debug, Clone)]
+pub(super) struct State {
+    pub entries: Vec<Entry>,
+    pub tally: Tally,
+    k: usize,
+    /// Ranks at or before all that cannot be among the best any more.
+    worst: Entry,
+    /// Entries after the last cut.
+    settled: usize,
+}
+
+impl State {
+    pub fn new(k: usize) -> Self {
+        let worst = if k == 0 { 0 } else { Entry::MAX };
+        State { entries: Vec::new(), tally: Tally::default(), k, worst, settled: 0 }
+    }
+
+    /// Entries that the state of a query may hold.
+    pub fn capacity(k: usize) -> usize {
+        k.saturating_add((k / 2).max(256))
+    }
+
+    /// Takes in a document with its score.
+    #[inline]
+    pub fn offer(&mut self, exec: &Execution<'_>, document: usize, score: f32, bounds: &Bounds<'_>) -> Result<()> {
+        if score > bounds.ceiling {
+            self.tally.above_ceiling += i64::from(!is_in(bounds.excluded, document));
+        } else if score < bounds.floor {
+            self.tally.below_floor += i64::from(!is_in(bounds.excluded, document));
+        } else {
+            let entry = entry_of(score, document);
+            if entry < self.worst && !is_in(bounds.excluded, document) {
+                if self.entries.len() == Self::capacity(self.k) {
+                    self.cut(exec)?;
+                }
+                try_reserve(&mut self.entries, 1)?;
+                self.entries.push(entry);
+            }
+        }
+        Ok(())
+    }
+
+    /// Drops what ranks behind the k-th best.
+    pub fn cut(&mut self, exec: &Execution<'_>) -> Result<()> {
+        if self.entries.len() >= self.k && self.entries.len() != self.settled {
+            sort::select(exec, &mut self.entries, self.k - 1, |entry| *entry)?;
+            self.entries.truncate(self.k);
+            (self.worst, self.settled) = (self.entries[self.k - 1], self.k);
+        }
+        Ok(())
+    }
+
+    /// Score that a document of a later block must exceed, -inf where any will do.
+    pub fn least(&self) -> f32 {
+        match self.worst {
+            Entry::MAX => f32::NEG_INFINITY,
+            0 => f32::INFINITY,
+            entry => score_of(entry),
+        }
+    }
+
+    /// The best k in ranking order.
+    pub fn finish(&mut self, exec: &Execution<'_>, scratch: &mut Vec<Entry>) -> Result<()> {
+        self.cut(exec)?;
+        sort::sort(exec, &mut self.entries, |entry| *entry, 0, scratch)
+    }
+
+    /// Takes over what another part of the documents gave.
+    pub fn join(&mut self, exec: &Execution<'_>, other: &State) -> Result<()> {
+        try_reserve(&mut self.entries, other.entries.len())?;
+        self.entries.extend_from_slice(&other.entries);
+        self.tally.excluded += other.tally.excluded;
+        self.tally.above_ceiling += other.tally.above_ceiling;
+        self.tally.below_floor += other.tally.below_floor;
+        self.cut(exec)
+    }
+}
+
+#[inline]
+fn is_in(excluded: &[i64], document: usize) -> bool {
+    !excluded.is_empty() && excluded.binary_search(&(document as i64)).is_ok()
+}

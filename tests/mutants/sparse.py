@@ -1,0 +1,118 @@
+"""Planted faults: sparse search."""
+
+from tests.mutants.table import Mutant
+
+MUTANTS = [
+    Mutant(
+        "sparse-bound-forgets-what-is-left-out",
+        "rust/core/src/sparse/bound.rs",
+        "others + (2 * terms",
+        "0.5 * others + (2 * terms",
+        "tests/test_sparse_search.py",
+    ),
+    Mutant(
+        "sparse-negative-query-weight-bounded-by-the-largest",
+        "rust/core/src/sparse/lists.rs",
+        "most: high.max(low).max(0.0)",
+        "most: high.max(0.0)",
+        "tests/test_sparse_search.py",
+    ),
+    Mutant(
+        "sparse-list-that-lowers-is-counted-as-lowering",
+        "rust/core/src/sparse/lists.rs",
+        "most: high.max(low).max(0.0)",
+        "most: high.max(low)",
+        "tests/test_sparse_search.py",
+    ),
+    Mutant(
+        "sparse-sums-in-any-order",
+        "rust/core/src/sparse/scan.rs",
+        "        lists.all.sort_unstable_by_key(|list| list.order);\n",
+        "",
+        "tests/test_sparse_search.py",
+    ),
+    Mutant(
+        "sparse-ties-with-the-last-passed-over",
+        "rust/core/src/sparse/state.rs",
+        "if entry < self.worst &&",
+        "if entry < self.worst >> 32 << 32 &&",
+        "tests/test_sparse_search.py",
+    ),
+    Mutant(
+        "sparse-above-the-ceiling-not-counted",
+        "rust/core/src/sparse/scan.rs",
+        "state.least().min(ceiling)",
+        "state.least()",
+        "tests/test_sparse_search.py",
+    ),
+    Mutant(
+        "sparse-below-the-floor-not-counted",
+        "rust/core/src/sparse/scan.rs",
+        "let counts_all = floor > f32::NEG_INFINITY;",
+        "let counts_all = false;",
+        "tests/test_sparse_search.py",
+    ),
+    Mutant(
+        "sparse-cancelled-sum-is-no-candidate",
+        "rust/core/src/sparse/sums.rs",
+        "sum.to_bits() != UNTOUCHED",
+        "sum != 0.0",
+        "tests/test_sparse_search.py",
+    ),
+    Mutant(
+        "sparse-sums-not-reset",
+        "rust/core/src/sparse/scan.rs",
+        "            sums.above(self.exec.isa(), documents, last, &mut found);\n            sums.reset();",
+        "            sums.above(self.exec.isa(), documents, last, &mut found);",
+        "tests/test_sparse_search.py",
+    ),
+    Mutant(
+        "sparse-excluded-listed",
+        "rust/core/src/sparse/state.rs",
+        "if entry < self.worst && !is_in(bounds.excluded, document) {",
+        "if entry < self.worst {",
+        "tests/test_sparse_search.py",
+    ),
+    Mutant(
+        "sparse-excluded-counted-without-a-shared-term",
+        "rust/core/src/sparse/scan.rs",
+        "states[at].tally.excluded += i64::from(shares);",
+        "states[at].tally.excluded += 1;",
+        "tests/test_sparse_search.py",
+    ),
+    Mutant(
+        "sparse-filter-loses-terms",
+        "rust/core/src/sparse/score.rs",
+        "            self.filter[word] |= bit;",
+        "            self.filter[word] = bit;",
+        "tests/test_sparse_search.py",
+    ),
+    Mutant(
+        "sparse-parts-of-few-queries-not-cut",
+        "rust/core/src/sparse/state.rs",
+        "        self.tally.above_ceiling += other.tally.above_ceiling;",
+        "        self.tally.above_ceiling = other.tally.above_ceiling;",
+        "tests/test_sparse_search.py",
+    ),
+    Mutant(
+        "sparse-largest-weight-is-the-first",
+        "rust/core/src/sparse/postings.rs",
+        "high.max(item.weight)",
+        "if high == f32::NEG_INFINITY { item.weight } else { high }",
+        "tests/test_sparse_search.py",
+    ),
+    Mutant(
+        "sparse-zeros-kept",
+        "python/hardmine/nouns/sparse.py",
+        "if not np.all(weights):",
+        "if False:",
+        "tests/test_sparse_rows.py",
+    ),
+    Mutant(
+        "sparse-repeats-kept",
+        "python/hardmine/nouns/sparse.py",
+        "        if repeats.any():",
+        "        if False:",
+        "tests/test_sparse_rows.py",
+    ),
+]
