@@ -1,5 +1,7 @@
 //! The lists of a query in one block, and which of them need not be added up.
 
+use std::ops::Range;
+
 use crate::error::{make_room, Result};
 use crate::order::Score;
 
@@ -58,12 +60,12 @@ impl<'a> Lists<'a> {
         Ok(())
     }
 
-    /// Leaves as many lists out as can be while no document that has only these passes `last`: first those with most
-    /// postings for what they may add.
-    pub fn leave_out(&mut self, last: f64) {
+    /// Leaves as many lists out as can be, at most `most`, while no document that has only these passes `last`: first those
+    /// with most postings for what they may add.
+    pub fn leave_out(&mut self, last: f64, most: usize) {
         let price = |list: &List<'_>| list.most / (list.places.len() as f64 + 1.0);
         self.all.sort_unstable_by(|a, b| price(b).key().cmp(&price(a).key()).then(a.order.cmp(&b.order)));
-        while self.needed > 0 {
+        while self.needed > 0 && self.left_out() < most {
             let others = self.others + self.all[self.needed - 1].most;
             if !(bound::lacking(self.all.len(), others, self.size) <= last) {
                 break;
@@ -82,17 +84,19 @@ impl<'a> Lists<'a> {
         last - lacking - (last.abs() + lacking) * 2f64.powi(-52)
     }
 
-    /// Needs one list more. Where that is the last, all are in the order of their terms again.
-    pub fn take_one_more(&mut self) {
-        self.needed += 1;
-        self.others = self.all[self.needed..].iter().map(|list| list.most).sum();
-        if self.needed == self.all.len() {
-            self.all.sort_unstable_by_key(|list| list.order);
-        }
+    /// How many are not needed.
+    pub fn left_out(&self) -> usize {
+        self.all.len() - self.needed
     }
 
-    /// Postings of the lists needed.
-    pub fn postings(&self) -> usize {
-        self.all[..self.needed].iter().map(|list| list.places.len()).sum()
+    /// Needs some of those left out too.
+    pub fn take_more(&mut self, count: usize) {
+        self.needed += count;
+        self.others = self.all[self.needed..].iter().map(|list| list.most).sum();
+    }
+
+    /// Postings of some lists.
+    pub fn postings(&self, range: Range<usize>) -> usize {
+        self.all[range].iter().map(|list| list.places.len()).sum()
     }
 }

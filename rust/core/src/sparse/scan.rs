@@ -26,6 +26,8 @@ const QUERIES_PER_TASK: usize = 32;
 const POSTINGS_PER_ROW: usize = 160;
 /// Fewer postings than documents by this factor: their documents are visited one by one.
 const SPARSE: usize = 8;
+/// Blocks after which it is tried again to leave a list out, where that did not pay.
+const RETRY: usize = 8;
 
 /// Bytes of working memory of a search on so many threads, beyond its result.
 #[must_use]
@@ -157,12 +159,15 @@ impl<'a> Search<'a> {
         // Every document below the floor is counted: then none can be passed over.
         let counts_all = floor > f32::NEG_INFINITY;
         let last = if counts_all { f64::NAN } else { bound::rounds_to_at_most(state.least().min(ceiling)) };
-        lists.leave_out(last);
+        if state.left_out == 0 && block % RETRY == 0 {
+            state.left_out = 1;
+        }
+        lists.leave_out(last, state.left_out);
 
         let mut added = 0;
-        while lists.needed > 0 && lists.needed < lists.all.len() {
+        while lists.needed > 0 && lists.left_out() > 0 {
             let cut = lists.cut(last);
-            let is_sparse = lists.postings() < documents / SPARSE;
+            let is_sparse = lists.postings(0..lists.needed) < documents / SPARSE;
             for list in &lists.all[added..lists.needed] {
                 sums.add(list.places, list.weights, list.by);
             }
@@ -176,9 +181,15 @@ impl<'a> Search<'a> {
             } else {
                 sums.above(self.exec.isa(), documents, cut, |document, _| open.push(document as u32));
             }
-            if open.len() * POSTINGS_PER_ROW > lists.all[lists.needed].places.len() {
-                lists.take_one_more();
+            let (rows, left_out) = (open.len() * POSTINGS_PER_ROW, lists.left_out());
+            let more = left_out.div_ceil(4);
+            if rows > lists.postings(lists.needed..lists.needed + more) {
+                lists.take_more(more);
+                state.left_out = lists.left_out();
                 continue;
+            }
+            if 4 * rows < lists.postings(lists.needed - 1..lists.needed) {
+                state.left_out = left_out.saturating_add(1);
             }
             if added > 0 {
                 sums.reset();
@@ -221,7 +232,7 @@ impl<'a> Search<'a> {
                 outcome = offer(document, sum);
             }
         };
-        if lists.postings() < documents / SPARSE {
+        if lists.postings(0..lists.all.len()) < documents / SPARSE {
             for list in &lists.all {
                 sums.drain(list.places, documents, last, &mut found);
             }

@@ -40,12 +40,14 @@ pub(super) struct State {
     worst: Entry,
     /// Entries after the last cut.
     settled: usize,
+    /// Lists of a block that are left out at most: what paid in the blocks before.
+    pub left_out: usize,
 }
 
 impl State {
     pub fn new(k: usize) -> Self {
         let worst = if k == 0 { 0 } else { Entry::MAX };
-        State { entries: Vec::new(), tally: Tally::default(), k, worst, settled: 0 }
+        State { entries: Vec::new(), tally: Tally::default(), k, worst, settled: 0, left_out: usize::MAX }
     }
 
     /// Entries that the state of a query may hold.
