@@ -13,7 +13,7 @@ transformers = pytest.importorskip("transformers")
 peers = pytest.importorskip("sentence_transformers")
 
 from hardmine.teachers import _sparse_rows, splade  # noqa: E402
-from tests.sparse_cases import SHORT, by_hand, dense, largest, without_a_query_model  # noqa: E402
+from tests.sparse_teacher_cases import SHORT, by_hand, dense, largest, without_a_query_model  # noqa: E402
 
 CLOSE = {"rtol": 1e-5, "atol": 2e-6}
 SPECIAL = range(5)
