@@ -8,11 +8,13 @@ from pathlib import Path
 import numpy as np
 
 from benches.quality.study import plan
-from benches.quality.study.claims import CLAIMS, WORLDS, Verdict, compare, verdicts
+from benches.quality.study.claims import CLAIMS, FIRST, SECOND, WORLDS, Verdict, compare, verdicts
 from benches.quality.study.records import Key, Records
 from benches.quality.study.splits import LEAKS
 
 WORDS = Path(__file__).with_name("page.md")
+EARLIER = Path(__file__).with_name("earlier.jsonl.gz")
+"""The trainings of the run before, whose claims stand on the page for collections that were not judged again."""
 BASES = ("in-batch", "random, n = 4")
 
 
@@ -29,7 +31,10 @@ def page(records: Records) -> str:
         for world in WORLDS:
             if records.judged(world, student):
                 arms += [f"### {world}, student {student}", "", *_arms(records, world, student), ""]
-    tables = {"claims": claimed, "worlds": _worlds(records), "arms": arms}
+    again = {world for world in WORLDS for student in students if records.judged(world, student)}
+    before = Records(EARLIER)
+    found = [each for claims in (FIRST, SECOND) for each in verdicts(before, "A", claims) if each.world not in again]
+    tables = {"claims": claimed, "earlier": _verdicts(found), "worlds": _worlds(records), "arms": arms}
     seconds = [each["seconds"] for each in records.found.values() if "seconds" in each]
     return WORDS.read_text().format(
         **{name: "\n".join(lines).rstrip() for name, lines in tables.items()},
@@ -72,7 +77,13 @@ def _arms(records: Records, world: str, student: str) -> Iterator[str]:
         false = f"{100 * np.mean([each['false'] for each in found]):.1f} %" if told else ""
         bases = (base if base != arm and base in judged else None for base in BASES)
         over = ("" if base is None else compare(records, world, student, arm, base).show(4) for base in bases)
-        test = np.mean([each["test"] for each in found])
+        test = " and ".join(f"{mean:.4f}" for mean in _means(records, world, found))
         chosen = "" if arm == "untrained" else chosen
-        cells = (arm, false, chosen, f"{records.dev(world, student, arm):.4f}", f"{test:.4f}", *over)
+        cells = (arm, false, chosen, f"{records.dev(world, student, arm):.4f}", test, *over)
         yield f"| {' | '.join(cells)} |"
+
+
+def _means(records: Records, world: str, found: list[dict]) -> Iterator[float]:
+    """Test figures of clean queries, and of leaky ones where there are any."""
+    for kind, counts in enumerate(records.world(world)["sizes"]):
+        yield float(np.mean([sum(each["sums"][kind]) for each in found])) / 1e4 / sum(counts)

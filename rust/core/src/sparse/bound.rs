@@ -60,7 +60,7 @@ mod tests {
                 let sign = if round % 2 == 0 && next() % 2 == 0 { -1.0 } else { 1.0 };
                 (f64::from(next()) + 1.0) * scale * sign
             };
-            let products: Vec<f64> = (0..1 + round % 60).map(|_| number()).collect();
+            let products: Vec<f64> = (0..=round % 60).map(|_| number()).collect();
             let size: f64 = products.iter().map(|product| product.abs()).sum();
             let score = products.iter().fold(-0.0, |sum, product| sum + product);
             let (kept, left): (Vec<f64>, Vec<f64>) =

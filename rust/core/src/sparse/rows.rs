@@ -1,5 +1,8 @@
 //! Sparse rows as they lie in the caller's arrays.
 
+// The inner loops of a search are made of these.
+#![allow(clippy::inline_always)]
+
 use half::f16;
 
 use crate::csr::check_offsets;

@@ -159,7 +159,7 @@ impl<'a> Search<'a> {
         // Every document below the floor is counted: then none can be passed over.
         let counts_all = floor > f32::NEG_INFINITY;
         let last = if counts_all { f64::NAN } else { bound::rounds_to_at_most(state.least().min(ceiling)) };
-        if state.left_out == 0 && block % RETRY == 0 {
+        if state.left_out == 0 && block.is_multiple_of(RETRY) {
             state.left_out = 1;
         }
         lists.leave_out(last, state.left_out);

@@ -1,6 +1,9 @@
 //! The score of a (query, document) pair of sparse rows: products of the weights of the terms that both have, in rising
 //! order of the terms, exact in float64, summed in float64, rounded once to float32.
 
+// The inner loops of a search are made of these.
+#![allow(clippy::inline_always)]
+
 use crate::error::{make_room, try_vec, Error, Result};
 use crate::pool::{self, Execution};
 

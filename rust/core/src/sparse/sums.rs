@@ -1,5 +1,8 @@
 //! Sums of products by document, for the documents of one block: the inner loops.
 
+// The inner loops of a search are made of these.
+#![allow(clippy::inline_always)]
+
 use crate::isa::Isa;
 
 use super::postings::BLOCK;
@@ -44,7 +47,7 @@ fn groups_above_body(sums: &[f64; BLOCK], cut: f64, found: &mut [bool; GROUPS]) 
 
 impl Sums {
     pub fn new() -> Self {
-        Sums(Box::new([-0.0; BLOCK]))
+        Sums(vec![-0.0; BLOCK].into_boxed_slice().try_into().expect("as long as a block"))
     }
 
     /// Adds the products of `by` and the weights of a list.

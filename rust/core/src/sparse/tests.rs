@@ -94,7 +94,7 @@ fn a_search_equals_the_definition() {
     let built = build(&exec(2, Isa::Portable), &documents.rows()).unwrap();
     let postings = postings(&built, count);
     let (ceiling, exclude) = ([6.0f32; 5], Csr::new("exclude", &[0, 2, 2, 3, 3, 3], &[4, 30_000, 9], 5, None));
-    let exclude = exclude.map_or_else(|_| None, Some);
+    let exclude = Some(exclude.unwrap());
     for isa in Isa::available() {
         for (limits, k) in [
             (Limits::NONE, 7),
