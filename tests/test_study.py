@@ -75,6 +75,14 @@ def test_both_weights_of_the_teacher_are_tried_where_there_is_no_value():
         assert {weights.count(weight) for weight in plan.KL_WEIGHTS} == {len(weights) // 2}
 
 
+@pytest.mark.parametrize("student", list(plan.GRIDS))
+def test_what_all_arms_share_is_the_crossed_trainings(student):
+    crossed = {(round(200 * share), *other) for share, *other in plan.GRIDS[student].crossed}
+    for name in plan.arms("banking77", student):
+        tried = plan.settings(plan.ARMS[name], "banking77", student)
+        assert {tried[setting].training[:3] for setting in plan.shared(name, student)} == crossed
+
+
 def test_claims_are_of_arms_that_every_collection_has():
     for world in claims.WORLDS:
         assert set(plan.arms(world, "B")) <= set(plan.arms(world))
@@ -178,6 +186,12 @@ def test_a_second_run_trains_nothing_again(results, data, monkeypatch):
     assert results.read_text() == before
 
 
+@pytest.fixture
+def nothing_before(monkeypatch, tmp_path):
+    monkeypatch.setattr(pages, "EARLIER", tmp_path / "none")
+
+
+@pytest.mark.usefixtures("nothing_before")
 def test_a_page_of_what_was_judged(results, capsys):
     assert study.main(["page", "--results", str(results)]) == 0
     text = capsys.readouterr().out
@@ -187,6 +201,15 @@ def test_a_page_of_what_was_judged(results, capsys):
         assert f"\n| {arm} | " in text
 
 
+def test_claims_of_the_run_before_stand_for_what_was_not_judged_anew(results):
+    """The made records judge banking77: the others are of the earlier run, and banking77 is not."""
+    rows = [
+        line for line in pages.page(records.Records(results)).splitlines() if "PercPos, n = 4 over naive, n = 4" in line
+    ]
+    assert [row.split("|")[1].strip() for row in rows] == ["banking77", "banking77", "docstrings", "cranfield", "cisi"]
+
+
+@pytest.mark.usefixtures("nothing_before")
 def test_an_arm_that_was_cut_is_in_no_table(results, tmp_path):
     cut = tmp_path / "cut.jsonl"
     lines = results.read_text().splitlines(keepends=True)
@@ -212,11 +235,16 @@ def test_the_committed_page_is_what_the_committed_records_give():
     found = records.Records(study.RESULTS)
     text = PAGE.read_text()
     assert text == pages.page(found)
-    # And the records are whole: every claim was judged on every collection.
+    # And the records are whole: every claim was judged on every collection, anew or in the run before.
+    anew = {world for world in claims.WORLDS if found.judged(world, "A")}
+    assert anew >= {"banking77", "cranfield", "scifact"}
+    before = records.Records(pages.EARLIER)
     for world in claims.WORLDS:
-        for claim in EVERY_CLAIM:
+        for claim in EVERY_CLAIM if world in anew else claims.FIRST + claims.SECOND:
             for arm in (claim.better, *claim.than):
-                assert len(found.test(world, "A", arm)) == len(plan.SEEDS), (world, arm)
+                for among in (None, plan.shared(arm)) if world in anew else (None,):
+                    judged = (found if world in anew else before).test(world, "A", arm, among)
+                    assert len(judged) == (len(plan.SEEDS) if world in anew else 5), (world, arm)
     assert re.search(r"shows|does not show", text)
 
 

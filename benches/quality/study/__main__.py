@@ -18,7 +18,7 @@ import torch
 from benches.quality.study import students
 from benches.quality.study.arms import Pool
 from benches.quality.study.page import page
-from benches.quality.study.plan import ARMS, SEEDS, STEPS, arms, settings
+from benches.quality.study.plan import ARMS, SEEDS, STEPS, arms, settings, shared
 from benches.quality.study.records import Key, Records, UnreadableError, UntriedError, by_cluster, sizes
 from benches.quality.study.splits import leaks
 from examples.recipes import worlds
@@ -60,16 +60,19 @@ class Bench:
                 self.records.add(key, dev=round(dev, 5), **figures)
 
     def judge(self, arm: str) -> None:
-        """Train the best setting of an arm with every seed, and judge the test part."""
-        best = self.records.best(self.world.name, self.student, arm)
-        for seed in SEEDS:
-            key = Key(self.world.name, self.student, arm, "test", best, seed)
-            if key not in self.records.found:
-                model, figures = self._train(arm, best, seed)
-                found = judge(model, self.world.test)
-                self.records.add(
-                    key, test=round(float(found.mean()), 5), sums=by_cluster(found, self.world.test), **figures
-                )
+        """Train the best setting of an arm, of all and of those that all arms have, with every seed; judge the test."""
+        best = {
+            self.records.best(self.world.name, self.student, arm, among) for among in (None, shared(arm, self.student))
+        }
+        for setting in sorted(best):
+            for seed in SEEDS:
+                key = Key(self.world.name, self.student, arm, "test", setting, seed)
+                if key not in self.records.found:
+                    model, figures = self._train(arm, setting, seed)
+                    found = judge(model, self.world.test)
+                    self.records.add(
+                        key, test=round(float(found.mean()), 5), sums=by_cluster(found, self.world.test), **figures
+                    )
 
     def check(self) -> None:
         """Audit the split."""

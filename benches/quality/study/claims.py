@@ -6,6 +6,7 @@ from typing import NamedTuple
 
 import numpy as np
 
+from benches.quality.study.plan import shared
 from benches.quality.study.records import Records
 from examples.recipes.intervals import Interval, holm, over_clusters
 
@@ -69,21 +70,26 @@ class Verdict(NamedTuple):
         return "shows" if self.interval.mean > 0 else "the other way round"
 
 
-def compare(records: Records, world: str, student: str, a: str, b: str, kind: int = 0) -> Interval:
-    """Test nDCG@10 of one arm over another, paired, by clusters and seeds; `kind` 0 is clean queries, 1 leaky ones."""
-    counts = np.asarray(records.world(world)["sizes"][kind])
-    found = [[each["sums"][kind] for each in records.test(world, student, arm)] for arm in (a, b)]
+def compare(records: Records, world: str, student: str, a: str, b: str, *, alike: bool = False) -> Interval:
+    """Test nDCG@10 of one arm over another on clean queries, paired, by clusters and seeds.
+
+    Alike: each in its best setting of those whose trainings every arm has.
+    """
+    counts = np.asarray(records.world(world)["sizes"][0])
+    settings = {arm: shared(arm, student) if alike else None for arm in (a, b)}
+    found = [[each["sums"][0] for each in records.test(world, student, arm, settings[arm])] for arm in (a, b)]
     sides = [np.asarray(each, np.float64) / 1e4 for each in found]
     return over_clusters(*sides, np.arange(counts.size), sizes=counts)
 
 
-def verdicts(records: Records, student: str, claims: tuple[Claim, ...]) -> list[Verdict]:
-    """Of all claims on all worlds that the student was judged on, one family."""
+def verdicts(records: Records, student: str, claims: tuple[Claim, ...], *, alike: bool = False) -> list[Verdict]:
+    """Of all claims on all worlds that the student was judged on, one family; alike as in `compare`."""
     found = []
     for world in WORLDS:
+        judged = records.judged(world, student, lambda arm: shared(arm, student) if alike else None)
         for claim in claims:
-            if {claim.better, *claim.than} <= records.judged(world, student):
+            if {claim.better, *claim.than} <= judged:
                 than = max(claim.than, key=lambda arm: records.dev(world, student, arm))
-                found.append((world, claim, than, compare(records, world, student, claim.better, than)))
+                found.append((world, claim, than, compare(records, world, student, claim.better, than, alike=alike)))
     adjusted = holm([each[3].p for each in found])
     return [Verdict(*each, p) for each, p in zip(found, adjusted, strict=True)]

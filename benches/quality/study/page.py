@@ -26,6 +26,10 @@ def page(records: Records) -> str:
         for student in students:
             found = verdicts(records, student, claims)
             claimed += [f"### {title}, student {student}", "", *_verdicts(found), ""] if found else []
+    alike = []
+    for student in students:
+        found = [each for claims in CLAIMS.values() for each in verdicts(records, student, claims, alike=True)]
+        alike += [f"### All claims, student {student}", "", *_verdicts(found), ""]
     arms = []
     for student in students:
         for world in WORLDS:
@@ -34,7 +38,7 @@ def page(records: Records) -> str:
     again = {world for world in WORLDS for student in students if records.judged(world, student)}
     before = Records(EARLIER)
     found = [each for claims in (FIRST, SECOND) for each in verdicts(before, "A", claims) if each.world not in again]
-    tables = {"claims": claimed, "earlier": _verdicts(found), "worlds": _worlds(records), "arms": arms}
+    tables = {"claims": claimed, "alike": alike, "earlier": _verdicts(found), "worlds": _worlds(records), "arms": arms}
     seconds = [each["seconds"] for each in records.found.values() if "seconds" in each]
     return WORDS.read_text().format(
         **{name: "\n".join(lines).rstrip() for name, lines in tables.items()},
@@ -67,9 +71,9 @@ def _arms(records: Records, world: str, student: str) -> Iterator[str]:
     yield "|---|---|---|---|---|---|---|"
     judged = records.judged(world, student)
     for arm in plan.arms(world, student):
-        found = records.test(world, student, arm)
         if arm not in judged:
             continue
+        found = records.test(world, student, arm)
         value, how = plan.settings(plan.ARMS[arm], world, student)[records.best(world, student, arm)]
         weight = f", {how.kl:g}" if how.kl else ""
         chosen = f"{'' if value is None else f'{value}; '}{how.steps}, {how.rate:g}, {how.temperature:g}{weight}"

@@ -168,6 +168,13 @@ def arms(world: str, student: str = "A") -> tuple[str, ...]:
     return tuple(ARMS) if world in HIDDEN else COMMON
 
 
+def shared(arm: str, student: str = "A") -> range:
+    """Of an arm's settings those whose trainings every arm has."""
+    grid = GRIDS[student]
+    own = ARMS[arm]
+    return range(len(grid.crossed) if len(own.values) == 1 and not own.kl else len(grid.crossed + grid.more))
+
+
 class Setting(NamedTuple):
     """One of those that are tried for an arm: the value of its rule's parameter, and how it is trained."""
 

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import gzip
 import json
-from collections.abc import Iterator
+from collections.abc import Callable, Container, Iterator
 from pathlib import Path
 from typing import Any, NamedTuple
 
@@ -55,19 +55,24 @@ class Records:
             file.write(json.dumps(record).encode() + b"\n")
         self.found[key] = record
 
-    def best(self, world: str, student: str, arm: str) -> int:
-        """The setting with the highest dev figure, the first of equals."""
-        tried = {k.setting: r["dev"] for k, r in self.found.items() if k[:4] == (world, student, arm, "dev")}
+    def best(self, world: str, student: str, arm: str, among: Container[int] | None = None) -> int:
+        """The setting with the highest dev figure, the first of equals; of all, or among some."""
+        tried = {
+            key.setting: record["dev"]
+            for key, record in self.found.items()
+            if key[:4] == (world, student, arm, "dev") and (among is None or key.setting in among)
+        }
         if not tried:
             raise UntriedError(f"{world}, {student}, {arm}: no setting was tried")
         return min(tried, key=lambda number: (-tried[number], number))
 
-    def judged(self, world: str, student: str) -> set[str]:
-        """The arms that were judged with every seed; one that was cut is not among them."""
-        counts: dict[str, int] = {}
-        for key in self.found:
-            if (key.world, key.student, key.stage) == (world, student, "test"):
-                counts[key.arm] = counts.get(key.arm, 0) + 1
+    def judged(
+        self, world: str, student: str, among: Callable[[str], Container[int] | None] = lambda _: None
+    ) -> set[str]:
+        """The arms judged with every seed, without those that were cut; `among` is of an arm, as in `test`."""
+        counts = {}
+        for arm in {key.arm for key in self.found if (key.world, key.student, key.stage) == (world, student, "test")}:
+            counts[arm] = len(self.test(world, student, arm, among(arm)))
         return {arm for arm, count in counts.items() if count == max(counts.values())}
 
     def dev(self, world: str, student: str, arm: str) -> float:
@@ -78,9 +83,10 @@ class Records:
         """What is known of a world."""
         return self.found[Key(world, "", "", "world", 0, 0)]
 
-    def test(self, world: str, student: str, arm: str) -> list[dict[str, Any]]:
-        """The judged trainings of an arm, by seed."""
-        found = [r for k, r in self.found.items() if k[:4] == (world, student, arm, "test")]
+    def test(self, world: str, student: str, arm: str, among: Container[int] | None = None) -> list[dict[str, Any]]:
+        """The judged trainings of an arm's best setting, of all or among some, by seed."""
+        best = self.best(world, student, arm, among)
+        found = [record for key, record in self.found.items() if key[:5] == (world, student, arm, "test", best)]
         return sorted(found, key=lambda record: record["seed"])
 
 

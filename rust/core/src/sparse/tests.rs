@@ -95,6 +95,18 @@ fn a_search_equals_the_definition() {
     let postings = postings(&built, count);
     let (ceiling, exclude) = ([6.0f32; 5], Csr::new("exclude", &[0, 2, 2, 3, 3, 3], &[4, 30_000, 9], 5, None));
     let exclude = Some(exclude.unwrap());
+    let truth: Vec<(Vec<f32>, Vec<usize>)> = (0..5)
+        .map(|query| {
+            let of_query = vec![query as i64; count];
+            let portable = exec(2, Isa::Portable);
+            let scores = pair_scores(&portable, &queries.rows(), &documents.rows(), &of_query, &ids).unwrap();
+            let terms = queries.rows().terms(queries.rows().range(query));
+            let shares = |document: &usize| {
+                documents.terms[documents.rows().range(*document)].iter().any(|term| terms.contains(term))
+            };
+            (scores, (0..count).filter(shares).collect())
+        })
+        .collect();
     for isa in Isa::available() {
         for (limits, k) in [
             (Limits::NONE, 7),
@@ -109,16 +121,9 @@ fn a_search_equals_the_definition() {
                 })
                 .collect();
             assert!(found[1..].iter().all(|other| *other == found[0]));
-            for query in 0..5 {
-                let of_query = vec![query as i64; count];
-                let scores = pair_scores(&exec(2, isa), &queries.rows(), &documents.rows(), &of_query, &ids).unwrap();
-                let terms = queries.rows().terms(queries.rows().range(query));
-                let shares = |document: usize| {
-                    let row = documents.rows().range(document);
-                    documents.terms[row].iter().any(|term| terms.contains(term))
-                };
+            for (query, (scores, shared)) in truth.iter().enumerate() {
                 let excluded: &[i64] = limits.exclude.map_or(&[], |lists| lists.row(query));
-                let seen: Vec<usize> = (0..count).filter(|&d| shares(d) && !excluded.contains(&(d as i64))).collect();
+                let seen: Vec<usize> = shared.iter().copied().filter(|d| !excluded.contains(&(*d as i64))).collect();
                 let (most, least) = (limits.ceiling.map(|c| c[query]), limits.floor.map(|f| f[query]));
                 let above = seen.iter().filter(|&&d| most.is_some_and(|most| scores[d] > most)).count();
                 let below = seen.iter().filter(|&&d| least.is_some_and(|least| scores[d] < least)).count();
