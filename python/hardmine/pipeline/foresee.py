@@ -7,9 +7,9 @@ from typing import TYPE_CHECKING, Any
 
 from hardmine.pipeline import cached, samples
 from hardmine.pipeline.scorers import left_out_of, texts_of
-from hardmine.plumbing import arrays, checks
+from hardmine.plumbing import arrays
 from hardmine.primitives.search.plan import search_plan
-from hardmine.primitives.search.tiles import DEFAULT_MEMORY
+from hardmine.primitives.search.sparse import working_bytes
 from hardmine.store import fingerprint
 from hardmine.store.matrix import IN_MEMORY, Matrix, assembled
 
@@ -19,7 +19,7 @@ if TYPE_CHECKING:
 _DTYPES = {"f16": "float16", "bf16": "bfloat16", "f32": "float32"}
 _KEY, _COUNTS = 16, 40  # bytes of a row on disk: its key; of candidates an offset and four counts too
 _HEADER = 4_096  # bytes of a shard's header without the teacher's facts, at most
-_CANDIDATE = 12  # bytes: id and score
+CANDIDATE = 12  # bytes: id and score
 
 
 def dense(
@@ -55,7 +55,7 @@ def dense(
             else assembled(found, "embedding", kept.store.folder)
             for what, found in rows.items()
         ]  # fmt: skip
-        held = _candidates_held(collection, kept, cached.embedding_keys(teacher, *matrices), k, threads)
+        held = candidates_held(collection, kept, cached.embedding_keys(teacher, *matrices), k, threads)
     foreseen = search_plan(
         len(texts["queries"]), len(texts["documents"]), dimension, k,
         similarity=teacher.similarity, dtype=dtype, max_memory=max_memory, num_threads=threads,
@@ -63,10 +63,10 @@ def dense(
     pairs = samples.searched(len(texts["queries"]), len(texts["documents"]), dimension, k, teacher.similarity, threads)
     growth = 0
     if kept is not None:
-        growth = sum(count.values()) * (row + _KEY) + _candidate_bytes(collection, kept, k, held)
+        growth = sum(count.values()) * (row + _KEY) + candidate_bytes(collection, kept, k, held)
         for what in texts:
             shards = sum(1 for _ in cached.groups(fingerprint.lengths_of(lacking[what]), kept.group_bytes))
-            growth += shards * _header_bytes(kept.facts[what])
+            growth += shards * header_bytes(kept.facts[what])
     return {
         "dimension": dimension,
         "terms": 0.0,
@@ -87,7 +87,7 @@ def dense(
         "texts_per_second": rate,
         "pairs_per_second": pairs,
         "seconds_embedding": sum(count.values()) / rate if rate else 0.0,
-        "seconds_searching": _seconds(collection, held, pairs),
+        "seconds_searching": seconds(collection, held, pairs),
     }
 
 
@@ -98,7 +98,7 @@ def lexical(
     kept = cached.looking_at(folder, teacher)
     held = 0
     if kept is not None:
-        held = _candidates_held(collection, kept, cached.text_keys(kept, teacher, collection), k, threads)
+        held = candidates_held(collection, kept, cached.text_keys(kept, teacher, collection), k, threads)
     index, rate, pairs = samples.indexed(teacher, collection.document_texts, collection.query_texts, k, threads)
     queries, documents = collection.num_queries, collection.num_documents
     return {
@@ -114,18 +114,18 @@ def lexical(
         "mapped": 0,
         "index": index,
         "search": None,
-        "working": checks.memory("max_memory", max_memory, DEFAULT_MEMORY),
-        "result": queries * min(k, documents) * _CANDIDATE + 8 * (queries + 1),
-        "cache_growth": _candidate_bytes(collection, kept, k, held) if kept is not None else 0,
+        "working": working_bytes(queries, min(k, documents), max_memory, threads),
+        "result": queries * min(k, documents) * CANDIDATE + 8 * (queries + 1),
+        "cache_growth": candidate_bytes(collection, kept, k, held) if kept is not None else 0,
         "disk_scratch": 0,
         "texts_per_second": rate,
         "pairs_per_second": pairs,
         "seconds_embedding": documents / rate if rate else 0.0,
-        "seconds_searching": _seconds(collection, held, pairs),
+        "seconds_searching": seconds(collection, held, pairs),
     }
 
 
-def _candidates_held(collection: Collection, kept: cached.Kept, known: cached.SearchKeys, k: int, threads: int) -> int:
+def candidates_held(collection: Collection, kept: cached.Kept, known: cached.SearchKeys, k: int, threads: int) -> int:
     """Queries whose candidates a store holds, where no ceiling acts."""
     if not collection.num_queries:
         return 0
@@ -134,17 +134,19 @@ def _candidates_held(collection: Collection, kept: cached.Kept, known: cached.Se
     return rows.num_held
 
 
-def _candidate_bytes(collection: Collection, kept: cached.Kept, k: int, held: int | None) -> int:
-    row = min(k, collection.num_documents) * _CANDIDATE + _KEY + _COUNTS
+def candidate_bytes(collection: Collection, kept: cached.Kept, k: int, held: int | None) -> int:
+    """Most that the candidates of the other queries take in a store."""
+    row = min(k, collection.num_documents) * CANDIDATE + _KEY + _COUNTS
     queries = collection.num_queries - (held or 0)
-    return queries * row + -(-queries // cached.FEWEST_QUERIES) * _header_bytes(kept.facts["documents"])
+    return queries * row + -(-queries // cached.FEWEST_QUERIES) * header_bytes(kept.facts["documents"])
 
 
-def _header_bytes(facts: cached.Facts | None) -> int:
+def header_bytes(facts: cached.Facts | None) -> int:
     """Most that the header of a shard takes: facts as JSON within JSON, with a blank for every byte at worst."""
     return _HEADER + 4 * len(fingerprint.spelt(facts or {}))
 
 
-def _seconds(collection: Collection, held: int | None, pairs_per_second: float | None) -> float:
+def seconds(collection: Collection, held: int | None, pairs_per_second: float | None) -> float:
+    """How long the search of the other queries takes."""
     pairs = (collection.num_queries - (held or 0)) * collection.num_documents
     return pairs / pairs_per_second if pairs_per_second else 0.0

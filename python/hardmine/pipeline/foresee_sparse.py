@@ -7,8 +7,7 @@ from typing import TYPE_CHECKING, Any
 
 from hardmine.nouns.sparse import SparseRows
 from hardmine.pipeline import cached, cached_sparse, foresee, samples
-from hardmine.plumbing import checks
-from hardmine.primitives.search import tiles
+from hardmine.primitives.search.sparse import working_bytes
 from hardmine.store import fingerprint
 
 if TYPE_CHECKING:
@@ -45,18 +44,18 @@ def sparse(
         rate = found if what == "documents" or rate is None else rate
     if len(whole) == 2 and kept is not None:
         known = cached_sparse.search_keys(teacher, whole["queries"], whole["documents"])
-        held = foresee._candidates_held(collection, kept, known, k, threads)
+        held = foresee.candidates_held(collection, kept, known, k, threads)
     index, pairs = samples.searched_sparse(sample["queries"], sample["documents"], k, threads)
     mean = {what: rows.terms.size / max(len(rows), 1) for what, rows in sample.items()}
     size = {what: int(mean[what] * _WEIGHT * len(some)) + 8 * (len(some) + 1) for what, some in texts.items()}
     count = {what: len(some) for what, some in lacking.items()}
     growth = 0
     if kept is not None:
-        growth = foresee._candidate_bytes(collection, kept, k, held)
+        growth = foresee.candidate_bytes(collection, kept, k, held)
         for what, some in lacking.items():
             shards = sum(1 for _ in cached.groups(fingerprint.lengths_of(some), kept.group_bytes))
             growth += int(count[what] * (mean[what] * _WEIGHT + _ROW_ON_DISK))
-            growth += shards * foresee._header_bytes(kept.facts[what])
+            growth += shards * foresee.header_bytes(kept.facts[what])
     queries, documents = collection.num_queries, collection.num_documents
     return {
         "dimension": 0,
@@ -71,12 +70,12 @@ def sparse(
         "mapped": 0,
         "index": int(index * documents / max(len(sample["documents"]), 1)),
         "search": None,
-        "working": checks.memory("max_memory", max_memory, tiles.DEFAULT_MEMORY),
-        "result": queries * min(k, documents) * foresee._CANDIDATE + 8 * (queries + 1),
+        "working": working_bytes(queries, min(k, documents), max_memory, threads),
+        "result": queries * min(k, documents) * foresee.CANDIDATE + 8 * (queries + 1),
         "cache_growth": growth,
         "disk_scratch": 0,
         "texts_per_second": rate,
         "pairs_per_second": pairs,
         "seconds_embedding": sum(count.values()) / rate if rate else 0.0,
-        "seconds_searching": foresee._seconds(collection, held, pairs),
+        "seconds_searching": foresee.seconds(collection, held, pairs),
     }

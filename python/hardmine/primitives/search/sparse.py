@@ -285,11 +285,20 @@ def _same_vocabulary(queries: SparseRows, documents: SparseRows) -> None:
         raise ValueError(f"queries: {sizes[0]} terms, expected {sizes[1]} (those of documents)")
 
 
+def working_bytes(num_queries: int, k: int, max_memory: int | str | None, threads: int) -> int:
+    """Working memory of a search beyond rows, index and result."""
+    return _needed(k, *_cut(num_queries, k, checks.memory("max_memory", max_memory, tiles.DEFAULT_MEMORY), threads))
+
+
+def _needed(k: int, panel: int, threads: int) -> int:
+    per_query = 24 * k + 128  # as the threads found them, and joined
+    return int(_native.sparse_working_bytes(k, panel, threads) + panel * per_query)
+
+
 def _cut(num_queries: int, k: int, budget: int, threads: int) -> tuple[int, int]:
     """Queries whose lists are made at a time, and threads that make them, within `budget` bytes."""
-    per_query = 24 * k + 128  # as the threads found them, and joined
     panel = max(min(num_queries, _PANEL), 1)
-    while (needed := _native.sparse_working_bytes(k, panel, threads) + panel * per_query) > budget:
+    while (needed := _needed(k, panel, threads)) > budget:
         if (panel, threads) == (1, 1):
             raise ValueError(f"max_memory: {budget} bytes, expected at least {needed} for these rows")
         if threads > 1 and panel <= _FEWEST:  # each thread has sums of its own
