@@ -10,6 +10,9 @@ import pytest
 
 import hardmine as hm
 
+torch = pytest.importorskip("torch")
+scipy_sparse = pytest.importorskip("scipy.sparse")
+
 F32 = np.float32
 
 
@@ -95,3 +98,59 @@ def test_torch():
     assert lists(hm.SparseRows.of(twice)) == [{1: 3.0}]
     with pytest.raises(TypeError, match=r"rows: a tensor of torch.float64"):
         hm.SparseRows.of(dense.double().to_sparse())
+
+
+def assert_same(one, other):
+    assert one.num_terms == other.num_terms
+    for column in ("offsets", "terms", "weights"):
+        assert getattr(one, column).tolist() == getattr(other, column).tolist()
+
+
+def test_tuples_of_lists_and_of_tensors():
+    wanted = hm.SparseRows([0, 2], [0, 3], np.float32([1, 0.5]))
+    tensors = torch.tensor([0, 2]), torch.tensor([0, 3]), torch.tensor([1, 0.5])
+    for given in (([0, 2], [0, 3], np.float32([1, 0.5])), tensors):
+        assert_same(hm.SparseRows.of(given), wanted)
+    assert hm.search(tensors, wanted, 1).scores.tolist() == [1.25]
+    dense = tuple(torch.ones(3, 2))
+    assert hm.search(dense, np.ones((3, 2), np.float32), 1).scores.tolist() == [2.0] * 3, "embeddings, not sparse rows"
+
+
+def test_the_callers_floating_point_mode_changes_nothing():
+    """Weights below the normal numbers are weights, also where the caller flushes such numbers to zero."""
+    weights = np.float32([1e-40, 1])
+    matrix = scipy_sparse.coo_array((np.float32([5e-41, 5e-41]), ([0, 0], [1, 1])), shape=(1, 3))
+    tensor = torch.tensor([[0, 1e-40, 1]]).to_sparse()
+    made = (
+        lambda: hm.SparseRows([0, 2], [0, 1], weights),
+        lambda: hm.SparseRows.of(matrix),
+        lambda: hm.SparseRows.from_columns([0, 1, 2], [0, 0], weights, 1),
+        lambda: hm.SparseRows.of(tensor),
+    )
+    before = [make() for make in made]
+    assert torch.set_flush_denormal(True)
+    try:
+        after = [make() for make in made]
+    finally:
+        torch.set_flush_denormal(False)
+    for one, other in zip(before, after, strict=True):
+        assert one.weights.tobytes() == other.weights.tobytes()
+        assert one.terms.size == other.terms.size > 0
+
+
+def test_tensors_and_matrices_of_other_shapes():
+    hybrid = torch.sparse_coo_tensor([[0, 2]], torch.ones(2, 3), (3, 3), check_invariants=True)
+    with pytest.raises(ValueError, match="rows: a sparse tensor of 1 dense dimensions, expected none"):
+        hm.SparseRows.of(hybrid)
+    with pytest.raises(TypeError, match="rows: a tensor on meta"):
+        hm.SparseRows.of(torch.eye(3).to_sparse().to("meta"))
+    spare = scipy_sparse.csr_array((3, 4), dtype=np.float32)
+    spare.indptr, spare.indices = np.int32([0, 1, 1, 2]), np.int32([3, 0, 9, 9])
+    spare.data = np.float32([1, 2, 7, 7])  # SciPy reads as far as indptr says
+    assert_same(hm.SparseRows.of(spare), hm.SparseRows([0, 1, 1, 2], [3, 0], np.float32([1, 2]), 4))
+
+
+def test_half_precision_is_widened_for_scipy():
+    found = hm.SparseRows([0, 2], [0, 3], np.float16([0.1, 2])).to_scipy()
+    assert found.dtype == np.float32
+    assert found.toarray().tolist() == [[np.float16(0.1), 0, 0, 2]]

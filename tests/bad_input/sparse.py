@@ -3,6 +3,7 @@
 import numpy as np
 
 import hardmine as hm
+from hardmine.teachers.bm25 import BM25
 from tests.bad_input.table import F32, S, case, count_cases_of, limit_cases, thread_cases
 
 ROWS = hm.SparseRows([0, 2, 3, 5], [0, 2, 1, 0, 3], F32([1, 2, 3, 4, 5]), 4)
@@ -39,7 +40,34 @@ case(
     "rows: 2 in row 0, expected at least 0, below 2",
     lambda: hm.SparseRows.from_columns([0, 1], [2], F32([1]), 2),
 )
+case(
+    "SparseRows",
+    "dtype",
+    TypeError,
+    "weights: dtype float32 in the other byte order",
+    lambda: rows(weights=np.ones(2, ">f4")),
+)
+case(
+    "SparseRows",
+    "dtype",
+    TypeError,
+    "weights: dtype float16, expected float32",
+    lambda: hm.SparseRows.from_columns([0, 1], [0], np.ones(1, np.float16), 2),
+)
 case("SparseRows", "kind", TypeError, r"parts\[0\]: ndarray", lambda: hm.SparseRows.concatenate([S]))
+case(
+    "SparseRows",
+    "ids",
+    ValueError,
+    r"parts\[0\]: term 9, expected below 4, which another part names",
+    lambda: hm.SparseRows.concatenate([rows(terms=[1, 9]), ROWS]),
+)
+case("SparseIndex", "kind", TypeError, r"indices\[0\]: SparseRows, expected", lambda: hm.SparseIndex.merge([ROWS]))
+case("BM25", "kind", TypeError, "texts: one string, 'abc', expected several", lambda: BM25().index("abc"))
+case("BM25", "kind", TypeError, "texts: NoneType among them", lambda: BM25().index(["a"]).queries(["a", None]))
+case("BM25", "kind", TypeError, "stopwords: 1, expected words", lambda: BM25(stopwords=[1]))
+case("BM25", "kind", TypeError, "stopwords: NoneType, expected several", lambda: BM25(stopwords=None))
+case("BM25", "kind", TypeError, "token_pattern: bytes, expected", lambda: BM25(token_pattern=b"x"))
 case("SparseRows", "shape", ValueError, "parts: none", lambda: hm.SparseRows.concatenate([]))
 case(
     "SparseRows",

@@ -13,6 +13,7 @@ import hardmine._native as _native
 from hardmine.nouns.frozen import Frozen
 from hardmine.nouns.lists import row_span, take_rows
 from hardmine.plumbing import checks, ragged
+from hardmine.plumbing.float_mode import in_default_mode
 
 MOST_TERMS = 2**31
 """Terms there can be: ids are int32."""
@@ -138,7 +139,9 @@ class SparseRows(Frozen):
         """
         if isinstance(value, cls):
             return value
-        parts = _scipy(name, value) or _torch(name, value) or _tuple(value)
+        parts: tuple[Any, Any, Any, int | None] | None = _scipy(name, value) or _torch(name, value)
+        if parts is None and isinstance(value, tuple) and [hasattr(part, "__len__") for part in value] == [True] * 3:
+            parts = (*value, None)
         if parts is None:
             raise TypeError(
                 f"{name}: {type(value).__name__}, expected SparseRows, a SciPy sparse array, a torch sparse tensor or "
@@ -181,9 +184,11 @@ class SparseRows(Frozen):
         ([0, 1], [1.0, 3.0])
         """
         count = checks.integer("num_rows", num_rows, maximum=2**31)
-        starts = checks.int64_vector("offsets", offsets)
-        numbers = _terms("rows", rows, starts, np.size(weights), count)
-        return cls(*_native.sparse_transpose(starts, numbers, _weights("weights", weights), count), starts.size - 1)
+        starts, array = checks.int64_vector("offsets", offsets), _weights("weights", weights)
+        if array.dtype != np.float32:
+            raise TypeError(f"weights: dtype {array.dtype.name}, expected float32")
+        numbers = _terms("rows", rows, starts, array.size, count)
+        return cls(*_native.sparse_transpose(starts, numbers, array, count), starts.size - 1)
 
     @classmethod
     def concatenate(cls, parts: Iterable[SparseRows]) -> SparseRows:
@@ -192,7 +197,7 @@ class SparseRows(Frozen):
         Parameters
         ----------
         parts : iterable of SparseRows
-            Of one dtype. Where some name their `num_terms`, they must agree.
+            Of one dtype. Where some name their `num_terms`, they must agree, and no part may have terms beyond.
 
         Returns
         -------
@@ -215,13 +220,18 @@ class SparseRows(Frozen):
         sizes = {part.num_terms for part in found if part.num_terms is not None}
         if len(sizes) > 1:
             raise ValueError(f"parts: of {sorted(sizes)} terms, expected one vocabulary")
+        size = sizes.pop() if sizes else None
+        for at, part in enumerate(found):
+            beyond = int(part.terms.max(initial=-1))
+            if size is not None and beyond >= size:
+                raise ValueError(f"parts[{at}]: term {beyond}, expected below {size}, which another part names")
         lengths = np.concatenate([np.diff(part.offsets) for part in found])
         return cls._trusted(
             {
                 "offsets": ragged.offsets_of(lengths),
                 "terms": np.concatenate([part.terms for part in found]),
                 "weights": np.concatenate([part.weights for part in found]),
-                "num_terms": sizes.pop() if sizes else None,
+                "num_terms": size,
             }
         )
 
@@ -252,11 +262,23 @@ class SparseRows(Frozen):
         )
 
     def to_scipy(self) -> Any:
-        """The rows as ``scipy.sparse.csr_array``; an open vocabulary ends with the highest term."""
+        """The rows as ``scipy.sparse.csr_array`` of float32, for SciPy has no float16 (the same numbers).
+
+        An open vocabulary ends with the highest term.
+
+        Raises
+        ------
+        ValueError
+            The rows are of a damaged file: a term is beyond the vocabulary.
+        """
         import scipy.sparse
 
-        width = int(self.terms.max(initial=-1)) + 1 if self.num_terms is None else self.num_terms
-        return scipy.sparse.csr_array((self.weights, self.terms, self.offsets), shape=(len(self), width))
+        highest = int(self.terms.max(initial=-1))
+        width = highest + 1 if self.num_terms is None else self.num_terms
+        if highest >= width:
+            raise ValueError(f"terms: {highest}, expected below {width}")
+        weights = _widened(self.weights)
+        return scipy.sparse.csr_array((weights, self.terms, self.offsets), shape=(len(self), width))
 
     def __len__(self) -> int:
         return int(self.offsets.size - 1)
@@ -273,13 +295,14 @@ class SparseRows(Frozen):
 def is_sparse(value: Any) -> bool:
     """Whether `SparseRows.of` is to judge a value: it holds sparse rows, or looks as if it should."""
     if isinstance(value, (SparseRows, tuple)):
-        return isinstance(value, SparseRows) or _tuple(value) is not None
+        return isinstance(value, SparseRows) or _is_csr(value)
     scipy, torch = sys.modules.get("scipy.sparse"), sys.modules.get("torch")
     if scipy is not None and scipy.issparse(value):
         return True
     return torch is not None and isinstance(value, torch.Tensor) and value.layout is not torch.strided
 
 
+@in_default_mode
 def _scipy(name: str, value: Any) -> tuple[Any, Any, Any, int] | None:
     scipy = sys.modules.get("scipy.sparse")
     if scipy is None or not scipy.issparse(value):
@@ -291,9 +314,11 @@ def _scipy(name: str, value: Any) -> tuple[Any, Any, Any, int] | None:
     if not rows.has_canonical_format:
         rows = rows.copy() if rows is value else rows
         rows.sum_duplicates()
-    return rows.indptr, rows.indices, rows.data, rows.shape[1]
+    used = int(rows.indptr[-1])  # SciPy lets the arrays be longer
+    return rows.indptr, rows.indices[:used], rows.data[:used], rows.shape[1]
 
 
+@in_default_mode
 def _torch(name: str, value: Any) -> tuple[Any, Any, Any, int] | None:
     torch = sys.modules.get("torch")
     if torch is None or not isinstance(value, torch.Tensor) or value.layout is torch.strided:
@@ -302,6 +327,10 @@ def _torch(name: str, value: Any) -> tuple[Any, Any, Any, int] | None:
         raise ValueError(f"{name}: {value.ndim} dimensions, shape {tuple(value.shape)}, expected 2")
     if value.dtype not in (torch.float16, torch.float32):
         raise TypeError(f"{name}: a tensor of {value.dtype}, expected float16 or float32")
+    if value.dense_dim():
+        raise ValueError(f"{name}: a sparse tensor of {value.dense_dim()} dense dimensions, expected none")
+    if value.device.type == "meta":
+        raise TypeError(f"{name}: a tensor on meta, which holds no numbers")
     # COO is the one layout whose repeats torch adds up.
     found = value.detach().cpu().to_sparse_coo().coalesce()
     rows, terms = found.indices().numpy()
@@ -309,10 +338,14 @@ def _torch(name: str, value: Any) -> tuple[Any, Any, Any, int] | None:
     return offsets, terms, found.values().numpy(), int(value.shape[1])
 
 
-def _tuple(value: Any) -> tuple[Any, Any, Any, None] | None:
-    """Three arrays, of which two hold integers: no embeddings do."""
-    is_one = isinstance(value, tuple) and len(value) == 3 and all(hasattr(part, "dtype") for part in value)
-    return (*value, None) if is_one and value[0].dtype.kind in "iu" and value[1].dtype.kind in "iu" else None
+def _is_csr(value: tuple[Any, ...]) -> bool:
+    """Three arrays or tensors, of which two hold integers: no embeddings do."""
+    return len(value) == 3 and all("int" in str(getattr(part, "dtype", "")) for part in value[:2])
+
+
+@in_default_mode
+def _widened(weights: npt.NDArray[Any]) -> npt.NDArray[np.float32]:
+    return weights.astype(np.float32, copy=False)
 
 
 def _weights(name: str, value: Any) -> npt.NDArray[Any]:
@@ -325,7 +358,8 @@ def _weights(name: str, value: Any) -> npt.NDArray[Any]:
 
 def _refuse_dtype(name: str, dtype: np.dtype[Any]) -> None:
     if dtype not in (np.float32, np.float16) or not dtype.isnative:
-        raise TypeError(f"{name}: dtype {dtype.name}, expected float16 or float32")
+        order = "" if dtype.isnative else " in the other byte order"
+        raise TypeError(f"{name}: dtype {dtype.name}{order}, expected float16 or float32")
 
 
 def _terms(
@@ -341,6 +375,7 @@ def _terms(
     return np.ascontiguousarray(array, dtype=np.int32)
 
 
+@in_default_mode
 def _sorted(
     name: str, offsets: npt.NDArray[np.int64], terms: npt.NDArray[np.int32], weights: npt.NDArray[Any]
 ) -> tuple[npt.NDArray[np.int64], npt.NDArray[np.int32], npt.NDArray[Any]]:
