@@ -12,6 +12,8 @@ from hypothesis import strategies as st
 
 import hardmine as hm
 import hardmine._native as _native
+from hardmine.plumbing import container
+from hardmine.primitives.search import sparse
 from tests import sparse_cases as cases
 from tests.oracle import sparse as oracle
 
@@ -158,3 +160,36 @@ def test_progress_reaches_its_end_and_memory_has_a_floor():
     assert seen[-1] == (250, 250)
     with pytest.raises(ValueError, match="max_memory: 1000 bytes, expected at least"):
         hm.search(queries, documents, 3, max_memory=1000)
+
+
+ARRAYS = [*(f"index.{field}" for field in sparse.Postings._fields[1:]), "offsets", "terms", "weights"]
+OFFSETS = ["offsets", "index.blocks", "index.starts"]
+
+
+@pytest.mark.parametrize(
+    ("name", "change"),
+    [*((name, "shorter") for name in ARRAYS), *itertools.product(OFFSETS, ("start", "end")), ("num_terms", "lower")],
+)
+def test_a_file_whose_parts_do_not_fit_is_refused_by_name(tmp_path, name, change):
+    documents = cases.sparse(cases.make("counts", 50, 20, 5, 11))
+    hm.SparseIndex(hm.SparseRows(documents.offsets, documents.terms, documents.weights, 20)).save(tmp_path / "index.hm")
+    arrays, about = container.load(tmp_path / "index.hm", "sparse-index")
+    arrays = {key: array.copy() for key, array in arrays.items()}
+    if change == "shorter":
+        arrays[name] = arrays[name][:-1]
+    elif change == "lower":
+        about["num_terms"] = int(documents.terms.max())
+    else:
+        arrays[name][0 if change == "start" else -1] += 5
+    about = {key: about[key] for key in ("num_terms", "block")}
+    container.save(tmp_path / "damaged.hm", "sparse-index", arrays, about)
+    with pytest.raises(ValueError, match=r"damaged\.hm: malformed sparse-index$"):
+        hm.SparseIndex.load(tmp_path / "damaged.hm")
+
+
+def test_long_queries_take_memory_that_counts():
+    long = hm.SparseRows([0, 100_000], np.arange(100_000), np.ones(100_000, np.float32))
+    index = hm.SparseIndex(long)
+    with pytest.raises(ValueError, match="max_memory: 1000000 bytes, expected at least"):
+        index.search(long, 1, max_memory="1MB", num_threads=1)
+    assert index.search(long, 1, max_memory="10MB", num_threads=1).scores.tolist() == [100_000.0]

@@ -99,7 +99,9 @@ def lexical(
     held = 0
     if kept is not None:
         held = candidates_held(collection, kept, cached.text_keys(kept, teacher, collection), k, threads)
-    index, rate, pairs = samples.indexed(teacher, collection.document_texts, collection.query_texts, k, threads)
+    index, longest, rate, pairs = samples.indexed(
+        teacher, collection.document_texts, collection.query_texts, k, threads
+    )
     queries, documents = collection.num_queries, collection.num_documents
     return {
         "dimension": 0,
@@ -114,7 +116,7 @@ def lexical(
         "mapped": 0,
         "index": index,
         "search": None,
-        "working": working_bytes(queries, min(k, documents), max_memory, threads),
+        "working": working_bytes(queries, longest, min(k, documents), max_memory, threads),
         "result": queries * min(k, documents) * CANDIDATE + 8 * (queries + 1),
         "cache_growth": candidate_bytes(collection, kept, k, held) if kept is not None else 0,
         "disk_scratch": 0,

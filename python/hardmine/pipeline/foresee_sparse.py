@@ -5,6 +5,8 @@ from __future__ import annotations
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
+import numpy as np
+
 from hardmine.nouns.sparse import SparseRows
 from hardmine.pipeline import cached, cached_sparse, foresee, samples
 from hardmine.primitives.search.sparse import working_bytes
@@ -46,6 +48,7 @@ def sparse(
         known = cached_sparse.search_keys(teacher, whole["queries"], whole["documents"])
         held = foresee.candidates_held(collection, kept, known, k, threads)
     index, pairs = samples.searched_sparse(sample["queries"], sample["documents"], k, threads)
+    longest = int(np.diff(sample["queries"].offsets).max(initial=0))
     mean = {what: rows.terms.size / max(len(rows), 1) for what, rows in sample.items()}
     size = {what: int(mean[what] * _WEIGHT * len(some)) + 8 * (len(some) + 1) for what, some in texts.items()}
     count = {what: len(some) for what, some in lacking.items()}
@@ -70,7 +73,7 @@ def sparse(
         "mapped": 0,
         "index": int(index * documents / max(len(sample["documents"]), 1)),
         "search": None,
-        "working": working_bytes(queries, min(k, documents), max_memory, threads),
+        "working": working_bytes(queries, longest, min(k, documents), max_memory, threads),
         "result": queries * min(k, documents) * foresee.CANDIDATE + 8 * (queries + 1),
         "cache_growth": growth,
         "disk_scratch": 0,

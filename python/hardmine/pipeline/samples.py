@@ -22,8 +22,10 @@ MOST_ROWS = 2_048
 _INDEXED = 2_000
 
 
-def indexed(teacher: Any, documents: Any, queries: Any, k: int, threads: int) -> tuple[int, float | None, float | None]:
-    """Bytes of an index of all documents, documents indexed and pairs scored per second, by those of a sample."""
+def indexed(
+    teacher: Any, documents: Any, queries: Any, k: int, threads: int
+) -> tuple[int, int, float | None, float | None]:
+    """Bytes of an index of all documents, by a sample; terms of its longest query; documents and pairs per second."""
     some, asked = spread(documents, _INDEXED), spread(queries, TILE[0]).to_pylist()
     tracemalloc.start()
     try:
@@ -37,9 +39,11 @@ def indexed(teacher: Any, documents: Any, queries: Any, k: int, threads: int) ->
     search_index = SparseIndex(index.documents, num_threads=threads)
     rate = len(some) / since(begun) if len(some) else None
     begun = time.perf_counter()
-    search_index.search(index.queries(asked), k, num_threads=threads)
+    weighed = index.queries(asked)
+    search_index.search(weighed, k, num_threads=threads)
     pairs = len(asked) * len(some) / since(begun) if len(some) and asked else None
-    return int(held * len(documents) / max(len(some), 1)), rate, pairs
+    longest = int(np.diff(weighed.offsets).max(initial=0))
+    return int(held * len(documents) / max(len(some), 1)), longest, rate, pairs
 
 
 def embedded(embed: Callable[[Any], Any], texts: Any) -> tuple[Any, float | None]:

@@ -147,10 +147,10 @@ fn sparse_block() -> usize {
     sparse::postings::BLOCK
 }
 
-/// Bytes that a search of so many queries takes beyond its result.
+/// Bytes that a search of so many queries, of `longest` terms at most, takes beyond its result.
 #[pyfunction]
-fn sparse_working_bytes(k: usize, queries: usize, threads: usize) -> usize {
-    sparse::working_bytes(k, queries, threads)
+fn sparse_working_bytes(k: usize, queries: usize, longest: usize, threads: usize) -> usize {
+    sparse::working_bytes(k, queries, longest, threads)
 }
 
 #[pyfunction]

@@ -12,7 +12,7 @@ import numpy.typing as npt
 import hardmine._native as _native
 from hardmine.nouns.candidates import Candidates
 from hardmine.nouns.lists import VERSION
-from hardmine.nouns.sparse import SparseRows
+from hardmine.nouns.sparse import MOST_TERMS, SparseRows
 from hardmine.plumbing import checks, container
 from hardmine.plumbing.threads import thread_count
 from hardmine.primitives.limits import Limits, refuse_misfits, scan_limits
@@ -129,8 +129,8 @@ class SparseIndex:
         exclude : (offsets, ids) or sequence of id sequences, optional
             Documents that are never admissible, per query.
         max_memory : int or str, optional
-            Bound on working memory beyond rows, index and result, in bytes or as "2GB". Default 256 MB. The result
-            does not depend on it.
+            Bound on working memory beyond rows, index, result and a copy of the exclusions, in bytes or as "2GB".
+            Default 256 MB. The result does not depend on it.
         num_threads : int, optional
             Default: that of the index, else ``HARDMINE_NUM_THREADS``, else every processor.
         progress : callable or bool, optional
@@ -158,7 +158,7 @@ class SparseIndex:
         limits = scan_limits(len(rows), ceiling, floor, exclude)
         refuse_misfits(limits, len(rows), len(self))
         most = min(k, len(self))
-        panel, threads = _cut(len(rows), most, budget, threads)
+        panel, threads = _cut(len(rows), _longest(rows), most, budget, threads)
         with reporter(progress, len(rows) * len(self)) as report:
 
             def some(start: int, stop: int) -> _native.Ranked:
@@ -261,7 +261,11 @@ class SparseIndex:
         TypeError, ValueError
             What `SparseRows.concatenate` raises.
         """
-        return cls(SparseRows.concatenate([index.documents for index in indices]))
+        parts = list(indices)
+        for at, part in enumerate(parts):
+            if not isinstance(part, cls):
+                raise TypeError(f"indices[{at}]: {type(part).__name__}, expected a SparseIndex")
+        return cls(SparseRows.concatenate([part.documents for part in parts]))
 
 
 def pair_scores(
@@ -285,20 +289,25 @@ def _same_vocabulary(queries: SparseRows, documents: SparseRows) -> None:
         raise ValueError(f"queries: {sizes[0]} terms, expected {sizes[1]} (those of documents)")
 
 
-def working_bytes(num_queries: int, k: int, max_memory: int | str | None, threads: int) -> int:
-    """Working memory of a search beyond rows, index and result."""
-    return _needed(k, *_cut(num_queries, k, checks.memory("max_memory", max_memory, tiles.DEFAULT_MEMORY), threads))
+def working_bytes(num_queries: int, longest: int, k: int, max_memory: int | str | None, threads: int) -> int:
+    """Working memory of a search for queries of so many terms at most, beyond rows, index and result."""
+    budget = checks.memory("max_memory", max_memory, tiles.DEFAULT_MEMORY)
+    return _needed(longest, k, *_cut(num_queries, longest, k, budget, threads))
 
 
-def _needed(k: int, panel: int, threads: int) -> int:
+def _longest(queries: SparseRows) -> int:
+    return int(np.diff(queries.offsets).max(initial=0))
+
+
+def _needed(longest: int, k: int, panel: int, threads: int) -> int:
     per_query = 24 * k + 128  # as the threads found them, and joined
-    return int(_native.sparse_working_bytes(k, panel, threads) + panel * per_query)
+    return int(_native.sparse_working_bytes(k, panel, longest, threads) + panel * per_query)
 
 
-def _cut(num_queries: int, k: int, budget: int, threads: int) -> tuple[int, int]:
+def _cut(num_queries: int, longest: int, k: int, budget: int, threads: int) -> tuple[int, int]:
     """Queries whose lists are made at a time, and threads that make them, within `budget` bytes."""
     panel = max(min(num_queries, _PANEL), 1)
-    while (needed := _needed(k, panel, threads)) > budget:
+    while (needed := _needed(longest, k, panel, threads)) > budget:
         if (panel, threads) == (1, 1):
             raise ValueError(f"max_memory: {budget} bytes, expected at least {needed} for these rows")
         if threads > 1 and panel <= _FEWEST:  # each thread has sums of its own
@@ -317,15 +326,35 @@ def _loaded(
     found = {name: array for name, array in arrays.items() if array.ndim == 1}
     fits = all(name in found and found[name].dtype.name == dtype for name, dtype in wanted.items())
     fits = fits and "weights" in found and found["weights"].dtype.name in ("float16", "float32")
-    if not fits or not (num_terms is None or (type(num_terms) is int and num_terms >= 0)):
+    if not fits or not (num_terms is None or (type(num_terms) is int and 0 <= num_terms <= MOST_TERMS)):
         return None, None
     columns = {name: found[name] for name in ("offsets", "terms", "weights")}
-    if not columns["offsets"].size or columns["terms"].size != columns["weights"].size:
+    if not _are_offsets(columns["offsets"], columns["terms"].size) or columns["terms"].size != columns["weights"].size:
         return None, None
     rows = SparseRows._trusted(columns | {"num_terms": num_terms})
     if about.get("block") != _native.sparse_block():
         return rows, None
-    return rows, Postings(len(rows), *(found[f"index.{name}"] for name in Postings._fields[1:]))
+    postings = Postings(len(rows), *(found[f"index.{name}"] for name in Postings._fields[1:]))
+    return (rows, postings) if _fits(postings, rows) else (None, None)
+
+
+def _are_offsets(offsets: npt.NDArray[np.int64], end: int) -> bool:
+    return offsets.size > 0 and int(offsets[0]) == 0 and int(offsets[-1]) == end
+
+
+def _fits(postings: Postings, rows: SparseRows) -> bool:
+    """Whether the arrays of an index fit each other and the rows, as far as their sizes and ends tell."""
+    blocks, entries = -(-len(rows) // _native.sparse_block()), postings.terms.size
+    fits = postings.blocks.size == blocks + 1 and postings.starts.size == entries + 1
+    fits = fits and postings.high.size == postings.low.size == entries
+    fits = fits and postings.places.size == postings.weights.size == rows.terms.size
+    fits = fits and _are_offsets(postings.blocks, entries) and _are_offsets(postings.starts, postings.places.size)
+    if not fits or rows.num_terms is None or not entries:
+        return fits
+    # The terms of a block rise: the highest is its last.
+    last = postings.blocks[1:][np.diff(postings.blocks) > 0] - 1
+    within = (last >= 0) & (last < entries)
+    return bool(within.all() and (postings.terms[last] < rows.num_terms).all())
 
 
 def _copy(value: Any) -> Any:

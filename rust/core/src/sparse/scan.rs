@@ -13,10 +13,10 @@ use crate::limits::{ceiling_of, floor_of, Limits, Ranked, Tally};
 use crate::pool::{self, Execution};
 
 use super::bound;
-use super::lists::Lists;
+use super::lists::{List, Lists};
 use super::postings::{Postings, BLOCK};
 use super::rows::SparseRows;
-use super::score::Query;
+use super::score::{Breath, Query};
 use super::state::{document_of, score_of, Bounds, State};
 use super::sums::Sums;
 
@@ -29,14 +29,18 @@ const SPARSE: usize = 8;
 /// Blocks after which it is tried again to leave a list out, where that did not pay.
 const RETRY: usize = 8;
 
-/// Bytes of working memory of a search on so many threads, beyond its result.
+/// Bytes of working memory of a search for queries of `longest` terms at most, on so many threads, beyond its result.
 #[must_use]
-pub fn working_bytes(k: usize, queries: usize, threads: usize) -> usize {
+pub fn working_bytes(k: usize, queries: usize, longest: usize, threads: usize) -> usize {
     // Few queries have a state for each part of the documents.
-    let states =
-        if queries < 2 * threads { (2 * threads + 1).saturating_mul(queries) } else { QUERIES_PER_TASK * threads };
+    let is_few = queries < 2 * threads;
+    let states = if is_few { (2 * threads + 1).saturating_mul(queries) } else { QUERIES_PER_TASK * threads };
     let state = State::capacity(k).saturating_mul(8).saturating_add(2048);
-    states.saturating_mul(state).saturating_add(threads.saturating_mul(BLOCK * 12))
+    // A thread holds the queries of a task, and the lists of one.
+    let held = if is_few { queries } else { QUERIES_PER_TASK.min(queries) };
+    let of_terms = longest.saturating_mul(held.saturating_mul(8).saturating_add(size_of::<List<'_>>()));
+    let per_thread = of_terms.saturating_add(BLOCK * 12);
+    states.saturating_mul(state).saturating_add(threads.saturating_mul(per_thread))
 }
 
 /// What all tasks share.
@@ -123,14 +127,14 @@ impl<'a> Search<'a> {
             worker.queries.push(Query::default());
         }
         let documents = (blocks.start * BLOCK) as i64..(blocks.end * BLOCK).min(self.documents.len()) as i64;
+        let mut breath = Breath::default();
         for (at, query) in queries.clone().enumerate() {
             worker.queries[at].set(self.queries, self.first + query)?;
-            for (index, &id) in between(self.excluded.row(query), documents.start, documents.end).iter().enumerate() {
+            breath.after(self.exec, worker.queries[at].terms.len())?;
+            for &id in between(self.excluded.row(query), documents.start, documents.end) {
                 let shares = worker.queries[at].score(self.documents, id as usize).is_some();
                 states[at].tally.excluded += i64::from(shares);
-                if index % 1024 == 1023 {
-                    self.exec.check()?;
-                }
+                breath.after(self.exec, self.documents.range(id as usize).len())?;
             }
         }
         for block in blocks {

@@ -13,6 +13,24 @@ use super::rows::SparseRows;
 const FILTER: usize = 4096;
 /// Pairs of one task.
 const TASK_PAIRS: usize = 4096;
+/// Terms that are read between two looks at whether to go on.
+const TERMS_PER_CHECK: usize = 1 << 18;
+
+/// Asks whether to go on after so many terms, however long the rows are.
+#[derive(Default)]
+pub(super) struct Breath(usize);
+
+impl Breath {
+    /// Takes note of rows of so many terms together.
+    pub fn after(&mut self, exec: &Execution<'_>, terms: usize) -> Result<()> {
+        self.0 += terms + 64;
+        if self.0 >= TERMS_PER_CHECK {
+            self.0 = 0;
+            exec.check()?;
+        }
+        Ok(())
+    }
+}
 
 /// A query, and a filter that most terms of documents do not pass.
 pub(super) struct Query {
@@ -85,18 +103,17 @@ pub fn pair_scores(
     let parts = scores.chunks_mut(TASK_PAIRS).zip(query_ids.chunks(TASK_PAIRS)).zip(document_ids.chunks(TASK_PAIRS));
     pool::map(exec, parts, Query::default, |query, part, ((out, query_ids), document_ids)| {
         let first = part * TASK_PAIRS;
-        let mut held = None;
+        let (mut held, mut breath) = (None, Breath::default());
         for (index, ((out, &q), &d)) in out.iter_mut().zip(query_ids).zip(document_ids).enumerate() {
             let q = row_of("query_ids", first + index, q, queries.len())?;
             let d = row_of("document_ids", first + index, d, documents.len())?;
             if held != Some(q) {
                 query.set(queries, q)?;
                 held = Some(q);
+                breath.after(exec, query.terms.len())?;
             }
             *out = query.score(documents, d).unwrap_or(0.0);
-            if index % 256 == 255 {
-                exec.check()?;
-            }
+            breath.after(exec, documents.range(d).len())?;
         }
         Ok(())
     })?;

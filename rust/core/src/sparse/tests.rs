@@ -187,3 +187,13 @@ fn what_a_file_holds_never_leads_out_of_place() {
         assert!(found.ids.iter().all(|id| (0..40).contains(id)));
     }
 }
+
+#[test]
+fn long_rows_are_interrupted_between_few_pairs() {
+    let terms: Vec<i32> = (0..20_000).collect();
+    let (offsets, weights) = ([0, 20_000], vec![1.0; 20_000]);
+    let rows = SparseRows::new("rows", &offsets, &terms, Weights::F32(&weights)).unwrap();
+    let stopped = Execution::new(NonZeroUsize::new(1).unwrap(), Isa::Portable, &|| true);
+    let pairs = vec![0; 50];
+    assert_eq!(pair_scores(&stopped, &rows, &rows, &pairs, &pairs), Err(Error::Interrupted));
+}
