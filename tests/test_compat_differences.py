@@ -570,3 +570,19 @@ def test_a_fingerprint_is_of_the_rows_however_they_lie():
         {"passages": [[{"id": 1, "new": True}], None, [], [{"id": 2, "new": False}, {"id": 3, "new": False}]]},
     )
     assert len({wanted, *(fingerprint(pa.table(columns | change)) for change in moved)}) == 1 + len(moved)
+
+
+def test_no_rows_pass_for_others_under_a_fingerprint():
+    """Marks of what is missing, and where one column ends, are told from what is in the rows."""
+    tables = [
+        pa.table({"x": pa.array([None], pa.string())}),
+        pa.table({"x": pa.array(["\0"], pa.string())}),
+        pa.table({"x": pa.array([""], pa.string())}),
+        pa.table({"x": pa.array([None], pa.list_(pa.int8()))}),
+        pa.table({"x": pa.array([[0]], pa.list_(pa.int8()))}),
+        pa.table({"a": [None, True], "b": [True, False]}),
+        pa.table({"a": [True, False], "b": [True, None]}),
+        pa.table({"a": [None] * 7 + [1], "b": [0] * 8}),
+        pa.table({"a": [0x0001010101010101] + [0] * 7, "b": [None] + [0] * 7}),
+    ]
+    assert len({fingerprint(table) for table in tables}) == len(tables)

@@ -32,14 +32,14 @@ MUTANTS = [
         "compat-fingerprint-of-the-columns-alone",
         "python/hardmine/formats/fingerprint.py",
         "hash_bytes(parts)",
-        "hash_bytes(parts[:2])",
+        "hash_bytes(parts[:3])",
         "tests/test_compat_differences.py -k fingerprint",
     ),
     Mutant(
         "compat-fingerprint-without-lengths",
         "python/hardmine/formats/fingerprint.py",
-        "            yield np.diff(table.offsets).data\n",
-        "            pass\n",
+        "        yield [np.diff(table.offsets).data for table in tables]\n",
+        "",
         "tests/test_compat_differences.py -k fingerprint",
     ),
     Mutant(
