@@ -1,6 +1,7 @@
 """Sparse teachers: by hand in plain torch, against sentence-transformers, batches and pieces, what is refused."""
 
 import json
+import shutil
 
 import numpy as np
 import pytest
@@ -148,6 +149,33 @@ def test_the_models_own_configuration(encoder, tiny, tmp_path):
     np.testing.assert_allclose(dense(given.encode_queries(SHORT)), by_hand(tiny, SHORT, twice=True), **CLOSE)
 
 
+@pytest.mark.parametrize(("prompts", "default"), [
+    ({"x": "query : "}, "x"), ({"query": "query : ", "x": "doc : "}, "x"), ({"passage": "doc : "}, None),
+    ({"query": "", "document": "doc : "}, None), ({"query": "query : ", "document": ""}, "query"),
+])  # fmt: skip
+def test_prompts_of_a_folder_are_those_of_its_object(tiny, tmp_path, prompts, default):
+    """An empty prompt of a side is one: sentence-transformers saves it, and takes no default in its place."""
+    made = peers.SparseEncoder(str(tiny), device="cpu", prompts=prompts, default_prompt_name=default)
+    made.save_pretrained(str(tmp_path))
+    read, found = peers.SparseEncoder(str(tmp_path), device="cpu"), hm.teachers.sparse(tmp_path)
+    np.testing.assert_allclose(dense(found.encode_queries(SHORT)), read.encode_query(SHORT).to_dense(), **CLOSE)
+    np.testing.assert_allclose(dense(found.encode_documents(SHORT)), read.encode_document(SHORT).to_dense(), **CLOSE)
+
+
+def test_a_text_without_tokens_has_no_weights(tiny, tmp_path):
+    """A tokenizer that adds nothing to a text makes no token of an empty one; what stands for it is padding."""
+    shutil.copytree(tiny, tmp_path / "bare")
+    for name, change in (
+        ("tokenizer.json", {"post_processor": None}),
+        ("tokenizer_config.json", {"tokenizer_class": "PreTrainedTokenizerFast"}),  # BERT's own brings a processor
+    ):
+        path = tmp_path / "bare" / name
+        path.write_text(json.dumps(json.loads(path.read_text()) | change))
+    found = hm.teachers.sparse(tmp_path / "bare").encode_documents(["", "a b", ""])
+    lengths = np.diff(found.offsets).tolist()
+    assert (lengths[0], lengths[2], lengths[1] > 0) == (0, 0, True)
+
+
 def test_bfloat16_is_close(tiny, teacher):
     half = hm.teachers.sparse(tiny, dtype="bfloat16")
     found = half.encode_documents(SHORT)
@@ -281,6 +309,57 @@ def test_models_that_are_none(tmp_path):
 def test_poolings_that_would_give_other_rows(encoder, tmp_path, changes, message):
     with pytest.raises(ValueError, match=message):
         hm.teachers.sparse(saved(encoder, tmp_path, **changes))
+
+
+@pytest.mark.parametrize(("name", "content", "message"), [
+    ("config_sentence_transformers.json", [1], "config_sentence_transformers.json: list, expected an object"),
+    ("config_sentence_transformers.json", {"prompts": {"query": 5}}, "prompts malformed, expected an object of texts"),
+    ("config_sentence_transformers.json", {"default_prompt_name": ["a"]}, r"default_prompt_name \['a'\], expected one"),
+    ("config_sentence_transformers.json", {"default_prompt_name": "x"}, "default_prompt_name 'x', expected one of"),
+    ("config_sentence_transformers.json", {"max_active_dims": True}, "max_active_dims True in its .* whole number"),
+    ("config_sentence_transformers.json", {"max_active_dims": -3}, "max_active_dims -3 in its configuration"),
+    ("sentence_bert_config.json", [1], "sentence_bert_config.json: list, expected an object"),
+    ("sentence_bert_config.json", {"max_seq_length": "16"}, "max_seq_length '16' in its configuration, expected"),
+    ("sentence_bert_config.json", {"query_length": 6}, "query_length 6 of its sentence-transformers .* expected none"),
+    ("sentence_bert_config.json", {"processing_kwargs": {"text": {"max_length": 6}}}, "processing_kwargs {'text'"),
+    ("1_SpladePooling/config.json", [1], "1_SpladePooling/config.json: list, expected an object"),
+    ("modules.json", [], "modules.json: malformed, expected a list"),
+    ("modules.json", [{"type": "x.Transformer", "path": 5}], "modules.json: malformed, expected a list"),
+    ("modules.json", [{"type": "x.Transformer", "path": ""}], "Transformer, expected a Transformer and a"),
+])  # fmt: skip
+def test_a_configuration_of_another_shape_is_one_line(encoder, tmp_path, name, content, message):
+    encoder.save_pretrained(str(tmp_path))
+    (tmp_path / name).write_text(json.dumps(content))
+    with pytest.raises(ValueError, match=message) as caught:
+        hm.teachers.sparse(tmp_path)
+    assert "\n" not in str(caught.value)
+
+
+def test_json_without_an_end_is_one_line(encoder, tmp_path):
+    encoder.save_pretrained(str(tmp_path))
+    (tmp_path / "config_sentence_transformers.json").write_text("[" * 100_000)
+    with pytest.raises(ValueError, match=r"config_sentence_transformers.json: malformed \(.*\), expected JSON"):
+        hm.teachers.sparse(tmp_path)
+
+
+@pytest.mark.parametrize("load", [hm.teachers.sparse, hm.teachers.load])
+def test_tokenizers_that_do_not_fit(tiny, tmp_path, load):
+    shutil.copytree(tiny, tmp_path / "more")
+    more = transformers.AutoTokenizer.from_pretrained(tmp_path / "more")
+    more.add_tokens(["zebra"])
+    more.save_pretrained(tmp_path / "more")
+    given = load(str(tmp_path / "more"))
+    encode = getattr(given, "encode_documents", None) or given.embed_documents
+    encode(["a b"])
+    with pytest.raises(
+        ValueError, match=r"its tokenizer makes token 16 \('zebra'\), expected below 16, the size of the"
+    ):
+        encode(["a", "zebra"])
+    shutil.copytree(tiny, tmp_path / "none")
+    for name in ("tokenizer.json", "tokenizer_config.json", "vocab.txt"):
+        (tmp_path / "none" / name).unlink()
+    with pytest.raises(ValueError, match="its tokenizer knows no words, expected the files of one|cannot be loaded"):
+        load(str(tmp_path / "none"))
 
 
 def test_modules_that_would_give_other_rows(tiny, tmp_path):

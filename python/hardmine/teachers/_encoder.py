@@ -68,6 +68,7 @@ class Encoder(Transformer):
             return_token_type_ids=False,
         )
         ids: list[list[int]] = found["input_ids"]
+        self._refuse_unknown(ids)
         return ids
 
     def _padded(self, tokens: list[list[int]]) -> Padded:

@@ -33,6 +33,8 @@ SPARSE_ACTIVATIONS = ("relu", "log1p_relu")
 OF_AN_OBJECT = "give the object that sentence_transformers.SparseEncoder loads instead"
 _TORCH_ACTIVATIONS = {"Identity": "logit", "Sigmoid": "sigmoid"}
 _DOCUMENT_PROMPTS = ("document", "passage", "corpus")
+_NOT_READ = ("query_length", "document_length", "query_expansion", "processing_kwargs")
+"""What a text is given to a model by that is not done here: embeddings made without it would be others."""
 
 
 @dataclass(frozen=True)
@@ -83,8 +85,8 @@ def read_pair_recipe(model: str) -> PairRecipe:
         scores made without it would be others.
     """
     found: dict[str, Any] = {}
-    about: Any = _json(model, "config_sentence_transformers.json") or {}
-    if not isinstance(about, Mapping) or about.get("model_type") != "CrossEncoder":
+    about = _object(model, "config_sentence_transformers.json")
+    if about.get("model_type") != "CrossEncoder":
         about = {}  # of an encoder, or of nobody: what transformers itself reads is left
     for module in _modules(model) if about else []:
         if module["type"].rpartition(".")[2] != "Transformer":
@@ -92,14 +94,13 @@ def read_pair_recipe(model: str) -> PairRecipe:
                 f"{model}/modules.json: module {module['type']!r}, expected one Transformer; give the object that "
                 "sentence_transformers.CrossEncoder loads instead"
             )
-        path = str(module.get("path") or "")
-        found = {"subfolder": path, "max_length": _transformer(model, path)["max_length"]}
+        found = {"subfolder": module["path"], "max_length": _transformer(model, module["path"])["max_length"]}
     if about.get("default_prompt_name"):
         raise ValueError(
             f"{model}/config_sentence_transformers.json: the prompt {about['default_prompt_name']!r} before every "
             "pair, expected none; give the object that sentence_transformers.CrossEncoder loads instead"
         )
-    config: Any = _json(model, "config.json", found.get("subfolder", "")) or {}
+    config = _object(model, "config.json", found.get("subfolder", ""))
     older: Any = config.get("sentence_transformers")
     named = about.get("activation_fn") or (older.get("activation_fn") if isinstance(older, Mapping) else None)
     named = named or config.get("sbert_ce_default_activation_function")
@@ -112,15 +113,15 @@ def read_pair_recipe(model: str) -> PairRecipe:
 
 
 def _modules(model: str) -> list[dict[str, Any]]:
-    """The modules that the configuration lists; none where it has no such list."""
+    """The modules that the configuration lists, each with a path; none where it has no such list."""
     modules = _json(model, "modules.json")
     if modules is None:
         return []
-    for module in modules if isinstance(modules, list) else [None]:
-        if not isinstance(module, dict) or not isinstance(module.get("type"), str):
+    for module in modules if isinstance(modules, list) and modules else [None]:
+        texts = isinstance(module, dict) and [module.get("type"), module.get("path") or ""]
+        if not texts or not all(isinstance(text, str) for text in texts):
             raise ValueError(f"{model}/modules.json: malformed, expected a list of objects with path and type")
-    found: list[dict[str, Any]] = modules
-    return found
+    return [{**module, "path": module.get("path") or ""} for module in modules]
 
 
 def read_recipe(model: str) -> Recipe:
@@ -134,7 +135,7 @@ def read_recipe(model: str) -> Recipe:
     """
     found: dict[str, Any] = _prompts(model)
     for module in _modules(model):
-        kind, path = module["type"].rpartition(".")[2], str(module.get("path") or "")
+        kind, path = module["type"].rpartition(".")[2], module["path"]
         if kind == "Transformer":
             found |= {"subfolder": path} | _transformer(model, path)
         elif kind == "Pooling":
@@ -154,10 +155,12 @@ def read_sparse_recipe(model: str) -> SparseRecipe:
     ValueError
         The configuration is malformed, or asks for a module, a pooling or an activation that is not supported here.
     """
-    about: Any = _json(model, "config_sentence_transformers.json") or {}
     found: dict[str, Any] = _prompts(model)
-    for module in _modules(model):
-        kind, path = module["type"].rpartition(".")[2], str(module.get("path") or "")
+    modules = _modules(model)
+    kinds = []
+    for module in modules:
+        kind, path = module["type"].rpartition(".")[2], module["path"]
+        kinds.append(kind)
         if kind in ("Transformer", "MLMTransformer"):
             found |= {"subfolder": path} | _transformer(model, path)
         elif kind == "SpladePooling":
@@ -166,12 +169,14 @@ def read_sparse_recipe(model: str) -> SparseRecipe:
             raise ValueError(
                 f"{model}/modules.json: module {kind!r}, expected Transformer and SpladePooling only; {OF_AN_OBJECT}"
             )
-    most = about.get("max_active_dims")
-    return SparseRecipe(**found, max_terms=most if isinstance(most, int) and most > 0 else None)
+    if modules and (len(kinds), kinds.count("SpladePooling")) != (2, 1):
+        raise ValueError(f"{model}/modules.json: {', '.join(kinds)}, expected a Transformer and a SpladePooling")
+    about = _object(model, "config_sentence_transformers.json")
+    return SparseRecipe(**found, max_terms=_count(model, about, "max_active_dims"))
 
 
 def _splade_pooling(model: str, path: str) -> dict[str, Any]:
-    config: Any = _json(model, "config.json", path) or {}
+    config = _object(model, "config.json", path)
     pooling, activation = config.get("pooling_strategy", "max"), config.get("activation_function", "relu")
     if pooling != "max":
         raise ValueError(f"{model}/{path}/config.json: pooling_strategy {pooling!r}, expected 'max'; {OF_AN_OBJECT}")
@@ -182,16 +187,25 @@ def _splade_pooling(model: str, path: str) -> dict[str, Any]:
 
 
 def _transformer(model: str, path: str) -> dict[str, Any]:
-    config: Any = next((c for c in (_json(model, name, path) for name in _TRANSFORMER_FILES) if c), {})
-    length = config.get("max_seq_length")
-    return {
-        "max_length": length if isinstance(length, int) and length > 0 else None,
-        "lower_case": bool(config.get("do_lower_case")),
-    }
+    config = next((found for found in (_object(model, name, path) for name in _TRANSFORMER_FILES) if found), {})
+    for name in _NOT_READ:
+        if config.get(name):
+            raise ValueError(
+                f"{model}: {name} {config[name]!r} of its sentence-transformers configuration, expected none"
+            )
+    return {"max_length": _count(model, config, "max_seq_length"), "lower_case": bool(config.get("do_lower_case"))}
+
+
+def _count(model: str, config: Mapping[str, Any], name: str) -> int | None:
+    """A number of at least 1 in a configuration; None where it names none."""
+    value = config.get(name)
+    if value is not None and (type(value) is not int or value < 1):
+        raise ValueError(f"{model}: {name} {value!r} in its configuration, expected a whole number of at least 1")
+    return value
 
 
 def _pooling(model: str, path: str) -> dict[str, Any]:
-    config: Any = _json(model, "config.json", path) or {}
+    config = _object(model, "config.json", path)
     modes = config.get("pooling_mode") or [mode for key, mode in _OLD_POOLINGS.items() if config.get(key)] or ["mean"]
     modes = [modes] if isinstance(modes, str) else list(modes)
     if len(modes) != 1 or modes[0] not in POOLINGS:
@@ -202,17 +216,31 @@ def _pooling(model: str, path: str) -> dict[str, Any]:
 
 
 def _prompts(model: str) -> dict[str, Any]:
-    config: Any = _json(model, "config_sentence_transformers.json") or {}
+    """The prompt of each side: the one of its name, which may be empty on purpose, else the default one."""
+    place = f"{model}/config_sentence_transformers.json"
+    config = _object(model, "config_sentence_transformers.json")
     prompts = config.get("prompts") or {}
-    if not isinstance(prompts, Mapping):
-        raise ValueError(f"{model}/config_sentence_transformers.json: prompts malformed, expected an object")
-    default = prompts.get(config.get("default_prompt_name")) or ""
-    document = next((prompts[name] for name in _DOCUMENT_PROMPTS if prompts.get(name)), default)
+    if not isinstance(prompts, Mapping) or not all(isinstance(text, str) for text in prompts.values()):
+        raise ValueError(f"{place}: prompts malformed, expected an object of texts")
+    chosen = config.get("default_prompt_name")
+    if chosen is not None and (not isinstance(chosen, str) or chosen not in prompts):
+        raise ValueError(f"{place}: default_prompt_name {chosen!r}, expected one of {sorted(prompts)}")
+    default = "" if chosen is None else prompts[chosen]
     return {
-        "query_prompt": str(prompts.get("query") or default),
-        "document_prompt": str(document),
+        "query_prompt": prompts.get("query", default),
+        "document_prompt": next((prompts[name] for name in _DOCUMENT_PROMPTS if name in prompts), default),
         "similarity": config.get("similarity_fn_name"),
     }
+
+
+def _object(model: str, name: str, subfolder: str = "") -> dict[str, Any]:
+    """An object in a JSON file of the model; empty where it has no such file."""
+    found = _json(model, name, subfolder)
+    if found is None:
+        return {}
+    if not isinstance(found, dict):
+        raise ValueError(f"{Path(model, subfolder, name)}: {type(found).__name__}, expected an object")
+    return found
 
 
 def _json(model: str, name: str, subfolder: str = "") -> Any:
@@ -223,17 +251,20 @@ def _json(model: str, name: str, subfolder: str = "") -> Any:
             return None
     else:
         hub = need("transformers.utils.hub", what="a model", extra="torch")
-        found = hub.cached_file(
-            model,
-            name,
-            subfolder=subfolder,
-            _raise_exceptions_for_missing_entries=False,
-            _raise_exceptions_for_connection_errors=False,
-        )
+        try:
+            found = hub.cached_file(
+                model,
+                name,
+                subfolder=subfolder,
+                _raise_exceptions_for_missing_entries=False,
+                _raise_exceptions_for_connection_errors=False,
+            )
+        except OSError as error:  # it can be the name of no repository
+            raise ValueError(f"model {model!r}: {' '.join(str(error).split())[:160]}") from None
         if found is None:
             return None
         path = Path(found)
     try:
         return json.loads(path.read_text(encoding="utf-8"))
-    except ValueError as error:
+    except (ValueError, RecursionError) as error:
         raise ValueError(f"{path}: malformed ({error}), expected JSON") from None

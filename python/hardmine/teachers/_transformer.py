@@ -64,6 +64,8 @@ class Transformer(ABC):
         self.dtype_choice: MeasuredDtype | None = None
         self._tokenizer: Any = None
         self._model: Any = None
+        self._known: Any = None
+        self._may_exceed = False
 
     def _settle(self, loaded: Any, longest: int) -> None:
         """Place a loaded model on the device, in the arithmetic that was asked for or is found to be faster."""
@@ -71,6 +73,22 @@ class Transformer(ABC):
             self.dtype_choice = self._measured(loaded, min(_MEASURED_TOKENS, longest))
             self.dtype = self.dtype_choice.dtype
         self._model = self._placed(loaded, self.dtype)
+        table = loaded.get_input_embeddings()
+        self._known = getattr(table, "num_embeddings", None)
+        highest = max(self._tokenizer.get_vocab().values(), default=-1)
+        self._may_exceed = self._known is not None and highest >= self._known
+
+    def _refuse_unknown(self, tokens: list[list[int]]) -> None:
+        """Raise where the tokenizer made a token that the model has no embedding of."""
+        if not self._may_exceed:
+            return
+        for row in tokens:
+            if max(row, default=0) >= self._known:
+                token = self._tokenizer.convert_ids_to_tokens(max(row))
+                raise ValueError(
+                    f"teacher {self.name!r}: its tokenizer makes token {max(row)} ({token!r}), expected below "
+                    f"{self._known}, the size of the model's vocabulary"
+                )
 
     def _placed(self, model: Any, dtype: str) -> Any:
         return model.to(device=self.device, dtype=getattr(self._torch, dtype)).eval()
@@ -187,6 +205,12 @@ def check_place(what: str, model: str, expected: str) -> None:
     looks_like_path = path.is_absolute() or model.startswith((".", "~")) or model.count("/") > 1 or path.exists()
     if looks_like_path:
         raise FileNotFoundError(f"{what} {model!r}: no such folder, expected {expected}")
+
+
+def refuse_wordless(what: str, model: str, tokenizer: Any) -> None:
+    """Raise where transformers made a tokenizer up, as it does where the files lack one: all words would be unknown."""
+    if len(set(tokenizer.get_vocab().values()) - set(tokenizer.all_special_ids)) == 0:
+        raise ValueError(f"{what} {model!r}: its tokenizer knows no words, expected the files of one")
 
 
 @contextmanager

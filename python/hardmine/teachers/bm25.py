@@ -7,7 +7,7 @@ S. Robertson, H. Zaragoza, The Probabilistic Relevance Framework: BM25 and Beyon
 from __future__ import annotations
 
 import re
-from collections.abc import Iterable, Sequence
+from collections.abc import Iterable, Iterator, Sequence
 from itertools import chain
 from typing import Any
 
@@ -62,7 +62,11 @@ class BM25:
         self.b = checks.real("b", b, minimum=0, maximum=1)
         if isinstance(stopwords, str):
             raise TypeError(f"stopwords: str {stopwords!r}, expected several words")
-        self.stopwords = frozenset(word.lower() for word in stopwords)
+        self.stopwords = frozenset(_words(stopwords))
+        if not isinstance(token_pattern, (str, re.Pattern)) or not isinstance(
+            getattr(token_pattern, "pattern", token_pattern), str
+        ):
+            raise TypeError(f"token_pattern: {type(token_pattern).__name__}, expected a regular expression of texts")
         try:
             self._pattern = re.compile(token_pattern)
         except re.error as error:
@@ -93,6 +97,15 @@ class BM25:
 
     def __repr__(self) -> str:
         return f"BM25(k1={self.k1:g}, b={self.b:g})"
+
+
+def _words(stopwords: Any) -> Iterator[str]:
+    if not isinstance(stopwords, Iterable):
+        raise TypeError(f"stopwords: {type(stopwords).__name__}, expected several words")
+    for word in stopwords:
+        if not isinstance(word, str):
+            raise TypeError(f"stopwords: {word!r}, expected words")
+        yield word.lower()
 
 
 class BM25Index:

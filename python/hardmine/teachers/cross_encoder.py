@@ -12,7 +12,7 @@ import numpy.typing as npt
 from hardmine.plumbing import checks
 from hardmine.plumbing.progress import Progress, Reporting
 from hardmine.teachers._model_folder import ACTIVATIONS, read_pair_recipe
-from hardmine.teachers._transformer import WINDOW, Transformer, check_place, loading, needed
+from hardmine.teachers._transformer import WINDOW, Transformer, check_place, loading, needed, refuse_wordless
 from hardmine.teachers.model_digest import model_digests
 from hardmine.teachers.protocol import strings
 
@@ -67,6 +67,7 @@ class CrossEncoder(Transformer):
         labels = int(loaded.config.num_labels)
         self.similarity = _meaning(model, labels, activation, recipe.activation)
         loaded.config.use_cache = False
+        refuse_wordless(_WHAT, model, self._tokenizer)
         if self._tokenizer.pad_token is None:
             self._tokenizer.pad_token = self._tokenizer.eos_token
         if loaded.config.pad_token_id is None:  # a decoder finds the last token by it
@@ -146,6 +147,7 @@ class CrossEncoder(Transformer):
             max_length=self.max_length,
             return_attention_mask=False,
         )
+        self._refuse_unknown(found["input_ids"])
         return {name: found[name] for name in found}
 
     def _pass(self, tokens: list[list[int]]) -> npt.NDArray[np.float32]:

@@ -13,7 +13,7 @@ from hardmine.plumbing import checks
 from hardmine.plumbing.progress import Reporting
 from hardmine.teachers._encoder import Encoder
 from hardmine.teachers._model_folder import POOLINGS, Recipe, read_recipe
-from hardmine.teachers._transformer import check_place, loading, needed
+from hardmine.teachers._transformer import check_place, loading, needed, refuse_wordless
 from hardmine.teachers.model_digest import model_digests
 
 
@@ -103,6 +103,7 @@ class Dense(Encoder):
             family = transformers.AutoModelForTextEncoding if config.is_encoder_decoder else transformers.AutoModel
             loaded = family.from_pretrained(model, subfolder=recipe.subfolder, config=config)
         loaded.config.use_cache = False
+        refuse_wordless("teacher", model, self._tokenizer)
         if self._tokenizer.pad_token is None:
             self._tokenizer.pad_token = self._tokenizer.eos_token
         longest = self._length(max_length, recipe.max_length, loaded)

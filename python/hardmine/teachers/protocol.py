@@ -233,5 +233,10 @@ Teacher: TypeAlias = DenseTeacher | LexicalTeacher | SparseTeacher
 
 def strings(texts: Any) -> list[str]:
     """A slice of texts as Python strings: Arrow arrays become strings only here, a window at a time."""
+    if isinstance(texts, str):
+        raise TypeError(f"texts: one string, {texts[:20]!r}, expected several texts")
     found: list[str] = texts.to_pylist() if hasattr(texts, "to_pylist") else list(texts)
+    for text in found:
+        if not isinstance(text, str):
+            raise TypeError(f"texts: {type(text).__name__} among them, expected strings")
     return found

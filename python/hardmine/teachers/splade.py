@@ -19,7 +19,7 @@ from hardmine.plumbing.progress import Reporting
 from hardmine.teachers._encoder import Encoder, Padded
 from hardmine.teachers._model_folder import SparseRecipe, read_sparse_recipe
 from hardmine.teachers._sparse_rows import Rows, Weights, finished, most_terms, pruned
-from hardmine.teachers._transformer import check_place, loading, needed
+from hardmine.teachers._transformer import check_place, loading, needed, refuse_wordless
 from hardmine.teachers.model_digest import model_digests
 
 WHAT = "sparse teacher"
@@ -85,11 +85,13 @@ class Splade(Encoder):
                 model, subfolder=recipe.subfolder, output_loading_info=True
             )
         _refuse_headless(model, about)
+        refuse_wordless(WHAT, model, self._tokenizer)
         if self._tokenizer.pad_token is None:
             self._tokenizer.pad_token = self._tokenizer.eos_token
         longest = self._length(max_length, recipe.max_length, loaded)
         self.recipe = replace(recipe, max_length=longest)
-        self.num_terms, self._passes_hidden_on = self._tried(loaded.eval())
+        with loading(transformers, WHAT, model):
+            self.num_terms, self._passes_hidden_on = self._tried(loaded.eval())
         self._settle(loaded, longest)
 
     def encode_queries(self, texts: Sequence[str], *, progress: Reporting = False) -> SparseRows:
@@ -146,6 +148,9 @@ class Splade(Encoder):
             weights = weights.log1p()
         if not self.special_tokens:
             weights[:, self._tokenizer.all_special_ids] = 0
+        empty = [row for row, each in enumerate(tokens) if not each]
+        if empty:  # what stands for a text without tokens is padding
+            weights[empty] = 0
         rows, terms = weights.nonzero(as_tuple=True)
         return Weights(*(each.cpu().numpy() for each in (rows, terms, weights[rows, terms])))
 
@@ -190,8 +195,9 @@ class Splade(Encoder):
         is_plain = type(last) is torch.nn.Linear
         if is_plain:
             handle = last.register_forward_hook(lambda _module, _given, found: seen.append(found))
+        some = self._tokenize(["some words to try the model with"], "")[0] or [self._tokenizer.pad_token_id or 0]
         with torch.inference_mode():
-            logits = loaded(input_ids=torch.tensor([[self._tokenizer.pad_token_id or 0]])).logits
+            logits = loaded(input_ids=torch.tensor([some])).logits
         if is_plain:
             handle.remove()
         is_last = len(seen) == 1 and seen[0] is logits
