@@ -146,6 +146,8 @@ class Reader:
 
 def positives(lists: Sequence[Sequence[int]]) -> hm.Positives:
     """Of one list of documents for each query."""
+    if not len(lists):
+        raise ValueError("too little data: a part of the split is empty")
     offsets = np.concatenate([[0], np.cumsum([len(each) for each in lists])])
     return hm.Positives(offsets, np.asarray([id_ for each in lists for id_ in each], np.int64))
 
@@ -252,6 +254,8 @@ def scifact(data: Path, read: Reader) -> World:
     held_out = np.isin(first, groups[: groups.size // 5])
     asked = read(train.query_texts.to_pylist())
     parts = []
+    if not held_out.any():
+        raise ValueError("too little data: a part of the split is empty")
     for rows in (np.flatnonzero(~held_out), np.flatnonzero(held_out)):
         parts.append(Part(asked.take(rows), documents, train.positives.take(rows), clusters=first[rows]))
     seen = np.isin(test.positives.ids, parts[0].truth.ids)

@@ -48,7 +48,9 @@ def _counts(value: Any) -> bool:
 
 def _parts(value: Any) -> bool:
     sizes = value.values() if isinstance(value, dict) else ()
-    return len(sizes) == 3 and all(isinstance(each, list) and len(each) == 2 and all(map(_count, each)) for each in sizes)
+    return len(sizes) == 3 and all(
+        isinstance(each, list) and len(each) == 2 and all(map(_count, each)) for each in sizes
+    )
 
 
 FIELDS: dict[str, dict[str, Callable[[Any], bool]]] = {

@@ -184,6 +184,13 @@ class Setting(NamedTuple):
     value: Any
     training: Training
 
+    def show(self) -> str:
+        """The value, steps, rate, temperature and weight of the teacher's scores, as text."""
+        how = self.training
+        value = "" if self.value is None else f"{self.value}; "
+        weight = f", {how.kl:g}" if how.kl else ""
+        return f"{value}{how.steps}, {how.rate:g}, {how.temperature:g}{weight}"
+
     def stated(self) -> dict[str, Any]:
         """As a record says it: a number alone would be another setting under another plan."""
         how = self.training
