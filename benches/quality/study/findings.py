@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Sequence
+from collections.abc import Sequence
 from typing import NamedTuple
 
 from benches.quality.study import plan
@@ -60,33 +60,46 @@ class Findings:
 
     def pair(self, a: str, b: str) -> list[Found]:
         """The differences of any two arms, by the sides of their intervals, which no adjustment has widened."""
-        sides = ((self.records, self.anew, False), (self.before, self.left, True))
+        old = self._pair(self.before, self.left, a, b)
+        return self._pair(self.records, self.anew, a, b) + [each._replace(before=True) for each in old]
+
+    def _pair(self, records: Records, worlds: Sequence[str], a: str, b: str) -> list[Found]:
         found = []
-        for records, worlds, before in sides:
-            for world in worlds:
-                if {full(a), full(b)} <= records.judged(world, "A"):
-                    interval = compare(records, world, "A", full(a), full(b))
-                    found.append(Found(world, interval.side, interval, before))
+        for world in worlds:
+            if {full(a), full(b)} <= records.judged(world, "A"):
+                interval = compare(records, world, "A", full(a), full(b))
+                found.append(Found(world, interval.side, interval, False))
         return found
 
-    def outcome(self, better: str, than: str, *, alike: bool = False) -> str:
-        """A claim on all collections, with the differences: "shows on X (+0.071), does not show on Y (+0.002)"."""
-        return told(self.claim(better, than, alike=alike), WORDS)
+    def outcome(self, better: str, than: str, *, alike: bool = False, means: bool = True) -> str:
+        """A claim on all collections: "shows on X (+0.071), does not show on Y (+0.002)"."""
+        return told(self.claim(better, than, alike=alike), WORDS, means=means)
 
-    def on(self, better: str, than: str, word: str, *, alike: bool = False) -> str:
-        """Where a claim has one of the words: "on X and, in the run before, Y", or "nowhere"."""
-        return where(each for each in self.claim(better, than, alike=alike) if each.word == word)
+    @staticmethod
+    def at(world: str, found: Sequence[Found]) -> str:
+        """One collection's of some differences: "shows (+0.071)"."""
+        (one,) = (each for each in found if each.world == world)
+        word = {**WORDS, **SIDES}[one.word]
+        return f"{word} ({one.interval.mean:+.3f}{', in the run before' if one.before else ''})"
 
     def above_the_batch(self) -> str:
         """How many arms without the teacher's scores in any form are above in-batch negatives alone."""
-        arms = [name for name, arm in plan.ARMS.items() if not arm.kl and not arm.masked]
-        pairs = [(name, each) for name in arms[2:] for each in self.pair(name, "in-batch")]
+        arms = [name for name, arm in plan.ARMS.items() if (arm.rule or arm.random) and not arm.kl and not arm.masked]
+        pairs = [each for name in arms for each in self.pair(name, "in-batch")]
         phrases = []
         for world in (*self.anew, *self.left):
-            there = [each.word == "above 0" for _, each in pairs if each.world == world]
+            there = [each.word == "above 0" for each in pairs if each.world == world]
             before = " in the run before" if world in self.left else ""
             phrases.append(f"{sum(there)} of {len(there)} on {world}{before}")
         return listed(phrases)
+
+    def sides(self, a: str, b: str) -> str:
+        """Any two arms on all collections, with the differences: "is above 0 on X (+0.071), covers 0 on Y (+0.002)"."""
+        return told(self.pair(a, b), SIDES)
+
+    def sides_before(self, a: str, b: str) -> str:
+        """The same by the run before alone."""
+        return told(self._pair(self.before, WORLDS, a, b), SIDES)
 
     def earlier(self, better: str, than: str) -> str:
         """A sentence on what the run before found of a claim on collections that were judged anew; nothing without."""
@@ -96,11 +109,12 @@ class Findings:
         ]
         if not found:
             return ""
-        return f"Of what was judged twice, the run before said: it {told([Found(v.world, v.word, v.interval, False) for v in found], WORDS)}. "
+        outcome = told([Found(v.world, v.word, v.interval, False) for v in found], WORDS)
+        return f"Of what was judged twice, the run before said: it {outcome}. "
 
     def leaky(self, a: str, b: str) -> dict[str, str]:
         """A difference on the claims of scifact whose abstract was trained on, and on all."""
-        if "scifact" not in self.anew:
+        if "scifact" not in self._both(a, b):
             return dict.fromkeys(("leaky", "all", "on_leaky", "on_all"), "(not judged)")
         sizes = [sum(each) for each in self.records.world("scifact")["sizes"]]
         found = (compare(self.records, "scifact", "A", full(a), full(b), kinds=kinds) for kinds in ((1,), (0, 1)))
@@ -108,15 +122,23 @@ class Findings:
         return {"leaky": f"{sizes[1]}", "all": f"{sum(sizes)}", "on_leaky": on_leaky, "on_all": on_all}
 
     def other_values(self, a: str, b: str) -> str:
-        """A sentence on the collections where two arms of one rule were tuned to other values of it; nothing without."""
-        pairs = {world: (self.setting(world, a).value, self.setting(world, b).value) for world in self.anew}
+        """A sentence on the collections where two arms were tuned to other values of their rule; nothing without."""
+        pairs = {world: (self.setting(world, a).value, self.setting(world, b).value) for world in self._both(a, b)}
         other = [f"{world} (f = {one} beside {two})" for world, (one, two) in pairs.items() if one != two]
         return f"Their negatives are not the same on {listed(other)}." if other else ""
 
     def tuned(self, a: str, b: str) -> str:
         """What dev chose for two arms on the collections of this run where it is not the same."""
-        pairs = {world: (self.chosen(world, a), self.chosen(world, b)) for world in self.anew}
+        pairs = {world: (self.chosen(world, a), self.chosen(world, b)) for world in self._both(a, b)}
         return "; ".join(f"{world}: {one} beside {two}" for world, (one, two) in pairs.items() if one != two)
+
+    def _both(self, a: str, b: str) -> list[str]:
+        return [world for world in self.anew if {full(a), full(b)} <= self.records.judged(world, "A")]
+
+    def false(self, arm: str) -> str:
+        """The share of the negatives of an arm on banking77 that are relevant."""
+        found = self.records.test("banking77", "A", full(arm))
+        return f"{100 * sum(each['false'] for each in found) / len(found):.1f} %"
 
     def chosen(self, world: str, arm: str) -> str:
         """What dev chose for an arm."""
@@ -128,31 +150,16 @@ class Findings:
         return plan.settings(plan.ARMS[name], world)[self.records.best(world, "A", name)]
 
 
-def where(found: Iterable[Found]) -> str:
-    """The collections of some differences, with those of the run before named as such."""
-    found = list(found)
-    if not found:
-        return "nowhere"
-    old = listed(names) if (names := [each.world for each in found if each.before]) else ""
-    now = [each.world for each in found if not each.before]
-    if now and old:
-        return f"on {listed(now)}, and in the run before on {old}"
-    return f"on {listed(now)}" if now else f"in the run before on {old}"
-
-
-def told(found: Sequence[Found], words: dict[str, str]) -> str:
+def told(found: Sequence[Found], words: dict[str, str], *, means: bool = True) -> str:
     """Differences by their words, those of the run before behind the others."""
     parts = []
     for before in (False, True):
         phrases = []
         for word, verb in words.items():
-            there = [
-                f"{each.world} ({each.interval.mean:+.3f})"
-                for each in found
-                if (each.word, each.before) == (word, before)
-            ]
-            if there:
-                phrases.append(f"{verb} on {listed(there)}")
+            there = [each for each in found if (each.word, each.before) == (word, before)]
+            names = [f"{each.world} ({each.interval.mean:+.3f})" if means else each.world for each in there]
+            if names:
+                phrases.append(f"{verb} on {listed(names)}")
         if phrases:
             parts.append(f"{'in the run before it ' if before else ''}{', '.join(phrases)}")
     return "; ".join(parts) or "was not judged"
