@@ -1,6 +1,5 @@
 """The study of negatives: what it compares and claims, what it keeps, and what its page says of it."""
 
-import gzip
 import importlib
 import re
 from pathlib import Path
@@ -16,7 +15,6 @@ plan = importlib.import_module("benches.quality.study.plan")
 claims = importlib.import_module("benches.quality.study.claims")
 records = importlib.import_module("benches.quality.study.records")
 lines = importlib.import_module("benches.quality.study.lines")
-findings = importlib.import_module("benches.quality.study.findings")
 study = importlib.import_module("benches.quality.study.__main__")
 pages = importlib.import_module("benches.quality.study.page")
 students = importlib.import_module("benches.quality.study.students")
@@ -27,7 +25,6 @@ train = importlib.import_module("examples.recipes.students").train
 torch = importlib.import_module("torch")
 PAGE = Path(__file__).resolve().parent.parent / "docs" / "study.md"
 EVERY_CLAIM = [claim for group in claims.CLAIMS.values() for claim in group]
-WORLD = {"parts": {"train": [1, 1], "dev": [1, 1], "test": [1, 1]}, "sizes": [[1]], "teacher": 0.5}
 ARMS = ["untrained", "in-batch", "random, n = 4", "PercPos, n = 4", "naive, n = 4"]
 
 
@@ -123,28 +120,6 @@ def test_naive_mining_finds_the_hidden_relevant_documents(pool):
     naive, oracle = (pool.draw(plan.ARMS[name], None, 0)(0) for name in ("naive, n = 4", "oracle, n = 4"))
     assert pool.false_negatives(naive) > 0.15  # by chance 0.08
     assert pool.false_negatives(oracle) == 0.0
-
-
-def test_records_go_on_behind_a_line_that_was_cut(tmp_path):
-    path = tmp_path / "results.jsonl"
-    first = records.Records(path)
-    first.add(lines.Key("cisi", "", "", "world", 0, 0), **WORLD)
-    first.add(lines.Key("cisi", "A", "in-batch", "dev", 0, 1000), dev=0.5, seconds=1)
-    first.add(lines.Key("cisi", "A", "in-batch", "dev", 1, 1000), dev=0.7, seconds=1)
-    first.add(lines.Key("cisi", "A", "in-batch", "dev", 2, 1000), dev=0.7, seconds=1)
-    assert first.best("cisi", "A", "in-batch") == 1
-    with path.open("a") as file:
-        file.write('{"world": "cisi"')
-    again = records.Records(path)
-    assert again.found == first.found
-    again.add(lines.Key("cisi", "A", "in-batch", "test", 1, 0), test=0.1, sums=[[1]], seconds=1)
-    assert [each["test"] for each in records.Records(path).test("cisi", "A", "in-batch")] == [0.1]
-    packed = tmp_path / "results.jsonl.gz"
-    with gzip.open(packed, "wt") as file:
-        file.write(path.read_text())
-    assert records.Records(packed).found == records.Records(path).found
-    with pytest.raises(LookupError, match="cisi, A, other: no setting was tried"):
-        again.best("cisi", "A", "other")
 
 
 def test_sums_by_cluster_keep_clean_and_leaky_apart():
