@@ -62,9 +62,9 @@ docs: .venv/dev/.stamp
 pictures: .venv/dev/.stamp
 	$(DEV_BIN)/python docs/pictures/make.py
 
-# Writes docs/benchmarks.md, the page of ratios against the peers, and docs/benchmarks.json, its data (an optimised build, an hour on two cores).
+# Writes docs/benchmarks.md, the page of ratios against the peers, and docs/benchmarks.json, its data, and keeps the ratios in benches/history (an optimised build, an hour on two cores).
 bench: .venv/dev/.bench-stamp
-	$(DEV_BIN)/python benches/report.py --output docs/benchmarks.md --json docs/benchmarks.json
+	$(DEV_BIN)/python -m benches.report --output docs/benchmarks.md --json docs/benchmarks.json --history benches/history
 
 # A folder of the public collections that docs/recipes.md names.
 DATA ?= ../shared/data

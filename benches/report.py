@@ -1,8 +1,8 @@
 """Run the benchmarks and write the page of ratios against the peers.
 
-    python benches/report.py [--only P1 P3 ...] [--passes 3] [--levels avx512 avx2] [--coretype SkylakeX]
-        [--output docs/benchmarks.md] [--json FILE]
-    python benches/report.py --from FILE --output docs/benchmarks.md
+    python -m benches.report [--only P1 P3 ...] [--passes 3] [--levels avx512 avx2] [--coretype SkylakeX]
+        [--output docs/benchmarks.md] [--json FILE] [--history benches/history]
+    python -m benches.report --from FILE --output docs/benchmarks.md
 
 Every pass runs hardmine and its peers in one process, one after the other; passes repeat the whole round, so a slow
 spell of the machine falls on both. A figure is the median over passes of the median of its rounds. The ratio is the
@@ -26,6 +26,7 @@ import statistics
 import subprocess
 import sys
 import tempfile
+import time
 from collections import defaultdict
 from collections.abc import Iterator
 from importlib.metadata import PackageNotFoundError, version
@@ -33,6 +34,7 @@ from pathlib import Path
 from typing import Any, NamedTuple
 
 import hardmine._native as _native
+from benches import history
 
 BENCHES = Path(__file__).resolve().parent
 LEVEL_FREE = ("P6", "P10")
@@ -126,12 +128,15 @@ def main() -> int:
     parser.add_argument("--output", type=Path, help="write the page to this file")
     parser.add_argument("--json", type=Path, help="write what was measured to this file, as data")
     parser.add_argument("--from", type=Path, dest="source", help="measure nothing: make the page of what --json wrote")
+    parser.add_argument("--history", type=Path, help="append the ratios to a file of this processor in a folder")
     options = parser.parse_args()
     forced = {"OPENBLAS_CORETYPE": options.coretype} if options.coretype else {}
 
     record = json.loads(options.source.read_text()) if options.source else measured(options, forced)
     if options.json:
         options.json.write_text(json.dumps(record, indent=1) + "\n")
+    if options.history and not options.source:
+        history.add(kept(record), record["machine"]["processor"], options.history)
     text = page(record)
     print(text)
     if options.output:
@@ -147,6 +152,16 @@ def measured(options: argparse.Namespace, forced: dict[str, str]) -> dict[str, A
         cells = measure(level, options.passes, set(options.only), skip=skip, forced=forced)
         record["levels"][level] = [cell.to_dict() for cell in cells]
     return record
+
+
+def kept(record: dict[str, Any]) -> Iterator[history.Run]:
+    """Of every row with a peer what stays of this run."""
+    date, commit = record["machine"]["date"], history.commit()
+    for level, found in record["levels"].items():
+        for cell in (Cell(each["group"], each["case"], each["seconds"]) for each in found):
+            best = cell.best_peer()
+            if best is not None:
+                yield history.Run(date, commit, level, cell.group, cell.case, cell.ours, best[0], round(best[1], 3))
 
 
 def page(record: dict[str, Any]) -> str:
@@ -205,6 +220,7 @@ def machine(passes: int, forced: dict[str, str]) -> dict[str, Any]:
     ]
     return {
         "processor": model,
+        "date": time.strftime("%Y-%m-%d"),
         "threads": threads,
         "levels": levels,
         "python": platform.python_version(),

@@ -12,9 +12,10 @@ help:
 	@awk -f release/help.awk $(MAKEFILE_LIST)
 
 # A wheel for every Linux since glibc 2.28, by zig as the linker: dist/*manylinux_2_28_x86_64.whl.
+# zig is a Python package here, found by the python3 of the path.
 wheel: .venv/release/.stamp
 	rm -f dist/*.whl
-	$(RELEASE_BIN)/maturin build -q --locked --release --zig --compatibility manylinux_2_28 --out dist
+	PATH="$(CURDIR)/$(RELEASE_BIN):$$PATH" maturin build -q --locked --release --zig --compatibility manylinux_2_28 --out dist
 
 # What a wheel must hold and may ask of a system, then a clean environment that has neither compiler nor source.
 wheel-check: .venv/release/.stamp

@@ -63,6 +63,11 @@ GRIDS = {
         more=((0.2, 0.0001, 0.10), (0.2, 0.00003, 0.05)),
         batch=32,
     ),
+    "C": Grid(
+        crossed=((0.2, 0.00003, 0.05), (0.2, 0.0001, 0.05)),
+        more=((0.2, 0.00003, 0.10), (0.2, 0.00001, 0.05)),
+        batch=32,
+    ),
 }
 KL_WEIGHTS = (1.0, 3.0)
 """Of the teacher's scores in the loss; where a rule has values, the second alone."""
@@ -161,12 +166,12 @@ COMMON = (
 )
 """What student A is trained with on every collection; all arms on banking77, where a training takes two seconds."""
 FEW = ("untrained", "in-batch", "random, n = 4", "naive, n = 4", "PercPos, n = 4", "PercPos + KL, n = 4")
-"""What student B is trained with, whose training takes half a minute."""
+"""What students B and C are trained with, whose trainings take half a minute and more."""
 
 
 def arms(world: str, student: str = "A") -> tuple[str, ...]:
     """Those that are compared on a world."""
-    if student == "B":
+    if student != "A":
         return FEW
     return tuple(ARMS) if world in HIDDEN else COMMON
 

@@ -14,7 +14,7 @@ from examples.recipes.students import Bag, ndcg
 from examples.recipes.worlds import Part, Side
 
 LENGTH = 32
-"""Tokens of a text that student B reads."""
+"""Tokens of a text that students B and C read."""
 FIRST, LAST = 101, 102
 """Tokens before and behind every text."""
 
@@ -38,6 +38,46 @@ class TopLayer(torch.nn.Module):
         barred = torch.zeros(there.shape).masked_fill(~there, -torch.inf)[:, None, None, :]
         found = self.layer(states, attention_mask=barred)
         return functional.normalize((found * there[:, :, None]).sum(1), dim=1)
+
+
+class Whole(torch.nn.Module):
+    """C: MiniLM, all of which learns."""
+
+    def __init__(self, seed: int) -> None:
+        super().__init__()
+        del seed  # it starts where MiniLM ended
+        self.model = _minilm()
+
+    @staticmethod
+    def inputs(side: Side) -> Framed:
+        """What `forward` takes of texts, one row each."""
+        return Framed(side.tokens)
+
+    def forward(self, read: tuple[torch.Tensor, torch.Tensor]) -> torch.Tensor:
+        """Of tokens int64 [n, length] and which of them are there, one unit vector each."""
+        tokens, there = read
+        found = self.model(input_ids=tokens, attention_mask=there.long()).last_hidden_state
+        return functional.normalize((found * there[:, :, None]).sum(1), dim=1)
+
+
+class Framed:
+    """Tokens of all texts as MiniLM reads them, cut to a length; rows come padded to the longest of them."""
+
+    def __init__(self, tokens: np.ndarray) -> None:
+        tokens = tokens[:, : LENGTH - 2]
+        self.lengths = (tokens > 0).sum(1) + 2
+        self.tokens = np.zeros((len(tokens), LENGTH), np.int64)
+        self.tokens[:, 0] = FIRST
+        self.tokens[:, 1:-1] = tokens
+        self.tokens[np.arange(len(tokens)), self.lengths - 1] = LAST
+
+    def __len__(self) -> int:
+        return len(self.lengths)
+
+    def __getitem__(self, rows: np.ndarray | slice) -> tuple[torch.Tensor, torch.Tensor]:
+        lengths = self.lengths[rows]
+        there = np.arange(lengths.max()) < lengths[:, None]
+        return torch.from_numpy(self.tokens[rows, : lengths.max()]), torch.from_numpy(there)
 
 
 class States:
@@ -86,25 +126,17 @@ class _Unhashed:
 @torch.no_grad()
 def _kept(digest: str, unhashed: _Unhashed) -> States:
     del digest
-    tokens = unhashed.tokens[:, : LENGTH - 2]
-    there = tokens > 0
-    lengths = there.sum(1) + 2
-    whole = np.zeros((len(tokens), LENGTH), np.int64)
-    whole[:, 0] = FIRST
-    whole[:, 1:-1] = tokens
-    whole[np.arange(len(tokens)), lengths - 1] = LAST
+    framed = Framed(unhashed.tokens)
     model = _minilm()
     model.encoder.layer = model.encoder.layer[:-1]
     read = []
-    for start in range(0, len(whole), 256):
-        rows = slice(start, start + 256)
-        mask = torch.from_numpy(np.arange(LENGTH) < lengths[rows, None])[:, : lengths[rows].max()]
-        ids = torch.from_numpy(whole[rows, : lengths[rows].max()])
-        read.append(model(input_ids=ids, attention_mask=mask.long()).last_hidden_state[mask].half())
-    return States(torch.cat(read), lengths)
+    for start in range(0, len(framed), 256):
+        tokens, there = framed[start : start + 256]
+        read.append(model(input_ids=tokens, attention_mask=there.long()).last_hidden_state[there].half())
+    return States(torch.cat(read), framed.lengths)
 
 
-STUDENTS = {"A": Bag, "B": TopLayer}
+STUDENTS = {"A": Bag, "B": TopLayer, "C": Whole}
 """A, a bag of word pieces from a random start, shares nothing with the teacher but the word pieces."""
 
 
