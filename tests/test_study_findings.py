@@ -12,6 +12,7 @@ claims = importlib.import_module("benches.quality.study.claims")
 findings = importlib.import_module("benches.quality.study.findings")
 lines = importlib.import_module("benches.quality.study.lines")
 pages = importlib.import_module("benches.quality.study.page")
+plan = importlib.import_module("benches.quality.study.plan")
 records = importlib.import_module("benches.quality.study.records")
 RESULTS = importlib.import_module("benches.quality.study.__main__").RESULTS
 VERBS = "|".join(sorted(findings.WORDS.values(), key=len, reverse=True))
@@ -80,6 +81,28 @@ def test_a_page_without_the_run_before(tmp_path):
     section = text[text.index("## What it says") : text.index("## The collections")]
     assert "the run before" not in section
     assert not re.search(r"\S {2,}|[{}]|\n\n\n", section)
+
+
+def test_another_student_is_told_apart_from_a(tmp_path):
+    """B's figures are those of A's best settings of banking77, under another number."""
+    found = records.Records(RESULTS)
+    path = tmp_path / "r"
+    with path.open("w") as file:
+        for key, each in found.found.items():
+            file.write(json.dumps(each) + "\n")
+            if key.world == "banking77" and key.arm in plan.FEW and key.setting == found.best(*key[:3]):
+                file.write(json.dumps({**each, "student": "B", "setting": 0}) + "\n")
+    text = pages.page(records.Records(path))
+    assert "### banking77, student B" in text
+    words = " ".join(text.split())
+    assert "B is MiniLM, whose top layer learns: it starts where its teacher ended." in words
+    assert (
+        "- **Student B**, MiniLM, whose top layer learns, with four trainings an arm to choose from: PercPos + KL"
+        in words
+    )
+    assert "PercPos + KL over PercPos: shows on banking77 (+0.071); PercPos over naive" in words
+    assert "Not judged: student C (MiniLM, all of which learns)." in words
+    assert not re.search(r"\n\n\n|[{}]", text)
 
 
 @pytest.mark.parametrize("length", range(80, 130))

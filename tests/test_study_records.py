@@ -111,7 +111,7 @@ def test_a_file_without_what_was_judged(page_of):
         (DEV, {"arm": "PercPos, n = 5"}, "arm: 'PercPos, n = 5' is not one of the study"),
         (DEV, {"arm": ["naive"]}, "arm: ['naive'] is not one of the study"),
         (DEV, {"world": "nfcorpus"}, "world: 'nfcorpus' is not one of the study"),
-        (DEV, {"student": "C"}, "student: 'C' is not one of the study"),
+        (DEV, {"student": "Z"}, "student: 'Z' is not one of the study"),
         (DEV, {"stage": "train"}, "stage: 'train' is not one of the study"),
         (DEV, {"setting": 12}, "setting: 12, expected less than 12, as many as the plan tries"),
         (DEV, {"setting": -1}, "setting: -1, expected a number from 0 on"),

@@ -35,15 +35,15 @@ def listed(names: Sequence[str]) -> str:
 
 
 class Findings:
-    """Of student A: this run, and the run before for collections that were not judged anew."""
+    """Of one student: this run, and the run before, of A, for collections that were not judged anew."""
 
-    def __init__(self, records: Records, before: Records) -> None:
-        self.records, self.before = records, before
-        self.anew = [world for world in WORLDS if records.judged(world, "A")]
-        self.left = [world for world in WORLDS if world not in self.anew and before.judged(world, "A")]
-        self.registered = [each for claims in CLAIMS.values() for each in verdicts(records, "A", claims)]
-        self.same = [each for claims in CLAIMS.values() for each in verdicts(records, "A", claims, alike=True)]
-        self.old = [each for claims in (FIRST, SECOND) for each in verdicts(before, "A", claims)]
+    def __init__(self, records: Records, before: Records, student: str = "A") -> None:
+        self.records, self.before, self.student = records, before, student
+        self.anew = [world for world in WORLDS if records.judged(world, student)]
+        self.left = [world for world in WORLDS if world not in self.anew and before.judged(world, student)]
+        self.registered = [each for claims in CLAIMS.values() for each in verdicts(records, student, claims)]
+        self.same = [each for claims in CLAIMS.values() for each in verdicts(records, student, claims, alike=True)]
+        self.old = [each for claims in (FIRST, SECOND) for each in verdicts(before, student, claims)]
 
     def claim(self, better: str, than: str, *, alike: bool = False) -> list[Found]:
         """What came of a claim; alike: each arm in its best of the trainings that all have, of this run alone."""
@@ -66,8 +66,8 @@ class Findings:
     def _pair(self, records: Records, worlds: Sequence[str], a: str, b: str) -> list[Found]:
         found = []
         for world in worlds:
-            if {full(a), full(b)} <= records.judged(world, "A"):
-                interval = compare(records, world, "A", full(a), full(b))
+            if {full(a), full(b)} <= records.judged(world, self.student):
+                interval = compare(records, world, self.student, full(a), full(b))
                 found.append(Found(world, interval.side, interval, False))
         return found
 
@@ -117,7 +117,9 @@ class Findings:
         if "scifact" not in self._both(a, b):
             return dict.fromkeys(("leaky", "all", "on_leaky", "on_all"), "(not judged)")
         sizes = [sum(each) for each in self.records.world("scifact")["sizes"]]
-        found = (compare(self.records, "scifact", "A", full(a), full(b), kinds=kinds) for kinds in ((1,), (0, 1)))
+        found = (
+            compare(self.records, "scifact", self.student, full(a), full(b), kinds=kinds) for kinds in ((1,), (0, 1))
+        )
         on_leaky, on_all = (f"{each.show(3)} ({each.side})" for each in found)
         return {"leaky": f"{sizes[1]}", "all": f"{sum(sizes)}", "on_leaky": on_leaky, "on_all": on_all}
 
@@ -133,11 +135,11 @@ class Findings:
         return "; ".join(f"{world}: {one} beside {two}" for world, (one, two) in pairs.items() if one != two)
 
     def _both(self, a: str, b: str) -> list[str]:
-        return [world for world in self.anew if {full(a), full(b)} <= self.records.judged(world, "A")]
+        return [world for world in self.anew if {full(a), full(b)} <= self.records.judged(world, self.student)]
 
     def false(self, arm: str) -> str:
         """The share of the negatives of an arm on banking77 that are relevant."""
-        found = self.records.test("banking77", "A", full(arm))
+        found = self.records.test("banking77", self.student, full(arm))
         return f"{100 * sum(each['false'] for each in found) / len(found):.1f} %"
 
     def chosen(self, world: str, arm: str) -> str:
@@ -147,7 +149,7 @@ class Findings:
     def setting(self, world: str, arm: str) -> plan.Setting:
         """The same as a value."""
         name = full(arm)
-        return plan.settings(plan.ARMS[name], world)[self.records.best(world, "A", name)]
+        return plan.settings(plan.ARMS[name], world, self.student)[self.records.best(world, self.student, name)]
 
 
 def told(found: Sequence[Found], words: dict[str, str], *, means: bool = True) -> str:

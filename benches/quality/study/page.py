@@ -19,6 +19,8 @@ from benches.quality.study.splits import LEAKS
 PAGE, PAGE_EARLIER = (Path(__file__).with_name(name) for name in ("page.md", "earlier.md"))
 EARLIER = Path(__file__).with_name("earlier.jsonl.gz")
 """The trainings of the run before, whose claims stand on the page for collections that were not judged again."""
+PRETRAINED = {"B": "MiniLM, whose top layer learns", "C": "MiniLM, all of which learns"}
+"""The other students, which start where the teacher ended."""
 BASES = ("in-batch", "random, n = 4")
 
 
@@ -39,13 +41,15 @@ def page(records: Records) -> str:
         for world in WORLDS:
             if records.judged(world, student):
                 arms += [f"### {world}, student {student}", "", *_arms(records, world, student), ""]
-    findings = Findings(records, Records(EARLIER, of_plan=False))
+    before = Records(EARLIER, of_plan=False)
+    findings = Findings(records, before)
     tables = {"claims": claimed, "alike": alike, "worlds": _worlds(records), "arms": arms}
     seconds = [each["seconds"] for each in records.found.values() if "seconds" in each]
     text = PAGE.read_text().format(
         **{name: "\n".join(lines).rstrip() for name, lines in tables.items()},
         **_earlier(findings),
         **_said(findings),
+        **_others(records, before, students),
         count=len(seconds),
         hours=f"{sum(seconds) / 3600:.1f}",
     )
@@ -66,6 +70,26 @@ def _earlier(findings: Findings) -> dict[str, str]:
     table = "\n".join(_verdicts(each for each in findings.old if each.world in findings.left))
     left = f"\nNot judged anew: {names}; their claims stand in a table of their own, with the intervals of today."
     return {"left": left, "earlier": PAGE_EARLIER.read_text().format(names=names.capitalize(), table=table)}
+
+
+def _others(records: Records, before: Records, students: list[str]) -> dict[str, str]:
+    """Of the students that are not A: what they are, what came of the claims, and which were not judged."""
+    judged = [student for student in PRETRAINED if student in students]
+    unjudged = [f"{student} ({PRETRAINED[student]})" for student in PRETRAINED if student not in students]
+    claims = (("PercPos + KL", "PercPos"), ("PercPos", "naive"), ("PercPos", "in-batch"), ("PercPos", "random"))
+    items = []
+    for student in judged:
+        found = Findings(records, before, student)
+        told = "; ".join(f"{a} over {b}: {found.outcome(a, b)}" for a, b in claims)
+        items.append(
+            f"- **Student {student}**, {PRETRAINED[student]}, with four trainings an arm to choose from: {told}.\n"
+        )
+    what = "".join(f" {student} is {PRETRAINED[student]}: it starts where its teacher ended." for student in judged)
+    return {
+        "students": what,
+        "others": "".join(items),
+        "unjudged": f" Not judged: student {listed(unjudged)}." if unjudged else "",
+    }
 
 
 def _said(findings: Findings) -> dict[str, str]:
