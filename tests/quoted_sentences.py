@@ -156,7 +156,7 @@ def which_rule(f, r):
     found = [f.at("docstrings", f.claim("PercPos", than)) for than in ("naive", "in-batch", "random")]
     yield "on docstrings PercPos over naive mining {}, over the batch alone {}, over random documents {} |", *found
     yield "PercPos over them, in the study: {}.", f.outcome("PercPos", "random")
-    yield "over `info_nce` alone: {}.", f.outcome("PercPos + KL", "PercPos")
+    yield "over `info_nce` alone, each tuned for itself: {}.", f.outcome("PercPos + KL", "PercPos")
     yield "With scores on either side, mined over random documents: {}.", f.outcome("PercPos + KL", "random + KL")
     yield f"With the batch alone, scores over none, {UNADJUSTED}: {{}}.", f.sides("in-batch + KL", "in-batch")
     yield "In training, over PercPos: {}. Dev", f.outcome("Anchored 1", "PercPos")
