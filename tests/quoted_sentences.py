@@ -37,7 +37,7 @@ def draws(f, r):
         "Seen here (banking77): over uniform draws from a tuned pool {}, over uniform draws under PercPos {}; with",
         *plain,
     )
-    yield "with b = 0 {} and {}.", *centred
+    yield "with b = 0: {} and {}.", *centred
     top, (fresh, depth) = (f.setting("banking77", arm).value for arm in ("PercPos", "fresh under PercPos"))
     shares = f.false("fresh under PercPos"), f"f = {fresh}, {depth}", f"f = {top}", f.false("PercPos")
     yield (
