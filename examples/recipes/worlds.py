@@ -146,6 +146,8 @@ class Reader:
 
 def positives(lists: Sequence[Sequence[int]]) -> hm.Positives:
     """Of one list of documents for each query."""
+    if not len(lists):
+        raise ValueError("too little data: a part of the split is empty")
     offsets = np.concatenate([[0], np.cumsum([len(each) for each in lists])])
     return hm.Positives(offsets, np.asarray([id_ for each in lists for id_ in each], np.int64))
 
@@ -158,9 +160,8 @@ def one_label(truth: hm.Positives, seed: int = SEED) -> hm.Positives:
 
 def banking77(data: Path, read: Reader) -> World:
     """Customers' questions, split by intent. One utterance of a query's intent is labelled, some 129 are not."""
-    with (data / "banking77" / "labels.tsv").open(newline="") as file:
-        intents = dict(list(csv.reader(file, delimiter="\t"))[1:])
     collection = hm.Collection.read(data / "banking77")
+    intents = _intents(data / "banking77" / "labels.tsv", {*collection.query_ids, *collection.document_ids})
     asked = np.asarray([intents[id_] for id_ in collection.query_ids])
     told = np.asarray([intents[id_] for id_ in collection.document_ids])
     names = np.random.default_rng(SEED).permutation(np.unique(told))
@@ -173,6 +174,19 @@ def banking77(data: Path, read: Reader) -> World:
         clusters = np.unique(asked[rows], return_inverse=True)[1]
         parts.append(Part(*map(read, texts), truth, labels=one_label(truth), clusters=clusters))
     return World("banking77", *parts)
+
+
+def _intents(path: Path, ids: set[str]) -> dict[str, str]:
+    """The intent of every text by its id, from a table with a header and the columns id and intent."""
+    with path.open(newline="") as file:
+        rows = list(csv.reader(file, delimiter="\t"))[1:]
+    for line, row in enumerate(rows, 2):
+        if len(row) != 2:
+            raise hm.formats.FormatError(path, f"{len(row)} columns", "an id and an intent", line=line)
+    intents = dict(rows)
+    if lacking := ids - intents.keys():
+        raise hm.formats.FormatError(path, f"no intent of {min(lacking)!r}", "one of every text")
+    return intents
 
 
 def _texts(collection: hm.Collection, queries: np.ndarray, documents: np.ndarray):
@@ -240,6 +254,8 @@ def scifact(data: Path, read: Reader) -> World:
     held_out = np.isin(first, groups[: groups.size // 5])
     asked = read(train.query_texts.to_pylist())
     parts = []
+    if not held_out.any():
+        raise ValueError("too little data: a part of the split is empty")
     for rows in (np.flatnonzero(~held_out), np.flatnonzero(held_out)):
         parts.append(Part(asked.take(rows), documents, train.positives.take(rows), clusters=first[rows]))
     seen = np.isin(test.positives.ids, parts[0].truth.ids)

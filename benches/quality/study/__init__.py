@@ -1,4 +1,4 @@
 """Which negatives train the better retriever.
 
-`plan` says what is compared and `claims` what is claimed; both were written before what was judged was read.
+`plan` says what is compared and `claims` what is claimed, and each says what had been read when it was written.
 """

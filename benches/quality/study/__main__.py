@@ -17,9 +17,10 @@ import torch
 
 from benches.quality.study import students
 from benches.quality.study.arms import Pool
+from benches.quality.study.lines import Key, UnreadableError
 from benches.quality.study.page import page
 from benches.quality.study.plan import ARMS, SEEDS, STEPS, arms, settings, shared
-from benches.quality.study.records import Key, Records, UnreadableError, UntriedError, by_cluster, sizes
+from benches.quality.study.records import Records, UntriedError, by_cluster, sizes
 from benches.quality.study.splits import leaks
 from examples.recipes import worlds
 from examples.recipes.shared import TUNING_SEED
@@ -44,7 +45,7 @@ class Bench:
         start = time.process_time()
         if arm != "untrained":
             train(model, self.world.train, draw, how.training, seed)
-        figures = {"seconds": round(time.process_time() - start, 1)}
+        figures = {"stated": how.stated(), "seconds": round(time.process_time() - start, 1)}
         if draw is not None:
             figures["false"] = round(self.pool.false_negatives(draw(0)), 4)
         return model, figures
@@ -81,15 +82,17 @@ class Bench:
             self.records.add(key, **leaks(self.world.train, self.world.test))
 
     def describe(self) -> None:
-        """Keep what the page needs to know of the world."""
+        """Keep what the page needs to know of the world; records of other data are not gone on with."""
         key = Key(self.world.name, "", "", "world", 0, 0)
+        parts = {
+            name: [len(part.queries.texts), len(part.documents.texts)]
+            for name, part in zip(("train", "dev", "test"), self.world[1:], strict=True)
+        }
+        facts = {"parts": parts, "sizes": sizes(self.world.test)}
         if key not in self.records.found:
-            parts = {
-                name: [len(part.queries.texts), len(part.documents.texts)]
-                for name, part in zip(("train", "dev", "test"), self.world[1:], strict=True)
-            }
-            teacher = students.of_teacher(self.world.test)
-            self.records.add(key, parts=parts, sizes=sizes(self.world.test), teacher=round(teacher, 5))
+            self.records.add(key, **facts, teacher=round(students.of_teacher(self.world.test), 5))
+        elif any(self.records.found[key][name] != fact for name, fact in facts.items()):
+            raise UnreadableError(f"{self.records.path}: was made of another {self.world.name} than that of --data")
 
 
 def main(arguments: list[str] | None = None) -> int:
@@ -136,7 +139,7 @@ def train_all(options: argparse.Namespace) -> None:
         raise UnreadableError(f"--results {path}: is packed, and what is trained is appended; expected a .jsonl")
     records = Records(path)
     for name in options.worlds:
-        bench = Bench(worlds.load(name, options.data, options.cache), options.student, records)
+        bench = Bench(_world(name, options), options.student, records)
         bench.describe()
         if options.stage == "check":
             bench.check()
@@ -145,6 +148,13 @@ def train_all(options: argparse.Namespace) -> None:
             start = time.perf_counter()
             getattr(bench, options.stage)(arm)
             print(f"{name}, {arm}: {time.perf_counter() - start:.0f} s", file=sys.stderr)
+
+
+def _world(name: str, options: argparse.Namespace) -> worlds.World:
+    try:
+        return worlds.load(name, options.data, options.cache)
+    except ValueError as error:  # what the readers say of malformed files
+        raise UnreadableError(f"{name}: {error}") from None
 
 
 if __name__ == "__main__":

@@ -2,19 +2,25 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+import re
+import textwrap
+from collections.abc import Iterable, Iterator
 from pathlib import Path
 
 import numpy as np
 
 from benches.quality.study import plan
-from benches.quality.study.claims import CLAIMS, FIRST, SECOND, WORLDS, Verdict, compare, verdicts
-from benches.quality.study.records import Key, Records
+from benches.quality.study.claims import CLAIMS, WORLDS, Verdict, compare, verdicts
+from benches.quality.study.findings import Findings, listed
+from benches.quality.study.lines import Key
+from benches.quality.study.records import Records
 from benches.quality.study.splits import LEAKS
 
-WORDS = Path(__file__).with_name("page.md")
+PAGE, PAGE_EARLIER = (Path(__file__).with_name(name) for name in ("page.md", "earlier.md"))
 EARLIER = Path(__file__).with_name("earlier.jsonl.gz")
 """The trainings of the run before, whose claims stand on the page for collections that were not judged again."""
+PRETRAINED = {"B": "MiniLM, whose top layer learns", "C": "MiniLM, all of which learns"}
+"""The other students, which start where the teacher ended."""
 BASES = ("in-batch", "random, n = 4")
 
 
@@ -35,19 +41,87 @@ def page(records: Records) -> str:
         for world in WORLDS:
             if records.judged(world, student):
                 arms += [f"### {world}, student {student}", "", *_arms(records, world, student), ""]
-    again = {world for world in WORLDS for student in students if records.judged(world, student)}
-    before = Records(EARLIER)
-    found = [each for claims in (FIRST, SECOND) for each in verdicts(before, "A", claims) if each.world not in again]
-    tables = {"claims": claimed, "alike": alike, "earlier": _verdicts(found), "worlds": _worlds(records), "arms": arms}
+    before = Records(EARLIER, of_plan=False)
+    findings = Findings(records, before)
+    tables = {"claims": claimed, "alike": alike, "worlds": _worlds(records), "arms": arms}
     seconds = [each["seconds"] for each in records.found.values() if "seconds" in each]
-    return WORDS.read_text().format(
+    text = PAGE.read_text().format(
         **{name: "\n".join(lines).rstrip() for name, lines in tables.items()},
+        **_earlier(findings),
+        **_said(findings),
+        **_others(records, before, students),
         count=len(seconds),
         hours=f"{sum(seconds) / 3600:.1f}",
     )
+    return re.sub(r"^- \*\*.*(?:\n  .*)*", _filled, text, flags=re.MULTILINE)
 
 
-def _verdicts(found: list[Verdict]) -> Iterator[str]:
+def _filled(item: re.Match[str]) -> str:
+    """A list's item in lines of one length, none of which begins with the plus of "+ KL", which would be a list."""
+    text = " ".join(item[0].split()).replace(" + ", "\0+\0")
+    return textwrap.fill(text, 140, subsequent_indent="  ", break_on_hyphens=False).replace("\0", " ")
+
+
+def _earlier(findings: Findings) -> dict[str, str]:
+    """Of collections that were not judged anew; nothing where all were."""
+    if not findings.left:
+        return {"left": "", "earlier": ""}
+    names = listed(findings.left)
+    table = "\n".join(_verdicts(each for each in findings.old if each.world in findings.left))
+    left = f"\nNot judged anew: {names}; their claims stand in a table of their own, with the intervals of today."
+    return {"left": left, "earlier": PAGE_EARLIER.read_text().format(names=names.capitalize(), table=table)}
+
+
+def _others(records: Records, before: Records, students: list[str]) -> dict[str, str]:
+    """Of the students that are not A: what they are, what came of the claims, and which were not judged."""
+    judged = [student for student in PRETRAINED if student in students]
+    unjudged = [f"{student} ({PRETRAINED[student]})" for student in PRETRAINED if student not in students]
+    claims = (("PercPos + KL", "PercPos"), ("PercPos", "naive"), ("PercPos", "in-batch"), ("PercPos", "random"))
+    items = []
+    for student in judged:
+        found = Findings(records, before, student)
+        told = "; ".join(f"{a} over {b}: {found.outcome(a, b)}" for a, b in claims)
+        items.append(
+            f"- **Student {student}**, {PRETRAINED[student]}, with four trainings an arm to choose from: {told}.\n"
+        )
+    what = "".join(f" {student} is {PRETRAINED[student]}: it starts where its teacher ended." for student in judged)
+    return {
+        "students": what,
+        "others": "".join(items),
+        "unjudged": f" Not judged: student {listed(unjudged)}." if unjudged else "",
+    }
+
+
+def _said(findings: Findings) -> dict[str, str]:
+    """The phrases of "What it says"."""
+    claims = {
+        "kl": ("PercPos + KL", "PercPos"),
+        "random_kl": ("PercPos + KL", "random + KL"),
+        "fresh_random_kl": ("fresh, no ceiling + KL", "random + KL"),
+        "naive_kl": ("PercPos + KL", "naive + KL"),
+        "batch": ("PercPos + KL", "in-batch"),
+        "batch_kl": ("PercPos + KL", "in-batch + KL"),
+        "percpos_batch": ("PercPos", "in-batch"),
+        "percpos_random": ("PercPos", "random"),
+        "naive": ("PercPos", "naive"),
+        "anchored": ("Anchored 1", "PercPos"),
+        "ensemble": ("ensemble", "PercPos"),
+        "fresh": ("fresh under PercPos", "PercPos"),
+        "one": ("PercPos, n = 1", "PercPos"),
+        "masked": ("random, masked", "random"),
+    }
+    said = {name: findings.outcome(*arms) for name, arms in claims.items()}
+    said |= {f"{name}_alike": findings.outcome(*claims[name], alike=True) for name in ("percpos_random", "naive")}
+    said |= {f"{name}_before": findings.earlier(*claims[name]) for name in ("naive", "masked")}
+    return said | {
+        "ceilings": findings.other_values("PercPos + KL", "PercPos"),
+        "one_tuned": findings.tuned("PercPos, n = 1", "PercPos"),
+        "above_the_batch": findings.above_the_batch(),
+        **findings.leaky("PercPos + KL", "PercPos"),
+    }
+
+
+def _verdicts(found: Iterable[Verdict]) -> Iterator[str]:
     yield "| collection | claim | difference, 95 % interval | p, Holm | |"
     yield "|---|---|---|---|---|"
     for each in found:
@@ -74,9 +148,7 @@ def _arms(records: Records, world: str, student: str) -> Iterator[str]:
         if arm not in judged:
             continue
         found = records.test(world, student, arm)
-        value, how = plan.settings(plan.ARMS[arm], world, student)[records.best(world, student, arm)]
-        weight = f", {how.kl:g}" if how.kl else ""
-        chosen = f"{'' if value is None else f'{value}; '}{how.steps}, {how.rate:g}, {how.temperature:g}{weight}"
+        chosen = plan.settings(plan.ARMS[arm], world, student)[records.best(world, student, arm)].show()
         told = world in plan.HIDDEN and "false" in found[0]
         false = f"{100 * np.mean([each['false'] for each in found]):.1f} %" if told else ""
         bases = (base if base != arm and base in judged else None for base in BASES)

@@ -1,4 +1,7 @@
-"""What the study compares and what it tries. Written before what was judged was read.
+"""What the study compares and what it tries.
+
+Written before this run judged anything; but the test figures of an earlier run on all collections but scifact had been
+read by then, and are why values and trainings are crossed now.
 
 Every arm has the same budget: twelve trainings are tried for it on the dev part, and the best one is trained with other
 seeds and judged on the test part, once. A rule's values and the trainings are crossed; an arm without a rule has
@@ -185,6 +188,19 @@ class Setting(NamedTuple):
 
     value: Any
     training: Training
+
+    def show(self) -> str:
+        """The value, steps, rate, temperature and weight of the teacher's scores, as text."""
+        how = self.training
+        value = "" if self.value is None else f"{self.value}; "
+        weight = f", {how.kl:g}" if how.kl else ""
+        return f"{value}{how.steps}, {how.rate:g}, {how.temperature:g}{weight}"
+
+    def stated(self) -> dict[str, Any]:
+        """As a record says it: a number alone would be another setting under another plan."""
+        how = self.training
+        value = list(self.value) if isinstance(self.value, tuple) else self.value
+        return {"value": value, "steps": how.steps, "rate": how.rate, "temperature": how.temperature, "kl": how.kl}
 
 
 def settings(arm: Arm, world: str, student: str = "A") -> list[Setting]:

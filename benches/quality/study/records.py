@@ -2,14 +2,14 @@
 
 from __future__ import annotations
 
-import gzip
 import json
-from collections.abc import Callable, Container, Iterator
+from collections.abc import Callable, Container
 from pathlib import Path
-from typing import Any, NamedTuple
+from typing import Any
 
 import numpy as np
 
+from benches.quality.study.lines import Key, read
 from examples.recipes.shared import TUNING_SEED
 from examples.recipes.worlds import Part
 
@@ -18,33 +18,12 @@ class UntriedError(LookupError):
     """An arm was to be judged before its settings were tried."""
 
 
-class UnreadableError(ValueError):
-    """A file is none of records."""
-
-
-class Key(NamedTuple):
-    """Which training: `setting` is the number of one that is tried, on the dev part with one seed; "test" is judged."""
-
-    world: str
-    student: str
-    arm: str
-    stage: str
-    setting: int
-    seed: int
-
-
 class Records:
-    """All that is there, by key."""
+    """All that is there, by key; with `of_plan`, refused where it is of another plan than that of `plan.py`."""
 
-    def __init__(self, path: Path) -> None:
+    def __init__(self, path: Path, *, of_plan: bool = True) -> None:
         self.path = path
-        self.found: dict[Key, dict[str, Any]] = {}
-        if path.exists():
-            try:
-                for record in _lines(path):
-                    self.found[Key(*(record[name] for name in Key._fields))] = record
-            except (OSError, EOFError, UnicodeDecodeError, ValueError, KeyError, TypeError) as error:
-                raise UnreadableError(f"{path}: no records of trainings ({type(error).__name__}: {error})") from None
+        self.found = read(path, of_plan=of_plan) if path.exists() else {}
 
     def add(self, key: Key, **figures: Any) -> None:
         """Append one."""
@@ -73,7 +52,7 @@ class Records:
         counts = {}
         for arm in {key.arm for key in self.found if (key.world, key.student, key.stage) == (world, student, "test")}:
             counts[arm] = len(self.test(world, student, arm, among(arm)))
-        return {arm for arm, count in counts.items() if count == max(counts.values())}
+        return {arm for arm, count in counts.items() if count == max(counts.values()) > 0}
 
     def dev(self, world: str, student: str, arm: str) -> float:
         """The dev figure of the best setting."""
@@ -88,13 +67,6 @@ class Records:
         best = self.best(world, student, arm, among)
         found = [record for key, record in self.found.items() if key[:5] == (world, student, arm, "test", best)]
         return sorted(found, key=lambda record: record["seed"])
-
-
-def _lines(path: Path) -> Iterator[dict[str, Any]]:
-    with gzip.open(path, "rt") if path.suffix == ".gz" else path.open() as file:
-        for line in file:
-            if line.endswith("\n"):  # a line that was cut is not there
-                yield json.loads(line)
 
 
 def by_cluster(figures: np.ndarray, part: Part) -> list[list[int]]:
