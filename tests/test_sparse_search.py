@@ -163,12 +163,12 @@ def test_progress_reaches_its_end_and_memory_has_a_floor():
 
 
 ARRAYS = [*(f"index.{field}" for field in sparse.Postings._fields[1:]), "offsets", "terms", "weights"]
-OFFSETS = ["offsets", "index.blocks", "index.starts"]
+OFFSETS = ["offsets", "index.lists", "index.starts"]
 
 
 @pytest.mark.parametrize(
     ("name", "change"),
-    [*((name, "shorter") for name in ARRAYS), *itertools.product(OFFSETS, ("start", "end")), ("num_terms", "lower")],
+    [*((name, "longer" if "grid" in name else "shorter") for name in ARRAYS), *itertools.product(OFFSETS, ("start", "end")), ("num_terms", "lower")],
 )
 def test_a_file_whose_parts_do_not_fit_is_refused_by_name(tmp_path, name, change):
     documents = cases.sparse(cases.make("counts", 50, 20, 5, 11))
@@ -177,6 +177,8 @@ def test_a_file_whose_parts_do_not_fit_is_refused_by_name(tmp_path, name, change
     arrays = {key: array.copy() for key, array in arrays.items()}
     if change == "shorter":
         arrays[name] = arrays[name][:-1]
+    elif change == "longer":
+        arrays[name] = np.append(arrays[name], arrays[name].dtype.type(0))  # fifty documents have no grids
     elif change == "lower":
         about["num_terms"] = int(documents.terms.max())
     else:
