@@ -123,7 +123,7 @@ impl<'a> Search<'a> {
         limits: &Bounds<'_>,
     ) -> Result<bool> {
         let Worker { lists, coarse, grids, passed, .. } = worker;
-        let (isa, Some(told)) = (self.exec.isa(), lists.bounds()) else { return Ok(false) };
+        let (isa, Some(told)) = (self.exec.isa(), lists.told()) else { return Ok(false) };
         let mut cut = told.cut(last);
         // No document is known yet: as many of this block as are wanted say what the others must pass.
         let enough = self.k + limits.excluded.len();
@@ -132,7 +132,7 @@ impl<'a> Search<'a> {
         } else {
             told.cut(bound::rounds_to_at_most(limits.ceiling))
         };
-        if cut.is_none() && (told.lowers || admissible.is_none() || lists.postings() < BLOCK / 4) {
+        if cut.is_none() && (self.k == 0 || told.lowers || admissible.is_none() || lists.postings() < BLOCK / 4) {
             return Ok(false);
         }
         make_room(grids, lists.needed)?;

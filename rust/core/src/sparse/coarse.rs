@@ -149,11 +149,7 @@ impl Coarse {
         grids::add(isa, &mut self.0, grids, 0, &mut [false; GROUPS]);
         let mut most = [0; SETS];
         most_of_sets(isa, &self.0, admissible, &mut most);
-        let Some(nth) = SETS.checked_sub(count) else { return 0 };
-        if nth == SETS {
-            return u16::MAX;
-        }
-        *most.select_nth_unstable(nth).1
+        SETS.checked_sub(count).map_or(0, |nth| *most.select_nth_unstable(nth).1)
     }
 
     /// All are 0 again.

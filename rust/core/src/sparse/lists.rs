@@ -129,13 +129,13 @@ impl<'a> Lists<'a> {
     }
 
     /// What the bounds of the lists needed tell; None where that is nothing.
-    pub fn bounds(&self) -> Option<Bounds> {
+    pub fn told(&self) -> Option<Told> {
         if self.needed > MOST_LISTS {
             return None;
         }
         let units = Units::new(self.needed, self.needed().iter().map(|list| list.largest).sum());
         let lacking = bound::lacking(self.all.len(), self.others, self.size);
-        Some(Bounds { units, lacking, roundings: bound::lacking(self.all.len(), 0.0, self.size), lowers: self.lowers })
+        Some(Told { units, lacking, roundings: bound::lacking(self.all.len(), 0.0, self.size), lowers: self.lowers })
     }
 
     /// Those needed.
@@ -157,7 +157,7 @@ impl<'a> Lists<'a> {
 
 /// What the units of the lists of a block tell of scores.
 #[derive(Clone, Copy)]
-pub(super) struct Bounds {
+pub(super) struct Told {
     pub units: Units,
     /// What a score may be more than the products that have units.
     lacking: f64,
@@ -167,7 +167,7 @@ pub(super) struct Bounds {
     pub lowers: bool,
 }
 
-impl Bounds {
+impl Told {
     /// Documents with at most so many units do not pass `last`; None where there may be none.
     pub fn cut(&self, last: f64) -> Option<u16> {
         // The difference is rounded too.

@@ -20,7 +20,7 @@ use super::score::Breath;
 use super::state::{document_of, score_of, State};
 
 /// Queries of a task: what they share of a block is in the cache.
-const QUERIES_PER_TASK: usize = 128;
+const QUERIES_PER_TASK: usize = 32;
 /// Bytes of working memory of a search for queries of `longest` terms at most, on so many threads, beyond its result.
 #[must_use]
 pub fn working_bytes(k: usize, queries: usize, longest: usize, threads: usize) -> usize {
