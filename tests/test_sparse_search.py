@@ -42,7 +42,7 @@ def test_equals_the_twin(kind, dtype):
 
 @pytest.mark.parametrize(
     ("kind", "level"),
-    [(kind, LEVELS[-1]) for kind in cases.KINDS] + [("signed", level) for level in LEVELS[:-1]],
+    [*((kind, LEVELS[-1]) for kind in cases.KINDS), *itertools.product(("zipf", "signed"), LEVELS[:-1])],
 )
 def test_many_blocks(kind, level, monkeypatch):
     monkeypatch.setenv("HARDMINE_ISA", level)
@@ -168,7 +168,11 @@ OFFSETS = ["offsets", "index.lists", "index.starts"]
 
 @pytest.mark.parametrize(
     ("name", "change"),
-    [*((name, "longer" if "grid" in name else "shorter") for name in ARRAYS), *itertools.product(OFFSETS, ("start", "end")), ("num_terms", "lower")],
+    [
+        *((name, "longer" if "grid" in name else "shorter") for name in ARRAYS),
+        *itertools.product(OFFSETS, ("start", "end")),
+        ("num_terms", "lower"),
+    ],
 )
 def test_a_file_whose_parts_do_not_fit_is_refused_by_name(tmp_path, name, change):
     documents = cases.sparse(cases.make("counts", 50, 20, 5, 11))

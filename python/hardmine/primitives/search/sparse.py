@@ -67,8 +67,9 @@ class SparseIndex:
 
     Notes
     -----
-    Beside the rows, the index takes 6 bytes per weight, and 20 for every term of every 16,384 documents. Building it
-    takes 32 bytes per weight of 16,384 documents more, on every thread.
+    Beside the rows, the index takes 7 bytes per weight, 20 for every term of every 16,384 documents, and 16 kB where a
+    sixteenth of them or more have it. Building it takes 32 bytes for every such term, and 8 per weight of 16,384 documents
+    on every thread, more.
 
     Examples
     --------
