@@ -221,6 +221,13 @@ MUTANTS = [
         "tests/test_sparse_search.py",
     ),
     Mutant(
+        "sparse-open-ties-lost-to-later-documents",
+        "rust/core/src/sparse/state.rs",
+        "self.least().next_down().min(ceiling)",
+        "self.least().min(ceiling)",
+        "cargo test -p hardmine-core --lib sparse::state",
+    ),
+    Mutant(
         "sparse-zeros-kept",
         "python/hardmine/nouns/sparse.py",
         "if not np.all(weights):",

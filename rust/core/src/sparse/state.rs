@@ -147,7 +147,8 @@ impl State {
             // A document that scores as much may be among the best.
             self.raise(f32::from_key(scratch[nth]).next_down());
         }
-        let last = self.least().min(ceiling);
+        // Documents of later blocks may be known by now: one that scores as much may rank before them.
+        let last = self.least().next_down().min(ceiling);
         self.open.retain(|open| open.most > last);
         self.looked = self.open.len();
         Ok(())
@@ -194,4 +195,25 @@ impl State {
 #[inline]
 pub(super) fn is_in(excluded: &[i64], document: usize) -> bool {
     !excluded.is_empty() && excluded.binary_search(&(document as i64)).is_ok()
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::steps::tests::going;
+
+    #[test]
+    fn an_open_document_is_not_passed_over_for_a_later_one_of_the_same_score() {
+        let exec = going();
+        let limits = Bounds { ceiling: f32::INFINITY, floor: f32::NEG_INFINITY, excluded: &[] };
+        let mut state = State::new(1);
+        state.offer(&exec, 50, 2.0, &limits).unwrap();
+        state.cut(&exec).unwrap();
+        for (document, most) in [(10, 2.0), (11, 1.5)] {
+            state.open.push(Open { most, least: f32::NEG_INFINITY, document });
+        }
+        let mut rows = Vec::new();
+        state.take_open(&exec, f32::INFINITY, &mut Vec::new(), &mut rows).unwrap();
+        assert_eq!(rows, [10]);
+    }
 }
