@@ -106,6 +106,20 @@ def test_a_document_without_a_shared_term_is_no_candidate():
     assert found.reasons["excluded"].tolist() == [1, 0]  # document 1 was no candidate anyway
 
 
+def test_products_are_added_in_the_order_of_the_terms():
+    documents = hm.SparseRows([0, 3], [0, 1, 2], np.array([1e30, -1e30, 1], np.float32))
+    queries = hm.SparseRows([0, 3], [0, 1, 2], np.ones(3, np.float32))
+    assert hm.search(queries, documents, 1).scores.tolist() == [1.0]  # 1e30 + 1 - 1e30 is 0
+
+
+def test_a_term_that_only_lowers_bounds_nothing():
+    documents = hm.SparseRows(
+        np.r_[0, np.full(BLOCK, 1), 2, 3], [0, 0, 1], np.array([1, 2, -3], np.float32)
+    )  # the last two are a block of their own
+    queries = hm.SparseRows([0, 2], [0, 1], np.ones(2, np.float32))
+    assert hm.search(queries, documents, 1, num_threads=1).ids.tolist() == [BLOCK]
+
+
 def test_scipy_and_tuples_give_the_same():
     scipy_sparse = pytest.importorskip("scipy.sparse")
     q, d = cases.make("signed", 5, 9, 3, 7), cases.make("signed", 40, 9, 3, 8)

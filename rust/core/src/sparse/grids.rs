@@ -129,3 +129,48 @@ mod x86 {
     with_features!(avx512 => of_level! { add_avx512 });
     with_features!(avx2 => of_level! { add_avx2 });
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn every_level_adds_the_same() {
+        let mut state = 5u64;
+        let mut next = move || {
+            state = state.wrapping_mul(6_364_136_223_846_793_005).wrapping_add(1_442_695_040_888_963_407);
+            (state >> 33) as u32
+        };
+        let grids: Vec<Box<Grid>> = (0..3)
+            .map(|_| {
+                let mut grid = Box::new([0; BLOCK / 2]);
+                (0..BLOCK as u16).for_each(|document| set_code(&mut *grid, document, (next() % 256) as u8));
+                grid
+            })
+            .collect();
+        let others: Vec<u16> = (0..BLOCK).map(|_| (next() % 9000) as u16).collect();
+        for (count, cut) in [(0, 8_990), (1, 20_000), (3, 40_000), (3, 0), (3, u16::MAX)] {
+            let some: Vec<(&Grid, u16)> =
+                grids[..count].iter().zip([90, 21_000, 15_000]).map(|(g, f)| (&**g, f)).collect();
+            for isa in Isa::available() {
+                let (mut sums, mut found) = ([0; BLOCK], [false; GROUPS]);
+                sums.copy_from_slice(&others);
+                add(isa, &mut sums, &some, cut, &mut found);
+                for (group, found) in found.into_iter().enumerate() {
+                    let wanted: Vec<u16> = (group * AT_ONCE..(group + 1) * AT_ONCE)
+                        .map(|document| {
+                            let within = document % AT_ONCE;
+                            let at = document / AT_ONCE * HALF + within % HALF;
+                            let code = |grid: &Grid| grid[at] >> (within / HALF * 8) & 0xFF;
+                            let units = some.iter().map(|(grid, f)| product(code(grid) << 8, *f));
+                            units.fold(others[document], u16::wrapping_add)
+                        })
+                        .collect();
+                    assert_eq!(found, wanted.iter().any(|&units| units > cut), "{isa:?} {group}");
+                    let kept = if found { wanted } else { vec![0; AT_ONCE] };
+                    assert_eq!(sums[group * AT_ONCE..][..AT_ONCE], kept, "{isa:?} {group}");
+                }
+            }
+        }
+    }
+}
