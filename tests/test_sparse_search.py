@@ -120,6 +120,18 @@ def test_a_term_that_only_lowers_bounds_nothing():
     assert hm.search(queries, documents, 1, num_threads=1).ids.tolist() == [BLOCK]
 
 
+def test_ties_go_to_the_lower_document_whichever_term_finds_it_first():
+    has = np.zeros((2500, 2), np.float32)
+    has[1000:1400, 0] = has[5, 1] = 1  # few enough to be visited list by list, more than are held
+    queries = hm.SparseRows([0, 2], [0, 1], np.ones(2, np.float32))
+    assert hm.search(queries, cases.sparse(has), 1).ids.tolist() == [5]
+
+
+def test_pairs_of_long_rows_share_every_term():
+    row = hm.SparseRows([0, 500], np.arange(500) * 3, np.ones(500, np.float32))
+    assert hm.pair_scores(row, row, [0], [0]).tolist() == [500.0]
+
+
 def test_scipy_and_tuples_give_the_same():
     scipy_sparse = pytest.importorskip("scipy.sparse")
     q, d = cases.make("signed", 5, 9, 3, 7), cases.make("signed", 40, 9, 3, 8)

@@ -42,7 +42,7 @@ pub fn build(exec: &Execution<'_>, rows: &SparseRows<'_>) -> Result<Built> {
         parts.push(rest.split(if part == count { terms.len() } else { end }, lists, starts));
     }
     let shared = Shared { exec, rows, terms, lists, starts, finder: &finder };
-    let grids = pool::map(exec, parts, Vec::new, |next, _, part| shared.fill(next, part))?;
+    let grids = pool::map(exec, parts, Vec::new, |next, _, mut part| shared.fill(next, &mut part))?;
     let count = grids.iter().map(|(gridded, _)| gridded.len()).sum::<usize>();
     try_reserve_exact(&mut built.gridded, count)?;
     try_reserve_exact(&mut built.grids, count * (BLOCK / 2))?;
@@ -161,13 +161,6 @@ struct Part<'a> {
     codes: &'a mut [u8],
 }
 
-/// Takes the first `count` items away.
-fn take<'a, T>(items: &mut &'a mut [T], count: usize) -> &'a mut [T] {
-    let (some, rest) = std::mem::take(items).split_at_mut(count);
-    *items = rest;
-    some
-}
-
 impl<'a> Part<'a> {
     /// The terms before `end`; what follows stays.
     fn split(&mut self, end: usize, lists: &[i64], starts: &[i64]) -> Part<'a> {
@@ -177,18 +170,18 @@ impl<'a> Part<'a> {
         self.terms = end..end;
         Part {
             terms,
-            high: take(&mut self.high, of_terms.len()),
-            low: take(&mut self.low, of_terms.len()),
-            places: take(&mut self.places, postings),
-            weights: take(&mut self.weights, postings),
-            codes: take(&mut self.codes, postings),
+            high: self.high.split_off_mut(..of_terms.len()).unwrap_or_default(),
+            low: self.low.split_off_mut(..of_terms.len()).unwrap_or_default(),
+            places: self.places.split_off_mut(..postings).unwrap_or_default(),
+            weights: self.weights.split_off_mut(..postings).unwrap_or_default(),
+            codes: self.codes.split_off_mut(..postings).unwrap_or_default(),
         }
     }
 }
 
 impl Shared<'_> {
     /// Fills the lists of some terms; gives those that have grids, and the grids.
-    fn fill(&self, next: &mut Vec<usize>, part: Part<'_>) -> Result<(Vec<i64>, Vec<u16>)> {
+    fn fill(&self, next: &mut Vec<usize>, part: &mut Part<'_>) -> Result<(Vec<i64>, Vec<u16>)> {
         let (mut gridded, mut grids) = (Vec::new(), Vec::new());
         if part.terms.is_empty() {
             return Ok((gridded, grids));

@@ -49,7 +49,7 @@ fn add_portable(sums: &mut [u16; BLOCK], grids: &[(&Grid, u16)], cut: u16, found
                 *high = high.wrapping_add(product(codes & 0xFF00, *factor));
             }
         }
-        *found = sums.iter().fold(false, |any, &sum| any | (sum > cut));
+        *found = sums.iter().fold(0, |most, &sum| most.max(sum)) > cut;
         if !*found {
             *sums = [0; AT_ONCE];
         }
@@ -58,6 +58,7 @@ fn add_portable(sums: &mut [u16; BLOCK], grids: &[(&Grid, u16)], cut: u16, found
 
 #[cfg(target_arch = "x86_64")]
 mod x86 {
+    #[allow(clippy::wildcard_imports)] // some twenty intrinsics
     use std::arch::x86_64::*;
 
     use super::{Grid, AT_ONCE, BLOCK, GROUPS, HALF};
@@ -153,8 +154,8 @@ mod tests {
             let some: Vec<(&Grid, u16)> =
                 grids[..count].iter().zip([90, 21_000, 15_000]).map(|(g, f)| (&**g, f)).collect();
             for isa in Isa::available() {
-                let (mut sums, mut found) = ([0; BLOCK], [false; GROUPS]);
-                sums.copy_from_slice(&others);
+                let mut sums: Box<[u16; BLOCK]> = others.clone().into_boxed_slice().try_into().unwrap();
+                let mut found = [false; GROUPS];
                 add(isa, &mut sums, &some, cut, &mut found);
                 for (group, found) in found.into_iter().enumerate() {
                     let wanted: Vec<u16> = (group * AT_ONCE..(group + 1) * AT_ONCE)
