@@ -132,6 +132,14 @@ def test_pairs_of_long_rows_share_every_term():
     assert hm.pair_scores(row, row, [0], [0]).tolist() == [500.0]
 
 
+def test_a_list_that_adds_next_to_nothing_may_decide():
+    documents = hm.SparseRows(
+        np.r_[0, np.full(BLOCK, 1), 3], [0, 0, 1], np.array([1, 0.995, 1], np.float32)
+    )  # the last is a block of its own
+    queries = hm.SparseRows([0, 2], [0, 1], np.array([1, 0.01], np.float32))
+    assert hm.search(queries, documents, 1, num_threads=1).ids.tolist() == [BLOCK]
+
+
 def test_scipy_and_tuples_give_the_same():
     scipy_sparse = pytest.importorskip("scipy.sparse")
     q, d = cases.make("signed", 5, 9, 3, 7), cases.make("signed", 40, 9, 3, 8)

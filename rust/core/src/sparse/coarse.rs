@@ -169,3 +169,30 @@ impl Coarse {
         }
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn units_bound_sums_from_both_sides() {
+        let mut state = 3u64;
+        let mut next = move || {
+            state = state.wrapping_mul(6_364_136_223_846_793_005).wrapping_add(1_442_695_040_888_963_407);
+            (state >> 33) as u32
+        };
+        for round in 0..3000 {
+            // Weights that are their codes, and weights that are nearly one code less: lists have 255 as their largest.
+            let less = [0.0, 0.99][round % 2];
+            let lists: Vec<(f64, f32)> =
+                (0..=round % 60).map(|_| (f64::from(next() % 999 + 1), (next() % 255 + 1) as f32 - less)).collect();
+            let told = Units::new(lists.len(), lists.iter().map(|(by, _)| by * 255.0).sum());
+            let of =
+                |&(by, weight): &(f64, f32)| product(u16::from(code_of(weight, 255.0)) << 8, told.factor(by * 255.0));
+            let units: u16 = lists.iter().map(of).sum();
+            let sum: f64 = lists.iter().map(|(by, weight)| by * f64::from(*weight)).sum();
+            assert!(told.least(units) <= sum && sum <= told.most(units), "{lists:?}");
+            assert!(told.at_most(sum * (1.0 - 1e-9)).is_none_or(|most| units > most), "{lists:?}");
+        }
+    }
+}
