@@ -121,7 +121,7 @@ def test_a_term_that_only_lowers_bounds_nothing():
 
 
 def test_ties_go_to_the_lower_document_whichever_term_finds_it_first():
-    has = np.zeros((2500, 2), np.float32)
+    has = np.zeros((4000, 2), np.float32)
     has[1000:1400, 0] = has[5, 1] = 1  # few enough to be visited list by list, more than are held
     queries = hm.SparseRows([0, 2], [0, 1], np.ones(2, np.float32))
     assert hm.search(queries, cases.sparse(has), 1).ids.tolist() == [5]
