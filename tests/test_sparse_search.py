@@ -53,7 +53,7 @@ def test_many_blocks(kind, level, monkeypatch):
     limits = cases.limits_for(found, shared)
     for k, threads in [(1, 1), (10, 3), (10, 1), (3000, 2)]:
         cases.agree(index.search(queries, k, num_threads=threads), cases.best(found, shared, k))
-    for names in [("ceiling",), ("ceiling", "exclude"), ("floor",), ("ceiling", "floor", "exclude")]:
+    for names in [("exclude",), ("ceiling",), ("ceiling", "exclude"), ("floor",), ("ceiling", "floor", "exclude")]:
         some = {name: limits[name] for name in names}
         for threads in (1, 5):
             got = index.search(queries, 10, num_threads=threads, **some)
