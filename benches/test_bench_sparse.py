@@ -1,8 +1,8 @@
 """P-sparse: exact sparse search against bm25s (numba), tantivy and SciPy.
 
-`HARDMINE_BENCH_SCALE` below 1 shrinks the corpus, for a smoke run. Peers that are not installed are left out:
-``pip install numba tantivy scipy``. Scores are checked against each other first; tantivy rounds the lengths of
-documents, so its scores are others, and it is timed unchecked.
+`HARDMINE_BENCH_SCALE` below 1 shrinks the corpus, for a smoke run; `HARDMINE_BENCH_QUERIES` is the number of queries.
+Peers that are not installed are left out: ``pip install numba tantivy scipy``. Scores are checked against each other
+first; tantivy rounds the lengths of documents, so its scores are others, and it is timed unchecked.
 """
 
 from __future__ import annotations
@@ -17,7 +17,7 @@ import hardmine as hm
 
 SCALE = float(os.environ.get("HARDMINE_BENCH_SCALE", "1"))
 K, THREADS, ROUNDS = 100, 2, 1
-NUM_QUERIES = 400
+NUM_QUERIES = int(os.environ.get("HARDMINE_BENCH_QUERIES", "400"))
 
 
 class World(NamedTuple):
@@ -38,27 +38,29 @@ def zipf(rng, rows, per_row, terms, shift, exponent, floor=0):
 
 def text_world(name, queries_of):
     """Documents of 40 words, Zipf's law over 50,000; queries as `queries_of` draws them."""
-    import bm25s
-
     rng = np.random.default_rng(0)
-    count = max(int(500_000 * SCALE), 500)
-    documents = zipf(rng, count, 40, 50_000, 1, 1.0)
+    documents = zipf(rng, max(int(500_000 * SCALE), 500), 40, 50_000, 1, 1.0)
     queries = queries_of(rng)
     words, number = np.unique(documents, return_inverse=True)
-    documents = number.reshape(documents.shape)
     known = np.isin(queries, words)
     asked = [np.searchsorted(words, row[is_known]).tolist() for row, is_known in zip(queries, known, strict=True)]
+    return weighed(name, number.reshape(documents.shape).tolist(), asked, words.size)
+
+
+def weighed(name, documents, asked, size):
+    """A world of texts as numbers of words below `size`: the weights are bm25s'."""
+    import bm25s
+
     model = bm25s.BM25(method="lucene", backend="numpy")
-    documents = documents.tolist()
-    model.index((documents, {str(i): i for i in range(words.size)}), create_empty_token=False, show_progress=False)
+    model.index((documents, {str(i): i for i in range(size)}), create_empty_token=False, show_progress=False)
     found = model.scores
-    rows = hm.SparseRows.from_columns(found["indptr"], found["indices"], found["data"], count)
-    terms = [np.unique(row, return_counts=True) for row in asked]
+    rows = hm.SparseRows.from_columns(found["indptr"], found["indices"], found["data"], len(documents))
+    terms = [np.unique(np.array(row, np.int64), return_counts=True) for row in asked]
     counted = hm.SparseRows(
         np.cumsum([0, *(t.size for t, _ in terms)]),
         np.concatenate([t for t, _ in terms]),
         np.concatenate([c for _, c in terms]).astype(np.float32),
-        words.size,
+        size,
     )
     return World(name, rows, counted, (documents, asked))
 

@@ -16,7 +16,8 @@ def test_the_fault_can_be_planted(mutant):
     assert mutant.old != mutant.new
     if mutant.tests.startswith("cargo "):
         folder = "src" if "--lib" in mutant.tests else "tests"
-        assert (ROOT / f"rust/core/{folder}/{mutant.tests.split()[-1]}.rs").exists()
+        module = mutant.tests.split()[-1].replace("::", "/")
+        assert (ROOT / f"rust/core/{folder}/{module}.rs").exists()
         return
     paths, _, word = mutant.tests.partition(" -k ")
     texts = [(ROOT / test.split("::")[0]).read_text() for test in paths.split()]

@@ -327,9 +327,11 @@ class _Postings(Protocol):
     @property
     def documents(self) -> int: ...
     @property
-    def blocks(self) -> _I64: ...
-    @property
     def terms(self) -> npt.NDArray[np.int32]: ...
+    @property
+    def lists(self) -> _I64: ...
+    @property
+    def blocks(self) -> npt.NDArray[np.int32]: ...
     @property
     def starts(self) -> _I64: ...
     @property
@@ -340,17 +342,27 @@ class _Postings(Protocol):
     def places(self) -> npt.NDArray[np.uint16]: ...
     @property
     def weights(self) -> _F32: ...
+    @property
+    def codes(self) -> npt.NDArray[np.uint8]: ...
+    @property
+    def gridded(self) -> _I64: ...
+    @property
+    def grids(self) -> npt.NDArray[np.uint16]: ...
 
 # the fields of `_Postings` but the first
 @type_check_only
 class SparsePostings(TypedDict):
-    blocks: _I64
     terms: npt.NDArray[np.int32]
+    lists: _I64
+    blocks: npt.NDArray[np.int32]
     starts: _I64
     high: _F32
     low: _F32
     places: npt.NDArray[np.uint16]
     weights: _F32
+    codes: npt.NDArray[np.uint8]
+    gridded: _I64
+    grids: npt.NDArray[np.uint16]
 
 def sparse_block() -> int: ...
 def sparse_transpose(

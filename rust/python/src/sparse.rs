@@ -51,26 +51,34 @@ impl RowArrays<'_> {
 #[derive(FromPyObject)]
 struct PostingArrays<'py> {
     documents: usize,
-    blocks: Ints<'py>,
     terms: PyReadonlyArray1<'py, i32>,
+    lists: Ints<'py>,
+    blocks: PyReadonlyArray1<'py, i32>,
     starts: Ints<'py>,
     high: PyReadonlyArray1<'py, f32>,
     low: PyReadonlyArray1<'py, f32>,
     places: PyReadonlyArray1<'py, u16>,
     weights: PyReadonlyArray1<'py, f32>,
+    codes: PyReadonlyArray1<'py, u8>,
+    gridded: Ints<'py>,
+    grids: PyReadonlyArray1<'py, u16>,
 }
 
 impl PostingArrays<'_> {
     fn postings(&self) -> PyResult<Postings<'_>> {
         Ok(Postings {
             documents: self.documents,
-            blocks: slice("postings", &self.blocks)?,
             terms: slice("postings", &self.terms)?,
+            lists: slice("postings", &self.lists)?,
+            blocks: slice("postings", &self.blocks)?,
             starts: slice("postings", &self.starts)?,
             high: slice("postings", &self.high)?,
             low: slice("postings", &self.low)?,
             places: slice("postings", &self.places)?,
             weights: slice("postings", &self.weights)?,
+            codes: slice("postings", &self.codes)?,
+            gridded: slice("postings", &self.gridded)?,
+            grids: slice("postings", &self.grids)?,
         })
     }
 }
@@ -78,13 +86,17 @@ impl PostingArrays<'_> {
 /// A dictionary of what `primitives.search.sparse.Postings` holds beside the number of documents.
 #[derive(IntoPyObject)]
 struct BuiltArrays<'py> {
-    blocks: Bound<'py, PyArray1<i64>>,
     terms: Bound<'py, PyArray1<i32>>,
+    lists: Bound<'py, PyArray1<i64>>,
+    blocks: Bound<'py, PyArray1<i32>>,
     starts: Bound<'py, PyArray1<i64>>,
     high: Bound<'py, PyArray1<f32>>,
     low: Bound<'py, PyArray1<f32>>,
     places: Bound<'py, PyArray1<u16>>,
     weights: Bound<'py, PyArray1<f32>>,
+    codes: Bound<'py, PyArray1<u8>>,
+    gridded: Bound<'py, PyArray1<i64>>,
+    grids: Bound<'py, PyArray1<u16>>,
 }
 
 /// The inverted index of some rows; see `sparse::postings`.
@@ -93,13 +105,17 @@ fn sparse_postings<'py>(py: Python<'py>, rows: RowArrays<'py>, threads: usize) -
     let rows = rows.rows("documents")?;
     let built = door::run(py, threads, |exec| sparse::build(exec, &rows))?;
     Ok(BuiltArrays {
-        blocks: built.blocks.into_pyarray(py),
         terms: built.terms.into_pyarray(py),
+        lists: built.lists.into_pyarray(py),
+        blocks: built.blocks.into_pyarray(py),
         starts: built.starts.into_pyarray(py),
         high: built.high.into_pyarray(py),
         low: built.low.into_pyarray(py),
         places: built.places.into_pyarray(py),
         weights: built.weights.into_pyarray(py),
+        codes: built.codes.into_pyarray(py),
+        gridded: built.gridded.into_pyarray(py),
+        grids: built.grids.into_pyarray(py),
     })
 }
 

@@ -5,7 +5,11 @@
 //! which no document can be among the best, under a bound ([`bound`]) of what the others may add ([`scan`]).
 //! A document that shares no term with the query is no candidate.
 
+mod block;
 mod bound;
+mod build;
+mod coarse;
+mod grids;
 mod lists;
 pub mod postings;
 pub mod rows;
@@ -17,7 +21,8 @@ mod sums;
 mod tests;
 pub mod transpose;
 
-pub use postings::{build, Built, Postings};
+pub use build::build;
+pub use postings::{Built, Postings};
 pub use rows::{SparseRows, Weights};
 pub use scan::{search, working_bytes};
 pub use score::pair_scores;

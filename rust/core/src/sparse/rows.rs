@@ -88,6 +88,18 @@ impl<'a> SparseRows<'a> {
         (self.offsets[row].max(0) as usize).min(end)..end
     }
 
+    /// Asks the processor to load what says where a row lies.
+    #[inline]
+    pub fn prefetch_offsets(&self, row: usize) {
+        prefetch(&self.offsets[row..], 1);
+    }
+
+    /// Asks the processor to load the terms of a row.
+    #[inline]
+    pub fn prefetch(&self, row: usize) {
+        prefetch(self.terms(self.range(row)), 8);
+    }
+
     /// Terms of some entries.
     #[inline]
     #[must_use]
@@ -101,4 +113,17 @@ impl<'a> SparseRows<'a> {
     pub fn weight(&self, entry: usize) -> f32 {
         self.weights.at(entry)
     }
+}
+
+/// Asks the processor to load some lines of memory, from the first item on.
+#[inline(always)]
+pub(super) fn prefetch<T>(items: &[T], lines: usize) {
+    #[cfg(target_arch = "x86_64")]
+    for line in items.chunks(64 / size_of::<T>()).take(lines) {
+        use std::arch::x86_64::{_mm_prefetch, _MM_HINT_T0};
+        // SAFETY: a prefetch has no effect but on the caches; SSE is part of x86-64.
+        unsafe { _mm_prefetch::<_MM_HINT_T0>(line.as_ptr().cast()) };
+    }
+    #[cfg(not(target_arch = "x86_64"))]
+    let _ = (items, lines);
 }

@@ -7,62 +7,44 @@
 use std::ops::Range;
 
 use crate::csr::concat;
-use crate::error::{make_room, try_collect, try_reserve, try_reserve_exact, Error, Result};
+use crate::error::{try_collect, try_reserve, try_reserve_exact, Error, Result};
 use crate::excluded::{between, Excluded};
-use crate::limits::{ceiling_of, floor_of, Limits, Ranked, Tally};
+use crate::limits::{Limits, Ranked, Tally};
 use crate::pool::{self, Execution};
 
-use super::bound;
-use super::lists::{List, Lists};
+use super::block::Worker;
+use super::lists::Asked;
 use super::postings::{Postings, BLOCK};
 use super::rows::SparseRows;
-use super::score::{Breath, Query};
-use super::state::{document_of, score_of, Bounds, State};
-use super::sums::Sums;
+use super::score::Breath;
+use super::state::{document_of, score_of, State};
 
 /// Queries of a task: what they share of a block is in the cache.
 const QUERIES_PER_TASK: usize = 32;
-/// Postings that are added up in the time that one document is scored from its row.
-const POSTINGS_PER_ROW: usize = 160;
-/// Fewer postings than documents by this factor: their documents are visited one by one.
-const SPARSE: usize = 8;
-/// Blocks after which it is tried again to leave a list out, where that did not pay.
-const RETRY: usize = 8;
-
 /// Bytes of working memory of a search for queries of `longest` terms at most, on so many threads, beyond its result.
 #[must_use]
 pub fn working_bytes(k: usize, queries: usize, longest: usize, threads: usize) -> usize {
     // Few queries have a state for each part of the documents.
     let is_few = queries < 2 * threads;
     let states = if is_few { (2 * threads + 1).saturating_mul(queries) } else { QUERIES_PER_TASK * threads };
-    let state = State::capacity(k).saturating_mul(8).saturating_add(2048);
-    // A thread holds the queries of a task, and the lists of one.
+    let state = State::bytes(k).saturating_add(2048);
+    // A thread holds the queries of a task.
     let held = if is_few { queries } else { QUERIES_PER_TASK.min(queries) };
-    let of_terms = longest.saturating_mul(held.saturating_mul(8).saturating_add(size_of::<List<'_>>()));
-    let per_thread = of_terms.saturating_add(BLOCK * 12);
+    let per_thread = longest.saturating_mul(held).saturating_mul(24).saturating_add(Worker::bytes(k, longest));
     states.saturating_mul(state).saturating_add(threads.saturating_mul(per_thread))
 }
 
 /// What all tasks share.
-struct Search<'a> {
-    exec: &'a Execution<'a>,
-    queries: &'a SparseRows<'a>,
-    documents: &'a SparseRows<'a>,
-    postings: &'a Postings<'a>,
-    k: usize,
-    limits: &'a Limits<'a>,
-    excluded: &'a Excluded,
+pub(super) struct Search<'a> {
+    pub exec: &'a Execution<'a>,
+    pub queries: &'a SparseRows<'a>,
+    pub documents: &'a SparseRows<'a>,
+    pub postings: &'a Postings<'a>,
+    pub k: usize,
+    pub limits: &'a Limits<'a>,
+    pub excluded: &'a Excluded,
     /// Row of the first query.
     first: usize,
-}
-
-/// Buffers that one thread reuses.
-struct Worker<'a> {
-    queries: Vec<Query>,
-    lists: Lists<'a>,
-    sums: Sums,
-    /// Documents of the block at hand whose rows are to be looked at.
-    open: Vec<u32>,
 }
 
 /// The k best admissible documents that share a term with the query, of the queries in `rows`. Limits are given for these
@@ -112,139 +94,38 @@ pub fn search(
     join(vec![search.found(states)?], rows.len())
 }
 
-impl Worker<'_> {
-    fn new() -> Self {
-        Worker { queries: Vec::new(), lists: Lists::default(), sums: Sums::new(), open: Vec::new() }
-    }
-}
-
 impl<'a> Search<'a> {
     /// The states of some queries after some blocks.
     fn scan(&self, worker: &mut Worker<'a>, queries: Range<usize>, blocks: Range<usize>) -> Result<Vec<State>> {
         let mut states = try_collect(queries.clone().map(|_| Ok(State::new(self.k))))?;
         while worker.queries.len() < queries.len() {
             try_reserve(&mut worker.queries, 1)?;
-            worker.queries.push(Query::default());
+            worker.queries.push(Asked::default());
         }
         let documents = (blocks.start * BLOCK) as i64..(blocks.end * BLOCK).min(self.documents.len()) as i64;
         let mut breath = Breath::default();
         for (at, query) in queries.clone().enumerate() {
-            worker.queries[at].set(self.queries, self.first + query)?;
-            breath.after(self.exec, worker.queries[at].terms.len())?;
+            worker.queries[at].set(self.queries, self.first + query, self.postings, &blocks)?;
+            breath.after(self.exec, worker.queries[at].query.terms.len())?;
             for &id in between(self.excluded.row(query), documents.start, documents.end) {
-                let shares = worker.queries[at].score(self.documents, id as usize).is_some();
+                let shares = worker.queries[at].query.score(self.documents, id as usize).is_some();
                 states[at].tally.excluded += i64::from(shares);
                 breath.after(self.exec, self.documents.range(id as usize).len())?;
             }
         }
         for block in blocks {
             for (at, query) in queries.clone().enumerate() {
+                if let Some(later) = worker.queries[..queries.len()].get(at + 1) {
+                    later.prefetch(self.postings);
+                }
                 self.block(worker, at, &mut states[at], query, block)?;
                 self.exec.check()?;
             }
         }
+        for (at, query) in queries.enumerate() {
+            self.settle(worker, at, &mut states[at], query)?;
+        }
         Ok(states)
-    }
-
-    /// One block for one query.
-    fn block(&self, worker: &mut Worker<'a>, at: usize, state: &mut State, number: usize, block: usize) -> Result<()> {
-        let Worker { queries, lists, sums, open } = worker;
-        let query = &queries[at];
-        lists.set(query, self.postings, block)?;
-        if lists.all.is_empty() {
-            return Ok(());
-        }
-        let first = block * BLOCK;
-        let documents = self.postings.documents_in(block);
-        let excluded = between(self.excluded.row(number), first as i64, (first + documents) as i64);
-        let (ceiling, floor) = (ceiling_of(self.limits.ceiling, number), floor_of(self.limits.floor, number));
-        let bounds = Bounds { ceiling, floor, excluded };
-        state.cut(self.exec)?;
-        // Every document below the floor is counted: then none can be passed over.
-        let counts_all = floor > f32::NEG_INFINITY;
-        let last = if counts_all { f64::NAN } else { bound::rounds_to_at_most(state.least().min(ceiling)) };
-        if state.left_out == 0 && block.is_multiple_of(RETRY) {
-            state.left_out = 1;
-        }
-        lists.leave_out(last, state.left_out);
-
-        let mut added = 0;
-        while lists.needed > 0 && lists.left_out() > 0 {
-            let cut = lists.cut(last);
-            let is_sparse = lists.postings(0..lists.needed) < documents / SPARSE;
-            for list in &lists.all[added..lists.needed] {
-                sums.add(list.places, list.weights, list.by);
-            }
-            added = lists.needed;
-            make_room(open, documents)?;
-            if is_sparse {
-                for list in &lists.all[..added] {
-                    sums.drain(list.places, documents, cut, |document, _| open.push(document as u32));
-                }
-                added = 0;
-            } else {
-                sums.above(self.exec.isa(), documents, cut, |document, _| open.push(document as u32));
-            }
-            let (rows, left_out) = (open.len() * POSTINGS_PER_ROW, lists.left_out());
-            let more = left_out.div_ceil(4);
-            if rows > lists.postings(lists.needed..lists.needed + more) {
-                lists.take_more(more);
-                state.left_out = lists.left_out();
-                continue;
-            }
-            if 4 * rows < lists.postings(lists.needed - 1..lists.needed) {
-                state.left_out = left_out.saturating_add(1);
-            }
-            if added > 0 {
-                sums.reset();
-            }
-            for &place in &*open {
-                let document = first + place as usize;
-                if let Some(score) = query.score(self.documents, document) {
-                    state.offer(self.exec, document, score, &bounds)?;
-                }
-            }
-            return Ok(());
-        }
-        if lists.needed == 0 {
-            return Ok(());
-        }
-        if added > 0 {
-            sums.reset();
-        }
-        self.add_all(lists, sums, last, documents, |place, sum| {
-            state.offer(self.exec, first + place, sum as f32, &bounds)
-        })
-    }
-
-    /// Adds all lists up in the order of their terms: the sums are the scores before they are rounded.
-    fn add_all(
-        &self,
-        lists: &mut Lists<'a>,
-        sums: &mut Sums,
-        last: f64,
-        documents: usize,
-        mut offer: impl FnMut(usize, f64) -> Result<()>,
-    ) -> Result<()> {
-        lists.all.sort_unstable_by_key(|list| list.order);
-        for list in &lists.all {
-            sums.add(list.places, list.weights, list.by);
-        }
-        let mut outcome = Ok(());
-        let mut found = |document, sum| {
-            if outcome.is_ok() {
-                outcome = offer(document, sum);
-            }
-        };
-        if lists.postings(0..lists.all.len()) < documents / SPARSE {
-            for list in &lists.all {
-                sums.drain(list.places, documents, last, &mut found);
-            }
-        } else {
-            sums.above(self.exec.isa(), documents, last, &mut found);
-            sums.reset();
-        }
-        outcome
     }
 
     /// The lists of some queries in output form.

@@ -1,6 +1,6 @@
 //! The best documents of a query so far.
 
-use crate::error::{try_reserve, Result};
+use crate::error::{make_room, try_reserve, Result};
 use crate::limits::Tally;
 use crate::order::Score;
 use crate::pool::Execution;
@@ -30,6 +30,16 @@ pub(super) struct Bounds<'a> {
     pub excluded: &'a [i64],
 }
 
+/// A document that is not scored yet.
+#[derive(Debug, Clone, Copy)]
+pub(super) struct Open {
+    /// Its score is at most this.
+    pub most: f32,
+    /// Its score is at least this; -inf also where the document may be inadmissible.
+    pub least: f32,
+    pub document: u32,
+}
+
 /// What is known of one query.
 #[derive(Debug, Clone)]
 pub(super) struct State {
@@ -40,19 +50,44 @@ pub(super) struct State {
     worst: Entry,
     /// Entries after the last cut.
     settled: usize,
-    /// Lists of a block that are left out at most: what paid in the blocks before.
-    pub left_out: usize,
+    /// Documents that may be among the best, or above the ceiling.
+    pub open: Vec<Open>,
+    /// Open documents after the last look at all of them.
+    looked: usize,
+    /// Score that a document must exceed because of the open ones.
+    bar: f32,
 }
 
 impl State {
     pub fn new(k: usize) -> Self {
         let worst = if k == 0 { 0 } else { Entry::MAX };
-        State { entries: Vec::new(), tally: Tally::default(), k, worst, settled: 0, left_out: usize::MAX }
+        State {
+            entries: Vec::new(),
+            tally: Tally::default(),
+            k,
+            worst,
+            settled: 0,
+            open: Vec::new(),
+            looked: 0,
+            bar: f32::NEG_INFINITY,
+        }
     }
 
     /// Entries that the state of a query may hold.
     pub fn capacity(k: usize) -> usize {
         k.saturating_add((k / 2).max(256))
+    }
+
+    /// Documents that may be open before a block, and that may join them from one.
+    pub fn most_open(k: usize) -> usize {
+        k.saturating_mul(2).saturating_add(512)
+    }
+
+    /// Bytes of the documents that the state of a query may hold.
+    pub fn bytes(k: usize) -> usize {
+        // A vector that grows may have twice the room that it needs.
+        let open = Self::most_open(k).saturating_mul(2 * 2 * size_of::<Open>());
+        Self::capacity(k).saturating_mul(size_of::<Entry>()).saturating_add(open)
     }
 
     /// Takes in a document with its score.
@@ -87,11 +122,57 @@ impl State {
 
     /// Score that a document of a later block must exceed, -inf where any will do.
     pub fn least(&self) -> f32 {
-        match self.worst {
+        let least = match self.worst {
             Entry::MAX => f32::NEG_INFINITY,
             0 => f32::INFINITY,
             entry => score_of(entry),
+        };
+        least.max(self.bar)
+    }
+
+    /// Raises what a document must exceed by what is known of the open ones, and drops those of them that do not.
+    pub fn look(&mut self, exec: &Execution<'_>, ceiling: f32, scratch: &mut Vec<u32>) -> Result<()> {
+        if self.open.len() < self.looked + self.looked / 2 + 64 {
+            return Ok(());
         }
+        self.look_now(exec, ceiling, scratch)
+    }
+
+    fn look_now(&mut self, exec: &Execution<'_>, ceiling: f32, scratch: &mut Vec<u32>) -> Result<()> {
+        make_room(scratch, self.entries.len() + self.open.len())?;
+        scratch.extend(self.entries.iter().map(|entry| score_of(*entry).key()));
+        scratch.extend(self.open.iter().map(|open| open.least.key()));
+        if let Some(nth) = self.k.checked_sub(1).filter(|nth| *nth < scratch.len()) {
+            sort::select(exec, scratch, nth, |key| !key)?;
+            // A document that scores as much may be among the best.
+            self.raise(f32::from_key(scratch[nth]).next_down());
+        }
+        // Documents of later blocks may be known by now: one that scores as much may rank before them.
+        let last = self.least().next_down().min(ceiling);
+        self.open.retain(|open| open.most > last);
+        self.looked = self.open.len();
+        Ok(())
+    }
+
+    /// At least k documents score more than this.
+    pub fn raise(&mut self, bar: f32) {
+        self.bar = self.bar.max(bar);
+    }
+
+    /// Takes the open documents, those that must be scored.
+    pub fn take_open(
+        &mut self,
+        exec: &Execution<'_>,
+        ceiling: f32,
+        scratch: &mut Vec<u32>,
+        taken: &mut Vec<u32>,
+    ) -> Result<()> {
+        self.look_now(exec, ceiling, scratch)?;
+        make_room(taken, self.open.len())?;
+        taken.extend(self.open.iter().map(|open| open.document));
+        self.open.clear();
+        self.looked = 0;
+        Ok(())
     }
 
     /// The best k in ranking order.
@@ -112,6 +193,27 @@ impl State {
 }
 
 #[inline]
-fn is_in(excluded: &[i64], document: usize) -> bool {
+pub(super) fn is_in(excluded: &[i64], document: usize) -> bool {
     !excluded.is_empty() && excluded.binary_search(&(document as i64)).is_ok()
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::steps::tests::going;
+
+    #[test]
+    fn an_open_document_is_not_passed_over_for_a_later_one_of_the_same_score() {
+        let exec = going();
+        let limits = Bounds { ceiling: f32::INFINITY, floor: f32::NEG_INFINITY, excluded: &[] };
+        let mut state = State::new(1);
+        state.offer(&exec, 50, 2.0, &limits).unwrap();
+        state.cut(&exec).unwrap();
+        for (document, most) in [(10, 2.0), (11, 1.5)] {
+            state.open.push(Open { most, least: f32::NEG_INFINITY, document });
+        }
+        let mut rows = Vec::new();
+        state.take_open(&exec, f32::INFINITY, &mut Vec::new(), &mut rows).unwrap();
+        assert_eq!(rows, [10]);
+    }
 }

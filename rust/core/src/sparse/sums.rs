@@ -20,7 +20,7 @@ pub(super) struct Sums(Box<[f64; BLOCK]>);
 
 /// A document as posted: no number names a place outside the block.
 #[inline(always)]
-fn place(document: u16) -> usize {
+pub(super) fn place(document: u16) -> usize {
     usize::from(document) % BLOCK
 }
 

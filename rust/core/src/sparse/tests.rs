@@ -4,6 +4,8 @@ use std::num::NonZeroUsize;
 
 use half::f16;
 
+use super::coarse::GRID_FROM;
+use super::grids::set_code;
 use super::postings::BLOCK;
 use super::{build, pair_scores, search, transpose, Built, Postings, SparseRows, Weights};
 use crate::error::Error;
@@ -50,13 +52,17 @@ fn exec(threads: usize, isa: Isa) -> Execution<'static> {
 fn postings(built: &Built, documents: usize) -> Postings<'_> {
     Postings {
         documents,
-        blocks: &built.blocks,
         terms: &built.terms,
+        lists: &built.lists,
+        blocks: &built.blocks,
         starts: &built.starts,
         high: &built.high,
         low: &built.low,
         places: &built.places,
         weights: &built.weights,
+        codes: &built.codes,
+        gridded: &built.gridded,
+        grids: &built.grids,
     }
 }
 
@@ -67,15 +73,25 @@ fn the_index_holds_every_weight_once() {
     assert_eq!(built, build(&exec(1, Isa::Portable), &documents.rows()).unwrap());
     let postings = postings(&built, BLOCK + 300);
     let mut found = Vec::new();
-    for block in 0..postings.num_blocks() {
-        for entry in postings.entries(block) {
-            let (places, weights) = postings.list(entry);
+    for (at, &term) in built.terms.iter().enumerate() {
+        for list in built.lists[at] as usize..built.lists[at + 1] as usize {
+            let (places, weights, codes) = postings.list(list);
+            let (high, low) = (built.high[list], built.low[list]);
             assert!(places.is_sorted() && !places.is_empty());
-            for (&place, &weight) in places.iter().zip(weights) {
-                assert!(built.low[entry] <= weight && weight <= built.high[entry]);
-                found.push((block * BLOCK + usize::from(place), built.terms[entry], weight));
+            for ((&place, &weight), &code) in places.iter().zip(weights).zip(codes) {
+                assert!(low <= weight && weight <= high);
+                assert!(f64::from(code) / 255.0 * f64::from(high.max(-low)) * (1.0 + 1e-12) >= f64::from(weight.abs()));
+                assert!(f64::from(code - 1) / 255.0 * f64::from(high.max(-low)) < f64::from(weight.abs()));
+                found.push((built.blocks[list] as usize * BLOCK + usize::from(place), term, weight));
             }
-            assert!(weights.contains(&built.low[entry]) && weights.contains(&built.high[entry]));
+            assert!(weights.contains(&low) && weights.contains(&high));
+            let grid = postings.grid(list);
+            assert_eq!(grid.is_some(), places.len() >= GRID_FROM);
+            if let Some(grid) = grid {
+                let mut wanted = [0; BLOCK / 2];
+                places.iter().zip(codes).for_each(|(&place, &code)| set_code(&mut wanted, place, code));
+                assert_eq!(*grid, wanted);
+            }
         }
     }
     found.sort_unstable_by_key(|(document, term, _)| (*document, *term));
@@ -181,7 +197,9 @@ fn what_a_file_holds_never_leads_out_of_place() {
     for wrong in [-1, 7, i64::MAX, i64::MIN] {
         let mut other = built.clone();
         other.starts.iter_mut().step_by(2).for_each(|start| *start = wrong);
-        other.blocks[1] = wrong;
+        other.lists[1] = wrong;
+        other.blocks.iter_mut().step_by(3).for_each(|block| *block = wrong as i32);
+        other.gridded.iter_mut().for_each(|list| *list = wrong);
         other.places.iter_mut().for_each(|place| *place = !*place);
         let found = search(&exec, &made.rows(), 0..40, &made.rows(), &postings(&other, 40), 9, &Limits::NONE).unwrap();
         assert!(found.ids.iter().all(|id| (0..40).contains(id)));

@@ -1,0 +1,177 @@
+//! Lists that many documents of a block have, as a code for every document: added up without looking for places.
+
+// The inner loops of a search are made of these.
+#![allow(clippy::inline_always)]
+
+use crate::isa::Isa;
+
+use super::postings::BLOCK;
+use super::sums::place;
+
+/// Documents that are looked at together.
+pub(super) const AT_ONCE: usize = 64;
+pub(super) const GROUPS: usize = BLOCK / AT_ONCE;
+const HALF: usize = AT_ONCE / 2;
+
+/// Codes of every document of a block, 0 where it lacks the term. Two lie in one number, those of documents `HALF` apart, so
+/// that neither has to be widened: the one of the first in the lower byte.
+pub type Grid = [u16; BLOCK / 2];
+
+/// Writes the code of a document into a grid of zeros.
+pub(super) fn set_code(grid: &mut [u16], document: u16, code: u8) {
+    let (group, within) = (place(document) / AT_ONCE, place(document) % AT_ONCE);
+    grid[group * HALF + within % HALF] |= u16::from(code) << (within / HALF * 8);
+}
+
+/// Units of a code that lies in the upper byte.
+#[inline(always)]
+pub(super) fn product(code: u16, factor: u16) -> u16 {
+    ((u32::from(code) * u32::from(factor)) >> 16) as u16
+}
+
+/// Adds grids to the units of other lists, and finds the groups in which a document has more than `cut`. Those of the other
+/// groups become 0.
+pub(super) fn add(isa: Isa, sums: &mut [u16; BLOCK], grids: &[(&Grid, u16)], cut: u16, found: &mut [bool; GROUPS]) {
+    by_isa!(
+        isa,
+        avx512: x86::add_avx512(sums, grids, cut, found),
+        avx2: x86::add_avx2(sums, grids, cut, found),
+        portable: add_portable(sums, grids, cut, found),
+    );
+}
+
+fn add_portable(sums: &mut [u16; BLOCK], grids: &[(&Grid, u16)], cut: u16, found: &mut [bool; GROUPS]) {
+    for (group, (sums, found)) in sums.as_chunks_mut::<AT_ONCE>().0.iter_mut().zip(found).enumerate() {
+        for (grid, factor) in grids {
+            let (low, high) = sums.split_at_mut(HALF);
+            for ((low, high), &codes) in low.iter_mut().zip(high).zip(&grid.as_chunks::<HALF>().0[group]) {
+                *low = low.wrapping_add(product(codes << 8, *factor));
+                *high = high.wrapping_add(product(codes & 0xFF00, *factor));
+            }
+        }
+        *found = sums.iter().fold(0, |most, &sum| most.max(sum)) > cut;
+        if !*found {
+            *sums = [0; AT_ONCE];
+        }
+    }
+}
+
+#[cfg(target_arch = "x86_64")]
+mod x86 {
+    #[allow(clippy::wildcard_imports)] // some twenty intrinsics
+    use std::arch::x86_64::*;
+
+    use super::{Grid, AT_ONCE, BLOCK, GROUPS, HALF};
+
+    macro_rules! of_level {
+        ([$($feature:tt)*] add_avx512) => {
+            #[target_feature($(enable = $feature),*)]
+            pub fn add_avx512(sums: &mut [u16; BLOCK], grids: &[(&Grid, u16)], cut: u16, found: &mut [bool; GROUPS]) {
+                let (upper, cut) = (_mm512_set1_epi16(0xFF00_u16 as i16), _mm512_set1_epi16(cut as i16));
+                for (group, (sums, found)) in sums.as_chunks_mut::<AT_ONCE>().0.iter_mut().zip(found).enumerate() {
+                    let (low_at, high_at) = sums.split_at_mut(HALF);
+                    // SAFETY: each half is 32 numbers of 16 bits.
+                    let (mut low, mut high) = unsafe {
+                        (_mm512_loadu_si512(low_at.as_ptr().cast()), _mm512_loadu_si512(high_at.as_ptr().cast()))
+                    };
+                    for (grid, factor) in grids {
+                        // SAFETY: as above, a part of a grid.
+                        let codes = unsafe { _mm512_loadu_si512(grid.as_chunks::<HALF>().0[group].as_ptr().cast()) };
+                        let factor = _mm512_set1_epi16(*factor as i16);
+                        low = _mm512_add_epi16(low, _mm512_mulhi_epu16(_mm512_slli_epi16::<8>(codes), factor));
+                        high = _mm512_add_epi16(high, _mm512_mulhi_epu16(_mm512_and_si512(codes, upper), factor));
+                    }
+                    *found = (_mm512_cmpgt_epu16_mask(low, cut) | _mm512_cmpgt_epu16_mask(high, cut)) != 0;
+                    if !*found {
+                        (low, high) = (_mm512_setzero_si512(), _mm512_setzero_si512());
+                    }
+                    // SAFETY: as above.
+                    unsafe {
+                        _mm512_storeu_si512(low_at.as_mut_ptr().cast(), low);
+                        _mm512_storeu_si512(high_at.as_mut_ptr().cast(), high);
+                    }
+                }
+            }
+        };
+        ([$($feature:tt)*] add_avx2) => {
+            #[target_feature($(enable = $feature),*)]
+            pub fn add_avx2(sums: &mut [u16; BLOCK], grids: &[(&Grid, u16)], cut: u16, found: &mut [bool; GROUPS]) {
+                const LANES: usize = 16;
+                let (upper, cut) = (_mm256_set1_epi16(0xFF00_u16 as i16), _mm256_set1_epi16(cut as i16));
+                for (group, (sums, found)) in sums.as_chunks_mut::<AT_ONCE>().0.iter_mut().zip(found).enumerate() {
+                    let parts = sums.as_chunks_mut::<LANES>().0;
+                    // SAFETY: each part is 16 numbers of 16 bits.
+                    let load = |part: &[u16; LANES]| unsafe { _mm256_loadu_si256(part.as_ptr().cast()) };
+                    let mut held = [load(&parts[0]), load(&parts[1]), load(&parts[2]), load(&parts[3])];
+                    for (grid, factor) in grids {
+                        let of_group = grid.as_chunks::<HALF>().0[group].as_chunks::<LANES>().0;
+                        let (first, second) = (load(&of_group[0]), load(&of_group[1]));
+                        let factor = _mm256_set1_epi16(*factor as i16);
+                        let low = |codes| _mm256_mulhi_epu16(_mm256_slli_epi16::<8>(codes), factor);
+                        let high = |codes| _mm256_mulhi_epu16(_mm256_and_si256(codes, upper), factor);
+                        held[0] = _mm256_add_epi16(held[0], low(first));
+                        held[1] = _mm256_add_epi16(held[1], low(second));
+                        held[2] = _mm256_add_epi16(held[2], high(first));
+                        held[3] = _mm256_add_epi16(held[3], high(second));
+                    }
+                    let most = _mm256_max_epu16(_mm256_max_epu16(held[0], held[1]), _mm256_max_epu16(held[2], held[3]));
+                    let within = _mm256_cmpeq_epi16(_mm256_max_epu16(most, cut), cut);
+                    *found = _mm256_movemask_epi8(within) != -1;
+                    for (part, held) in parts.iter_mut().zip(held) {
+                        let held = if *found { held } else { _mm256_setzero_si256() };
+                        // SAFETY: as above.
+                        unsafe { _mm256_storeu_si256(part.as_mut_ptr().cast(), held) };
+                    }
+                }
+            }
+        };
+    }
+
+    with_features!(avx512 => of_level! { add_avx512 });
+    with_features!(avx2 => of_level! { add_avx2 });
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn every_level_adds_the_same() {
+        let mut state = 5u64;
+        let mut next = move || {
+            state = state.wrapping_mul(6_364_136_223_846_793_005).wrapping_add(1_442_695_040_888_963_407);
+            (state >> 33) as u32
+        };
+        let grids: Vec<Box<Grid>> = (0..3)
+            .map(|_| {
+                let mut grid = Box::new([0; BLOCK / 2]);
+                (0..BLOCK as u16).for_each(|document| set_code(&mut *grid, document, (next() % 256) as u8));
+                grid
+            })
+            .collect();
+        let others: Vec<u16> = (0..BLOCK).map(|_| (next() % 9000) as u16).collect();
+        for (count, cut) in [(0, 8_990), (1, 20_000), (3, 40_000), (3, 0), (3, u16::MAX)] {
+            let some: Vec<(&Grid, u16)> =
+                grids[..count].iter().zip([90, 21_000, 15_000]).map(|(g, f)| (&**g, f)).collect();
+            for isa in Isa::available() {
+                let mut sums: Box<[u16; BLOCK]> = others.clone().into_boxed_slice().try_into().unwrap();
+                let mut found = [false; GROUPS];
+                add(isa, &mut sums, &some, cut, &mut found);
+                for (group, found) in found.into_iter().enumerate() {
+                    let wanted: Vec<u16> = (group * AT_ONCE..(group + 1) * AT_ONCE)
+                        .map(|document| {
+                            let within = document % AT_ONCE;
+                            let at = document / AT_ONCE * HALF + within % HALF;
+                            let code = |grid: &Grid| grid[at] >> (within / HALF * 8) & 0xFF;
+                            let units = some.iter().map(|(grid, f)| product(code(grid) << 8, *f));
+                            units.fold(others[document], u16::wrapping_add)
+                        })
+                        .collect();
+                    assert_eq!(found, wanted.iter().any(|&units| units > cut), "{isa:?} {group}");
+                    let kept = if found { wanted } else { vec![0; AT_ONCE] };
+                    assert_eq!(sums[group * AT_ONCE..][..AT_ONCE], kept, "{isa:?} {group}");
+                }
+            }
+        }
+    }
+}
