@@ -144,8 +144,8 @@ def test_a_plan_without_a_cache_holds_all_in_memory(collection, monkeypatch, tmp
 def test_max_memory_is_that_of_the_search(collection):
     wide, narrow = (hm.plan(collection, Toy(), k=20, max_memory=size).search for size in ("1GB", "200kB"))
     assert narrow.working <= 200_000 < wide.working
-    free, tight = (hm.plan(collection, "bm25", k=20, max_memory=size).working for size in ("1GB", "220kB"))
-    assert tight <= 220_000 < free < 10**9
+    free, tight = (hm.plan(collection, "bm25", k=20, max_memory=size).working for size in ("1GB", "600kB"))
+    assert tight <= 600_000 < free < 10**9
     assert hm.plan(collection, "bm25", k=20, max_memory=free).working == free
     assert hm.plan(collection, "bm25", k=20, max_memory=free - 1).working < free
     with pytest.raises(ValueError, match="max_memory: 10 bytes, expected at least"):
@@ -223,9 +223,9 @@ def test_the_command(beir, tmp_path, capsys):
     here = ["plan", str(beir), "--teacher", "bm25", "-k", "20", "--cache", str(tmp_path / "c")]
     assert main(here) == 0
     assert "40 queries x 200 documents, k = 20; teacher bm25 (bm25)" in capsys.readouterr().out
-    assert main([*here, "--json", "--max-memory", "220kB"]) == 0
+    assert main([*here, "--json", "--max-memory", "600kB"]) == 0
     about = json.loads(capsys.readouterr().out)
-    assert 0 < about["working"] <= 220_000 < hm.plan(hm.Collection.read(beir), "bm25", k=20).working
+    assert 0 < about["working"] <= 600_000 < hm.plan(hm.Collection.read(beir), "bm25", k=20).working
     assert about["candidates_cached"] == 0
     assert main([*here[:-1], str(beir)]) == 2
     assert "holds other files" in capsys.readouterr().err
