@@ -45,7 +45,8 @@ def add_commands(commands: Any) -> None:
     run_select.set_defaults(run=_select)
 
 
-def _selection(options: argparse.Namespace) -> hm.Selection:
+def selection_of(options: argparse.Namespace) -> hm.Selection:
+    """The selection that the options describe; all of several rules must hold."""
     ceiling, *others = shared.ceilings(options)
     for other in others:
         ceiling = ceiling & other
@@ -53,7 +54,7 @@ def _selection(options: argparse.Namespace) -> hm.Selection:
 
 
 def _mine(options: argparse.Namespace) -> None:
-    selection, policy = _selection(options), shared.cache_policy(options)
+    selection, policy = selection_of(options), shared.cache_policy(options)
     shared.check_rows(options)
     report.check_option(options)
     collection = shared.read_collection(options)
@@ -94,7 +95,7 @@ def _retrieve(options: argparse.Namespace) -> None:
 
 
 def _select(options: argparse.Namespace) -> None:
-    selection = _selection(options)
+    selection = selection_of(options)
     shared.check_rows(options)
     report.check_option(options)
     embeddings = shared.document_embeddings(options)

@@ -45,6 +45,8 @@ _COUNTED = ("above_ceiling", "below_floor", "nan", "excluded")
 _Float32 = npt.NDArray[np.float32]
 _Csr = tuple[npt.NDArray[np.int64], npt.NDArray[np.int64]]
 Facts: TypeAlias = dict[str, Any]
+Span: TypeAlias = tuple[int, int]
+"""First row, and the one behind the last."""
 SearchKeys: TypeAlias = tuple[dict[str, Any], npt.NDArray[Any]]
 """What candidates depend on besides limits and k: facts of all queries, and a column with an entry for each."""
 
@@ -173,14 +175,21 @@ def lacking(texts: Any, rows: Rows) -> Any:
     return texts if missing.size == len(texts) else texts.take(missing)
 
 
-def embed(kept: Kept | None, teacher: Any, what: str, texts: Any, *, progress: Reporting) -> Matrix:
-    """Embeddings of ``"queries"`` or ``"documents"``, mapped from the store where there is one."""
+def embed(
+    kept: Kept | None, teacher: Any, what: str, texts: Any, *, progress: Reporting, span: Span | None = None
+) -> Matrix:
+    """Embeddings of ``"queries"`` or ``"documents"``, mapped from the store where there is one.
+
+    Those of a span of the texts are computed in the same groups as those of all: they are the same numbers.
+    """
     rows = embedding_rows(kept, what, texts) if kept is not None and len(texts) else None
     call = getattr(teacher, f"embed_{what}")
     if rows is None or kept is None:
+        if span is not None and not looks_up(kept, teacher):
+            texts, span = texts[slice(*span)], None
         found = call(texts, progress=progress)
         _matrix(teacher, found)
-        return Matrix(found)
+        return Matrix(found if span is None else found[slice(*span)])
     form: tuple[int, np.dtype[Any]] | None = None
 
     def made(some: Any) -> dict[str, npt.NDArray[Any]]:
@@ -195,8 +204,10 @@ def embed(kept: Kept | None, teacher: Any, what: str, texts: Any, *, progress: R
             )
         return {"row.embedding": array}
 
-    keep_missing(kept, rows, "embeddings", what, texts, made, progress=progress)
-    return assembled(rows, "embedding", kept.store.folder)
+    keep_missing(kept, rows, "embeddings", what, texts, made, progress=progress, span=span)
+    if span is not None and span[0] == span[1]:
+        return Matrix(made(texts[:1])["row.embedding"][:0])  # their dtype and dimension
+    return assembled(rows if span is None else rows.part(*span), "embedding", kept.store.folder)
 
 
 def keep_missing(
@@ -208,29 +219,38 @@ def keep_missing(
     made: Callable[[Any], dict[str, npt.NDArray[Any]]],
     *,
     progress: Reporting,
+    span: Span | None = None,
 ) -> None:
     """Make the rows that a store lacks, group by group, and keep them in shards.
 
     `made` gives the columns of a group of texts; ``lengths`` among them are those of the rows of ``list.`` columns.
+    Of a `span` the groups that it touches are made, whole: what is left out are whole groups too, so that whoever makes
+    the others, in whatever order, cuts them in the same places.
     """
     _say_reused(rows, f"{kind} of {what}", progress=progress)
     missing = rows.missing
     if not missing.size:
         return
     wanted = lacking(texts, rows)
+    cuts = list(groups(fingerprint.lengths_of(wanted), kept.group_bytes))
+    if span is not None:
+        is_needed = np.isin(missing, rows.firsts(*span))
+        cuts = [(start, stop) for start, stop in cuts if is_needed[start:stop].any()]
     done: list[dict[str, npt.NDArray[Any]]] = []
-    first, begun = 0, time.monotonic()
-    with Progress(f"embedding {what}", missing.size, progress) as bar:
-        for start, stop in groups(fingerprint.lengths_of(wanted), kept.group_bytes):
+    places: list[npt.NDArray[np.int64]] = []
+    begun = time.monotonic()
+    with Progress(f"embedding {what}", sum(stop - start for start, stop in cuts), progress) as bar:
+        for start, stop in cuts:
             done.append(made(wanted[start:stop]))
+            places.append(missing[start:stop])
             bar.update(stop - start)
             size = sum(column.nbytes for part in done for column in part.values())
-            if time.monotonic() - begun >= SHARD_SECONDS or size >= SHARD_BYTES or stop == missing.size:
+            if time.monotonic() - begun >= SHARD_SECONDS or size >= SHARD_BYTES or stop == cuts[-1][1]:
                 columns = {name: np.concatenate([part[name] for part in done]) for name in done[0]}
                 if "lengths" in columns:
                     columns["offsets"] = ragged.offsets_of(columns.pop("lengths"))
-                rows.add(missing[first:stop], columns)
-                first, begun, done = stop, time.monotonic(), []
+                rows.add(np.concatenate(places), columns)
+                places, begun, done = [], time.monotonic(), []
 
 
 def groups(lengths: npt.NDArray[np.int64], size: int) -> Iterator[tuple[int, int]]:

@@ -20,11 +20,23 @@ _OPEN = -1
 """The size of an open vocabulary, in a shard."""
 
 
-def encode(kept: cached.Kept | None, teacher: Any, what: str, texts: Any, *, progress: Reporting) -> SparseRows:
-    """Rows of ``"queries"`` or ``"documents"`` in memory, those that the store holds among them."""
+def encode(
+    kept: cached.Kept | None,
+    teacher: Any,
+    what: str,
+    texts: Any,
+    *,
+    progress: Reporting,
+    span: cached.Span | None = None,
+) -> SparseRows:
+    """Rows of ``"queries"`` or ``"documents"`` in memory, those that the store holds among them.
+
+    A span of them is as in `cached.embed`.
+    """
     rows = cached.embedding_rows(kept, what, texts, KIND) if kept is not None and len(texts) else None
     call = getattr(teacher, f"encode_{what}")
     if rows is None or kept is None:
+        texts = texts if span is None else texts[slice(*span)]
         return checked(teacher, call(texts, progress=progress), len(texts))
     size: int | None = None
 
@@ -45,8 +57,10 @@ def encode(kept: cached.Kept | None, teacher: Any, what: str, texts: Any, *, pro
             "row.vocabulary": np.full(len(found), vocabulary, np.int64),
         }
 
-    cached.keep_missing(kept, rows, KIND, what, texts, made, progress=progress)
-    return assembled(rows)
+    cached.keep_missing(kept, rows, KIND, what, texts, made, progress=progress, span=span)
+    if span is not None and span[0] == span[1]:
+        return checked(teacher, call(texts[:1], progress=False), 1).take([])  # their vocabulary
+    return assembled(rows if span is None else rows.part(*span))
 
 
 def checked(teacher: Any, found: Any, count: int) -> SparseRows:

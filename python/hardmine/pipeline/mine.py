@@ -105,8 +105,8 @@ def mine(
     candidates = scored_candidates(
         collection,
         teacher,
-        lambda bounds: k or _depth(selection, in_scan=bounds is not None and not anchors),
-        bounds=lambda positives: _scan_ceiling(positives, selection),
+        lambda bounds: k or depth_of(selection, in_scan=bounds is not None and not anchors),
+        bounds=lambda positives: scan_ceiling(positives, selection),
         anchors=anchors,
         keep=document_embeddings.append if selection.near_cosine is not None else None,
         cache=cache,
@@ -127,7 +127,7 @@ def mine(
     )
 
 
-def _scan_ceiling(positives: Positives, selection: Selection) -> Float32Array | None:
+def scan_ceiling(positives: Positives, selection: Selection) -> Float32Array | None:
     """Bound on the score alone per query, None where the rule sets none or the scan must not use it."""
     # Pairs of one query have ceilings of their own. Documents that fill a shortage are drawn from what is not listed,
     # so what a rule rejects has to be listed.
@@ -137,7 +137,7 @@ def _scan_ceiling(positives: Positives, selection: Selection) -> Float32Array | 
     return None if bounds is None or np.isposinf(bounds).all() else bounds
 
 
-def _depth(selection: Selection, *, in_scan: bool) -> int:
+def depth_of(selection: Selection, *, in_scan: bool) -> int:
     """Candidates that the selection needs."""
     needed = min(selection.range_min + selection.num_negatives, 2**62)
     no_rule = not selection.ceiling._native()
