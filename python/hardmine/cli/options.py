@@ -7,7 +7,7 @@ import json
 import os
 import sys
 from collections.abc import Iterator
-from contextlib import contextmanager
+from contextlib import contextmanager, nullcontext, redirect_stdout
 from pathlib import Path
 from typing import Any
 
@@ -113,6 +113,32 @@ def add_cache(parser: argparse.ArgumentParser) -> None:
         choices=POLICIES,
         help="damaged shards: refuse (default) stops at them, reuse computes their rows again, overwrite all rows",
     )
+
+
+def add_cluster(parser: argparse.ArgumentParser) -> None:
+    """Options that say on what cluster to search; see `cluster_of`."""
+    group = parser.add_argument_group("cluster")
+    group.add_argument(
+        "--ray", nargs="?", const="", metavar="ADDRESS",
+        help="search on a Ray cluster: this one, else that of RAY_ADDRESS, else one of this machine's own",
+    )  # fmt: skip
+    group.add_argument("--shards", type=int, metavar="N", help="parts of the documents (by its size and theirs)")
+
+
+def cluster_of(options: argparse.Namespace) -> dict[str, Any]:
+    """What the functions of `hardmine.distributed` are told; nothing without --ray."""
+    if options.ray is None:
+        if options.shards is not None:
+            raise UsageError("--shards: expected --ray beside it")
+        return {}
+    return {"address": options.ray or None, "num_shards": options.shards}
+
+
+@contextmanager
+def without_output(cluster: dict[str, Any]) -> Iterator[None]:
+    """Keep standard output for what the command prints: Ray says there what became of its processes."""
+    with redirect_stdout(sys.stderr) if cluster else nullcontext():
+        yield
 
 
 def add_rule(parser: argparse.ArgumentParser, *, per_teacher: bool = False) -> None:

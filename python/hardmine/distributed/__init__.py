@@ -1,1 +1,5 @@
-"""Past one machine: the same candidates and negatives from any number of shards of the documents."""
+"""Past one machine: the same candidates and negatives from any number of shards of the documents, on Ray."""
+
+from hardmine.distributed.jobs import mine, retrieve
+
+__all__ = ["mine", "retrieve"]

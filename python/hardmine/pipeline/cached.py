@@ -54,6 +54,9 @@ SearchKeys: TypeAlias = tuple[dict[str, Any], npt.NDArray[Any]]
 class Scanner(Protocol):
     """What can find the candidates of some queries."""
 
+    takes_many: bool
+    """Whether as many queries as a shard of the store holds are searched at a time, however long they take."""
+
     def search_keys(self, kept: Kept) -> SearchKeys:
         """What `scan` depends on besides its arguments."""
         ...
@@ -326,20 +329,26 @@ def scan(
     missing = rows.missing
     if missing.size:
         with Progress("searching for queries", missing.size, progress) as bar:
-            start, step = 0, FIRST_QUERIES
+            most = most_queries(k)
+            start, step = 0, most if scanner.takes_many else FIRST_QUERIES
             while start < missing.size:
                 some, begun = missing[start : start + step], time.monotonic()
                 offsets, (ids,) = take_rows(exclude[0], [exclude[1]], some)
                 bounds = None if ceiling is None else ceiling[some]
                 rows.add(some, _columns(scanner.scan(k, ceiling=bounds, exclude=(offsets, ids), queries=some)))
                 bar.update(some.size)
-                start, step = start + some.size, _next_step(some.size, k, time.monotonic() - begun)
+                start += some.size
+                step = most if scanner.takes_many else _next_step(some.size, most, time.monotonic() - begun)
     return _candidates(rows)
 
 
-def _next_step(queries: int, k: int, seconds: float) -> int:
+def most_queries(k: int) -> int:
+    """Queries whose candidates fill a shard."""
+    return max(FEWEST_QUERIES, SHARD_BYTES // (12 * (k + 4)))
+
+
+def _next_step(queries: int, most: int, seconds: float) -> int:
     """Queries of the next shard, by what these took. Candidates do not depend on it."""
-    most = SHARD_BYTES // (12 * (k + 4))
     return max(FEWEST_QUERIES, min(int(queries * SHARD_SECONDS / max(seconds, 1e-3)), most))
 
 

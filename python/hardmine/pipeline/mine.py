@@ -19,7 +19,11 @@ from hardmine.primitives.teacher_ceilings import refuse_teachers
 from hardmine.rules.selection import Selection
 
 if TYPE_CHECKING:
+    from collections.abc import Callable
+
     from hardmine.nouns.collection import Collection
+    from hardmine.pipeline.cached import Scanner
+    from hardmine.pipeline.scorers import Scorer
     from hardmine.plumbing.checks import Float32Array
     from hardmine.teachers import Teacher
 
@@ -93,6 +97,36 @@ def mine(
     >>> [[collection.documents["text"][i].as_py() for i in row.ids] for row in mined.negatives]
     [['red cars', 'red and green'], ['green leaves', 'red and green']]
     """
+    return mined_through(
+        None,
+        collection,
+        teacher,
+        selection,
+        k=k,
+        epoch=epoch,
+        cache=cache,
+        cache_policy=cache_policy,
+        num_threads=num_threads,
+        max_memory=max_memory,
+        progress=progress,
+    )
+
+
+def mined_through(
+    spread: Callable[[Scorer], Scanner] | None,
+    collection: Collection,
+    teacher: Teacher | str,
+    selection: Selection,
+    *,
+    k: int | None,
+    epoch: int,
+    cache: str | os.PathLike[str] | None,
+    cache_policy: str,
+    num_threads: int | None,
+    max_memory: int | str | None,
+    progress: Reporting,
+) -> Mined:
+    """`mine`, by what `spread` makes of the scorer where it is given; see `scored_candidates`."""
     refuse_unfit(collection, selection)
     refuse_teachers(
         selection.ceiling, "mine() has the scores of one; retrieve(), then rescore(), then Mined.from_run() has several"
@@ -109,6 +143,7 @@ def mine(
         bounds=lambda positives: scan_ceiling(positives, selection),
         anchors=anchors,
         keep=document_embeddings.append if selection.near_cosine is not None else None,
+        spread=spread,
         cache=cache,
         cache_policy=cache_policy,
         max_memory=max_memory,

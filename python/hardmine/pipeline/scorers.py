@@ -38,7 +38,11 @@ class Scorer(cached.Scanner, Protocol):
     teacher: Teacher
     num_threads: int
     queries: Any
-    """Rows of all queries: embeddings, or `SparseRows`."""
+    documents: Any
+    """All rows of each side: embeddings, or `SparseRows`."""
+    floor: float | None
+    """Scores below it mean that a document is no candidate."""
+    max_memory: int | str | None
 
     def pair_scores(self, query_ids: npt.NDArray[np.int64], document_ids: npt.NDArray[np.int64]) -> _Float32:
         """Score of each pair, float32 [n], the same bits as in `scan`."""
@@ -59,6 +63,8 @@ class DenseScorer:
     """Embeddings of a collection under a dense teacher, or of a span of its documents, which count from 0 then."""
 
     sees_all = True
+    takes_many = False
+    floor: float | None = None
 
     def __init__(
         self,
@@ -72,7 +78,7 @@ class DenseScorer:
         span: cached.Span | None = None,
     ) -> None:
         self.teacher, self.num_threads = teacher, num_threads
-        self._max_memory, self._progress = max_memory, progress
+        self.max_memory, self._progress = max_memory, progress
         queries, documents = texts_of(collection)
         self._queries = cached.embed(kept, teacher, "queries", queries, progress=progress)
         self._documents = cached.embed(kept, teacher, "documents", documents, progress=progress, span=span)
@@ -119,7 +125,7 @@ class DenseScorer:
                 similarity=self.teacher.similarity,
                 ceiling=ceiling,
                 exclude=exclude,
-                max_memory=self._max_memory,
+                max_memory=self.max_memory,
                 num_threads=self.num_threads,
                 progress=report,
             )
@@ -178,6 +184,7 @@ def scored_candidates(
     exclude_positives: bool = True,
     anchors: bool = False,
     keep: Callable[[Any], None] | None = None,
+    spread: Callable[[Scorer], cached.Scanner] | None = None,
     cache: str | os.PathLike[str] | None,
     cache_policy: str,
     max_memory: int | str | None,
@@ -187,8 +194,8 @@ def scored_candidates(
     """One pass of a teacher over a collection: positive scores, bounds made of them, one scan under the bounds.
 
     Positive scores are computed directly: no positive needs to be among the retrieved. `depth` says how many
-    candidates are wanted once the bounds are known; `keep` is given the document embeddings. The result holds names,
-    positives, metadata and what was left out, and why.
+    candidates are wanted once the bounds are known; `keep` is given the document embeddings. `spread` gives what scans
+    in the place of the scorer. The result holds names, positives, metadata and what was left out, and why.
     """
     exclude_positives = checks.boolean("exclude_positives", exclude_positives)
     anchors, progress = checks.boolean("anchors", anchors), reporting(progress)
@@ -210,7 +217,8 @@ def scored_candidates(
             keep(scorer.document_embeddings)
         left_out = left_out_of(collection, threads, exclude_positives=exclude_positives)
         exclude = left_out.offsets, left_out.ids
-        found = cached.scan(kept, scorer, k, ceiling=ceiling, exclude=exclude, progress=progress)
+        scanner = scorer if spread is None else spread(scorer)
+        found = cached.scan(kept, scanner, k, ceiling=ceiling, exclude=exclude, progress=progress)
     found = found.replace(
         reasons=seen_reasons(scorer, found) | left_out_reasons(left_out),
         query_ids=collection.query_ids,

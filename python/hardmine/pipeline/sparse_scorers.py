@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from functools import cached_property
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
@@ -11,7 +12,7 @@ from hardmine.nouns.candidates import Candidates
 from hardmine.nouns.sparse import SparseRows
 from hardmine.pipeline import cached, cached_sparse
 from hardmine.plumbing.progress import Progress, Reporting
-from hardmine.primitives.search.sparse import SparseIndex
+from hardmine.primitives.search.sparse import SparseIndex, pair_scores
 
 if TYPE_CHECKING:
     from hardmine.nouns.collection import Collection
@@ -26,6 +27,7 @@ class IndexScorer:
 
     document_embeddings = None
     sees_all = False
+    takes_many = False
     floor: float | None = None
 
     def __init__(
@@ -39,12 +41,17 @@ class IndexScorer:
         progress: Reporting,
     ) -> None:
         self.teacher, self.num_threads = teacher, num_threads
-        self._max_memory, self._progress = max_memory, progress
-        self.queries, self._index = queries, SparseIndex(documents, num_threads=num_threads)
+        self.max_memory, self._progress = max_memory, progress
+        self.queries, self.documents = queries, documents
+
+    @cached_property
+    def _index(self) -> SparseIndex:
+        # Made by the first search: where shards are searched elsewhere, nobody needs one of all documents.
+        return SparseIndex(self.documents, num_threads=self.num_threads)
 
     def pair_scores(self, query_ids: npt.NDArray[np.int64], document_ids: npt.NDArray[np.int64]) -> _Float32:
         """Score of each pair, float32 [n]."""
-        return self._index.pair_scores(self.queries, query_ids, document_ids)
+        return pair_scores(self.queries, self.documents, query_ids, document_ids, self.num_threads)
 
     def scan(self, k: int, *, ceiling: _Float32 | None, exclude: _Csr, queries: _Places | None = None) -> Candidates:
         """The k best admissible documents of every query, or of these queries."""
@@ -58,7 +65,7 @@ class IndexScorer:
                 ceiling=ceiling,
                 floor=self.floor,
                 exclude=exclude,
-                max_memory=self._max_memory,
+                max_memory=self.max_memory,
                 progress=lambda done, _: bar.reach(done // per_query),
             )
 
@@ -112,4 +119,4 @@ class SparseScorer(IndexScorer):
 
     def search_keys(self, kept: cached.Kept) -> cached.SearchKeys:  # noqa: ARG002 - the weights say all
         """See `cached_sparse.search_keys`."""
-        return cached_sparse.search_keys(self.teacher, self.queries, self._index.documents)
+        return cached_sparse.search_keys(self.teacher, self.queries, self.documents)
