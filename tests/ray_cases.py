@@ -18,6 +18,7 @@ import hardmine as hm
 from hardmine.pipeline import cached
 from tests import shard_cases
 from tests.shard_cases import SELECTION, SHARDS, teacher_of  # noqa: F401 - for the scripts
+from tests.store_job import Toy
 
 STORE = 80_000_000
 
@@ -184,3 +185,39 @@ def after_files(folder, name, count, action):
     thread = threading.Thread(target=wait)
     thread.start()
     return thread
+
+
+def small_groups():
+    """Cut texts into groups of a few, each a shard."""
+    cached.GROUP_TEXTS, cached.SHARD_SECONDS = 16, 0.0
+
+
+def keep_every_other(cache, copy):
+    """A copy of a cache that lacks every other shard of embeddings, and all candidates."""
+    shutil.copytree(cache, copy)
+    shutil.rmtree(copy / "candidates")
+    for folder in (copy / "embeddings").iterdir():
+        for number, shard in enumerate(sorted(folder.iterdir())):
+            if number % 2:
+                shard.unlink()
+
+
+class Dying(Toy):
+    """Ends the process of an actor once."""
+
+    def __init__(self, flag):
+        super().__init__()
+        self.flag = flag
+
+    def embed_documents(self, texts, *, progress=False):
+        if not self.flag.exists():
+            self.flag.touch()
+            os.kill(os.getpid(), signal.SIGKILL)
+        return super().embed_documents(texts, progress=progress)
+
+
+class Wrong(Toy):
+    """Gives what is no embedding."""
+
+    def embed_queries(self, texts, *, progress=False):
+        return super().embed_queries(texts, progress=progress) * np.float32(np.nan)

@@ -21,6 +21,7 @@ pytest.importorskip("bm25s")
 
 PATIENCE = 200
 START = """
+import json
 import pathlib
 import numpy as np
 import hardmine as hm
@@ -114,32 +115,42 @@ with cases.two_nodes() as second:
     assert out == ["True"]
 
 
-def test_tasks_without_a_place_are_one_line_and_no_hang(tmp_path):
-    """More than any node has, a resource that there is not, and processors that somebody else has taken."""
+def test_what_goes_wrong_is_one_line_and_no_hang(tmp_path):
+    """An error in a task; more than any node has, a resource that there is not, processors that somebody has taken."""
     out = script(
         tmp_path,
         """
 os.environ["HARDMINE_RAY_PATIENCE"] = "4"
 with cases.cluster() as ray:
+    queries, documents = cases.large(num_documents=50, dimension=4)
+    documents[33, 2] = np.nan
+    collection, teacher = cases.by_ids(queries, documents)
+    try:
+        hm.distributed.retrieve(collection, teacher, 5, num_shards=4, progress=False)
+    except ValueError as error:
+        say(error)
     collection, teacher = cases.case(folder, "precomputed")
-    for asked in ({"num_cpus": 64}, {"licence": 1}, None):
+    for asked in ({"num_cpus": 0}, {"num_cpus": "2"}, [1], {"num_cpus": 64}, {"licence": 1}, None):
         taken = cases.take_all(ray) if asked is None else None
         try:
             hm.distributed.retrieve(collection, teacher, 12, resources=asked, progress=False)
-        except OSError as error:
+        except (OSError, ValueError, TypeError) as error:
             say(error)
 """,
     )
-    for line, state in zip(
-        out,
-        (
-            "CPU 64 per task, at most 2 on a node, 2 free in all",
-            "licence 1 per task, at most 0 on a node, 0 free in all",
-            "CPU 1 per task, at most 2 on a node, 0 free in all",
-        ),
-        strict=True,
-    ):
-        assert line.startswith("ray: nothing could be placed for")
+    assert "NaN" in out[0]
+    assert out[1:4] == [
+        "resources['num_cpus']: 0, expected more than 0",
+        "resources['num_cpus']: str '2', expected a number",
+        "resources: list, expected a mapping such as {'num_cpus': 2}",
+    ]
+    states = [
+        "CPU 64 per task, at most 2 on a node, 2 free in all",
+        "licence 1 per task, at most 0 on a node, 0 free in all",
+        "CPU 1 per task, at most 2 on a node, 0 free in all",
+    ]
+    for line, state in zip(out[4:], states, strict=True):
+        assert line.startswith("ray: nothing has begun or ended for")
         assert state in line
 
 
@@ -175,33 +186,6 @@ else:
     assert json.loads(counts)["candidates"]["shards_reused"] == 2
 
 
-def test_an_error_in_a_task_is_that_of_one_process(tmp_path):
-    out = script(
-        tmp_path,
-        """
-with cases.cluster():
-    queries, documents = cases.large(num_documents=50, dimension=4)
-    documents[33, 2] = np.nan
-    collection, teacher = cases.by_ids(queries, documents)
-    try:
-        hm.distributed.retrieve(collection, teacher, 5, num_shards=4, progress=False)
-    except ValueError as error:
-        say(error)
-    for given in ({"num_cpus": 0}, {"num_cpus": "2"}, [1]):
-        try:
-            hm.distributed.retrieve(collection, teacher, 5, resources=given, progress=False)
-        except (ValueError, TypeError) as error:
-            say(error)
-""",
-    )
-    assert "NaN" in out[0]
-    assert out[1:] == [
-        "resources['num_cpus']: 0, expected more than 0",
-        "resources['num_cpus']: str '2', expected a number",
-        "resources: list, expected a mapping such as {'num_cpus': 2}",
-    ]
-
-
 def test_the_command_starts_a_cluster_and_writes_the_rows_of_one_process(tmp_path):
     out = script(
         tmp_path,
@@ -218,3 +202,72 @@ say(same, (folder / "none.jsonl").exists())
 """,
     )
     assert out == ["True False"]
+
+
+def test_embeddings_are_those_of_one_machine_and_go_on_from_them(tmp_path):
+    """By a teacher that is sent and one that is made there; from a cache that one machine began, and back again."""
+    out = script(
+        tmp_path,
+        """
+cases.small_groups()
+collection, teacher = cases.case(folder, "toy")
+one = hm.retrieve(collection, teacher, 12, cache=folder / "here", progress=False)
+with cases.cluster():
+    report = hm.distributed.embed(collection, cases.Toy, cache=folder / "far", progress=False)
+    say(report["embeddings of documents"]["rows_computed"])
+    local = cases.Toy()
+    assert cases.same(hm.retrieve(collection, local, 12, cache=folder / "far", progress=False), one)
+    assert local.seen == {"queries": [], "documents": []}
+    # One machine made some of the groups, a cluster makes the others, and an actor dies on the way.
+    cases.keep_every_other(folder / "here", folder / "begun")
+    dying = cases.Dying(folder / "died")
+    report = hm.distributed.embed(collection, dying, cache=folder / "begun", progress=False)
+    assert (folder / "died").exists()
+    say(report["embeddings of documents"]["rows_reused"] > 0)
+    assert cases.same(hm.retrieve(collection, cases.Toy(), 12, cache=folder / "begun", progress=False), one)
+    for given in (cases.Wrong(), "bm25", hm.teachers.precomputed(np.eye(23, dtype="f4"), np.eye(150, 23, dtype="f4"))):
+        try:
+            hm.distributed.embed(collection, given, cache=folder / "wrong", progress=False)
+        except ValueError as error:
+            say(error)
+    taken = cases.take_all(cases.ray)
+    os.environ["HARDMINE_RAY_PATIENCE"] = "4"
+    try:
+        hm.distributed.embed(collection, cases.Toy(), cache=folder / "none", progress=False)
+    except OSError as error:
+        say(error)
+""",
+    )
+    assert out[:2] == ["146", "True"]
+    assert out[2:5] == [
+        "teacher 'toy': an embedding holds NaN or infinity, expected finite numbers",
+        "teacher 'bm25': makes no embeddings to keep, expected an encoder",
+        "teacher 'precomputed': its embeddings are looked up, expected an encoder",
+    ]
+    assert out[5].startswith("ray: nothing has begun or ended for")
+
+
+def test_a_driver_that_is_killed_while_it_embeds_goes_on(tmp_path):
+    body = """
+import sys
+from hardmine.store import rows
+cases.small_groups()
+collection, teacher = cases.case(folder, "toy")
+if {mode!r} == "killed":
+    add = rows.Rows.add
+    def once(*arguments):
+        add(*arguments)
+        if len(list((folder / "kept").rglob("*.shard"))) == 4:
+            os.kill(os.getpid(), signal.SIGKILL)
+    rows.Rows.add = once
+with cases.cluster():
+    report = hm.distributed.embed(collection, teacher, cache=folder / "kept", progress=False)
+say(json.dumps(report["embeddings of documents"]))
+one = hm.retrieve(collection, teacher, 12, cache=folder / "here", progress=False)
+say(cases.same(hm.retrieve(collection, teacher, 12, cache=folder / "kept", progress=False), one))
+"""
+    with pytest.raises(AssertionError, match="exit status -9"):
+        script(tmp_path, body.format(mode="killed"))
+    report, same = script(tmp_path, body.format(mode="again"))
+    assert json.loads(report)["shards_reused"] >= 2
+    assert same == "True"

@@ -185,7 +185,7 @@ class Watch:
         waited = now - self._since
         if waited >= self._patience:
             raise ClusterError(
-                f"ray: nothing could be placed for {waited:.0f} s: {self._state()}; expected room for one task (the "
+                f"ray: nothing has begun or ended for {waited:.0f} s: {self._state()}; expected room for a task (the "
                 f"wait is set by {PATIENCE_VARIABLE})"
             )
         if now - self._said >= min(SAID_EVERY, self._patience / 2):

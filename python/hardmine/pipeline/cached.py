@@ -10,7 +10,7 @@ from __future__ import annotations
 
 import os
 import time
-from collections.abc import Callable, Iterator, Mapping
+from collections.abc import Callable, Iterable, Iterator, Mapping
 from contextlib import contextmanager
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, NamedTuple, Protocol, TypeAlias
@@ -47,6 +47,9 @@ _Csr = tuple[npt.NDArray[np.int64], npt.NDArray[np.int64]]
 Facts: TypeAlias = dict[str, Any]
 Span: TypeAlias = tuple[int, int]
 """First row, and the one behind the last."""
+Columns: TypeAlias = dict[str, npt.NDArray[Any]]
+Made: TypeAlias = Callable[[Iterable[Any]], Iterable[tuple[int, Columns]]]
+"""Number and columns of each of some groups of texts, in any order."""
 SearchKeys: TypeAlias = tuple[dict[str, Any], npt.NDArray[Any]]
 """What candidates depend on besides limits and k: facts of all queries, and a column with an entry for each."""
 
@@ -100,7 +103,7 @@ def keeping(folder: Path | None, policy: str, teacher: Any) -> Iterator[Kept | N
     if folder is None:
         yield None
         return
-    facts, size = facts_of(teacher), _group_bytes(teacher)
+    facts, size = facts_of(teacher), group_bytes_of(teacher)
     with opened(folder, policy, say) as store:
         yield Kept(store, facts, size)
 
@@ -109,11 +112,12 @@ def looking_at(folder: Path | None, teacher: Any) -> Kept | None:
     """The store in a folder, to count in, empty where there is none yet. What cannot be kept is refused."""
     if folder is None:
         return None
-    facts, size = facts_of(teacher), _group_bytes(teacher)
+    facts, size = facts_of(teacher), group_bytes_of(teacher)
     return Kept(looked_at(folder), facts, size)
 
 
-def _group_bytes(teacher: Any) -> int:
+def group_bytes_of(teacher: Any) -> int:
+    """Bytes of texts that end a group."""
     size = getattr(teacher, "group_bytes", GROUP_BYTES)
     return checks.integer(f"teacher {teacher.name!r}: group_bytes", size, minimum=1)
 
@@ -186,31 +190,56 @@ def embed(
     Those of a span of the texts are computed in the same groups as those of all: they are the same numbers.
     """
     rows = embedding_rows(kept, what, texts) if kept is not None and len(texts) else None
-    call = getattr(teacher, f"embed_{what}")
     if rows is None or kept is None:
         if span is not None and not looks_up(kept, teacher):
             texts, span = texts[slice(*span)], None
-        found = call(texts, progress=progress)
+        found = getattr(teacher, f"embed_{what}")(texts, progress=progress)
         _matrix(teacher, found)
         return Matrix(found if span is None else found[slice(*span)])
+    keep_embeddings(
+        kept, teacher, what, texts, rows, one_by_one(teacher, what, columns_of), progress=progress, span=span
+    )
+    if span is not None and span[0] == span[1]:
+        return Matrix(columns_of(teacher, what, texts[:1])["row.embedding"][:0])  # their dtype and dimension
+    return assembled(rows if span is None else rows.part(*span), "embedding", kept.store.folder)
+
+
+def columns_of(teacher: Any, what: str, texts: Any) -> Columns:
+    """What a store keeps of the embeddings of a group of texts."""
+    found = getattr(teacher, f"embed_{what}")(texts, progress=False)
+    return {"row.embedding": np.array(_embeddings(teacher, found, len(texts)))}  # a teacher may use its buffer again
+
+
+def one_by_one(teacher: Any, what: str, made: Callable[[Any, str, Any], Columns]) -> Made:
+    """What makes the columns of groups of texts here, one after the other."""
+    return lambda groups: ((number, made(teacher, what, texts)) for number, texts in enumerate(groups))
+
+
+def keep_embeddings(
+    kept: Kept,
+    teacher: Any,
+    what: str,
+    texts: Any,
+    rows: Rows,
+    made: Made,
+    *,
+    progress: Reporting,
+    span: Span | None = None,
+) -> None:
+    """Keep the embeddings that a store lacks, all of one form; see `keep_missing`."""
     form: tuple[int, np.dtype[Any]] | None = None
 
-    def made(some: Any) -> dict[str, npt.NDArray[Any]]:
+    def check(columns: Columns) -> None:
         nonlocal form
-        # A copy: a teacher may hand out the same buffer again.
-        array = np.array(_embeddings(teacher, call(some, progress=False), len(some)))
+        array = columns["row.embedding"]
         form = form or (array.shape[1], array.dtype)
         if (array.shape[1], array.dtype) != form:
             raise ValueError(
                 f"teacher {teacher.name!r}: embeddings of {array.shape[1]} {array.dtype} numbers, expected {form[0]} "
                 f"{form[1]} ones as for the texts before"
             )
-        return {"row.embedding": array}
 
-    keep_missing(kept, rows, "embeddings", what, texts, made, progress=progress, span=span)
-    if span is not None and span[0] == span[1]:
-        return Matrix(made(texts[:1])["row.embedding"][:0])  # their dtype and dimension
-    return assembled(rows if span is None else rows.part(*span), "embedding", kept.store.folder)
+    keep_missing(kept, rows, "embeddings", what, texts, made, check, progress=progress, span=span)
 
 
 def keep_missing(
@@ -219,16 +248,17 @@ def keep_missing(
     kind: str,
     what: str,
     texts: Any,
-    made: Callable[[Any], dict[str, npt.NDArray[Any]]],
+    made: Made,
+    check: Callable[[Columns], None],
     *,
     progress: Reporting,
     span: Span | None = None,
 ) -> None:
     """Make the rows that a store lacks, group by group, and keep them in shards.
 
-    `made` gives the columns of a group of texts; ``lengths`` among them are those of the rows of ``list.`` columns.
-    Of a `span` the groups that it touches are made, whole: what is left out are whole groups too, so that whoever makes
-    the others, in whatever order, cuts them in the same places.
+    `made` gives the columns of groups of texts, in any order; ``lengths`` among them are those of the rows of ``list.``
+    columns. Of a `span` the groups that it touches are made, whole: what is left out are whole groups too, so that
+    whoever makes the others, in whatever order, cuts them in the same places.
     """
     _say_reused(rows, f"{kind} of {what}", progress=progress)
     missing = rows.missing
@@ -239,16 +269,19 @@ def keep_missing(
     if span is not None:
         is_needed = np.isin(missing, rows.firsts(*span))
         cuts = [(start, stop) for start, stop in cuts if is_needed[start:stop].any()]
-    done: list[dict[str, npt.NDArray[Any]]] = []
+    done: list[Columns] = []
     places: list[npt.NDArray[np.int64]] = []
-    begun = time.monotonic()
+    left, begun = len(cuts), time.monotonic()
     with Progress(f"embedding {what}", sum(stop - start for start, stop in cuts), progress) as bar:
-        for start, stop in cuts:
-            done.append(made(wanted[start:stop]))
+        for number, columns in made(wanted[start:stop] for start, stop in cuts):
+            check(columns)
+            start, stop = cuts[number]
+            left -= 1
+            done.append(columns)
             places.append(missing[start:stop])
             bar.update(stop - start)
             size = sum(column.nbytes for part in done for column in part.values())
-            if time.monotonic() - begun >= SHARD_SECONDS or size >= SHARD_BYTES or stop == cuts[-1][1]:
+            if time.monotonic() - begun >= SHARD_SECONDS or size >= SHARD_BYTES or not left:
                 columns = {name: np.concatenate([part[name] for part in done]) for name in done[0]}
                 if "lengths" in columns:
                     columns["offsets"] = ragged.offsets_of(columns.pop("lengths"))
