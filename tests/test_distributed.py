@@ -96,6 +96,50 @@ with cases.cluster():
     assert out == ["searched", "merged", "full"]
 
 
+def test_files_of_rows_are_the_one_file_cut(tmp_path):
+    """In any number of files, with what they hold in the manifest; after a task that died, and over what is there."""
+    out = script(
+        tmp_path,
+        """
+import hashlib
+from hardmine.distributed import writing
+collection, teacher = cases.case(folder, "precomputed")
+with cases.cluster():
+    for selection in (cases.SELECTION, hm.Selection(2, positive_agg="each"), hm.Selection(9, on_shortage="drop")):
+        mined = hm.mine(collection, teacher, selection, progress=False)
+        whole = mined.write(folder / "one.jsonl", "sentence-transformers:triplet", scores=False)
+        for count in (1, 4, 40):
+            if count == 4:
+                normal, writing.written = writing.written, cases.dying_once(writing.written, folder / "died")
+            files = hm.distributed.write(mined, folder / "rows", "sentence-transformers:triplet", num_files=count)
+            writing.written = normal if count == 4 else writing.written
+            assert files == json.loads((folder / "rows/manifest.json").read_text())
+            parts = [(folder / "rows" / file["name"]).read_bytes() for file in files["files"]]
+            assert b"".join(parts) == (folder / "one.jsonl").read_bytes()
+            assert {name: files[name] for name in whole} == whole
+            for data, file in zip(parts, files["files"], strict=True):
+                assert hashlib.blake2b(data, digest_size=16).hexdigest() == file["digest"]
+                assert len(data) == file["bytes"]
+            assert len(list((folder / "rows").iterdir())) == 2 * count + 1  # and the side files
+    assert (folder / "died").exists()
+    files = hm.distributed.write(mined, folder / "tables", suffix=".parquet", num_files=2, provenance=False)
+    import pyarrow.parquet as pq
+    say(sum(pq.read_table(folder / "tables" / file["name"]).num_rows for file in files["files"]) == files["rows"] > 0)
+    for given in ({"suffix": ".doc"}, {"folder": folder}, {"num_files": 0}):
+        try:
+            hm.distributed.write(mined, **{"folder": folder / "rows", **given})
+        except (ValueError, TypeError) as error:
+            say(str(error).replace(str(folder), ""))
+    say(len(list((folder / "rows").iterdir())))
+""",
+    )
+    assert out[0] == "True"
+    assert ".doc" in out[1]
+    assert out[2].startswith("folder: : holds other files")
+    assert out[3] == "num_files: 0, expected at least 1"
+    assert out[4] == "81", "what is refused changes nothing"
+
+
 def test_a_node_that_is_lost_with_what_it_found(tmp_path):
     out = script(
         tmp_path,

@@ -2,5 +2,6 @@
 
 from hardmine.distributed.embedding import embed
 from hardmine.distributed.jobs import mine, retrieve
+from hardmine.distributed.writing import write
 
-__all__ = ["embed", "mine", "retrieve"]
+__all__ = ["embed", "mine", "retrieve", "write"]
