@@ -8,14 +8,13 @@ import os
 from collections.abc import Callable, Iterator, Mapping
 from functools import partial
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
 from hardmine.distributed.cluster import BEGUN, Watch, connected, outcomes
 from hardmine.distributed.cuts import cut
 from hardmine.formats import access
-from hardmine.nouns.collection import Collection
 from hardmine.nouns.lists import VERSION
 from hardmine.nouns.negatives import Negatives
 from hardmine.nouns.positives import Positives
@@ -23,6 +22,9 @@ from hardmine.pipeline.mined import Mined
 from hardmine.plumbing import checks
 from hardmine.plumbing.files import atomic_write
 from hardmine.plumbing.progress import Progress, Reporting, reporting
+
+if TYPE_CHECKING:
+    from hardmine.nouns.collection import Collection
 
 MANIFEST = "manifest.json"
 _FILE_ROWS = 100_000
@@ -118,8 +120,8 @@ def written(
     shared: tuple[Collection, Positives],
     negatives: Negatives,
     path: str,
-    format: str,
-    about: dict[str, bool],  # noqa: A002
+    format: str,  # noqa: A002
+    about: dict[str, bool],
 ) -> Iterator[Any]:
     """What a task does: writes a file, and says what is in it."""
     yield BEGUN
