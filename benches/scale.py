@@ -1,8 +1,8 @@
 """A search on a cluster of this machine against one process, and against the formulas of `docs/scale.md`.
 
-    python benches/scale.py [--rounds 5] [--documents 100000]
+    python benches/scale.py [--rounds 5] [--documents 400000]
 
-Prints three tables: Ray at four shards over one process, which searches all documents at once or the same four shards one
+Prints three tables: Ray at four shards over one process, which searches all documents at once, or the same shards one
 after the other; the time of 1, 2, 4 and 8 shards of a fixed size against what the formulas say from the rates of this
 machine; and the memory of every process. Outputs are compared first. Rounds are interleaved, medians are shown;
 starting Ray is not counted.
@@ -24,7 +24,7 @@ from hardmine.distributed import costs as formulas
 from hardmine.distributed.costs import costs
 from hardmine.distributed.cuts import cut, within
 
-QUERIES, DIMENSION, K = 2_000, 384, 100
+QUERIES, DIMENSION, K = 1_000, 384, 100
 TASK = {"num_cpus": 2}
 MEMORY = "256MB"
 
@@ -179,7 +179,7 @@ def main():
     parser = argparse.ArgumentParser()
     parser.add_argument("--only", choices=("overhead", "scaling", "memory"))
     parser.add_argument("--rounds", type=int, default=5)
-    parser.add_argument("--documents", type=int, default=100_000)
+    parser.add_argument("--documents", type=int, default=400_000)
     options = parser.parse_args()
     begun = time.perf_counter()
     ray.init(
@@ -193,7 +193,7 @@ def main():
     if options.only in (None, "overhead"):
         overhead(options.rounds, options.documents)
     if options.only in (None, "scaling"):
-        scaling(options.rounds, options.documents // 4)
+        scaling(options.rounds, options.documents // 8)
     if options.only in (None, "memory"):
         memory(options.documents)
     ray.shutdown()

@@ -109,7 +109,7 @@ def by_ids(queries, documents):
 def blocks_of(queries):
     """Cut queries into blocks of so many."""
     cached.FEWEST_QUERIES = cached.FIRST_QUERIES = queries
-    cached.SHARD_BYTES = 0
+    cached.SHARD_BYTES, cached.MANY_SHARDS = 0, 1
 
 
 def without_candidates(cache):

@@ -53,6 +53,7 @@ with cases.cluster():
             for shards in cases.SHARDS:
                 for block in (5, 10**6):
                     cases.blocks_of(block)
+                    cases.cached.MANY_SHARDS = 3  # so that one search has several blocks
                     # What one process kept would be found again; embeddings are shared.
                     fresh = None if cache is None else cases.without_candidates(cache)
                     many = hm.distributed.retrieve(

@@ -188,7 +188,7 @@ def _on(cluster: Cluster, given: tuple[Any, str, bool, bool], most: int | None) 
         context = data.DataContext.get_current().copy()
         context.enable_progress_bars = context.print_on_execution_start = False
         blocks = [
-            pa.table({"group": np.full(len(texts), number), "text": pa.chunked_array([texts])})
+            pa.table({"group": np.full(len(texts), number), "text": pa.array(texts, pa.large_string())})
             for number, texts in enumerate(groups)
         ]
         actors = max(1, min(cluster.slots(), most or len(blocks), len(blocks)))

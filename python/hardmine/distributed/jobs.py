@@ -70,8 +70,8 @@ def retrieve(
     progress : bool or callable
         As for `hardmine.retrieve`.
     num_shards : int, optional
-        Parts of the documents. Default: as many as tasks run at a time, and more where a part would take more than
-        512 MiB. The result does not depend on it.
+        Parts of the documents. Default: as many as tasks run at a time, and more where these would take more than half
+        of the object stores. The result does not depend on it.
     resources : mapping of str to float, optional
         What a task asks of the cluster: ``num_cpus`` (default 1), ``num_gpus``, ``memory`` in bytes, and resources of
         the cluster's own.

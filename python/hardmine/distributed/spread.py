@@ -21,8 +21,6 @@ from hardmine.primitives.search.index import search
 if TYPE_CHECKING:
     from hardmine.pipeline.scorers import Scorer
 
-SHARD_BYTES = 2**29
-"""A shard of the documents is at most so large by default."""
 FAN_IN = 4
 """Lists of so many shards are merged at a time."""
 ATTEMPTS = 3
@@ -41,7 +39,7 @@ class Spread:
         Whose rows are searched.
     cluster : Cluster
     num_shards : int, optional
-        By default as many as tasks run at a time, and more where one would be larger than `SHARD_BYTES`.
+        By default as many as tasks run at a time, and more where these would fill more than half of the object stores.
     num_threads : int, optional
         Of a task; by default its processors.
     progress : bool or callable
@@ -55,9 +53,9 @@ class Spread:
         self._scorer, self._cluster, self._progress = scorer, cluster, progress
         self._threads = num_threads or cluster.threads
         self._slots = max(cluster.slots(), 1)
-        size = _size(scorer.documents)
-        self._num_shards = num_shards or max(self._slots, -(-size // SHARD_BYTES))
-        self._shards = dict[int, Any]() if size <= cluster.object_memory() // 2 else None
+        size, room = _size(scorer.documents), max(cluster.object_memory() // 2, 1)
+        self._num_shards = num_shards or max(self._slots, -(-size * (self._slots + 1) // room))
+        self._shards = dict[int, Any]() if size <= room else None
         """What was put into the cluster stays there for the next search, where it fits."""
 
     def search_keys(self, kept: cached.Kept) -> cached.SearchKeys:

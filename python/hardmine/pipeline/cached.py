@@ -40,6 +40,8 @@ SHARD_BYTES = 2**26
 """A shard is written once it holds so much work, or so much."""
 FIRST_QUERIES, FEWEST_QUERIES = 1_024, 256
 """Queries searched for the first shard, whose time says how many the others take, and the fewest of a shard."""
+MANY_SHARDS = 8
+"""What is read anew for every search, such as documents that go to other machines, is read for so many at a time."""
 _COUNTED = ("above_ceiling", "below_floor", "nan", "excluded")
 
 _Float32 = npt.NDArray[np.float32]
@@ -58,7 +60,7 @@ class Scanner(Protocol):
     """What can find the candidates of some queries."""
 
     takes_many: bool
-    """Whether as many queries as a shard of the store holds are searched at a time, however long they take."""
+    """Whether the queries of `MANY_SHARDS` of the store are searched at a time, however long they take."""
 
     def search_keys(self, kept: Kept) -> SearchKeys:
         """What `scan` depends on besides its arguments."""
@@ -363,7 +365,7 @@ def scan(
     if missing.size:
         with Progress("searching for queries", missing.size, progress) as bar:
             most = most_queries(k)
-            start, step = 0, most if scanner.takes_many else FIRST_QUERIES
+            start, step = 0, most * MANY_SHARDS if scanner.takes_many else FIRST_QUERIES
             while start < missing.size:
                 some, begun = missing[start : start + step], time.monotonic()
                 offsets, (ids,) = take_rows(exclude[0], [exclude[1]], some)
@@ -371,7 +373,8 @@ def scan(
                 rows.add(some, _columns(scanner.scan(k, ceiling=bounds, exclude=(offsets, ids), queries=some)))
                 bar.update(some.size)
                 start += some.size
-                step = most if scanner.takes_many else _next_step(some.size, most, time.monotonic() - begun)
+                if not scanner.takes_many:
+                    step = _next_step(some.size, most, time.monotonic() - begun)
     return _candidates(rows)
 
 
