@@ -183,6 +183,7 @@ def main():
     options = parser.parse_args()
     begun = time.perf_counter()
     ray.init(
+        "local",
         num_cpus=2,
         include_dashboard=False,
         object_store_memory=2_000_000_000,

@@ -27,6 +27,7 @@ STORE = 80_000_000
 def cluster(num_cpus=2):
     """A cluster of this machine, of so many processes at a time."""
     ray.init(
+        "local",  # not one that another test has started
         num_cpus=num_cpus,
         include_dashboard=False,
         object_store_memory=STORE,

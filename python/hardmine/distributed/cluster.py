@@ -103,10 +103,12 @@ def connected(address: str | None, resources: Any) -> Iterator[Cluster]:
     ray = need("ray", what="hardmine.distributed", extra="ray")
     starts = not ray.is_initialized()
     if starts:
+        # Without an address Ray would take any cluster that was ever started on this machine.
+        address = address or os.environ.get("RAY_ADDRESS") or "local"
         _refuse_unheard(address)
-        local = {} if address or os.environ.get("RAY_ADDRESS") else {"include_dashboard": False}
+        local = {"include_dashboard": False} if address == "local" else {}
         try:
-            ray.init(address=address or None, log_to_driver=False, logging_level="ERROR", **local)
+            ray.init(address=address, log_to_driver=False, logging_level="ERROR", **local)
         except (ConnectionError, ValueError, RuntimeError) as error:
             raise ClusterError(f"address: {address!r}: {_one_line(error)}") from None
     try:
@@ -117,9 +119,9 @@ def connected(address: str | None, resources: Any) -> Iterator[Cluster]:
             ray.shutdown()
 
 
-def _refuse_unheard(address: str | None) -> None:
+def _refuse_unheard(address: str) -> None:
     """Raise where nobody listens at HOST:PORT: Ray itself would try for minutes, and end the process."""
-    host, colon, port = (address or "").rpartition(":")
+    host, colon, port = address.rpartition(":")
     if not colon or not port.isdecimal() or "/" in host:
         return
     try:
@@ -190,7 +192,7 @@ class Watch:
             )
         if now - self._said >= min(SAID_EVERY, self._patience / 2):
             self._said = now
-            say(f"ray: waiting for room for {waited:.0f} s: {self._state()}")
+            say(f"ray: nothing has begun or ended for {waited:.0f} s: {self._state()}")
 
     def _state(self) -> str:
         free = self._cluster.ray.available_resources()

@@ -76,8 +76,9 @@ def retrieve(
         What a task asks of the cluster: ``num_cpus`` (default 1), ``num_gpus``, ``memory`` in bytes, and resources of
         the cluster's own.
     address : str, optional
-        Of a cluster, as ``ray.init`` takes it. Default: the one that this process is connected to, else that of
-        ``RAY_ADDRESS``, else one that is started on this machine and ends with the call.
+        Of a cluster, as ``ray.init`` takes it; ``"auto"`` is one that was started on this machine. Default: the one
+        that this process is connected to, else that of ``RAY_ADDRESS``, else one that is started here and ends with the
+        call.
 
     Returns
     -------
