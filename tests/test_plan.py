@@ -202,10 +202,10 @@ def test_the_text_says_what_is_measured(collection, tmp_path):
 
 @pytest.mark.parametrize("seconds", [0.04, 59, 61, 3_599, 3_601, 100_000])
 def test_durations_are_readable(seconds):
-    from hardmine.pipeline.plan import _duration
+    from hardmine.pipeline.plan import shown_duration
 
     shown = {0.04: "0.0 s", 59: "59.0 s", 61: "1 min", 3_599: "1 h 0 min", 3_601: "1 h 0 min", 100_000: "27 h 47 min"}
-    assert _duration(seconds) == shown[seconds]
+    assert shown_duration(seconds) == shown[seconds]
 
 
 def test_nothing_to_plan(tmp_path):

@@ -162,7 +162,7 @@ def test_shards_that_are_none(tmp_path, columns):
     from hardmine.plumbing import container
 
     path = tmp_path / "x.shard"
-    about = {"layout": 2, "facts": FACTS, "checksum": shards._checksum("embeddings", 2, FACTS, columns)}
+    about = {"layout": 2, "facts": FACTS, "checksum": shards.checksum("embeddings", 2, FACTS, columns)}
     container.save(path, "shard of embeddings", columns, about)
     with pytest.raises(shards.ShardError, match=r"x\.shard: malformed shard"):
         shards.read(path, "embeddings", FACTS)

@@ -92,6 +92,7 @@ _LAZY = {
 _MODULES = {
     "compat": "hardmine.compat",
     "data": "hardmine.data",
+    "distributed": "hardmine.distributed",
     "formats": "hardmine.formats",
     "losses": "hardmine.losses",
     "strategies": "hardmine.rules.strategies",
@@ -151,6 +152,7 @@ __all__ = [
     "audit",
     "compat",
     "data",
+    "distributed",
     "draw",
     "ensemble",
     "formats",

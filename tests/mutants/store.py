@@ -13,7 +13,7 @@ MUTANTS = [
     Mutant(
         "store-checksum-not-compared",
         SHARDS,
-        '    if verify and _checksum(kind, LAYOUT, facts, columns) != about.get("checksum"):',
+        '    if verify and checksum(kind, LAYOUT, facts, columns) != about.get("checksum"):',
         "    if False:",
         f"{UNIT} -k flipped",
     ),

@@ -14,7 +14,7 @@ from pathlib import Path
 from typing import NoReturn
 
 import hardmine as hm
-from hardmine.cli import audit, combine, convert, demo, judge, mine, plan, report, rescore, sweep
+from hardmine.cli import audit, combine, convert, demo, judge, mine, plan, report, rescore, shards, sweep
 from hardmine.cli.options import UsageError, reporting
 from hardmine.cli.overlaps import refuse_overlaps
 from hardmine.plumbing import interrupts
@@ -75,6 +75,6 @@ def _parser() -> _Parser:
     parser = _Parser(prog="hardmine", description="Mine hard negatives for retrieval and embedding models.")
     parser.add_argument("--version", action="version", version=f"hardmine {hm.__version__}")
     commands = parser.add_subparsers(title="commands", required=True, metavar="COMMAND")
-    for family in (demo, mine, rescore, judge, combine, sweep, plan, convert, audit, report):
+    for family in (demo, mine, rescore, judge, combine, shards, sweep, plan, convert, audit, report):
         family.add_commands(commands)
     return parser

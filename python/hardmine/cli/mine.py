@@ -18,6 +18,7 @@ def add_commands(commands: Any) -> None:
     shared.add_collection(run_mine)
     shared.add_teacher(run_mine)
     shared.add_cache(run_mine)
+    shared.add_cluster(run_mine)
     shared.add_rule(run_mine)
     run_mine.add_argument("-k", type=int, metavar="K", help="candidates per query (what the rule needs)")
     report.add_option(run_mine)
@@ -28,6 +29,7 @@ def add_commands(commands: Any) -> None:
     shared.add_collection(run_retrieve)
     shared.add_teacher(run_retrieve)
     shared.add_cache(run_retrieve)
+    shared.add_cluster(run_retrieve)
     run_retrieve.add_argument("-k", type=int, default=DEFAULT_K, help=f"candidates per query ({DEFAULT_K})")
     run_retrieve.add_argument("--anchors", action="store_true", help="add what the rule anchored needs")
     run_retrieve.add_argument("--output", type=Path, required=True, metavar="RUN")
@@ -45,7 +47,8 @@ def add_commands(commands: Any) -> None:
     run_select.set_defaults(run=_select)
 
 
-def _selection(options: argparse.Namespace) -> hm.Selection:
+def selection_of(options: argparse.Namespace) -> hm.Selection:
+    """The selection that the options describe; all of several rules must hold."""
     ceiling, *others = shared.ceilings(options)
     for other in others:
         ceiling = ceiling & other
@@ -53,48 +56,54 @@ def _selection(options: argparse.Namespace) -> hm.Selection:
 
 
 def _mine(options: argparse.Namespace) -> None:
-    selection, policy = _selection(options), shared.cache_policy(options)
+    selection, policy, cluster = selection_of(options), shared.cache_policy(options), shared.cluster_of(options)
     shared.check_rows(options)
     report.check_option(options)
     collection = shared.read_collection(options)
-    mined = hm.mine(
-        collection,
-        shared.load_teacher(options),
-        selection,
-        k=options.k,
-        epoch=options.epoch,
-        cache=options.cache,
-        cache_policy=policy,
-        num_threads=options.threads,
-        max_memory=options.max_memory,
-        progress=options.progress,
-    )
+    mine = hm.distributed.mine if cluster else hm.mine
+    with shared.without_output(cluster):
+        mined = mine(
+            collection,
+            shared.load_teacher(options),
+            selection,
+            k=options.k,
+            epoch=options.epoch,
+            cache=options.cache,
+            cache_policy=policy,
+            num_threads=options.threads,
+            max_memory=options.max_memory,
+            progress=options.progress,
+            **cluster,
+        )
     shared.write_rows(mined, options)
     report.write_option(mined, options)
 
 
 def _retrieve(options: argparse.Namespace) -> None:
-    policy = shared.cache_policy(options)
+    policy, cluster = shared.cache_policy(options), shared.cluster_of(options)
     shared.check_run(options.output)
     shared.check_numbers(options)
     collection = shared.read_collection(options)
-    run = hm.retrieve(
-        collection,
-        shared.load_teacher(options),
-        options.k,
-        anchors=options.anchors,
-        cache=options.cache,
-        cache_policy=policy,
-        num_threads=options.threads,
-        max_memory=options.max_memory,
-        progress=options.progress,
-    )
+    retrieve = hm.distributed.retrieve if cluster else hm.retrieve
+    with shared.without_output(cluster):
+        run = retrieve(
+            collection,
+            shared.load_teacher(options),
+            options.k,
+            anchors=options.anchors,
+            cache=options.cache,
+            cache_policy=policy,
+            num_threads=options.threads,
+            max_memory=options.max_memory,
+            progress=options.progress,
+            **cluster,
+        )
     run.save(options.output)
     shared.say(f"{run!r} in {options.output}")
 
 
 def _select(options: argparse.Namespace) -> None:
-    selection = _selection(options)
+    selection = selection_of(options)
     shared.check_rows(options)
     report.check_option(options)
     embeddings = shared.document_embeddings(options)

@@ -7,7 +7,7 @@ import json
 import os
 import sys
 from collections.abc import Iterator
-from contextlib import contextmanager
+from contextlib import contextmanager, nullcontext, redirect_stdout
 from pathlib import Path
 from typing import Any
 
@@ -115,8 +115,53 @@ def add_cache(parser: argparse.ArgumentParser) -> None:
     )
 
 
+def add_cluster(parser: argparse.ArgumentParser) -> None:
+    """Options that say on what cluster to search; see `cluster_of`."""
+    group = parser.add_argument_group("cluster")
+    group.add_argument(
+        "--ray", nargs="?", const="", metavar="ADDRESS",
+        help="search on a Ray cluster: this one, else that of RAY_ADDRESS, else one of this machine's own",
+    )  # fmt: skip
+    group.add_argument("--shards", type=int, metavar="N", help="parts of the documents (by its size and theirs)")
+
+
+def cluster_of(options: argparse.Namespace) -> dict[str, Any]:
+    """What the functions of `hardmine.distributed` are told; nothing without --ray."""
+    if options.ray is None:
+        if options.shards is not None:
+            raise UsageError("--shards: expected --ray beside it")
+        return {}
+    return {"address": options.ray or None, "num_shards": options.shards}
+
+
+@contextmanager
+def without_output(cluster: dict[str, Any]) -> Iterator[None]:
+    """Keep standard output for what the command prints: Ray says there what became of its processes."""
+    with redirect_stdout(sys.stderr) if cluster else nullcontext():
+        yield
+
+
 def add_rule(parser: argparse.ArgumentParser, *, per_teacher: bool = False) -> None:
     """Options that say what to keep, how to draw and where the rows go."""
+    add_selection(parser, per_teacher=per_teacher)
+    output = parser.add_argument_group("output")
+    output.add_argument(
+        "--output", type=Path, required=True, metavar="FILE", help=".jsonl, .parquet, ... by the format"
+    )
+    output.add_argument(
+        "--format", default=DEFAULT_FORMAT, metavar="F", help=f"{', '.join(hm.formats.WRITE)} ({DEFAULT_FORMAT})"
+    )
+    output.add_argument("--scores", action="store_true", help="write the teacher's scores as the target")
+    output.add_argument(
+        "--no-provenance",
+        action="store_true",
+        help="no side file of ids, scores, ranks and reasons; that of an earlier run is removed",
+    )
+    output.add_argument("--json", action="store_true", help="print the report as JSON")
+
+
+def add_selection(parser: argparse.ArgumentParser, *, per_teacher: bool = False) -> None:
+    """Options that say what to keep and how to draw."""
     group = parser.add_argument_group("rule")
     several = "one for all teachers or one each" if per_teacher else "several must all hold"
     rules, draws = ", ".join(ceiling_spellings()), ", ".join(draw_spellings())
@@ -143,20 +188,6 @@ def add_rule(parser: argparse.ArgumentParser, *, per_teacher: bool = False) -> N
     group.add_argument("--on-shortage", default="keep", choices=("keep", "drop", "error", "fill"))
     group.add_argument("--seed", type=int, default=0)
     group.add_argument("--epoch", type=int, default=0)
-    output = parser.add_argument_group("output")
-    output.add_argument(
-        "--output", type=Path, required=True, metavar="FILE", help=".jsonl, .parquet, ... by the format"
-    )
-    output.add_argument(
-        "--format", default=DEFAULT_FORMAT, metavar="F", help=f"{', '.join(hm.formats.WRITE)} ({DEFAULT_FORMAT})"
-    )
-    output.add_argument("--scores", action="store_true", help="write the teacher's scores as the target")
-    output.add_argument(
-        "--no-provenance",
-        action="store_true",
-        help="no side file of ids, scores, ranks and reasons; that of an earlier run is removed",
-    )
-    output.add_argument("--json", action="store_true", help="print the report as JSON")
 
 
 def add_document_embeddings(parser: argparse.ArgumentParser) -> None:

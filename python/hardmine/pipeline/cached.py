@@ -10,7 +10,7 @@ from __future__ import annotations
 
 import os
 import time
-from collections.abc import Callable, Iterator, Mapping
+from collections.abc import Callable, Iterable, Iterator, Mapping
 from contextlib import contextmanager
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, NamedTuple, Protocol, TypeAlias
@@ -40,17 +40,27 @@ SHARD_BYTES = 2**26
 """A shard is written once it holds so much work, or so much."""
 FIRST_QUERIES, FEWEST_QUERIES = 1_024, 256
 """Queries searched for the first shard, whose time says how many the others take, and the fewest of a shard."""
+MANY_SHARDS = 8
+"""What is read anew for every search, such as documents that go to other machines, is read for so many at a time."""
 _COUNTED = ("above_ceiling", "below_floor", "nan", "excluded")
 
 _Float32 = npt.NDArray[np.float32]
 _Csr = tuple[npt.NDArray[np.int64], npt.NDArray[np.int64]]
 Facts: TypeAlias = dict[str, Any]
+Span: TypeAlias = tuple[int, int]
+"""First row, and the one behind the last."""
+Columns: TypeAlias = dict[str, npt.NDArray[Any]]
+Made: TypeAlias = Callable[[Iterable[Any]], Iterable[tuple[int, Columns]]]
+"""Number and columns of each of some groups of texts, in any order."""
 SearchKeys: TypeAlias = tuple[dict[str, Any], npt.NDArray[Any]]
 """What candidates depend on besides limits and k: facts of all queries, and a column with an entry for each."""
 
 
 class Scanner(Protocol):
     """What can find the candidates of some queries."""
+
+    takes_many: bool
+    """Whether the queries of `MANY_SHARDS` of the store are searched at a time, however long they take."""
 
     def search_keys(self, kept: Kept) -> SearchKeys:
         """What `scan` depends on besides its arguments."""
@@ -95,7 +105,7 @@ def keeping(folder: Path | None, policy: str, teacher: Any) -> Iterator[Kept | N
     if folder is None:
         yield None
         return
-    facts, size = facts_of(teacher), _group_bytes(teacher)
+    facts, size = facts_of(teacher), group_bytes_of(teacher)
     with opened(folder, policy, say) as store:
         yield Kept(store, facts, size)
 
@@ -104,11 +114,12 @@ def looking_at(folder: Path | None, teacher: Any) -> Kept | None:
     """The store in a folder, to count in, empty where there is none yet. What cannot be kept is refused."""
     if folder is None:
         return None
-    facts, size = facts_of(teacher), _group_bytes(teacher)
+    facts, size = facts_of(teacher), group_bytes_of(teacher)
     return Kept(looked_at(folder), facts, size)
 
 
-def _group_bytes(teacher: Any) -> int:
+def group_bytes_of(teacher: Any) -> int:
+    """Bytes of texts that end a group."""
     size = getattr(teacher, "group_bytes", GROUP_BYTES)
     return checks.integer(f"teacher {teacher.name!r}: group_bytes", size, minimum=1)
 
@@ -173,30 +184,64 @@ def lacking(texts: Any, rows: Rows) -> Any:
     return texts if missing.size == len(texts) else texts.take(missing)
 
 
-def embed(kept: Kept | None, teacher: Any, what: str, texts: Any, *, progress: Reporting) -> Matrix:
-    """Embeddings of ``"queries"`` or ``"documents"``, mapped from the store where there is one."""
+def embed(
+    kept: Kept | None, teacher: Any, what: str, texts: Any, *, progress: Reporting, span: Span | None = None
+) -> Matrix:
+    """Embeddings of ``"queries"`` or ``"documents"``, mapped from the store where there is one.
+
+    Those of a span of the texts are computed in the same groups as those of all: they are the same numbers.
+    """
     rows = embedding_rows(kept, what, texts) if kept is not None and len(texts) else None
-    call = getattr(teacher, f"embed_{what}")
     if rows is None or kept is None:
-        found = call(texts, progress=progress)
+        if span is not None and not looks_up(kept, teacher):
+            texts, span = texts[slice(*span)], None
+        found = getattr(teacher, f"embed_{what}")(texts, progress=progress)
         _matrix(teacher, found)
-        return Matrix(found)
+        return Matrix(found if span is None else found[slice(*span)])
+    keep_embeddings(
+        kept, teacher, what, texts, rows, one_by_one(teacher, what, columns_of), progress=progress, span=span
+    )
+    if span is not None and span[0] == span[1]:
+        return Matrix(columns_of(teacher, what, texts[:1])["row.embedding"][:0])  # their dtype and dimension
+    return assembled(rows if span is None else rows.part(*span), "embedding", kept.store.folder)
+
+
+def columns_of(teacher: Any, what: str, texts: Any) -> Columns:
+    """What a store keeps of the embeddings of a group of texts."""
+    found = getattr(teacher, f"embed_{what}")(texts, progress=False)
+    return {"row.embedding": np.array(_embeddings(teacher, found, len(texts)))}  # a teacher may use its buffer again
+
+
+def one_by_one(teacher: Any, what: str, made: Callable[[Any, str, Any], Columns]) -> Made:
+    """What makes the columns of groups of texts here, one after the other."""
+    return lambda groups: ((number, made(teacher, what, texts)) for number, texts in enumerate(groups))
+
+
+def keep_embeddings(
+    kept: Kept,
+    teacher: Any,
+    what: str,
+    texts: Any,
+    rows: Rows,
+    made: Made,
+    *,
+    progress: Reporting,
+    span: Span | None = None,
+) -> None:
+    """Keep the embeddings that a store lacks, all of one form; see `keep_missing`."""
     form: tuple[int, np.dtype[Any]] | None = None
 
-    def made(some: Any) -> dict[str, npt.NDArray[Any]]:
+    def check(columns: Columns) -> None:
         nonlocal form
-        # A copy: a teacher may hand out the same buffer again.
-        array = np.array(_embeddings(teacher, call(some, progress=False), len(some)))
+        array = columns["row.embedding"]
         form = form or (array.shape[1], array.dtype)
         if (array.shape[1], array.dtype) != form:
             raise ValueError(
                 f"teacher {teacher.name!r}: embeddings of {array.shape[1]} {array.dtype} numbers, expected {form[0]} "
                 f"{form[1]} ones as for the texts before"
             )
-        return {"row.embedding": array}
 
-    keep_missing(kept, rows, "embeddings", what, texts, made, progress=progress)
-    return assembled(rows, "embedding", kept.store.folder)
+    keep_missing(kept, rows, "embeddings", what, texts, made, check, progress=progress, span=span)
 
 
 def keep_missing(
@@ -205,32 +250,45 @@ def keep_missing(
     kind: str,
     what: str,
     texts: Any,
-    made: Callable[[Any], dict[str, npt.NDArray[Any]]],
+    made: Made,
+    check: Callable[[Columns], None],
     *,
     progress: Reporting,
+    span: Span | None = None,
 ) -> None:
     """Make the rows that a store lacks, group by group, and keep them in shards.
 
-    `made` gives the columns of a group of texts; ``lengths`` among them are those of the rows of ``list.`` columns.
+    `made` gives the columns of groups of texts, in any order; ``lengths`` among them are those of the rows of ``list.``
+    columns. Of a `span` the groups that it touches are made, whole: what is left out are whole groups too, so that
+    whoever makes the others, in whatever order, cuts them in the same places.
     """
     _say_reused(rows, f"{kind} of {what}", progress=progress)
     missing = rows.missing
     if not missing.size:
         return
     wanted = lacking(texts, rows)
-    done: list[dict[str, npt.NDArray[Any]]] = []
-    first, begun = 0, time.monotonic()
-    with Progress(f"embedding {what}", missing.size, progress) as bar:
-        for start, stop in groups(fingerprint.lengths_of(wanted), kept.group_bytes):
-            done.append(made(wanted[start:stop]))
+    cuts = list(groups(fingerprint.lengths_of(wanted), kept.group_bytes))
+    if span is not None:
+        is_needed = np.isin(missing, rows.firsts(*span))
+        cuts = [(start, stop) for start, stop in cuts if is_needed[start:stop].any()]
+    done: list[Columns] = []
+    places: list[npt.NDArray[np.int64]] = []
+    left, begun = len(cuts), time.monotonic()
+    with Progress(f"embedding {what}", sum(stop - start for start, stop in cuts), progress) as bar:
+        for number, columns in made(wanted[start:stop] for start, stop in cuts):
+            check(columns)
+            start, stop = cuts[number]
+            left -= 1
+            done.append(columns)
+            places.append(missing[start:stop])
             bar.update(stop - start)
             size = sum(column.nbytes for part in done for column in part.values())
-            if time.monotonic() - begun >= SHARD_SECONDS or size >= SHARD_BYTES or stop == missing.size:
+            if time.monotonic() - begun >= SHARD_SECONDS or size >= SHARD_BYTES or not left:
                 columns = {name: np.concatenate([part[name] for part in done]) for name in done[0]}
                 if "lengths" in columns:
                     columns["offsets"] = ragged.offsets_of(columns.pop("lengths"))
-                rows.add(missing[first:stop], columns)
-                first, begun, done = stop, time.monotonic(), []
+                rows.add(np.concatenate(places), columns)
+                places, begun, done = [], time.monotonic(), []
 
 
 def groups(lengths: npt.NDArray[np.int64], size: int) -> Iterator[tuple[int, int]]:
@@ -306,20 +364,27 @@ def scan(
     missing = rows.missing
     if missing.size:
         with Progress("searching for queries", missing.size, progress) as bar:
-            start, step = 0, FIRST_QUERIES
+            most = most_queries(k)
+            start, step = 0, most * MANY_SHARDS if scanner.takes_many else FIRST_QUERIES
             while start < missing.size:
                 some, begun = missing[start : start + step], time.monotonic()
                 offsets, (ids,) = take_rows(exclude[0], [exclude[1]], some)
                 bounds = None if ceiling is None else ceiling[some]
                 rows.add(some, _columns(scanner.scan(k, ceiling=bounds, exclude=(offsets, ids), queries=some)))
                 bar.update(some.size)
-                start, step = start + some.size, _next_step(some.size, k, time.monotonic() - begun)
+                start += some.size
+                if not scanner.takes_many:
+                    step = _next_step(some.size, most, time.monotonic() - begun)
     return _candidates(rows)
 
 
-def _next_step(queries: int, k: int, seconds: float) -> int:
+def most_queries(k: int) -> int:
+    """Queries whose candidates fill a shard."""
+    return max(FEWEST_QUERIES, SHARD_BYTES // (12 * (k + 4)))
+
+
+def _next_step(queries: int, most: int, seconds: float) -> int:
     """Queries of the next shard, by what these took. Candidates do not depend on it."""
-    most = SHARD_BYTES // (12 * (k + 4))
     return max(FEWEST_QUERIES, min(int(queries * SHARD_SECONDS / max(seconds, 1e-3)), most))
 
 

@@ -20,33 +20,68 @@ _OPEN = -1
 """The size of an open vocabulary, in a shard."""
 
 
-def encode(kept: cached.Kept | None, teacher: Any, what: str, texts: Any, *, progress: Reporting) -> SparseRows:
-    """Rows of ``"queries"`` or ``"documents"`` in memory, those that the store holds among them."""
+def encode(
+    kept: cached.Kept | None,
+    teacher: Any,
+    what: str,
+    texts: Any,
+    *,
+    progress: Reporting,
+    span: cached.Span | None = None,
+) -> SparseRows:
+    """Rows of ``"queries"`` or ``"documents"`` in memory, those that the store holds among them.
+
+    A span of them is as in `cached.embed`.
+    """
     rows = cached.embedding_rows(kept, what, texts, KIND) if kept is not None and len(texts) else None
     call = getattr(teacher, f"encode_{what}")
     if rows is None or kept is None:
+        texts = texts if span is None else texts[slice(*span)]
         return checked(teacher, call(texts, progress=progress), len(texts))
+    keep_rows(
+        kept, teacher, what, texts, rows, cached.one_by_one(teacher, what, columns_of), progress=progress, span=span
+    )
+    if span is not None and span[0] == span[1]:
+        return checked(teacher, call(texts[:1], progress=False), 1).take([])  # their vocabulary
+    return assembled(rows if span is None else rows.part(*span))
+
+
+def columns_of(teacher: Any, what: str, texts: Any) -> cached.Columns:
+    """What a store keeps of the rows of a group of texts."""
+    found = checked(teacher, getattr(teacher, f"encode_{what}")(texts, progress=False), len(texts))
+    return {
+        "lengths": np.diff(found.offsets),
+        "list.term": np.array(found.terms),  # copies: a teacher may hand out the same buffers again
+        "list.weight": np.array(found.weights, np.float32),
+        "row.vocabulary": np.full(len(found), _OPEN if found.num_terms is None else found.num_terms, np.int64),
+    }
+
+
+def keep_rows(
+    kept: cached.Kept,
+    teacher: Any,
+    what: str,
+    texts: Any,
+    rows: Rows,
+    made: cached.Made,
+    *,
+    progress: Reporting,
+    span: cached.Span | None = None,
+) -> None:
+    """Keep the rows that a store lacks, all of one vocabulary; see `cached.keep_missing`."""
     size: int | None = None
 
-    def made(some: Any) -> dict[str, npt.NDArray[Any]]:
+    def check(columns: cached.Columns) -> None:
         nonlocal size
-        found = checked(teacher, call(some, progress=False), len(some))
-        vocabulary = _OPEN if found.num_terms is None else found.num_terms
-        size = vocabulary if size is None else size
-        if vocabulary != size:
-            raise ValueError(
-                f"teacher {teacher.name!r}: rows of {_named(vocabulary)}, expected {_named(size)} as for the texts "
-                "before"
-            )
-        return {
-            "lengths": np.diff(found.offsets),
-            "list.term": np.array(found.terms),  # copies: a teacher may hand out the same buffers again
-            "list.weight": np.array(found.weights, np.float32),
-            "row.vocabulary": np.full(len(found), vocabulary, np.int64),
-        }
+        for vocabulary in columns["row.vocabulary"][:1].tolist():
+            size = vocabulary if size is None else size
+            if vocabulary != size:
+                raise ValueError(
+                    f"teacher {teacher.name!r}: rows of {_named(vocabulary)}, expected {_named(size)} as for the texts "
+                    "before"
+                )
 
-    cached.keep_missing(kept, rows, KIND, what, texts, made, progress=progress)
-    return assembled(rows)
+    cached.keep_missing(kept, rows, KIND, what, texts, made, check, progress=progress, span=span)
 
 
 def checked(teacher: Any, found: Any, count: int) -> SparseRows:

@@ -19,7 +19,11 @@ from hardmine.primitives.teacher_ceilings import refuse_teachers
 from hardmine.rules.selection import Selection
 
 if TYPE_CHECKING:
+    from collections.abc import Callable
+
     from hardmine.nouns.collection import Collection
+    from hardmine.pipeline.cached import Scanner
+    from hardmine.pipeline.scorers import Scorer
     from hardmine.plumbing.checks import Float32Array
     from hardmine.teachers import Teacher
 
@@ -93,6 +97,36 @@ def mine(
     >>> [[collection.documents["text"][i].as_py() for i in row.ids] for row in mined.negatives]
     [['red cars', 'red and green'], ['green leaves', 'red and green']]
     """
+    return mined_through(
+        None,
+        collection,
+        teacher,
+        selection,
+        k=k,
+        epoch=epoch,
+        cache=cache,
+        cache_policy=cache_policy,
+        num_threads=num_threads,
+        max_memory=max_memory,
+        progress=progress,
+    )
+
+
+def mined_through(
+    spread: Callable[[Scorer], Scanner] | None,
+    collection: Collection,
+    teacher: Teacher | str,
+    selection: Selection,
+    *,
+    k: int | None,
+    epoch: int,
+    cache: str | os.PathLike[str] | None,
+    cache_policy: str,
+    num_threads: int | None,
+    max_memory: int | str | None,
+    progress: Reporting,
+) -> Mined:
+    """`mine`, by what `spread` makes of the scorer where it is given; see `scored_candidates`."""
     refuse_unfit(collection, selection)
     refuse_teachers(
         selection.ceiling, "mine() has the scores of one; retrieve(), then rescore(), then Mined.from_run() has several"
@@ -105,10 +139,11 @@ def mine(
     candidates = scored_candidates(
         collection,
         teacher,
-        lambda bounds: k or _depth(selection, in_scan=bounds is not None and not anchors),
-        bounds=lambda positives: _scan_ceiling(positives, selection),
+        lambda bounds: k or depth_of(selection, in_scan=bounds is not None and not anchors),
+        bounds=lambda positives: scan_ceiling(positives, selection),
         anchors=anchors,
         keep=document_embeddings.append if selection.near_cosine is not None else None,
+        spread=spread,
         cache=cache,
         cache_policy=cache_policy,
         max_memory=max_memory,
@@ -127,7 +162,7 @@ def mine(
     )
 
 
-def _scan_ceiling(positives: Positives, selection: Selection) -> Float32Array | None:
+def scan_ceiling(positives: Positives, selection: Selection) -> Float32Array | None:
     """Bound on the score alone per query, None where the rule sets none or the scan must not use it."""
     # Pairs of one query have ceilings of their own. Documents that fill a shortage are drawn from what is not listed,
     # so what a rule rejects has to be listed.
@@ -137,7 +172,7 @@ def _scan_ceiling(positives: Positives, selection: Selection) -> Float32Array | 
     return None if bounds is None or np.isposinf(bounds).all() else bounds
 
 
-def _depth(selection: Selection, *, in_scan: bool) -> int:
+def depth_of(selection: Selection, *, in_scan: bool) -> int:
     """Candidates that the selection needs."""
     needed = min(selection.range_min + selection.num_negatives, 2**62)
     no_rule = not selection.ceiling._native()

@@ -130,7 +130,7 @@ class Plan:
             ]
         if self.candidates_cached:
             lines += [f"candidates of {self.candidates_cached:,} queries in the cache"]
-        disk = "-" if self.disk_free is None else _size(self.disk_free)
+        disk = "-" if self.disk_free is None else shown_size(self.disk_free)
         groups: dict[str, list[tuple[str, int | str, str]]] = {
             "memory": [
                 ("embeddings", self.embeddings, "computed" + _mapped(self.mapped) if self.dimension else _SCALED),
@@ -145,15 +145,15 @@ class Plan:
                 ("free", disk, "measured"),
             ],
             "time": [
-                (work, _duration(self.seconds_embedding), _rate("texts", self.texts_per_second)),
-                ("searching", _duration(self.seconds_searching), _rate("pairs", self.pairs_per_second)),
-                ("all", _duration(self.seconds), "computed from both"),
+                (work, shown_duration(self.seconds_embedding), _rate("texts", self.texts_per_second)),
+                ("searching", shown_duration(self.seconds_searching), _rate("pairs", self.pairs_per_second)),
+                ("all", shown_duration(self.seconds), "computed from both"),
             ],
         }
         for title, rows in groups.items():
             shown = [row for row in rows if row[1]]
             lines += ["", title]
-            lines += [f"  {name:<20}{_size(v) if isinstance(v, int) else v:>12}  {how}" for name, v, how in shown]
+            lines += [f"  {name:<20}{shown_size(v) if isinstance(v, int) else v:>12}  {how}" for name, v, how in shown]
         return "\n".join(lines)
 
     def _engine(self) -> str:
@@ -162,7 +162,8 @@ class Plan:
     def __repr__(self) -> str:
         return (
             f"Plan({self.num_queries} queries, {self.num_documents} documents, k={self.k}, {self.teacher}: "
-            f"{_size(self.peak)} of memory, {_size(self.cache_growth)} added to the cache, {_duration(self.seconds)})"
+            f"{shown_size(self.peak)} of memory, {shown_size(self.cache_growth)} added to the cache, "
+            f"{shown_duration(self.seconds)})"
         )
 
 
@@ -243,21 +244,23 @@ def _existing(folder: Path) -> Path:
 
 
 def _mapped(size: int) -> str:
-    return f", {_size(size)} of it mapped from disk" if size else ""
+    return f", {shown_size(size)} of it mapped from disk" if size else ""
 
 
 def _rate(what: str, rate: float | None) -> str:
     return "nothing to do" if rate is None else f"computed from {rate:,.0f} {what}/s, measured"
 
 
-def _size(count: int) -> str:
+def shown_size(count: int) -> str:
+    """Bytes as a user reads them."""
     for unit, scale in (("GB", 10**9), ("MB", 10**6), ("kB", 10**3)):
         if count >= scale:
             return f"{count / scale:,.1f} {unit}"
     return f"{count} bytes"
 
 
-def _duration(seconds: float) -> str:
+def shown_duration(seconds: float) -> str:
+    """Seconds as a user reads them."""
     if seconds < 60:
         return f"{seconds:.1f} s"
     minutes = round(seconds / 60)

@@ -37,6 +37,12 @@ class Scorer(cached.Scanner, Protocol):
 
     teacher: Teacher
     num_threads: int
+    queries: Any
+    documents: Any
+    """All rows of each side: embeddings, or `SparseRows`."""
+    floor: float | None
+    """Scores below it mean that a document is no candidate."""
+    max_memory: int | str | None
 
     def pair_scores(self, query_ids: npt.NDArray[np.int64], document_ids: npt.NDArray[np.int64]) -> _Float32:
         """Score of each pair, float32 [n], the same bits as in `scan`."""
@@ -54,9 +60,11 @@ class Scorer(cached.Scanner, Protocol):
 
 
 class DenseScorer:
-    """Embeddings of a collection under a dense teacher."""
+    """Embeddings of a collection under a dense teacher, or of a span of its documents, which count from 0 then."""
 
     sees_all = True
+    takes_many = False
+    floor: float | None = None
 
     def __init__(
         self,
@@ -67,15 +75,17 @@ class DenseScorer:
         num_threads: int,
         progress: Reporting,
         kept: cached.Kept | None,
+        span: cached.Span | None = None,
     ) -> None:
         self.teacher, self.num_threads = teacher, num_threads
-        self._max_memory, self._progress = max_memory, progress
+        self.max_memory, self._progress = max_memory, progress
         queries, documents = texts_of(collection)
         self._queries = cached.embed(kept, teacher, "queries", queries, progress=progress)
-        self._documents = cached.embed(kept, teacher, "documents", documents, progress=progress)
+        self._documents = cached.embed(kept, teacher, "documents", documents, progress=progress, span=span)
         self.queries, self.documents = self._queries.array, self._documents.array
-        for name in ("queries", "documents"):
-            rows, wanted = getattr(self, name).shape[0], getattr(collection, f"num_{name}")
+        counts = collection.num_queries, collection.num_documents if span is None else span[1] - span[0]
+        for name, wanted in zip(("queries", "documents"), counts, strict=True):
+            rows = getattr(self, name).shape[0]
             if rows != wanted:
                 raise ValueError(f"teacher {teacher.name!r}: {rows} embeddings of {name}, expected {wanted}")
 
@@ -115,7 +125,7 @@ class DenseScorer:
                 similarity=self.teacher.similarity,
                 ceiling=ceiling,
                 exclude=exclude,
-                max_memory=self._max_memory,
+                max_memory=self.max_memory,
                 num_threads=self.num_threads,
                 progress=report,
             )
@@ -174,6 +184,7 @@ def scored_candidates(
     exclude_positives: bool = True,
     anchors: bool = False,
     keep: Callable[[Any], None] | None = None,
+    spread: Callable[[Scorer], cached.Scanner] | None = None,
     cache: str | os.PathLike[str] | None,
     cache_policy: str,
     max_memory: int | str | None,
@@ -183,8 +194,8 @@ def scored_candidates(
     """One pass of a teacher over a collection: positive scores, bounds made of them, one scan under the bounds.
 
     Positive scores are computed directly: no positive needs to be among the retrieved. `depth` says how many
-    candidates are wanted once the bounds are known; `keep` is given the document embeddings. The result holds names,
-    positives, metadata and what was left out, and why.
+    candidates are wanted once the bounds are known; `keep` is given the document embeddings. `spread` gives what scans
+    in the place of the scorer. The result holds names, positives, metadata and what was left out, and why.
     """
     exclude_positives = checks.boolean("exclude_positives", exclude_positives)
     anchors, progress = checks.boolean("anchors", anchors), reporting(progress)
@@ -206,30 +217,36 @@ def scored_candidates(
             keep(scorer.document_embeddings)
         left_out = left_out_of(collection, threads, exclude_positives=exclude_positives)
         exclude = left_out.offsets, left_out.ids
-        found = cached.scan(kept, scorer, k, ceiling=ceiling, exclude=exclude, progress=progress)
-    unseen = {"excluded"} if scorer.sees_all else {"excluded", "below_floor"}
-    reasons = {name: count for name, count in (found.reasons or {}).items() if name not in unseen}
+        scanner = scorer if spread is None else spread(scorer)
+        found = cached.scan(kept, scanner, k, ceiling=ceiling, exclude=exclude, progress=progress)
     found = found.replace(
-        reasons=reasons | {name: count for name, count in left_out.counts.items() if count.any()},
+        reasons=seen_reasons(scorer, found) | left_out_reasons(left_out),
         query_ids=collection.query_ids,
         document_ids=collection.document_ids,
         positives=positives,
-        metadata={
-            "teacher": known.name,
-            "k": k,
-            "similarity": known.similarity,
-            "version": VERSION,
-            **_dtype(known),
-        },
+        metadata=facts_of_run(known, k),
     )
     if not anchors:
         return found
     return anchor_scores(found, positives, scorer.document_embeddings, num_threads=threads)
 
 
-def _dtype(teacher: Any) -> dict[str, str]:
-    """The arithmetic of an encoder; how fast it was measured to be would make every run another one."""
-    return {"dtype": teacher.dtype} if isinstance(getattr(teacher, "dtype", None), str) else {}
+def facts_of_run(teacher: Any, k: int) -> dict[str, Any]:
+    """The metadata of a run."""
+    about = {"teacher": teacher.name, "k": k, "similarity": teacher.similarity, "version": VERSION}
+    # The arithmetic of an encoder; how fast it was measured to be would make every run another one.
+    return {**about, "dtype": teacher.dtype} if isinstance(getattr(teacher, "dtype", None), str) else about
+
+
+def seen_reasons(scorer: Scorer, found: Candidates) -> dict[str, npt.NDArray[np.int64]]:
+    """What a scan counted, but for what is counted apart, or was no candidate."""
+    unseen = {"excluded"} if scorer.sees_all else {"excluded", "below_floor"}
+    return {name: count for name, count in (found.reasons or {}).items() if name not in unseen}
+
+
+def left_out_reasons(left_out: Exclusions) -> dict[str, npt.NDArray[np.int64]]:
+    """What was left out of a scan, where anything was."""
+    return {name: count for name, count in left_out.counts.items() if count.any()}
 
 
 def left_out_of(collection: Collection, num_threads: int, *, exclude_positives: bool) -> Exclusions:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import copy
 import os
 from collections.abc import Callable, Iterator, Mapping
 from concurrent.futures import ThreadPoolExecutor
@@ -104,6 +105,17 @@ class Rows:
     def num_held(self) -> int:
         """How many of the keys, equal ones among them, have a row in a shard."""
         return int((self._shard_of[self._number] >= 0).sum())
+
+    def firsts(self, start: int, stop: int) -> npt.NDArray[np.int64]:
+        """Places, rising, of the first of the keys that equal one of these."""
+        found: npt.NDArray[np.int64] = np.sort(self._first[np.unique(self._number[start:stop])]).astype(np.int64)
+        return found
+
+    def part(self, start: int, stop: int) -> Rows:
+        """These rows alone, all of which are held, to be read."""
+        part = copy.copy(self)
+        part._keys, part._number = self._keys[start:stop], self._number[start:stop]
+        return part
 
     @property
     def counts(self) -> Counts:

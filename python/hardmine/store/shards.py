@@ -39,7 +39,7 @@ def write(folder: Path, kind: str, facts: Mapping[str, Any], columns: Columns) -
     Its name is a digest of its keys: two runs that write the same rows write the same file.
     """
     path = folder / (fingerprint.of_matrix(columns["keys"])[:16] + SUFFIX)
-    about = {"layout": LAYOUT, "facts": dict(facts), "checksum": _checksum(kind, LAYOUT, facts, columns)}
+    about = {"layout": LAYOUT, "facts": dict(facts), "checksum": checksum(kind, LAYOUT, facts, columns)}
     container.save(path, _holds(kind), columns, about)
     sync_folder(folder)
     return path
@@ -77,7 +77,7 @@ def read(path: Path, kind: str, facts: Mapping[str, Any], *, verify: bool = True
     stated = about.get("facts")
     if not isinstance(stated, dict) or json.dumps(stated, sort_keys=True) != json.dumps(facts, sort_keys=True):
         raise ShardError(f"{path}: {_difference(stated, facts)}")
-    if verify and _checksum(kind, LAYOUT, facts, columns) != about.get("checksum"):
+    if verify and checksum(kind, LAYOUT, facts, columns) != about.get("checksum"):
         raise ShardError(f"{path}: damaged (its bytes do not match its checksum)")
     try:
         _check(columns)
@@ -90,7 +90,7 @@ def _holds(kind: str) -> str:
     return f"shard of {kind}"
 
 
-def _checksum(kind: str, layout: int, facts: Mapping[str, Any], columns: Columns) -> str:
+def checksum(kind: str, layout: int, facts: Mapping[str, Any], columns: Columns) -> str:
     """Digest of all that a shard says, in memory: whatever changes in the file changes one of the two or is no JSON."""
     names = sorted(columns)
     shapes = [[name, columns[name].dtype.newbyteorder("<").str, list(columns[name].shape)] for name in names]

@@ -1,0 +1,257 @@
+"""A Ray cluster: connected to, asked what fits into it, and watched, so that nothing waits for ever."""
+
+from __future__ import annotations
+
+import os
+import socket
+import time
+from collections.abc import Callable, Iterable, Iterator, Mapping
+from contextlib import contextmanager, suppress
+from typing import Any, NamedTuple, TypeAlias
+
+from hardmine.plumbing import checks
+from hardmine.plumbing.extras import need
+from hardmine.plumbing.progress import say
+
+TICK = 2.0
+"""Seconds after which somebody who waits looks at the cluster."""
+SAID_EVERY = 30.0
+PATIENCE_VARIABLE = "HARDMINE_RAY_PATIENCE"
+"""Seconds to wait for a cluster in which nothing of ours runs or can run."""
+_PATIENCE = 300.0
+_CONNECTING = 10.0
+RETRIES = 5
+"""How often a task is started again whose process or node was lost."""
+_OF_RAY = {"num_cpus": "CPU", "num_gpus": "GPU", "memory": "memory"}
+
+Starter: TypeAlias = Callable[[], Any]
+
+
+class ClusterError(OSError):
+    """A cluster that has no room for the work, or lost more of it than could be made again."""
+
+
+class Cluster(NamedTuple):
+    """A cluster that this process is connected to, and what a task of ours asks of it."""
+
+    ray: Any
+    options: dict[str, Any]
+    asked: dict[str, float]
+    """By the cluster's names of resources."""
+
+    @property
+    def threads(self) -> int:
+        """Threads of a task."""
+        return max(1, int(self.asked["CPU"]))
+
+    def slots(self) -> int:
+        """Tasks that run at the same time."""
+        return sum(
+            int(min(node["Resources"].get(name, 0) / amount for name, amount in self.asked.items()))
+            for node in self.nodes()
+        )
+
+    def nodes(self) -> list[dict[str, Any]]:
+        """The nodes that are alive."""
+        return [node for node in self.ray.nodes() if node["Alive"]]
+
+    def object_memory(self) -> int:
+        """Bytes of objects that all nodes hold together."""
+        return int(sum(node["Resources"].get("object_store_memory", 0) for node in self.nodes()))
+
+    def remote(self, function: Callable[..., Any], **options: Any) -> Any:
+        """A function as tasks, which are started again where their process or node is lost."""
+        return self.ray.remote(function).options(**{**self.options, "max_retries": RETRIES, **options})
+
+
+def asked_of(resources: Any) -> tuple[dict[str, Any], dict[str, float]]:
+    """The resources of a task, as Ray's options and by the cluster's names.
+
+    Raises
+    ------
+    TypeError, ValueError
+        They are no mapping of names to numbers above 0.
+    """
+    if resources is not None and not isinstance(resources, Mapping):
+        raise TypeError(f"resources: {type(resources).__name__}, expected a mapping such as {{'num_cpus': 2}}")
+    given = {"num_cpus": 1, **(resources or {})}
+    for name, amount in given.items():
+        if not isinstance(name, str):
+            raise TypeError(f"resources: {name!r}, expected names")
+        if checks.real(f"resources[{name!r}]", amount) <= 0:
+            raise ValueError(f"resources[{name!r}]: {amount}, expected more than 0")
+    asked = {_OF_RAY.get(name, name): float(amount) for name, amount in given.items()}
+    options = {name: given[name] for name in _OF_RAY if name in given}
+    custom = {name: amount for name, amount in given.items() if name not in _OF_RAY}
+    return {**options, "resources": custom} if custom else options, asked
+
+
+@contextmanager
+def connected(address: str | None, resources: Any) -> Iterator[Cluster]:
+    """The cluster at an address; by default the one that this process is connected to, else one of its own.
+
+    A cluster that was started here ends here.
+
+    Raises
+    ------
+    ModuleNotFoundError
+        Ray is not installed.
+    ClusterError
+        There is no cluster at the address, or work was lost for good.
+    """
+    options, asked = asked_of(resources)
+    ray = need("ray", what="hardmine.distributed", extra="ray")
+    starts = not ray.is_initialized()
+    if starts:
+        # Without an address Ray would take any cluster that was ever started on this machine.
+        address = address or os.environ.get("RAY_ADDRESS") or "local"
+        _refuse_unheard(address)
+        local = {"include_dashboard": False} if address == "local" else {}
+        try:
+            ray.init(address=address, log_to_driver=False, logging_level="ERROR", **local)
+        except (ConnectionError, ValueError, RuntimeError) as error:
+            raise ClusterError(f"address: {address!r}: {_one_line(error)}") from None
+    try:
+        with _told(ray):
+            yield Cluster(ray, options, asked)
+    finally:
+        if starts:
+            ray.shutdown()
+
+
+def _refuse_unheard(address: str) -> None:
+    """Raise where nobody listens at HOST:PORT: Ray itself would try for minutes, and end the process."""
+    host, colon, port = address.rpartition(":")
+    if not colon or not port.isdecimal() or "/" in host:
+        return
+    try:
+        socket.create_connection((host.strip("[]"), int(port)), timeout=_CONNECTING).close()
+    except (OSError, OverflowError) as error:
+        raise ClusterError(f"address: {address!r}: {_one_line(error)}, expected that of a Ray cluster") from None
+
+
+@contextmanager
+def _told(ray: Any) -> Iterator[None]:
+    """What a task raised as if it had been raised here; what became of the cluster in one line."""
+    try:
+        yield
+    except ray.exceptions.RayTaskError as error:
+        cause = error.cause
+        if isinstance(cause, ray.exceptions.RayError) or not isinstance(cause, Exception):
+            raise ClusterError(f"ray: {_one_line(cause)}") from None
+        raise cause from None
+    except ray.exceptions.RayError as error:
+        raise ClusterError(f"ray: {type(error).__name__}: {_one_line(error)}") from None
+
+
+def _one_line(error: object) -> str:
+    lines = [line.strip() for line in str(error).splitlines() if line.strip()]
+    return lines[0] if lines else type(error).__name__
+
+
+class Watch:
+    """Sees to it that nobody waits for what cannot come.
+
+    Parameters
+    ----------
+    cluster : Cluster
+    """
+
+    def __init__(self, cluster: Cluster) -> None:
+        self._cluster = cluster
+        self._patience = checks.real(PATIENCE_VARIABLE, float(os.environ.get(PATIENCE_VARIABLE, _PATIENCE)))
+        self.moved()
+
+    def moved(self) -> None:
+        """Something has begun or ended."""
+        self._since = self._said = time.monotonic()
+
+    def idle(self, *, running: bool) -> None:
+        """Nothing has come in a tick.
+
+        Parameters
+        ----------
+        running : bool
+            Whether tasks of ours are known to run: they may take as long as they need, unless no node is left that
+            could run them again.
+
+        Raises
+        ------
+        ClusterError
+            Nothing runs, or could, for as long as patience lasts.
+        """
+        if running and self._cluster.slots():
+            self.moved()
+            return
+        now = time.monotonic()
+        waited = now - self._since
+        if waited >= self._patience:
+            raise ClusterError(
+                f"ray: nothing has begun or ended for {waited:.0f} s: {self._state()}; expected room for a task (the "
+                f"wait is set by {PATIENCE_VARIABLE})"
+            )
+        if now - self._said >= min(SAID_EVERY, self._patience / 2):
+            self._said = now
+            say(f"ray: nothing has begun or ended for {waited:.0f} s: {self._state()}")
+
+    def _state(self) -> str:
+        free = self._cluster.ray.available_resources()
+        nodes = self._cluster.nodes()
+        parts = []
+        for name, amount in self._cluster.asked.items():
+            largest = max((node["Resources"].get(name, 0) for node in nodes), default=0)
+            parts.append(
+                f"{name} {amount:g} per task, at most {largest:g} on a node, {free.get(name, 0):g} free in all"
+            )
+        return f"{len(nodes)} nodes; " + ", ".join(parts)
+
+
+BEGUN = b"begun"
+"""What a task gives first, so that one that runs can be told from one that waits for its place."""
+
+
+def outcomes(
+    cluster: Cluster, starts: Iterable[tuple[Any, Starter]], window: int, watch: Watch
+) -> Iterator[tuple[Any, Any]]:
+    """Start tasks, so many at a time, and give key and reference of each that is done, in any order.
+
+    Parameters
+    ----------
+    starts : iterable of (key, callable)
+        The callable starts a task that gives `BEGUN` and then its result.
+    """
+    ray, keys, begun = cluster.ray, dict[Any, Any](), set[Any]()
+    starts = iter(starts)
+    try:
+        while True:
+            while len(keys) < window and (start := next(starts, None)) is not None:
+                keys[start[1]()] = start[0]
+            if not keys:
+                return
+            ready, _ = ray.wait(list(keys), timeout=TICK, fetch_local=False)
+            if not ready:
+                watch.idle(running=bool(begun))
+                continue
+            watch.moved()
+            for task in ready:
+                found = next(task)
+                if task in begun:
+                    begun.remove(task)
+                    yield keys.pop(task), found
+                else:
+                    begun.add(task)
+                    ray.get(found)  # raises where it could not even begin
+    finally:
+        for task in keys:
+            with suppress(Exception):
+                ray.cancel(task, force=True)
+
+
+def fetched(cluster: Cluster, reference: Any, watch: Watch) -> Any:
+    """What a reference stands for, once it is there."""
+    while True:
+        ready, _ = cluster.ray.wait([reference], timeout=TICK)
+        if ready:
+            watch.moved()
+            return cluster.ray.get(reference)
+        watch.idle(running=False)

@@ -1,0 +1,156 @@
+"""Training rows in several files, written by tasks of a cluster, and a manifest that says what is in them."""
+
+from __future__ import annotations
+
+import hashlib
+import json
+import os
+from collections.abc import Callable, Iterator, Mapping
+from functools import partial
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+import numpy as np
+
+from hardmine.distributed.cluster import BEGUN, Watch, connected, outcomes
+from hardmine.distributed.cuts import cut
+from hardmine.formats import access
+from hardmine.nouns.lists import VERSION
+from hardmine.nouns.negatives import Negatives
+from hardmine.nouns.positives import Positives
+from hardmine.pipeline.mined import Mined
+from hardmine.plumbing import checks
+from hardmine.plumbing.files import atomic_write
+from hardmine.plumbing.progress import Progress, Reporting, reporting
+
+if TYPE_CHECKING:
+    from hardmine.nouns.collection import Collection
+
+MANIFEST = "manifest.json"
+_FILE_ROWS = 100_000
+_BLOCK = 1 << 20
+
+
+def write(
+    mined: Mined,
+    folder: str | os.PathLike[str],
+    format: str = "sentence-transformers:n-tuple",  # noqa: A002
+    *,
+    suffix: str = ".jsonl",
+    num_files: int | None = None,
+    scores: bool = False,
+    provenance: bool = True,
+    progress: Reporting = False,
+    resources: Mapping[str, float] | None = None,
+    address: str | None = None,
+) -> dict[str, Any]:
+    """Write training rows in several files, each by a task of a Ray cluster: `hardmine.Mined.write`, in parts.
+
+    Parameters
+    ----------
+    mined : Mined
+    folder : path-like
+        Where the files go, ``part-00000.jsonl`` and on: made where it is not there, and seen by all nodes.
+    format : str
+        As for `hardmine.Mined.write`.
+    suffix : str
+        Of each file, which says the layout: ``.jsonl``, ``.parquet``, ...
+    num_files : int, optional
+        Default: one for every 100,000 rows that were mined. All rows of a query are in one file.
+    scores, provenance : bool
+        As for `hardmine.Mined.write`: each file has a side file of its own.
+    progress : bool or callable
+        As for `hardmine.retrieve`; files are counted.
+    resources, address
+        As for `retrieve`.
+
+    Returns
+    -------
+    dict
+        What the manifest holds: ``format``, ``version``, ``rows``, ``pairs``, ``dropped_pairs``, and ``files``, for
+        each of which its ``name``, the same three counts, its ``bytes`` and their BLAKE2b ``digest`` (16 bytes).
+
+    Raises
+    ------
+    TypeError, ValueError
+        As in `hardmine.Mined.write`, or `folder` holds other files.
+    OSError
+        As for `retrieve`; or a file cannot be written.
+
+    Notes
+    -----
+    The files of JSON lines put together are the one file of `hardmine.Mined.write`. ``manifest.json`` goes first and
+    comes last: where it is, the files that it names are whole. What a killed run left is written anew.
+    """
+    if not isinstance(mined, Mined):
+        raise TypeError(f"mined: {type(mined).__name__}, expected Mined")
+    shown, target = reporting(progress), Path(folder)
+    count = max(1, -(-len(mined.negatives) // _FILE_ROWS)) if num_files is None else num_files
+    count = checks.integer("num_files", count, minimum=1)
+    target.mkdir(parents=True, exist_ok=True)
+    others = sorted(path.name for path in target.iterdir() if not path.name.startswith(("part-", ".part-", MANIFEST)))
+    if others:
+        raise ValueError(f"folder: {target}: holds other files ({others[0]!r}), expected an empty folder")
+    names = [f"part-{number:05d}{suffix}" for number in range(count)]
+    access.check_output(target / names[0], format, provenance=provenance, scores=scores)
+    for path in target.iterdir():
+        path.unlink()
+    about = {"scores": scores, "provenance": provenance}
+    files: list[dict[str, Any]] = [{} for _ in names]
+    with connected(address, resources) as cluster, Progress("writing files of rows", count, shown) as bar:
+        task = cluster.remote(written, num_returns="streaming")
+        shared = cluster.ray.put((mined.collection, mined.positives))
+
+        def starts() -> Iterator[tuple[int, Callable[[], Any]]]:
+            for number, (start, stop) in enumerate(_spans(mined.negatives, count)):
+                path = str((target / names[number]).absolute())
+                yield number, partial(task.remote, shared, _part(mined.negatives, start, stop), path, format, about)
+
+        for number, reference in outcomes(cluster, starts(), max(cluster.slots(), 1) + 1, Watch(cluster)):
+            files[number] = cluster.ray.get(reference)
+            bar.update(1)
+    totals = {name: sum(file[name] for file in files) for name in ("rows", "pairs", "dropped_pairs")}
+    manifest = {"hardmine": "rows", "version": VERSION, "format": format, **totals, "files": files}
+    with atomic_write(target / MANIFEST) as file:
+        file.write(json.dumps(manifest, indent=1).encode() + b"\n")
+    return manifest
+
+
+def written(
+    shared: tuple[Collection, Positives],
+    negatives: Negatives,
+    path: str,
+    format: str,  # noqa: A002
+    about: dict[str, bool],
+) -> Iterator[Any]:
+    """What a task does: writes a file, and says what is in it."""
+    yield BEGUN
+    collection, positives = shared
+    counts = access.write(path, format, collection=collection, negatives=negatives, positives=positives, **about)
+    state, size = hashlib.blake2b(digest_size=16), 0
+    with Path(path).open("rb") as file:
+        while block := file.read(_BLOCK):
+            state.update(block)
+            size += len(block)
+    yield {"name": Path(path).name, **counts, "bytes": size, "digest": state.hexdigest()}
+
+
+def _spans(negatives: Negatives, count: int) -> list[tuple[int, int]]:
+    """Rows of each file: those of one query stay together."""
+    first_of_query = np.flatnonzero(np.diff(negatives.queries, prepend=-1))
+    bounds = [*first_of_query.tolist(), len(negatives)]
+    return [(bounds[start], bounds[stop]) for start, stop in cut(len(bounds) - 1, count)]
+
+
+def _part(negatives: Negatives, start: int, stop: int) -> Negatives:
+    """Some rows that follow one another."""
+    first, last = int(negatives.offsets[start]), int(negatives.offsets[stop])
+    columns: dict[str, Any] = {name: getattr(negatives, name) for name in negatives._columns()}
+    for name in ("ids", "scores", "ranks", "filled", "sources"):
+        columns[name] = None if columns[name] is None else columns[name][first:last]
+    for name in ("queries", "positives", "positive_scores"):
+        columns[name] = columns[name][start:stop]
+    columns["offsets"] = negatives.offsets[start : stop + 1] - first
+    columns["reasons"] = {name: counts[start:stop] for name, counts in negatives.reasons.items()}
+    columns["dropped"] = negatives.dropped[:0]
+    return Negatives(**columns)
