@@ -140,6 +140,15 @@ def test_a_list_that_adds_next_to_nothing_may_decide():
     assert hm.search(queries, documents, 1, num_threads=1).ids.tolist() == [BLOCK]
 
 
+def test_what_is_excluded_bars_no_other_document():
+    """The best of the first block say what the others must pass: those of them that are excluded say nothing."""
+    weights = np.ones(BLOCK, np.float32)
+    weights[:20] = 2
+    documents = hm.SparseRows(np.arange(BLOCK + 1), np.zeros(BLOCK, np.int32), weights)
+    query = hm.SparseRows([0, 1], [0], np.ones(1, np.float32))
+    assert hm.search(query, documents, 3, exclude=[list(range(20))]).ids.tolist() == [20, 21, 22]
+
+
 def test_scipy_and_tuples_give_the_same():
     scipy_sparse = pytest.importorskip("scipy.sparse")
     q, d = cases.make("signed", 5, 9, 3, 7), cases.make("signed", 40, 9, 3, 8)

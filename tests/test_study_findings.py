@@ -48,6 +48,7 @@ def test_words_say_what_the_table_says(name):
     tables = text[: text.index("## The same")] + text[text.index("## All arms") :]
     if "as the run before gave them" in text:
         tables += text[text.index("as the run before gave them") : text.index("## What it says")]
+    tables = re.sub(r"^### [^\n]*student [^A]\n.*?(?=^#|\Z)", "", tables, flags=re.MULTILINE | re.DOTALL)
     full = " over ".join(map(findings.full, name.split(" over ")))
     rows = re.findall(rf"^\| (\w+) \| {re.escape(full)} \| ([-+.\d]+) .* \| ([\w ]+) \|$", tables, flags=re.MULTILINE)
     assert len(rows) >= 3
@@ -89,6 +90,8 @@ def test_another_student_is_told_apart_from_a(tmp_path):
     path = tmp_path / "r"
     with path.open("w") as file:
         for key, each in found.found.items():
+            if key.student == "B":
+                continue
             file.write(json.dumps(each) + "\n")
             if key.world == "banking77" and key.arm in plan.FEW and key.setting == found.best(*key[:3]):
                 file.write(json.dumps({**each, "student": "B", "setting": 0}) + "\n")
