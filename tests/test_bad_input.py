@@ -21,6 +21,7 @@ EXEMPT = {
     "Ranking": "a plain pair that the library hands out and never takes",
     "SparseRow": "a plain pair that the library hands out and never takes",
     "compat": "a module; tests/test_compat_differences.py has its cases",
+    "distributed": "a module; tests/test_distributed.py has its cases",
     "data": "a module of two classes; tests/test_data.py has their cases",
     "losses": "a module; tests/test_losses_errors.py has its table, and a meta-test of its own",
     "ProgressEvent": "a plain record that a callable given as `progress` is handed",

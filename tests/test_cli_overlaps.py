@@ -11,6 +11,8 @@ from hardmine.cli.main import _parser, main
 COMMANDS = {
     "mine": ["C", "--teacher", "bm25", "--output", "OUT"],
     "retrieve": ["C", "--teacher", "bm25", "--output", "OUT"],
+    "search-shard": ["C", "--teacher", "bm25", "--shard", "1/2", "--output", "OUT"],
+    "merge": ["R", "S", "--output", "OUT"],
     "select": ["C", "R", "--output", "OUT"],
     "rescore": ["C", "R", "--cross-encoder", "M", "--output", "OUT"],
     "judge": ["C", "R", "--judge-endpoint", "U", "--judge-model", "M", "--output", "OUT"],

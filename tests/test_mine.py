@@ -179,7 +179,7 @@ def test_anchored(collection, embeddings):
 def test_threads_memory_and_levels_do_not_show(collection, teacher, isa):
     rule = hm.Selection(4, draw=hm.Softmax(0.3), seed=1)
     one = hm.mine(collection, teacher, rule, num_threads=1, progress=False).negatives
-    memory = "300kB" if teacher.name == "bm25" else "1MB"
+    memory = "700kB" if teacher.name == "bm25" else "1MB"
     other = hm.mine(collection, teacher, rule, num_threads=3, max_memory=memory, progress=False).negatives
     assert one.ids.tobytes() == other.ids.tobytes()
     assert one.scores.tobytes() == other.scores.tobytes()

@@ -63,11 +63,11 @@ case(
     lambda: hm.SparseRows.concatenate([rows(terms=[1, 9]), ROWS]),
 )
 case("SparseIndex", "kind", TypeError, r"indices\[0\]: SparseRows, expected", lambda: hm.SparseIndex.merge([ROWS]))
-case("BM25", "kind", TypeError, "texts: one string, 'abc', expected several", lambda: BM25().index("abc"))
-case("BM25", "kind", TypeError, "texts: NoneType among them", lambda: BM25().index(["a"]).queries(["a", None]))
-case("BM25", "kind", TypeError, "stopwords: 1, expected words", lambda: BM25(stopwords=[1]))
-case("BM25", "kind", TypeError, "stopwords: NoneType, expected several", lambda: BM25(stopwords=None))
-case("BM25", "kind", TypeError, "token_pattern: bytes, expected", lambda: BM25(token_pattern=b"x"))
+case("teachers", "kind", TypeError, "texts: one string, 'abc', expected several", lambda: BM25().index("abc"))
+case("teachers", "kind", TypeError, "texts: NoneType among them", lambda: BM25().index(["a"]).queries(["a", None]))
+case("teachers", "kind", TypeError, "stopwords: 1, expected words", lambda: BM25(stopwords=[1]))
+case("teachers", "kind", TypeError, "stopwords: NoneType, expected several", lambda: BM25(stopwords=None))
+case("teachers", "kind", TypeError, "token_pattern: bytes, expected", lambda: BM25(token_pattern=b"x"))
 case("SparseRows", "shape", ValueError, "parts: none", lambda: hm.SparseRows.concatenate([]))
 case(
     "SparseRows",

@@ -12,11 +12,10 @@ use super::bound;
 use super::coarse::Coarse;
 use super::grids::Grid;
 use super::lists::{Asked, List, Lists};
-use super::postings::BLOCK;
-use super::scan::Search;
 use super::score::Breath;
+use super::shared::Search;
 use super::state::{is_in, Bounds, Open, State};
-use super::sums::Sums;
+use super::sums::{Sums, BLOCK};
 
 /// Postings whose bounds are added up in the time that one document is scored from its row.
 const POSTINGS_PER_ROW: usize = 200;

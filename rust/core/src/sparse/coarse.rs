@@ -11,8 +11,7 @@
 use crate::isa::Isa;
 
 use super::grids::{self, product, Grid, AT_ONCE, GROUPS};
-use super::postings::BLOCK;
-use super::sums::place;
+use super::sums::{place, BLOCK};
 
 /// A list of a block that has at least so many documents has a grid too.
 pub(super) const GRID_FROM: usize = BLOCK / 16;

@@ -5,8 +5,7 @@
 
 use crate::isa::Isa;
 
-use super::postings::BLOCK;
-use super::sums::place;
+use super::sums::{place, BLOCK};
 
 /// Documents that are looked at together.
 pub(super) const AT_ONCE: usize = 64;

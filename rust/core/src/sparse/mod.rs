@@ -15,6 +15,7 @@ pub mod postings;
 pub mod rows;
 pub mod scan;
 pub mod score;
+mod shared;
 mod state;
 mod sums;
 #[cfg(test)]

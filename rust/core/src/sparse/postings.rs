@@ -9,9 +9,7 @@ use std::ops::Range;
 use crate::error::{Error, Result};
 
 use super::grids::Grid;
-
-/// Documents of a block.
-pub const BLOCK: usize = 1 << 14;
+pub use super::sums::BLOCK;
 
 /// The index of some documents: flat arrays, which may lie in a file that anybody wrote. Nothing in them makes a search
 /// read out of place.

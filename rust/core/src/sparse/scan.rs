@@ -1,8 +1,7 @@
 //! The scan: block after block, the lists of one query after the other.
 //!
-//! Once k documents are known, a document of a later block must score more than the k-th best (or more than the ceiling,
-//! to be counted). So lists whose postings could not lift a document there by themselves are left out; documents of the
-//! others that might get there with them are scored from their rows. Where these are many, a list is added up after all.
+//! A block leaves open what its bounds do not pass over ([`super::block`]); what is open at the end is scored from its
+//! rows. Many queries are shared out among the threads; for few, each thread takes some of the documents.
 
 use std::ops::Range;
 
@@ -17,6 +16,7 @@ use super::lists::Asked;
 use super::postings::{Postings, BLOCK};
 use super::rows::SparseRows;
 use super::score::Breath;
+use super::shared::Search;
 use super::state::{document_of, score_of, State};
 
 /// Queries of a task: what they share of a block is in the cache.
@@ -32,19 +32,6 @@ pub fn working_bytes(k: usize, queries: usize, longest: usize, threads: usize) -
     let held = if is_few { queries } else { QUERIES_PER_TASK.min(queries) };
     let per_thread = longest.saturating_mul(held).saturating_mul(24).saturating_add(Worker::bytes(k, longest));
     states.saturating_mul(state).saturating_add(threads.saturating_mul(per_thread))
-}
-
-/// What all tasks share.
-pub(super) struct Search<'a> {
-    pub exec: &'a Execution<'a>,
-    pub queries: &'a SparseRows<'a>,
-    pub documents: &'a SparseRows<'a>,
-    pub postings: &'a Postings<'a>,
-    pub k: usize,
-    pub limits: &'a Limits<'a>,
-    pub excluded: &'a Excluded,
-    /// Row of the first query.
-    first: usize,
 }
 
 /// The k best admissible documents that share a term with the query, of the queries in `rows`. Limits are given for these

@@ -5,7 +5,8 @@
 
 use crate::isa::Isa;
 
-use super::postings::BLOCK;
+/// Documents of a block.
+pub const BLOCK: usize = 1 << 14;
 
 /// What a sum is before a product is added to it. Adding to it gives the product itself, and no product of two float32
 /// numbers other than zero is zero in float64: so no sum of products is -0.0.
