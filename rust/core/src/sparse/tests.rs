@@ -212,6 +212,6 @@ fn long_rows_are_interrupted_between_few_pairs() {
     let (offsets, weights) = ([0, 20_000], vec![1.0; 20_000]);
     let rows = SparseRows::new("rows", &offsets, &terms, Weights::F32(&weights)).unwrap();
     let stopped = Execution::new(NonZeroUsize::new(1).unwrap(), Isa::Portable, &|| true);
-    let pairs = vec![0; 50];
+    let pairs = vec![0; 4000]; // one task, that outlasts what lies between two polls many times
     assert_eq!(pair_scores(&stopped, &rows, &rows, &pairs, &pairs), Err(Error::Interrupted));
 }
