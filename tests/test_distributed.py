@@ -9,6 +9,7 @@ import sys
 
 import pytest
 
+from hardmine.distributed import writing
 from tests.children import run_script
 
 pytestmark = [
@@ -126,11 +127,15 @@ with cases.cluster():
     files = hm.distributed.write(mined, folder / "tables", suffix=".parquet", num_files=2, provenance=False)
     import pyarrow.parquet as pq
     say(sum(pq.read_table(folder / "tables" / file["name"]).num_rows for file in files["files"]) == files["rows"] > 0)
-    for given in ({"suffix": ".doc"}, {"folder": folder}, {"num_files": 0}):
+    foreign = folder / "foreign"
+    foreign.mkdir()
+    (foreign / "part-00000.parquet").write_text("precious")
+    for given in ({"suffix": ".doc"}, {"folder": folder}, {"num_files": 0}, {"folder": foreign}):
         try:
             hm.distributed.write(mined, **{"folder": folder / "rows", **given})
         except (ValueError, TypeError) as error:
             say(str(error).replace(str(folder), ""))
+    assert [path.read_text() for path in foreign.iterdir()] == ["precious"]
     say(len(list((folder / "rows").iterdir())))
 """,
     )
@@ -138,7 +143,31 @@ with cases.cluster():
     assert ".doc" in out[1]
     assert out[2].startswith("folder: : holds other files")
     assert out[3] == "num_files: 0, expected at least 1"
-    assert out[4] == "81", "what is refused changes nothing"
+    assert out[4] == "folder: /foreign: holds other files ('part-00000.parquet'), expected an empty folder"
+    assert out[5] == "81", "what is refused changes nothing"
+
+
+@pytest.mark.parametrize("mark", ["manifest.json", "unfinished.json"])
+def test_only_files_of_its_own_are_written_over(tmp_path, mark):
+    """Folders of others are full of files that are called part-00000, and some have a manifest."""
+    (tmp_path / "part-00000.jsonl").write_text("precious")
+    with pytest.raises(ValueError, match=r"holds other files \('part-00000.jsonl'\), expected an empty folder"):
+        writing._own_files(tmp_path)
+    for about in ("[]", "{", '{"hardmine": "store"}'):
+        (tmp_path / mark).write_text(about)
+        with pytest.raises(ValueError, match="holds other files"):
+            writing._own_files(tmp_path)
+    (tmp_path / mark).write_text('{"hardmine": "rows"}')
+    own = ["part-00000.jsonl"] if mark == writing.UNFINISHED else [mark, "part-00000.jsonl"]
+    assert [path.name for path in writing._own_files(tmp_path)] == own
+    for other in ("notes.txt", ".env"):
+        (tmp_path / other).write_text("precious")
+        with pytest.raises(ValueError, match=f"holds other files \\('{other}'\\)"):
+            writing._own_files(tmp_path)
+        (tmp_path / other).unlink()
+    (tmp_path / "part-1").mkdir()
+    with pytest.raises(ValueError, match="holds other files"):
+        writing._own_files(tmp_path)
 
 
 def test_a_node_that_is_lost_with_what_it_found(tmp_path):

@@ -26,7 +26,8 @@ from hardmine.plumbing.progress import Progress, Reporting, reporting
 if TYPE_CHECKING:
     from hardmine.nouns.collection import Collection
 
-MANIFEST = "manifest.json"
+MANIFEST, UNFINISHED = "manifest.json", "unfinished.json"
+_HOLDS = {"hardmine": "rows", "version": VERSION}
 _FILE_ROWS = 100_000
 _BLOCK = 1 << 20
 
@@ -73,14 +74,15 @@ def write(
     Raises
     ------
     TypeError, ValueError
-        As in `hardmine.Mined.write`, or `folder` holds other files.
+        As in `hardmine.Mined.write`, or `folder` holds what this function did not write. Nothing is changed then.
     OSError
         As for `retrieve`; or a file cannot be written.
 
     Notes
     -----
     The files of JSON lines put together are the one file of `hardmine.Mined.write`. ``manifest.json`` goes first and
-    comes last: where it is, the files that it names are whole. What a killed run left is written anew.
+    comes last: where it is, the files that it names are whole. Until then ``unfinished.json`` stands there: what a run
+    left that was killed is written anew.
     """
     if not isinstance(mined, Mined):
         raise TypeError(f"mined: {type(mined).__name__}, expected Mined")
@@ -88,13 +90,13 @@ def write(
     count = max(1, -(-len(mined.negatives) // _FILE_ROWS)) if num_files is None else num_files
     count = checks.integer("num_files", count, minimum=1)
     target.mkdir(parents=True, exist_ok=True)
-    others = sorted(path.name for path in target.iterdir() if not path.name.startswith(("part-", ".part-", MANIFEST)))
-    if others:
-        raise ValueError(f"folder: {target}: holds other files ({others[0]!r}), expected an empty folder")
     names = [f"part-{number:05d}{suffix}" for number in range(count)]
     access.check_output(target / names[0], format, provenance=provenance, scores=scores)
-    for path in target.iterdir():
-        path.unlink()
+    old = _own_files(target)
+    with atomic_write(target / UNFINISHED) as file:
+        file.write(json.dumps(_HOLDS).encode() + b"\n")
+    for path in old:
+        path.unlink(missing_ok=True)
     about = {"scores": scores, "provenance": provenance}
     files: list[dict[str, Any]] = [{} for _ in names]
     with connected(address, resources) as cluster, Progress("writing files of rows", count, shown) as bar:
@@ -110,10 +112,32 @@ def write(
             files[number] = cluster.ray.get(reference)
             bar.update(1)
     totals = {name: sum(file[name] for file in files) for name in ("rows", "pairs", "dropped_pairs")}
-    manifest = {"hardmine": "rows", "version": VERSION, "format": format, **totals, "files": files}
+    manifest = {**_HOLDS, "format": format, **totals, "files": files}
     with atomic_write(target / MANIFEST) as file:
         file.write(json.dumps(manifest, indent=1).encode() + b"\n")
+    (target / UNFINISHED).unlink()
     return manifest
+
+
+def _own_files(folder: Path) -> list[Path]:
+    """What this function wrote into a folder before, the manifest first; others' files are not written over."""
+    begun = f".{UNFINISHED}."  # what a run leaves that was killed before anything else
+    found = sorted(folder.iterdir(), key=lambda path: (path.name != MANIFEST, path.name))
+    is_ours = any(_is_mark(folder / name) for name in (MANIFEST, UNFINISHED))
+    for path in found:
+        is_named_so = path.name.startswith(("part-", ".part-", f".{MANIFEST}.")) or path.name in (MANIFEST, UNFINISHED)
+        if not path.is_file() or not (path.name.startswith(begun) or (is_ours and is_named_so)):
+            raise ValueError(f"folder: {folder}: holds other files ({path.name!r}), expected an empty folder")
+    return [path for path in found if path.name != UNFINISHED]
+
+
+def _is_mark(path: Path) -> bool:
+    """Whether a file says that the others beside it are rows in several files."""
+    try:
+        about = json.loads(path.read_bytes())
+    except (OSError, ValueError):
+        return False
+    return isinstance(about, dict) and about.get("hardmine") == _HOLDS["hardmine"]
 
 
 def written(
