@@ -1,8 +1,8 @@
 """What the study claims, and what came of it.
 
-All claims were written down before this run judged anything. The first two groups are older than the earlier run's test
-figures; the third was written after an earlier run's test figures of banking77, docstrings, cranfield and cisi had been read, so of
-these only what is found on scifact is found on queries that nobody had looked at.
+All claims were written down before this run judged anything. The first two groups are older than the earlier run's
+test figures; the third was written after an earlier run's test figures of banking77, docstrings, cranfield and cisi
+had been read, so of these only what is found on scifact is found on queries that nobody had looked at.
 """
 
 from __future__ import annotations
