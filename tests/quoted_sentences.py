@@ -25,6 +25,7 @@ def ceilings(f, r):
     nv = [r("NV-Retriever", f"{world}, nDCG@10: PercPos over naive top 4") for world in ("cranfield", "banking77")]
     yield "In the recipes: cranfield {}, banking77 {}.", *nv
     yield "Over as many random documents in the study: {}.", f.outcome("PercPos", "random")
+    yield "Over in-batch negatives alone: {} |", f.outcome("PercPos", "in-batch")
     yield "banking77, each with the f that dev chose: {} false beside {}.", f.false("Anchored 1"), f.false("PercPos")
     yield "Over PercPos in training: {}; dev tuned", f.outcome("Anchored 1", "PercPos")
 
@@ -149,23 +150,29 @@ def which_rule(f, r):
         f.at("banking77", f.pair("naive", "in-batch")),
     )
     yield (
-        "PercPos over naive mining: {}, and where both choose among the same trainings {} |",
+        "PercPos over naive mining: {}, and where both choose among the same trainings {}.",
         f.at("banking77", f.claim("PercPos", "naive")),
         f.at("banking77", f.claim("PercPos", "naive", alike=True)),
     )
+    yield "PercPos over the batch alone: {} |", f.at("banking77", f.claim("PercPos", "in-batch"))
     found = [f.at("docstrings", f.claim("PercPos", than)) for than in ("naive", "in-batch", "random")]
     yield "on docstrings PercPos over naive mining {}, over the batch alone {}, over random documents {} |", *found
     yield "PercPos over them, in the study: {}.", f.outcome("PercPos", "random")
+    yield "PercPos over in-batch negatives alone: {}.", f.outcome("PercPos", "in-batch")
     yield "over `info_nce` alone, each tuned for itself: {}.", f.outcome("PercPos + KL", "PercPos")
     yield "With scores on either side, mined over random documents: {}.", f.outcome("PercPos + KL", "random + KL")
+    fresh = f.outcome("fresh, no ceiling + KL", "random + KL")
+    yield "Fresh draws from the top over random documents, with scores on either side: {}.", fresh
     yield f"With the batch alone, scores over none, {UNADJUSTED}: {{}}.", f.sides("in-batch + KL", "in-batch")
     yield "In training, over PercPos: {}. Dev", f.outcome("Anchored 1", "PercPos")
 
 
 def evidence(f, r):
     over, mined = (f.outcome("PercPos + KL", than, means=False) for than in ("PercPos", "random + KL"))
-    yield "the teacher's scores in the loss, over PercPos without them: {}. Mined", over
-    yield "Mined over random documents, both with scores: {} |", mined
+    yield "the teacher's scores in the loss, over PercPos without them: {}. PercPos'", over
+    yield "PercPos' top over random documents, both with scores: {}. Fresh", mined
+    fresh = f.outcome("fresh, no ceiling + KL", "random + KL", means=False)
+    yield "Fresh draws over random documents, both with scores: {} |", fresh
     yield "PercPos over naive mining: {}; where", f.outcome("PercPos", "naive")
     yield (
         "where both choose among the same trainings, a reading that was added later, it {} In",
@@ -174,6 +181,15 @@ def evidence(f, r):
     rows = [r("NV-Retriever", f"{world}, nDCG@10: PercPos over naive top 4") for world in ("cranfield", "banking77")]
     yield "In the recipes PercPos over naive mining is {} on cranfield, and {} on banking77.", *rows
     yield "PercPos over as many random documents: {}.", f.outcome("PercPos", "random")
+    yield "PercPos over in-batch negatives alone: {}.", f.outcome("PercPos", "in-batch")
+    b = f.of("B")
+    yield "The scores in the loss over PercPos: {}. PercPos", b.outcome("PercPos + KL", "PercPos")
+    same = b.outcome("PercPos", "naive", alike=True)
+    yield (
+        "PercPos over naive mining: {}; where both choose among the same trainings it {}.",
+        b.outcome("PercPos", "naive"),
+        same,
+    )
 
 
 PAGES = {

@@ -75,11 +75,11 @@ def judged(folder: Path, name: str, *, documents: int = 60, queries: int = 12) -
 
 
 def scifact(folder: Path) -> None:
-    """Claims with one abstract each, train and test; two of the tested share one with a claim that trains."""
+    """Claims with one abstract each, train and test; eight of the tested share one with a claim that is no test."""
     rng = np.random.default_rng(2)
     documents = {f"{n}": (_words(rng, n % 30, 4), _words(rng, n % 30, 12)) for n in range(60)}
     train = [(f"a{n}", f"{n % 25}") for n in range(40)]
-    test = [(f"b{n}", f"{30 + n}") for n in range(10)] + [("b10", "0"), ("b11", "1")]
+    test = [(f"b{n}", f"{30 + n}") for n in range(10)] + [(f"b{10 + n}", f"{n}") for n in range(8)]
     queries = {id_: _words(rng, int(document) % 30, 5) for id_, document in train + test}
     _write(folder / "scifact", queries, documents, {"train": train, "test": test})
 

@@ -42,7 +42,7 @@ def small_plan(patch):
     """One training that all arms share and one that the others have, a few steps long."""
     patch.setitem(plan.STEPS, "banking77", 4)
     patch.setitem(plan.GRIDS, "A", plan.Grid(plan.GRIDS["A"].crossed[:1], plan.GRIDS["A"].more[:1], batch=64))
-    patch.setattr(study, "SEEDS", range(2))
+    patch.setattr(plan, "SEEDS", range(2))
 
 
 @pytest.fixture
@@ -193,15 +193,21 @@ def test_claims_of_the_run_before_stand_for_what_was_not_judged_anew(results):
 
 
 @pytest.mark.usefixtures("nothing_before", "of_small_plan")
-def test_an_arm_that_was_cut_is_in_no_table(results, tmp_path):
+def test_an_arm_that_was_cut_is_in_no_table(results, tmp_path, capsys):
     cut = tmp_path / "cut.jsonl"
     lines = results.read_text().splitlines(keepends=True)
     missing = re.compile(r'"naive, n = 4", "stage": "test", "setting": \d+, "seed": 1,')
     assert any(map(missing.search, lines))
-    cut.write_text("".join(line for line in lines if not missing.search(line)))
+    untried = re.compile(r'"random, n = 4", "stage": "dev", "setting": 1,')
+    cut.write_text("".join(line for line in lines if not missing.search(line) and not untried.search(line)))
     found = records.Records(cut)
-    assert found.judged("banking77", "A") == set(ARMS) - {"naive, n = 4"}
+    assert found.judged("banking77", "A") == set(ARMS) - {"naive, n = 4", "random, n = 4"}
+    assert study.main(["page", "--results", str(cut)]) == 0
+    said = capsys.readouterr()
+    why = "not judged with all seeds after all settings; left out"
+    assert said.err == "".join(f"banking77, A, {arm}: {why}\n" for arm in ("random, n = 4", "naive, n = 4"))
     text = pages.page(found)
+    assert said.out == text + "\n"
     assert "over naive, n = 4 |" not in text
     assert "\n| naive, n = 4 |" not in text
     assert "\n| PercPos, n = 4 |" in text

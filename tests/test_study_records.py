@@ -54,8 +54,11 @@ def packed(*each):
     return "".join(json.dumps(record) + "\n" for record in each).encode()
 
 
-def test_what_the_faults_are_made_of_is_no_fault(tmp_path):
-    (tmp_path / "r").write_bytes(packed(WORLD, DEV, TEST))
+def test_what_the_faults_are_made_of_is_no_fault(tmp_path, monkeypatch):
+    monkeypatch.setattr(plan, "SEEDS", range(10, 11))
+    monkeypatch.setitem(plan.GRIDS, "A", plan.Grid(plan.GRIDS["A"].crossed[:1], (), batch=64))
+    other = {**DEV, "setting": 1, "dev": 0.1, "stated": {**STATED, "value": 0.95}}
+    (tmp_path / "r").write_bytes(packed(WORLD, DEV, other, TEST, DEV))
     found = records.Records(tmp_path / "r")
     assert found.judged("cisi", "A") == {"PercPos, n = 4"}
     assert plan.settings(plan.ARMS["PercPos, n = 4"], "cisi")[0].stated() == STATED
@@ -66,15 +69,16 @@ def test_records_go_on_behind_a_line_that_was_cut(tmp_path):
     first = records.Records(path)
     facts = {"parts": WORLD["parts"], "sizes": [[1]], "teacher": 0.5}
     first.add(lines.Key("cisi", "", "", "world", 0, 0), **facts)
-    first.add(lines.Key("cisi", "A", "in-batch", "dev", 0, 1000), dev=0.5, seconds=1)
-    first.add(lines.Key("cisi", "A", "in-batch", "dev", 1, 1000), dev=0.7, seconds=1)
-    first.add(lines.Key("cisi", "A", "in-batch", "dev", 2, 1000), dev=0.7, seconds=1)
+    stated = [each.stated() for each in plan.settings(plan.ARMS["in-batch"], "cisi")]
+    for number, dev in enumerate((0.5, 0.7, 0.7)):
+        key = lines.Key("cisi", "A", "in-batch", "dev", number, 1000)
+        first.add(key, dev=dev, seconds=1, stated=stated[number])
     assert first.best("cisi", "A", "in-batch") == 1
     with path.open("a") as file:
         file.write('{"world": "cisi"')
     again = records.Records(path)
     assert again.found == first.found
-    again.add(lines.Key("cisi", "A", "in-batch", "test", 1, 0), test=0.1, sums=[[1]], seconds=1)
+    again.add(lines.Key("cisi", "A", "in-batch", "test", 1, 10), test=0.1, sums=[[1]], seconds=1, stated=stated[1])
     assert [each["test"] for each in records.Records(path).test("cisi", "A", "in-batch")] == [0.1]
     packed = tmp_path / "results.jsonl.gz"
     with gzip.open(packed, "wt") as file:
@@ -91,10 +95,11 @@ def test_records_go_on_behind_a_line_that_was_cut(tmp_path):
         (packed(WORLD) + b"text\n", "line 2: is no JSON"),
         (packed(WORLD) + b"\xff\n", "line 2: is no JSON"),
         (packed(WORLD) + b"[" * 100_000 + b"\n", "line 2: is no JSON"),
+        (b"[" + b"1" * 5_000 + b"]\n", "line 1: is no JSON"),
         (b"[1]\n", "line 1: is no JSON object"),
         (b"\n", "line 1: is no JSON"),
     ],
-    ids=["cut", "text", "bytes", "deep", "list", "empty"],
+    ids=["cut", "text", "bytes", "deep", "digits", "list", "empty"],
 )
 def test_lines_that_are_no_records(page_of, content, said):
     assert page_of(content) == f"FILE, {said}"
@@ -102,7 +107,7 @@ def test_lines_that_are_no_records(page_of, content, said):
 
 def test_a_file_without_what_was_judged(page_of):
     assert page_of(packed(WORLD, DEV)) == "FILE: nothing was judged yet"
-    assert page_of(packed(WORLD, TEST)) == "cisi, A, PercPos, n = 4: no setting was tried"
+    assert page_of(packed(WORLD, TEST)) == "FILE: nothing was judged yet"
 
 
 @pytest.mark.parametrize(
@@ -119,6 +124,8 @@ def test_a_file_without_what_was_judged(page_of):
         (DEV, {"seed": 0}, f"seed: 0, expected {TUNING_SEED}, with which settings are tried"),
         (DEV, {"seed": None}, "seed: None, expected a number from 0 on"),
         (DEV, {"dev": float("nan")}, "dev: is not what a record of stage dev holds"),
+        (DEV, {"dev": 17}, "dev: is not what a record of stage dev holds"),
+        (DEV, {"dev": 10**400}, "dev: is not what a record of stage dev holds"),
         (DEV, {"dev": ...}, "dev: is not there"),
         (DEV, {"false": ...}, "false: is not there"),
         (DEV, {"arm": ...}, "arm: is not there"),
@@ -128,11 +135,17 @@ def test_a_file_without_what_was_judged(page_of):
         (TEST, {"sums": [[10_000, "2"]]}, "sums: is not what a record of stage test holds"),
         (TEST, {"sums": [[10_000]]}, "sums: [1] clusters, expected [2]"),
         (TEST, {"sums": [[1, 2], [1, 2]]}, "sums: [2, 2] clusters, expected [2]"),
+        (TEST, {"sums": [[10_001, 2_000]]}, "sums: more than 10,000 for a query"),
+        (TEST, {"seed": 9}, "seed: 9, expected one of 10 to 15"),
         (TEST, {"world": "scifact"}, "what was judged of scifact is not described"),
         (WORLD, {"sizes": []}, "sizes: is not what a record of stage world holds"),
+        (WORLD, {"sizes": [[0, 0]]}, "sizes: is not what a record of stage world holds"),
+        (WORLD, {"sizes": [[1, 2], [1]]}, "sizes: is not what a record of stage world holds"),
+        (WORLD, {"teacher": 0.4}, "is of the same training as line 1, with other figures"),
         (WORLD, {"parts": {"train": [1, 2]}}, "parts: is not what a record of stage world holds"),
         (WORLD, {"teacher": ...}, "teacher: is not there"),
         (WORLD, {"stage": "split"}, "leaked_query: is not there"),
+        (DEV, {"stated": ...}, f"setting 0 of PercPos, n = 4 was None; in the plan it is {STATED}"),
         (
             DEV,
             {"stated": {**STATED, "rate": 0.01}},
@@ -152,10 +165,8 @@ def test_archives_that_are_not_whole(page_of):
     assert page_of(gzip.compress(packed(WORLD, DEV)[:-9]), "r.gz") == "FILE, line 2: is cut short"
 
 
-def test_a_record_that_states_no_setting_is_the_plans_and_one_of_another_plan_is_read_where_that_is_said(tmp_path):
+def test_records_of_another_plan_are_read_where_that_is_said(tmp_path):
     path = tmp_path / "r"
-    path.write_bytes(packed({name: value for name, value in DEV.items() if name != "stated"}))
-    assert records.Records(path).best("cisi", "A", "PercPos, n = 4") == 0
     path.write_bytes(packed({**DEV, "stated": {**STATED, "kl": 1.0}}, {**DEV, "setting": 99, "dev": 0.6}))
     assert records.Records(path, of_plan=False).best("cisi", "A", "PercPos, n = 4") == 99
     with pytest.raises(lines.UnreadableError, match="in the plan it is"):

@@ -53,7 +53,7 @@ class Side(NamedTuple):
 class Part:
     """Queries and documents, who is relevant, and what of it is labelled.
 
-    `leaky` marks judged queries one of whose relevant documents was trained on, as an answer.
+    `leaky` marks judged queries one of whose relevant documents answers a query of train or dev.
     """
 
     def __init__(
@@ -243,7 +243,7 @@ def titles(data: Path, read: Reader, name: str) -> World:
 
 
 def scifact(data: Path, read: Reader) -> World:
-    """Claims and abstracts, the official test split; a judged claim whose abstract was trained on is leaky."""
+    """Claims and abstracts, the official test split; one whose abstract answers a claim of train or dev is leaky."""
     train, test = (hm.Collection.read(data / "scifact", split=split) for split in ("train", "test"))
     documents = read(train.document_texts.to_pylist())
     if list(test.document_ids) != list(train.document_ids):
@@ -258,7 +258,7 @@ def scifact(data: Path, read: Reader) -> World:
         raise ValueError("too little data: a part of the split is empty")
     for rows in (np.flatnonzero(~held_out), np.flatnonzero(held_out)):
         parts.append(Part(asked.take(rows), documents, train.positives.take(rows), clusters=first[rows]))
-    seen = np.isin(test.positives.ids, parts[0].truth.ids)
+    seen = np.isin(test.positives.ids, train.positives.ids)
     leaky = np.bincount(test.positives.query_of_each, seen, minlength=len(test.positives)) > 0
     clusters = test.positives.ids[test.positives.offsets[:-1]]
     judged = Part(read(test.query_texts.to_pylist()), documents, test.positives, clusters=clusters, leaky=leaky)

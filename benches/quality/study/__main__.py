@@ -15,11 +15,11 @@ from pathlib import Path
 
 import torch
 
-from benches.quality.study import students
+from benches.quality.study import plan, students
 from benches.quality.study.arms import Pool
 from benches.quality.study.lines import Key, UnreadableError
 from benches.quality.study.page import page
-from benches.quality.study.plan import ARMS, SEEDS, STEPS, arms, settings, shared
+from benches.quality.study.plan import ARMS, STEPS, arms, settings, shared
 from benches.quality.study.records import Records, UntriedError, by_cluster, sizes
 from benches.quality.study.splits import leaks
 from examples.recipes import worlds
@@ -66,7 +66,7 @@ class Bench:
             self.records.best(self.world.name, self.student, arm, among) for among in (None, shared(arm, self.student))
         }
         for setting in sorted(best):
-            for seed in SEEDS:
+            for seed in plan.SEEDS:
                 key = Key(self.world.name, self.student, arm, "test", setting, seed)
                 if key not in self.records.found:
                     model, figures = self._train(arm, setting, seed)
@@ -126,8 +126,10 @@ def write_page(options: argparse.Namespace) -> None:
     if not path.exists():
         raise FileNotFoundError(f"--results: no file {path}")
     records = Records(path)
-    if not any(key.stage == "test" for key in records.found):
+    if not any(records.judged(key.world, key.student) for key in records.found):
         raise UnreadableError(f"{path}: nothing was judged yet")
+    for each in records.cut():
+        print(each, file=sys.stderr)
     text = page(records)
     print(text) if options.output is None else options.output.write_text(text)
 

@@ -6,7 +6,7 @@ from collections.abc import Sequence
 from typing import NamedTuple
 
 from benches.quality.study import plan
-from benches.quality.study.claims import CLAIMS, FIRST, SECOND, WORLDS, Verdict, compare, verdicts
+from benches.quality.study.claims import FIRST, SECOND, WORLDS, Verdict, compare, families, verdicts
 from benches.quality.study.records import Records
 from examples.recipes.intervals import Interval
 
@@ -41,9 +41,15 @@ class Findings:
         self.records, self.before, self.student = records, before, student
         self.anew = [world for world in WORLDS if records.judged(world, student)]
         self.left = [world for world in WORLDS if world not in self.anew and before.judged(world, student)]
-        self.registered = [each for claims in CLAIMS.values() for each in verdicts(records, student, claims)]
-        self.same = [each for claims in CLAIMS.values() for each in verdicts(records, student, claims, alike=True)]
+        self.registered = [each for claims in families(student).values() for each in verdicts(records, student, claims)]
+        self.same = [
+            each for claims in families(student).values() for each in verdicts(records, student, claims, alike=True)
+        ]
         self.old = [each for claims in (FIRST, SECOND) for each in verdicts(before, student, claims)]
+
+    def of(self, student: str) -> Findings:
+        """The same of another student."""
+        return Findings(self.records, self.before, student)
 
     def claim(self, better: str, than: str, *, alike: bool = False) -> list[Found]:
         """What came of a claim; alike: each arm in its best of the trainings that all have, of this run alone."""
@@ -113,8 +119,8 @@ class Findings:
         return f"Of what was judged twice, the run before said: it {outcome}. "
 
     def leaky(self, a: str, b: str) -> dict[str, str]:
-        """A difference on the claims of scifact whose abstract was trained on, and on all."""
-        if "scifact" not in self._both(a, b):
+        """A difference on the claims of scifact whose abstract answers another of train or dev, and on all."""
+        if "scifact" not in self._both(a, b) or len(self.records.world("scifact")["sizes"]) < 2:
             return dict.fromkeys(("leaky", "all", "on_leaky", "on_all"), "(not judged)")
         sizes = [sum(each) for each in self.records.world("scifact")["sizes"]]
         found = (

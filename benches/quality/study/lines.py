@@ -4,13 +4,13 @@ from __future__ import annotations
 
 import gzip
 import json
-import math
 import zlib
 from collections.abc import Callable, Iterator
 from pathlib import Path
 from typing import Any, NamedTuple
 
-from benches.quality.study.plan import ARMS, GRIDS, STEPS, settings
+from benches.quality.study import plan
+from benches.quality.study.plan import ARMS, GRIDS, STEPS
 from benches.quality.study.splits import LEAKS
 from examples.recipes.shared import TUNING_SEED
 
@@ -31,11 +31,15 @@ class Key(NamedTuple):
 
 
 def _number(value: Any) -> bool:
-    return isinstance(value, (int, float)) and not isinstance(value, bool) and math.isfinite(value)
+    return isinstance(value, (int, float)) and not isinstance(value, bool) and 0 <= value <= 1e9
+
+
+def _share(value: Any) -> bool:
+    return _number(value) and value <= 1
 
 
 def _count(value: Any) -> bool:
-    return isinstance(value, int) and not isinstance(value, bool) and value >= 0
+    return isinstance(value, int) and _number(value)
 
 
 def _table(value: Any) -> bool:
@@ -46,6 +50,11 @@ def _counts(value: Any) -> bool:
     return _table(value) and all(_count(each) for row in value for each in row)
 
 
+def _sizes(value: Any) -> bool:
+    """Of each kind of queries; none is without any."""
+    return _counts(value) and len({len(row) for row in value}) == 1 and all(map(any, value))
+
+
 def _parts(value: Any) -> bool:
     sizes = value.values() if isinstance(value, dict) else ()
     return len(sizes) == 3 and all(
@@ -54,28 +63,29 @@ def _parts(value: Any) -> bool:
 
 
 FIELDS: dict[str, dict[str, Callable[[Any], bool]]] = {
-    "dev": {"dev": _number, "seconds": _number},
-    "test": {"test": _number, "seconds": _number, "sums": _counts},
-    "world": {"parts": _parts, "sizes": _counts, "teacher": _number},
+    "dev": {"dev": _share, "seconds": _number},
+    "test": {"test": _share, "seconds": _number, "sums": _counts},
+    "world": {"parts": _parts, "sizes": _sizes, "teacher": _share},
     "split": dict.fromkeys(LEAKS, _count),
 }
 """What a record of each stage holds beside its key."""
 
 
 def read(path: Path, *, of_plan: bool) -> dict[Key, dict[str, Any]]:
-    """All records of a file by key, each checked; with `of_plan`, a stated setting must be the plan's.
+    """All records of a file by key, each checked; with `of_plan`, setting and seed must be those of the plan.
 
-    A record that states no setting is taken for one of the plan. The last line of a file that is no archive may be cut:
-    a run that was killed leaves one, and it is not there.
+    The last line of a file that is no archive may be cut: a run that was killed leaves one, and it is not there.
     """
     found: dict[Key, dict[str, Any]] = {}
-    places = {}
+    places: dict[Key, int] = {}
     for number, record in _lines(path):
         try:
             key = _key(record)
             _fields(record, key)
             if of_plan and key.arm:
                 _planned(record, key)
+            if found.get(key, record) != record:
+                raise UnreadableError(f"is of the same training as line {places[key]}, with other figures")
         except UnreadableError as error:
             raise UnreadableError(f"{path}, line {number}: {error}") from None
         found[key] = record
@@ -105,7 +115,9 @@ def _lines(path: Path) -> Iterator[tuple[int, dict[str, Any]]]:
                 yield number, record
     except (EOFError, gzip.BadGzipFile, zlib.error) as error:
         raise UnreadableError(f"{path}: is no whole gzip file ({error})") from None
-    except (UnicodeDecodeError, json.JSONDecodeError, RecursionError):
+    except UnreadableError:
+        raise
+    except (ValueError, RecursionError):  # text that is no UTF-8, no JSON, or a number of thousands of digits
         raise UnreadableError(f"{path}, line {number}: is no JSON") from None
 
 
@@ -133,7 +145,7 @@ def _key(record: dict[str, Any]) -> Key:
 
 
 def _fields(record: dict[str, Any], key: Key) -> None:
-    drawn = {"false": _number} if key.arm and ARMS[key.arm].rule is not None else {}
+    drawn = {"false": _share} if key.arm and ARMS[key.arm].rule is not None else {}
     for name, fits in {**FIELDS[key.stage], **drawn}.items():
         if name not in record:
             raise UnreadableError(f"{name}: is not there")
@@ -142,19 +154,23 @@ def _fields(record: dict[str, Any], key: Key) -> None:
 
 
 def _planned(record: dict[str, Any], key: Key) -> None:
-    plan = settings(ARMS[key.arm], key.world, key.student)
-    if key.setting >= len(plan):
-        raise UnreadableError(f"setting: {key.setting}, expected less than {len(plan)}, as many as the plan tries")
-    expected = plan[key.setting].stated()
-    stated = record.get("stated", expected)
+    tried = plan.settings(ARMS[key.arm], key.world, key.student)
+    if key.setting >= len(tried):
+        raise UnreadableError(f"setting: {key.setting}, expected less than {len(tried)}, as many as the plan tries")
+    if key.stage == "test" and key.seed not in plan.SEEDS:
+        raise UnreadableError(f"seed: {key.seed}, expected one of {plan.SEEDS[0]} to {plan.SEEDS[-1]}")
+    expected, stated = tried[key.setting].stated(), record.get("stated")
     if stated != expected:
         raise UnreadableError(f"setting {key.setting} of {key.arm} was {stated}; in the plan it is {expected}")
 
 
 def _whole(record: dict[str, Any], world: dict[str, Any] | None) -> None:
-    """What was judged has a sum for every cluster of its world."""
+    """What was judged has a sum for every cluster of its world, and none that its queries could not reach."""
     if world is None:
         raise UnreadableError(f"what was judged of {record['world']} is not described")
     lengths, expected = ([len(row) for row in each] for each in (record["sums"], world["sizes"]))
     if lengths != expected:
         raise UnreadableError(f"sums: {lengths} clusters, expected {expected}")
+    for row, sizes in zip(record["sums"], world["sizes"], strict=True):
+        if any(total > 10_000 * size for total, size in zip(row, sizes, strict=True)):
+            raise UnreadableError("sums: more than 10,000 for a query")

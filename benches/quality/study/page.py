@@ -5,12 +5,13 @@ from __future__ import annotations
 import re
 import textwrap
 from collections.abc import Iterable, Iterator
+from itertools import chain
 from pathlib import Path
 
 import numpy as np
 
 from benches.quality.study import plan
-from benches.quality.study.claims import CLAIMS, WORLDS, Verdict, compare, verdicts
+from benches.quality.study.claims import WORLDS, Verdict, compare, families, verdicts
 from benches.quality.study.findings import Findings, listed
 from benches.quality.study.lines import Key
 from benches.quality.study.records import Records
@@ -28,14 +29,14 @@ def page(records: Records) -> str:
     """All of it: the words of page.md with the tables between them."""
     students = sorted({key.student for key in records.found if key.stage == "test"})
     claimed = []
-    for title, claims in CLAIMS.items():
-        for student in students:
+    for student in students:
+        for title, claims in families(student).items():
             found = verdicts(records, student, claims)
             claimed += [f"### {title}, student {student}", "", *_verdicts(found), ""] if found else []
     alike = []
     for student in students:
-        found = [each for claims in CLAIMS.values() for each in verdicts(records, student, claims, alike=True)]
-        alike += [f"### All claims, student {student}", "", *_verdicts(found), ""]
+        same = (verdicts(records, student, claims, alike=True) for claims in families(student).values())
+        alike += [f"### All claims, student {student}", "", *_verdicts(chain.from_iterable(same)), ""]
     arms = []
     for student in students:
         for world in WORLDS:
@@ -44,7 +45,7 @@ def page(records: Records) -> str:
     before = Records(EARLIER, of_plan=False)
     findings = Findings(records, before)
     tables = {"claims": claimed, "alike": alike, "worlds": _worlds(records), "arms": arms}
-    seconds = [each["seconds"] for each in records.found.values() if "seconds" in each]
+    seconds = [each["seconds"] for key, each in records.found.items() if key.arm not in ("", "untrained")]
     text = PAGE.read_text().format(
         **{name: "\n".join(lines).rstrip() for name, lines in tables.items()},
         **_earlier(findings),
@@ -81,10 +82,15 @@ def _others(records: Records, before: Records, students: list[str]) -> dict[str,
     for student in judged:
         found = Findings(records, before, student)
         told = "; ".join(f"{a} over {b}: {found.outcome(a, b)}" for a, b in claims)
+        same = "; ".join(f"{a} over {b} {found.outcome(a, b, alike=True)}" for a, b in claims[1:])
         items.append(
-            f"- **Student {student}**, {PRETRAINED[student]}, with four trainings an arm to choose from: {told}.\n"
+            f"- **Student {student}**, {PRETRAINED[student]}, with four trainings an arm to choose from: {told}. "
+            f"Where all arms choose among the same two trainings: {same}.\n"
         )
-    what = "".join(f" {student} is {PRETRAINED[student]}: it starts where its teacher ended." for student in judged)
+    what = "".join(
+        f" {student} is {PRETRAINED[student]}: it starts where its teacher ended, and reads {plan.LENGTH} word pieces."
+        for student in judged
+    )
     return {
         "students": what,
         "others": "".join(items),

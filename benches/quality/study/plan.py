@@ -69,6 +69,8 @@ GRIDS = {
         batch=32,
     ),
 }
+LENGTH = 32
+"""Tokens of a text that students B and C read."""
 KL_WEIGHTS = (1.0, 3.0)
 """Of the teacher's scores in the loss; where a rule has values, the second alone."""
 F = (0.8, 0.95)

@@ -3,12 +3,13 @@
 from __future__ import annotations
 
 import json
-from collections.abc import Callable, Container
+from collections.abc import Callable, Container, Iterator
 from pathlib import Path
 from typing import Any
 
 import numpy as np
 
+from benches.quality.study import plan
 from benches.quality.study.lines import Key, read
 from examples.recipes.shared import TUNING_SEED
 from examples.recipes.worlds import Part
@@ -22,7 +23,7 @@ class Records:
     """All that is there, by key; with `of_plan`, refused where it is of another plan than that of `plan.py`."""
 
     def __init__(self, path: Path, *, of_plan: bool = True) -> None:
-        self.path = path
+        self.path, self._of_plan = path, of_plan
         self.found = read(path, of_plan=of_plan) if path.exists() else {}
 
     def add(self, key: Key, **figures: Any) -> None:
@@ -49,10 +50,24 @@ class Records:
         self, world: str, student: str, among: Callable[[str], Container[int] | None] = lambda _: None
     ) -> set[str]:
         """The arms judged with every seed, without those that were cut; `among` is of an arm, as in `test`."""
-        counts = {}
-        for arm in {key.arm for key in self.found if (key.world, key.student, key.stage) == (world, student, "test")}:
-            counts[arm] = len(self.test(world, student, arm, among(arm)))
-        return {arm for arm, count in counts.items() if count == max(counts.values()) > 0}
+        named = {key.arm for key in self.found if (key.world, key.student, key.stage) == (world, student, "test")}
+        named -= {arm for arm in named if self._of_plan and self._untried(world, student, arm)}
+        counts = {arm: len(self.test(world, student, arm, among(arm))) for arm in named}
+        every = len(plan.SEEDS) if self._of_plan else max(counts.values(), default=0)
+        return {arm for arm, count in counts.items() if count == every > 0}
+
+    def cut(self) -> Iterator[str]:
+        """What is left out, since it lacks settings or seeds."""
+        for world, student in dict.fromkeys((key.world, key.student) for key in self.found if key.stage == "test"):
+            whole = self.judged(world, student)
+            for arm in dict.fromkeys(key.arm for key in self.found if key[:2] == (world, student) and key.arm):
+                if arm not in whole:
+                    yield f"{world}, {student}, {arm}: not judged with all seeds after all settings; left out"
+
+    def _untried(self, world: str, student: str, arm: str) -> bool:
+        """Whether settings of an arm were not tried."""
+        tried = sum(key[:4] == (world, student, arm, "dev") for key in self.found)
+        return tried < (1 if arm == "untrained" else len(plan.settings(plan.ARMS[arm], world, student)))
 
     def dev(self, world: str, student: str, arm: str) -> float:
         """The dev figure of the best setting."""

@@ -10,11 +10,10 @@ import numpy as np
 import torch
 from torch.nn import functional
 
+from benches.quality.study.plan import LENGTH
 from examples.recipes.students import Bag, ndcg
 from examples.recipes.worlds import Part, Side
 
-LENGTH = 32
-"""Tokens of a text that students B and C read."""
 FIRST, LAST = 101, 102
 """Tokens before and behind every text."""
 
