@@ -229,8 +229,8 @@ def several_outcomes(
 ) -> Iterator[tuple[Any, list[Any]]]:
     """As `outcomes`, of tasks that give so many results.
 
-    One start more than the window holds is got ready, so that what it puts into the cluster is there in time; it is called
-    once there is room, and what was given is used by then.
+    One start more than the window holds is got ready, so that what it puts into the cluster is there in time. It is
+    called once there is room, when what was given has been used.
     """
     ray, keys, begun = cluster.ray, dict[Any, Any](), dict[Any, list[Any]]()
     starts = iter(starts)
