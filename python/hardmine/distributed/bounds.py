@@ -35,9 +35,10 @@ def heads(found: Candidates, k: int) -> _Float32:
     """The scores of every query at `ranks`, -inf behind the end of its list: float32 [num_queries, number of ranks]."""
     told = ranks(k)
     places = found.offsets[:-1, None] + told - 1
-    scores: _Float32 = np.append(found.scores, np.float32(-np.inf))
+    scores = np.append(found.scores, np.float32(-np.inf))
     places[told > found.lengths[:, None]] = found.scores.size
-    return scores[places]
+    chosen: _Float32 = scores[places]
+    return chosen
 
 
 class Bounds:
