@@ -1,11 +1,11 @@
 """A search on a cluster of this machine against one process, and against the formulas of `docs/scale.md`.
 
-    python benches/scale.py [--rounds 5] [--documents 400000]
+    python benches/scale.py [--rounds 5] [--queries 10000] [--documents 400000]
 
 Prints three tables: Ray at four shards over one process, which searches all documents at once, or the same shards one
-after the other; the time of 1, 2, 4 and 8 shards of a fixed size against what the formulas say from the rates of this
-machine; and the memory of every process. Outputs are compared first. Rounds are interleaved, medians are shown;
-starting Ray is not counted.
+after the other, told what those before them reach or not; the time of 1, 2, 4 and 8 shards of a fixed size against what
+the formulas say from the rates of this machine; and the memory of every process. Outputs are compared first. Rounds are
+interleaved, medians are shown; starting Ray is not counted.
 """
 
 import argparse
@@ -21,20 +21,22 @@ import ray
 
 import hardmine as hm
 from hardmine.distributed import costs as formulas
+from hardmine.distributed.bounds import Bounds, heads
 from hardmine.distributed.costs import costs
 from hardmine.distributed.cuts import cut, within
+from hardmine.primitives.search.index import search_reaching
 
-QUERIES, DIMENSION, K = 1_000, 384, 100
+DIMENSION, K = 384, 100
 TASK = {"num_cpus": 2}
 MEMORY = "256MB"
 
 
-def case(num_documents):
+def case(num_queries, num_documents):
     """A collection of ids and random embeddings."""
     rng = np.random.default_rng(0)
-    rows = [rng.standard_normal((count, DIMENSION), dtype=np.float32) for count in (QUERIES, num_documents)]
-    labels = hm.Positives(np.arange(QUERIES + 1), np.arange(QUERIES))
-    collection = hm.Collection.from_ids(range(QUERIES), range(num_documents), labels)
+    rows = [rng.standard_normal((count, DIMENSION), dtype=np.float32) for count in (num_queries, num_documents)]
+    labels = hm.Positives(np.arange(num_queries + 1), np.arange(num_queries))
+    collection = hm.Collection.from_ids(range(num_queries), range(num_documents), labels)
     return collection, hm.teachers.precomputed(*rows, similarity="dot")
 
 
@@ -52,14 +54,17 @@ def near(given, num_shards=None):
     )
 
 
-def in_parts(given):
+def in_parts(given, *, told):
     """The same four shards, searched by this process one after the other, and merged: no Ray."""
     queries, documents = given[1].embed_queries(given[0].query_ids), given[1].embed_documents(given[0].document_ids)
     labels = given[0].positives
-    runs = []
+    runs, bounds = [], Bounds()
     for start, stop in cut(len(documents), 4):
         exclude = within((labels.offsets, labels.ids), start, stop)
-        runs.append(hm.search(queries, documents[start:stop], K, exclude=exclude, max_memory=MEMORY, num_threads=2))
+        about = {"exclude": exclude, "max_memory": MEMORY, "num_threads": 2}
+        reached = bounds.reached() if told else None
+        runs.append(search_reaching(queries, documents[start:stop], K, reached, **about))
+        bounds.add(heads(runs[-1], K))
     return hm.merge(runs, document_offsets=[start for start, _ in cut(len(documents), 4)])
 
 
@@ -67,11 +72,12 @@ def same(one, other):
     return one.ids.tobytes() == other.ids.tobytes() and one.scores.tobytes() == other.scores.tobytes()
 
 
-def overhead(rounds, num_documents):
-    given = case(num_documents)
+def overhead(rounds, num_queries, num_documents):
+    given = case(num_queries, num_documents)
     runs = {
         "one process": lambda: near(given),
-        "one process, 4 shards": lambda: in_parts(given),
+        "one process, 4 shards": lambda: in_parts(given, told=False),
+        "the same, told": lambda: in_parts(given, told=True),
         "Ray, 1 shard": lambda: near(given, 1),
         "Ray, 4 shards": lambda: near(given, 4),
     }
@@ -81,7 +87,9 @@ def overhead(rounds, num_documents):
     for _ in range(rounds):
         for name, run in runs.items():
             times[name].append(timed(run)[0])
-    print(f"{QUERIES:,} queries x {num_documents:,} documents x {DIMENSION}, k = {K}; over one process that searches")
+    print(
+        f"{num_queries:,} queries x {num_documents:,} documents x {DIMENSION}, k = {K}; over one process that searches"
+    )
     print(f"  {'':<24}{'median':>10}{'all at once':>14}{'4 shards':>12}")
     for name, found in times.items():
         ratios = [
@@ -91,10 +99,10 @@ def overhead(rounds, num_documents):
         print(f"  {name:<24}{statistics.median(found):8.2f} s{ratios[0]:14.2f}{ratios[1]:12.2f}")
 
 
-def scaling(rounds, size):
+def scaling(rounds, num_queries, size):
     """Shards of a fixed size; the search's rate is that of the same shard searched by one process in the same round."""
     print(f"\nshards of {size:,} documents: seconds measured, and by the formulas")
-    cases = {shards: case(shards * size) for shards in (1, 2, 4, 8)}
+    cases = {shards: case(num_queries, shards * size) for shards in (1, 2, 4, 8)}
     found = {shards: [] for shards in cases}
     wanted = {shards: [] for shards in cases}
     plans = {shards: hm.plan(*given, K, max_memory=MEMORY, num_threads=2) for shards, given in cases.items()}
@@ -103,7 +111,7 @@ def scaling(rounds, size):
         constants()
         for shards, given in cases.items():
             found[shards].append(timed(lambda shards=shards, given=given: near(given, shards))[0])
-            plan = dataclasses.replace(plans[shards], pairs_per_second=QUERIES * size / seconds)
+            plan = dataclasses.replace(plans[shards], pairs_per_second=num_queries * size / seconds)
             said = costs(plan, shards, max_memory=MEMORY, num_threads=2)
             wanted[shards].append(said.seconds)
     for shards in cases:
@@ -161,8 +169,8 @@ class Memory(threading.Thread):
         return self.most
 
 
-def memory(num_documents):
-    given = case(num_documents)
+def memory(num_queries, num_documents):
+    given = case(num_queries, num_documents)
     near(given, 4)
     said = costs(hm.plan(*given, K, max_memory=MEMORY, num_threads=2), 4, max_memory=MEMORY, num_threads=2)
     print(f"\nprivate memory while 4 shards of {num_documents // 4:,} documents are searched, and what it grew by;")
@@ -179,6 +187,7 @@ def main():
     parser = argparse.ArgumentParser()
     parser.add_argument("--only", choices=("overhead", "scaling", "memory"))
     parser.add_argument("--rounds", type=int, default=5)
+    parser.add_argument("--queries", type=int, default=10_000)
     parser.add_argument("--documents", type=int, default=400_000)
     options = parser.parse_args()
     begun = time.perf_counter()
@@ -186,17 +195,17 @@ def main():
         "local",
         num_cpus=2,
         include_dashboard=False,
-        object_store_memory=2_000_000_000,
+        object_store_memory=8_000_000_000,  # what spills to the disk is another measurement
         log_to_driver=False,
         logging_level="ERROR",
     )
     print(f"Ray started in {time.perf_counter() - begun:.1f} s\n")
     if options.only in (None, "overhead"):
-        overhead(options.rounds, options.documents)
+        overhead(options.rounds, options.queries, options.documents)
     if options.only in (None, "scaling"):
-        scaling(options.rounds, options.documents // 8)
+        scaling(options.rounds, options.queries, options.documents // 8)
     if options.only in (None, "memory"):
-        memory(options.documents)
+        memory(options.queries, options.documents)
     ray.shutdown()
 
 

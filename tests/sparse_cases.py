@@ -54,8 +54,8 @@ def scores(queries, documents):
         return total.astype(np.float32) + np.float32(0), shared
 
 
-def best(found, shared, k, *, ceiling=None, floor=None, exclude=None):
-    """Ids and scores of the k best per query, and the counts of what was removed."""
+def best(found, shared, k, *, ceiling=None, floor=None, exclude=None, reached=None):
+    """Ids and scores of the k best per query that are not below `reached`, and the counts of what was removed."""
     lists, counts = [], {"excluded": [], "above_ceiling": [], "below_floor": []}
     for q, (row, seen) in enumerate(zip(found, shared, strict=True)):
         left_out = np.isin(np.arange(row.size), [] if exclude is None else exclude[q]) & seen
@@ -63,6 +63,7 @@ def best(found, shared, k, *, ceiling=None, floor=None, exclude=None):
         below = np.zeros_like(seen) if floor is None else seen & ~left_out & ~above & (row < floor[q])
         kept = np.flatnonzero(seen & ~left_out & ~above & ~below)
         order = kept[np.lexsort((kept, -row[kept]))][:k]
+        order = order if reached is None else order[~(row[order] < reached[q])]
         lists.append((order.tolist(), row[order]))
         for name, removed in zip(counts, (left_out, above, below), strict=True):
             counts[name].append(int(removed.sum()))

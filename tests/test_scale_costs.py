@@ -23,7 +23,7 @@ class Counting:
     """Stands in for Ray: does what is asked at once, in this process, and counts bytes."""
 
     class exceptions:  # noqa: N801 - Ray's name
-        ObjectLostError = RayTaskError = type("Lost", (Exception,), {})
+        RayError = ObjectLostError = RayTaskError = type("Lost", (Exception,), {})
 
     def __init__(self):
         self.put_bytes, self.gathered, self.tasks, self.largest = 0, 0, 0, 0
@@ -51,6 +51,8 @@ class Counting:
     def _seen(self, value):
         if isinstance(value, Candidates):
             self.gathered += value.ids.nbytes + value.scores.nbytes
+        elif isinstance(value, np.ndarray):
+            self.gathered += value.nbytes
         return value
 
 
@@ -71,6 +73,7 @@ class CountingCluster:
     def remote(self, function, **_):
         def start(*arguments):
             self.ray.tasks += 1
+            self.ray.gathered += 0 if (reached := arguments[0]) is None else reached.nbytes
             return map(self.ray._seen, function(*arguments))
 
         return SimpleNamespace(remote=start)

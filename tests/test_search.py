@@ -80,12 +80,13 @@ def agree(found, wanted):
         assert found.ranks.tolist() == [s + i + 1 for s, row in zip(shift, ids, strict=True) for i in range(len(row))]
 
 
-def cut_search(q, d, k, tiling, *, similarity="dot", threads=2, ceiling=None, floor=None, exclude=None):
+def cut_search(q, d, k, tiling, *, similarity="dot", threads=2, ceiling=None, floor=None, exclude=None, reached=None):
     """`search` with the tiling given."""
     limits = Limits(
         checks.per_query("ceiling", ceiling, len(q)),
         checks.per_query("floor", floor, len(q)),
         ragged.csr("exclude", exclude, len(q)),
+        reached=reached,
     )
     rows = [tiles.Rows(*arrays.matrix("x", x), _native.row_norms("x", arrays.matrix("x", x), threads)) for x in (q, d)]
     found = tiles.scan(*rows, k, similarity, limits, tiling, threads)

@@ -44,7 +44,7 @@ def scan(q, d, k, *, frame=None, similarity="dot", piece=None, panel=None, step=
     frame = codes.choose_frame(documents, similarity, threads) if frame is None else frame
     for start in range(0, max(len(q), 1), panel or max(len(q), 1)):
         stop = min(start + (panel or len(q)), len(q))
-        cut = Limits(*bounds, csr).cut(start, stop)
+        cut = Limits(*bounds, csr, reached=limits.get("reached")).cut(start, stop)
         state = _native.SearchScan(similarity, stop - start, len(d), k, cut)
         source = tiles.Source(queries.slice(start, stop), documents)
         for first in range(0, len(d), piece or max(len(d), 1)):

@@ -50,9 +50,9 @@ def documents_of(d, similarity="dot", *, frame=None, keep=False):
     return documents
 
 
-def limits_of(count, ceiling=None, floor=None, exclude=None):
+def limits_of(count, ceiling=None, floor=None, exclude=None, reached=None):
     bounds = checks.per_query("ceiling", ceiling, count), checks.per_query("floor", floor, count)
-    return Limits(*bounds, ragged.csr("exclude", exclude, count))
+    return Limits(*bounds, ragged.csr("exclude", exclude, count), reached=reached)
 
 
 def search(q, d, k, *, similarity="dot", frame=None, piece=2**17, query_tile=1024, max_memory=10**8, **limits):

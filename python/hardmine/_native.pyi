@@ -22,7 +22,7 @@ class Ranked(TypedDict):
     nan: _I64
     excluded: _I64
 
-# ceiling, floor, exclude (offsets, ids), whether NaN is dropped
+# ceiling, floor, exclude (offsets, ids), whether NaN is dropped, what is reached elsewhere
 class Limits(Protocol):
     @property
     def ceiling(self) -> _F32 | None: ...
@@ -32,6 +32,8 @@ class Limits(Protocol):
     def exclude(self) -> tuple[_I64, _I64] | None: ...
     @property
     def nan_is_dropped(self) -> bool: ...
+    @property
+    def reached(self) -> _F32 | None: ...
 
 # a 2-d array and the kind of its items: "f16" | "bf16" (as uint16) | "f32" | "f64"
 Matrix: TypeAlias = npt.NDArray[Any]

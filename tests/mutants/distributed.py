@@ -6,10 +6,11 @@ CUTS = "python/hardmine/distributed/cuts.py"
 RUN = "python/hardmine/distributed/shard_run.py"
 SEARCH = "python/hardmine/distributed/shard_search.py"
 SPREAD = "python/hardmine/distributed/spread.py"
+BOUNDS = "python/hardmine/distributed/bounds.py"
 COSTS = "python/hardmine/distributed/costs.py"
 CACHED = "python/hardmine/pipeline/cached.py"
 SPARSE = "python/hardmine/pipeline/sparse_scorers.py"
-SHARDS, SCALE = "tests/test_shards.py", "tests/test_scale_costs.py"
+SHARDS, SCALE, TOLD = "tests/test_shards.py", "tests/test_scale_costs.py", "tests/test_spread_bounds.py"
 
 MUTANTS = [
     Mutant(
@@ -76,10 +77,24 @@ MUTANTS = [
         f"{SCALE} -k passes",
     ),
     Mutant(
+        "spread-ranks-rounded-down",
+        BOUNDS,
+        "return -(-np.arange(1, count + 1) * k // max(count, 1))",
+        "return np.maximum(np.arange(1, count + 1) * k // max(count, 1), 1)",
+        f"{TOLD} -k reached",
+    ),
+    Mutant(
+        "spread-told-of-other-queries",
+        SPREAD,
+        "partial(_started, task, bounds[block], *given)",
+        "partial(_started, task, bounds[0], *given)",
+        f"{TOLD} -k one_search",
+    ),
+    Mutant(
         "costs-without-merges",
         COSTS,
-        "for size in _merges(num_shards))",
-        "for size in _merges(1))",
+        "sum(_merges(lengths, k))",
+        "sum(_merges(lengths[:1], k))",
         f"{SCALE} -k passes",
     ),
 ]

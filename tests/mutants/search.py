@@ -136,4 +136,18 @@ MUTANTS = [
         "if stop > start + 1 {",
         "tests/test_search.py",
     ),
+    Mutant(
+        "search-reached-not-kept-where-equal",
+        "rust/core/src/search/query_state.rs",
+        "interval.low >= wanted.least;",
+        "interval.low > wanted.least;",
+        "tests/test_search_reaching.py",
+    ),
+    Mutant(
+        "search-reached-taken-for-a-floor",
+        "rust/core/src/search/scan.rs",
+        "ceiling, floor, least }",
+        "ceiling, floor: least, least }",
+        "tests/test_search_reaching.py",
+    ),
 ]

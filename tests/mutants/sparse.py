@@ -69,9 +69,16 @@ MUTANTS = [
     Mutant(
         "sparse-excluded-listed",
         "rust/core/src/sparse/state.rs",
-        "if entry < self.worst && !is_in(bounds.excluded, document) {",
-        "if entry < self.worst {",
+        "&& score >= self.reached && !is_in(bounds.excluded, document) {",
+        "&& score >= self.reached {",
         "tests/test_sparse_search.py",
+    ),
+    Mutant(
+        "sparse-reached-not-kept-where-equal",
+        "rust/core/src/sparse/state.rs",
+        "&& score >= self.reached &&",
+        "&& score > self.reached &&",
+        "tests/test_search_reaching.py -k sparse",
     ),
     Mutant(
         "sparse-excluded-counted-without-a-shared-term",

@@ -28,8 +28,8 @@ def score_matrix(queries, documents, similarity="dot"):
         return dots.astype(np.float32)
 
 
-def search(queries, documents, k, similarity="dot", ceiling=None, floor=None, exclude=None):
-    """(ids per query, scores per query, counts per query as a dict)."""
+def search(queries, documents, k, similarity="dot", ceiling=None, floor=None, exclude=None, reached=None):
+    """(ids per query, scores per query, counts per query as a dict); of the k best, those not below `reached`."""
     scores = score_matrix(queries, documents, similarity)
     ids, values, counts = [], [], []
     for query, row in enumerate(scores):
@@ -47,7 +47,9 @@ def search(queries, documents, k, similarity="dot", ceiling=None, floor=None, ex
             else:
                 kept.append((-score, document))
         kept.sort()
-        ids.append([document for _, document in kept[:k]])
-        values.append([row[document] for _, document in kept[:k]])
+        least = -np.inf if reached is None else reached[query]
+        best = [document for _, document in kept[:k] if not row[document] < least]
+        ids.append(best)
+        values.append([row[document] for document in best])
         counts.append(count)
     return ids, values, counts

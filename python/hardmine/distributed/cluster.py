@@ -220,12 +220,27 @@ def outcomes(
     starts : iterable of (key, callable)
         The callable starts a task that gives `BEGUN` and then its result.
     """
-    ray, keys, begun = cluster.ray, dict[Any, Any](), set[Any]()
+    for key, (reference,) in several_outcomes(cluster, starts, window, watch, 1):
+        yield key, reference
+
+
+def several_outcomes(
+    cluster: Cluster, starts: Iterable[tuple[Any, Starter]], window: int, watch: Watch, count: int
+) -> Iterator[tuple[Any, list[Any]]]:
+    """As `outcomes`, of tasks that give so many results.
+
+    One start more than the window holds is got ready, so that what it puts into the cluster is there in time. It is
+    called once there is room, when what was given has been used.
+    """
+    ray, keys, begun = cluster.ray, dict[Any, Any](), dict[Any, list[Any]]()
     starts = iter(starts)
     try:
+        ready_to_start = next(starts, None)
         while True:
-            while len(keys) < window and (start := next(starts, None)) is not None:
-                keys[start[1]()] = start[0]
+            while len(keys) < window and ready_to_start is not None:
+                key, start = ready_to_start
+                keys[start()] = key
+                ready_to_start = next(starts, None)
             if not keys:
                 return
             ready, _ = ray.wait(list(keys), timeout=TICK, fetch_local=False)
@@ -235,12 +250,13 @@ def outcomes(
             watch.moved()
             for task in ready:
                 found = next(task)
-                if task in begun:
-                    begun.remove(task)
-                    yield keys.pop(task), found
-                else:
-                    begun.add(task)
+                if task not in begun:
+                    begun[task] = []
                     ray.get(found)  # raises where it could not even begin
+                    continue
+                begun[task].append(found)
+                if len(begun[task]) == count:
+                    yield keys.pop(task), begun.pop(task)
     finally:
         for task in keys:
             with suppress(Exception):

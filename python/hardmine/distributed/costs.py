@@ -5,6 +5,7 @@ from __future__ import annotations
 import dataclasses
 from typing import TYPE_CHECKING, Any
 
+from hardmine.distributed.bounds import HEADS
 from hardmine.distributed.spread import FAN_IN
 from hardmine.pipeline.cached import most_queries
 from hardmine.pipeline.foresee import CANDIDATE
@@ -45,7 +46,8 @@ class Costs:
     sent : int
         What leaves the node of that process: shards and queries to the other nodes.
     gathered : int
-        Candidates that move between tasks and back.
+        Candidates that move between tasks and back, and the scores by which later tasks know what need not be listed;
+        where every shard has its share of the best documents of a query.
     seconds_embedding, seconds_putting, seconds_searching, seconds_merging, seconds_sending : float
         Embedding on so many actors as tasks; copies into the object store; the search, with what a task costs
         besides; merges; `sent` and `gathered` through one link of 10 Gbit/s. All but the first overlap.
@@ -147,7 +149,9 @@ def costs(
         ).working  # fmt: skip
     shard = -(-of_documents // num_shards)
     found = min(k, in_shard)
-    gathered = queries * (num_shards * found + sum(min(k, found * size) for size in _merges(num_shards)))
+    lengths = _lengths(num_shards, found, k, tasks, blocks)
+    gathered = int(queries * (sum(lengths) + sum(_merges(lengths, k))))
+    told = 4 * queries * num_shards * (min(k, HEADS) + 1)
     sent = of_documents * min(nodes - 1, blocks) + of_queries * (nodes - 1)
     # All blocks of a shard follow one another: the tasks that run, and the one that waits, need so many shards.
     resident = min(num_shards, -(-(tasks + 1) // blocks) + 1)
@@ -163,22 +167,34 @@ def costs(
         store=resident * shard + of_queries + FAN_IN * queries * k * CANDIDATE,
         caller=plan.result,
         sent=sent,
-        gathered=gathered * CANDIDATE,
+        gathered=gathered * CANDIDATE + told,
         seconds_embedding=plan.seconds_embedding / tasks,
         seconds_putting=(of_documents + of_queries) / PUT_BYTES,
         seconds_searching=waves * (in_block * in_shard / rate + TASK_SECONDS),
         seconds_merging=gathered / MERGED_CANDIDATES / tasks,
-        seconds_sending=(sent + gathered * CANDIDATE) / NETWORK_BYTES if nodes > 1 else 0.0,
+        seconds_sending=(sent + gathered * CANDIDATE + told) / NETWORK_BYTES if nodes > 1 else 0.0,
     )
 
 
-def _merges(count: int) -> list[int]:
-    """Shards in what each merge gives, as they come one after the other."""
-    waiting: list[int] = []
-    sizes: list[int] = []
-    for left in reversed(range(count)):
-        waiting.append(1)
+def _lengths(num_shards: int, found: int, k: int, tasks: int, blocks: int) -> list[float]:
+    """Candidates that each shard gives for a query: fewer where others have ended, and say what k documents reach."""
+    lengths: list[float] = []
+    for shard in range(num_shards):
+        # All others that run are under way when a task is given what is known.
+        ended = max(0, shard + 1 - -(-tasks // blocks))
+        # Its share of the k best of so many shards, and half of what lies between two of the scores that are told.
+        share = k / ended + (k / min(k, HEADS) - 1) / 2 if ended * found >= k > 0 else found
+        lengths.append(min(found, share))
+    return lengths
+
+
+def _merges(lengths: list[float], k: int) -> list[float]:
+    """Candidates that each merge gives for a query, of lists as they come one after the other."""
+    waiting: list[float] = []
+    sizes: list[float] = []
+    for left, length in zip(reversed(range(len(lengths))), lengths, strict=True):
+        waiting.append(length)
         while len(waiting) >= FAN_IN or (not left and len(waiting) > 1):
-            sizes.append(sum(waiting[:FAN_IN]))
+            sizes.append(min(k, sum(waiting[:FAN_IN])))
             waiting = [*waiting[FAN_IN:], sizes[-1]]
     return sizes

@@ -9,14 +9,15 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 import numpy.typing as npt
 
-from hardmine.distributed.cluster import BEGUN, Cluster, Watch, fetched, outcomes
+from hardmine.distributed.bounds import Arriving, heads
+from hardmine.distributed.cluster import BEGUN, Cluster, Watch, fetched, several_outcomes
 from hardmine.distributed.cuts import Csr, cut, rows_of, within
 from hardmine.nouns.candidates import Candidates
 from hardmine.nouns.sparse import SparseRows
 from hardmine.pipeline import cached
 from hardmine.plumbing.progress import Progress, Reporting, say
 from hardmine.primitives.merge import merge
-from hardmine.primitives.search.index import search
+from hardmine.primitives.search.index import search_reaching
 
 if TYPE_CHECKING:
     from hardmine.pipeline.scorers import Scorer
@@ -82,10 +83,12 @@ class Spread:
         blocks = cut(count, max(1, -(-count // cached.most_queries(k))))
         trees = [_Tree(cluster, len(shards), k) for _ in blocks]
         pairs = count * _length(self._scorer.documents)
-        starts = self._starts(shards, blocks, k, ceiling, exclude, queries)
+        bounds = [Arriving(cluster) for _ in blocks]
+        starts = self._starts(shards, blocks, bounds, k, ceiling, exclude, queries)
         with Progress("searching (query, document) pairs", pairs, self._progress if queries is None else False) as bar:
-            for (shard, block), reference in outcomes(cluster, starts, self._slots + 1, watch):
-                trees[block].add(reference)
+            for (shard, block), (found, best) in several_outcomes(cluster, starts, self._slots, watch, 2):
+                trees[block].add(found)
+                bounds[block].add(best)
                 (first, last), (start, stop) = blocks[block], shards[shard]
                 bar.update((last - first) * (stop - start))
             return joined([fetched(cluster, tree.root(), watch) for tree in trees])
@@ -94,6 +97,7 @@ class Spread:
         self,
         shards: Sequence[tuple[int, int]],
         blocks: Sequence[tuple[int, int]],
+        bounds: Sequence[Arriving],
         k: int,
         ceiling: _Float32 | None,
         exclude: Csr,
@@ -116,10 +120,10 @@ class Spread:
             documents = None
             for block, (first, last) in enumerate(blocks):
                 documents = self._put(shard, start, stop) if documents is None else documents
-                bounds = None if ceiling is None else ceiling[first:last]
+                limits = None if ceiling is None else ceiling[first:last]
                 left_out = within(rows_of(exclude, first, last), start, stop)
-                given = (documents, asked[block], start, k, bounds, left_out, about)
-                yield (shard, block), partial(task.remote, *given)
+                given = (documents, asked[block], start, k, limits, left_out, about)
+                yield (shard, block), partial(_started, task, bounds[block], *given)
 
     def _put(self, shard: int, start: int, stop: int) -> Any:
         if self._shards is not None and shard in self._shards:
@@ -136,14 +140,30 @@ class Spread:
         return reference
 
 
+def _started(task: Any, bounds: Arriving, *given: Any) -> Any:
+    """A task that was told what is known by now."""
+    return task.remote(bounds.reached(), *given)
+
+
 def searched(
-    documents: Any, queries: Any, start: int, k: int, ceiling: _Float32 | None, exclude: Csr, about: dict[str, Any]
+    reached: _Float32 | None,
+    documents: Any,
+    queries: Any,
+    start: int,
+    k: int,
+    ceiling: _Float32 | None,
+    exclude: Csr,
+    about: dict[str, Any],
 ) -> Iterator[Any]:
-    """What a task does: the candidates of some queries in one shard, by the numbers of the corpus."""
+    """What a task does: the candidates of some queries in one shard, by the numbers of the corpus, and their `heads`.
+
+    What lies below `reached`, which the best k of other shards exceed, is left out.
+    """
     yield BEGUN
-    found = search(queries, documents, k, ceiling=ceiling, exclude=exclude, **about)
+    found = search_reaching(queries, documents, k, reached, ceiling=ceiling, exclude=exclude, **about)
     columns = {name: getattr(found, name) for name in found._columns()}
     yield Candidates._trusted({**columns, "ids": found.ids + start})
+    yield heads(found, k)
 
 
 def merged(k: int, *runs: Candidates) -> Candidates:

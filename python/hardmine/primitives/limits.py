@@ -23,6 +23,9 @@ class Limits(NamedTuple):
     exclude: tuple[Int64Array, Int64Array] | None = None
     """Offsets and ids of the documents that are none."""
     nan_is_dropped: bool = False
+    reached: Float32Array | None = None
+    """Scores that as many admissible documents as are wanted are known to reach: what lies below is not listed. NaN and
+    -inf say nothing. Searches alone look at it."""
 
     def cut(self, start: int, stop: int) -> Limits:
         """The limits of some queries that follow one another."""
@@ -42,8 +45,9 @@ class Limits(NamedTuple):
         return self._of(queries, exclude)
 
     def _of(self, queries: slice | Int64Array, exclude: tuple[Int64Array, Int64Array] | None) -> Limits:
-        ceiling, floor = (None if bound is None else bound[queries] for bound in (self.ceiling, self.floor))
-        return Limits(ceiling, floor, exclude, self.nan_is_dropped)
+        bounds = self.ceiling, self.floor, self.reached
+        ceiling, floor, reached = (None if bound is None else bound[queries] for bound in bounds)
+        return Limits(ceiling, floor, exclude, self.nan_is_dropped, reached)
 
 
 def scan_limits(num_queries: int, ceiling: Any, floor: Any, exclude: Any, nan: str = "raise") -> Limits:

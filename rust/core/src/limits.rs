@@ -23,11 +23,16 @@ pub struct Limits<'a> {
     pub exclude: Option<Csr<'a>>,
     /// What to do with NaN scores.
     pub nan: NanPolicy,
+    /// Per row: as many admissible documents as are wanted are known to reach this score, elsewhere or here. What lies below is
+    /// not listed, and counted as ever; equality keeps, since ids break ties. NaN and -inf say nothing. Only scans over
+    /// embeddings and over sparse rows look at it.
+    pub reached: Option<&'a [f32]>,
 }
 
 impl Limits<'_> {
     /// No limit at all; NaN stops the scan.
-    pub const NONE: Limits<'static> = Limits { ceiling: None, floor: None, exclude: None, nan: NanPolicy::Raise };
+    pub const NONE: Limits<'static> =
+        Limits { ceiling: None, floor: None, exclude: None, nan: NanPolicy::Raise, reached: None };
 
     /// Checks that every limit is given for `rows` rows.
     pub fn check(&self, rows: usize) -> Result<()> {
@@ -35,6 +40,7 @@ impl Limits<'_> {
             ("ceiling", self.ceiling.map(<[f32]>::len)),
             ("floor", self.floor.map(<[f32]>::len)),
             ("exclude", self.exclude.map(|csr| csr.rows())),
+            ("reached", self.reached.map(<[f32]>::len)),
         ];
         for (argument, found) in lengths {
             if let Some(found) = found.filter(|found| *found != rows) {
@@ -64,6 +70,12 @@ pub(crate) fn floor_of(floors: Option<&[f32]>, row: usize) -> f32 {
         return f32::INFINITY;
     }
     floor
+}
+
+/// What is known to be reached in a row, -inf where nothing is.
+#[inline]
+pub(crate) fn reached_of(reached: Option<&[f32]>, row: usize) -> f32 {
+    reached.map_or(f32::NEG_INFINITY, |reached| reached[row].max(f32::NEG_INFINITY))
 }
 
 /// Refuses bounds that bound nothing.

@@ -137,7 +137,7 @@ fn check_level(isa: Isa, q: &[f32], d: &[f32], h: usize, frame: &Frame<'_>, rand
                 _ => {}
             }
             let theta = theta.max(floor); // as in a scan
-            let wanted = Wanted { k: 1, capacity: 1, ceiling, floor };
+            let wanted = Wanted { k: 1, capacity: 1, ceiling, floor, least: floor };
             lines.push(found.line(theta, &wanted));
             all_terms.push(found);
             limits.push((theta, ceiling, floor));

@@ -44,6 +44,7 @@ pub struct LimitArrays<'py> {
     /// Offsets and ids.
     exclude: Option<(PyReadonlyArray1<'py, i64>, PyReadonlyArray1<'py, i64>)>,
     nan_is_dropped: bool,
+    reached: Option<PyReadonlyArray1<'py, f32>>,
 }
 
 impl LimitArrays<'_> {
@@ -62,6 +63,7 @@ impl LimitArrays<'_> {
             floor: self.floor.as_ref().map(|array| slice("floor", array)).transpose()?,
             exclude,
             nan: if self.nan_is_dropped { NanPolicy::Drop } else { NanPolicy::Raise },
+            reached: self.reached.as_ref().map(|array| slice("reached", array)).transpose()?,
         };
         limits.check(rows).map_err(|error| to_py(&error))?;
         Ok(limits)

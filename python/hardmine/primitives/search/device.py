@@ -111,12 +111,13 @@ class _Panel:
         self.state = _native.SearchScan(documents.similarity, self.count, documents.shape[0], k, limits)
         self.embeddings = to_device(queries, self.device)
         self.queries = documents.encode_queries(queries, self.embeddings)
-        ceiling, floor, exclude, _ = limits
+        ceiling, floor, exclude = limits.ceiling, limits.floor, limits.exclude
         self.limited = ceiling is not None or floor is not None
         self.floor = self._column(floor, -np.inf)
         self.bounds = self.queries.bounds(self._column(ceiling, np.inf), self.floor)
         # What the k-th best score surely reaches, but for its last rounding.
-        self.theta = self.floor.clone() if k else torch.full_like(self.floor, torch.inf)
+        reached = self._column(limits.reached, -np.inf).nan_to_num(-torch.inf, torch.inf, -torch.inf)
+        self.theta = torch.maximum(self.floor, reached) if k else torch.full_like(self.floor, torch.inf)
         self._refresh()
         self._clear()
         self.above, self.reached = (torch.zeros(self.count, dtype=torch.int64, device=self.device) for _ in range(2))

@@ -105,23 +105,68 @@ def search(
     >>> found.ids.tolist(), found.ranks.tolist()
     ([2, 0], [2, 3])
     """
-    if is_sparse(queries) or is_sparse(documents):
-        _refuse_for_sparse(similarity, device)
-        return sparse.SparseIndex(documents, num_threads=num_threads).search(
-            queries, k, ceiling=ceiling, floor=floor, exclude=exclude, max_memory=max_memory, progress=progress
-        )
-    index = ExactIndex(documents, similarity=similarity, num_threads=num_threads)
-    index._keeps = False
-    return index.search(
+    return search_reaching(
         queries,
+        documents,
         k,
+        None,
+        similarity=similarity,
         ceiling=ceiling,
         floor=floor,
         exclude=exclude,
         device=device,
         max_memory=max_memory,
+        num_threads=num_threads,
         progress=progress,
     )
+
+
+def search_reaching(
+    queries: npt.ArrayLike,
+    documents: npt.ArrayLike,
+    k: int,
+    reached: npt.NDArray[np.float32] | None,
+    *,
+    similarity: str = "dot",
+    ceiling: float | npt.ArrayLike | None = None,
+    floor: float | npt.ArrayLike | None = None,
+    exclude: Any = None,
+    device: Any = None,
+    max_memory: int | str | None = None,
+    num_threads: int | None = None,
+    progress: bool | Callable[[int, int], object] | None = None,
+) -> Candidates:
+    """As `search`, of documents that are a part of those to be searched: the others need not be looked for here.
+
+    Parameters
+    ----------
+    reached : float32 [num_queries], optional
+        For each query a score that at least `k` admissible documents, here or in other parts, have or exceed. What lies
+        below is not listed; equal scores are, since ids break ties. NaN and -inf say nothing.
+
+    Returns
+    -------
+    Candidates
+        The lists of `search` without what lies below `reached`, so they may be shorter than `k`. Counts of removed
+        documents are the same.
+
+    Raises
+    ------
+    ValueError, TypeError
+        As for `search`.
+    """
+    if is_sparse(queries) or is_sparse(documents):
+        _refuse_for_sparse(similarity, device)
+        held = sparse.SparseIndex(documents, num_threads=num_threads)
+        return held._reaching(
+            queries, k, reached, ceiling, floor, exclude, max_memory=max_memory, num_threads=None, progress=progress
+        )
+    index = ExactIndex(documents, similarity=similarity, num_threads=num_threads)
+    index._keeps = False
+    return index._reaching(
+        queries, k, reached, ceiling, floor, exclude,
+        device=device, max_memory=max_memory, num_threads=None, progress=progress,
+    )  # fmt: skip
 
 
 class ExactIndex:
@@ -222,6 +267,26 @@ class ExactIndex:
         -------
         Candidates
         """
+        return self._reaching(
+            queries, k, None, ceiling, floor, exclude,
+            device=device, max_memory=max_memory, num_threads=num_threads, progress=progress,
+        )  # fmt: skip
+
+    def _reaching(
+        self,
+        queries: npt.ArrayLike,
+        k: int,
+        reached: npt.NDArray[np.float32] | None,
+        ceiling: float | npt.ArrayLike | None,
+        floor: float | npt.ArrayLike | None,
+        exclude: Any,
+        *,
+        device: Any,
+        max_memory: int | str | None,
+        num_threads: int | None,
+        progress: bool | Callable[[int, int], object] | None,
+    ) -> Candidates:
+        """`search` without what lies below a score that is `reached`; see `search_reaching`."""
         k = checks.integer("k", k)
         budget = checks.memory("max_memory", max_memory, tiles.DEFAULT_MEMORY)
         threads = thread_count(self._num_threads if num_threads is None else num_threads)
@@ -234,7 +299,7 @@ class ExactIndex:
         array, kind = embeddings.checked("queries", queries)
         if array.shape[1] != self.dimension:
             raise ValueError(f"queries: dimension {array.shape[1]}, expected {self.dimension} (that of documents)")
-        limits = scan_limits(len(array), ceiling, floor, exclude)
+        limits = scan_limits(len(array), ceiling, floor, exclude)._replace(reached=reached)
         refuse_misfits(limits, len(array), len(self))
         rows = tiles.Rows(array, kind, embeddings.row_norms("queries", (array, kind), threads))
         on_device = device is not None and str(device) != "cpu"

@@ -156,12 +156,31 @@ class SparseIndex:
         TypeError
             Queries that are no sparse rows; a `k` that is not an integer.
         """
+        return self._reaching(
+            queries, k, None, ceiling, floor, exclude,
+            max_memory=max_memory, num_threads=num_threads, progress=progress,
+        )  # fmt: skip
+
+    def _reaching(
+        self,
+        queries: Any,
+        k: int,
+        reached: npt.NDArray[np.float32] | None,
+        ceiling: float | npt.ArrayLike | None,
+        floor: float | npt.ArrayLike | None,
+        exclude: Any,
+        *,
+        max_memory: int | str | None,
+        num_threads: int | None,
+        progress: bool | Callable[[int, int], object] | None,
+    ) -> Candidates:
+        """`search` without what lies below a score that is `reached`; see `index.search_reaching`."""
         k = checks.integer("k", k)
         budget = checks.memory("max_memory", max_memory, tiles.DEFAULT_MEMORY)
         threads = thread_count(self._num_threads if num_threads is None else num_threads)
         rows = SparseRows.of(queries, "queries")
         _same_vocabulary(rows, self._documents)
-        limits = scan_limits(len(rows), ceiling, floor, exclude)
+        limits = scan_limits(len(rows), ceiling, floor, exclude)._replace(reached=reached)
         refuse_misfits(limits, len(rows), len(self))
         most = min(k, len(self))
         panel, threads = _cut(len(rows), _longest(rows), most, budget, threads)

@@ -19,7 +19,7 @@ use super::encode::{Encoded, Encoder, Frame};
 use super::exact::{self, Similarity};
 use super::kernels::{compare, review, shape, Found, Line, GROUP};
 use super::query_state::{QueryState, Scorer, Scratch, Wanted};
-use super::scan::{wanted, SearchScan, Source};
+use super::scan::{AllWanted, SearchScan, Source};
 
 /// Most queries of a part: with their codes and states they fit the second cache.
 const MOST_QUERIES: usize = 240;
@@ -66,11 +66,9 @@ impl SearchScan {
         if queries == 0 || places.is_empty() {
             return Ok(0);
         }
-        let SearchScan { similarity, k, documents, ref ceiling, ref floor, ref excluded, ref mut states, careful } =
-            *self;
-        let (ceiling, floor) = (ceiling.as_deref(), floor.as_deref());
+        let SearchScan { similarity, ref wanted, ref excluded, ref mut states, careful } = *self;
         let order = Leaps::new(coded.codes.rows().div_ceil(BLOCK));
-        let scan = Shared { exec, source, coded, similarity, k, documents, ceiling, floor, excluded, order, careful };
+        let scan = Shared { exec, source, coded, similarity, wanted, excluded, order, careful };
         let rescored = |states: &[QueryState]| states.iter().map(|state| state.rescored).sum::<u64>();
         let before = rescored(states);
         let group = shape(exec.isa()).group;
@@ -106,8 +104,8 @@ impl SearchScan {
         coded.frame.check(dimension)?;
         let end = coded.first.saturating_add(rows);
         let lengths = [
-            ("documents", source.documents.rows(), self.documents),
-            ("documents", end.max(self.documents), self.documents),
+            ("documents", source.documents.rows(), self.wanted.documents),
+            ("documents", end.max(self.wanted.documents), self.wanted.documents),
             ("codes", coded.codes.dimension(), dimension),
             ("codes", blocks.end.max(rows.div_ceil(BLOCK)), rows.div_ceil(BLOCK)),
         ];
@@ -125,10 +123,7 @@ struct Shared<'a> {
     source: &'a Source<'a>,
     coded: &'a Coded<'a>,
     similarity: Similarity,
-    k: usize,
-    documents: usize,
-    ceiling: Option<&'a [f32]>,
-    floor: Option<&'a [f32]>,
+    wanted: &'a AllWanted,
     excluded: &'a Excluded,
     order: Leaps,
     careful: bool,
@@ -165,17 +160,9 @@ fn greatest_divisor(a: usize, b: usize) -> usize {
 }
 
 impl Shared<'_> {
-    fn wanted(&self, query: usize) -> Wanted {
-        wanted(self.k, self.documents, self.ceiling, self.floor, query)
-    }
-
-    fn is_limited(&self) -> bool {
-        self.ceiling.is_some() || self.floor.is_some()
-    }
-
     /// An empty state that knows the threshold of another.
     fn state_like(&self, state: &QueryState, query: usize) -> QueryState {
-        let mut own = QueryState::new(&self.wanted(query));
+        let mut own = QueryState::new(&self.wanted.of(query));
         own.raise_theta(state.theta());
         own.guess(state.bar());
         own
@@ -205,7 +192,7 @@ impl Shared<'_> {
         scratch.document.reserve(&self.source.documents)?;
         for (index, (state, found)) in states.iter_mut().zip(found).enumerate() {
             let query = first + index;
-            let wanted = self.wanted(query);
+            let wanted = self.wanted.of(query);
             let scorer = self.scorer(query, self.source.queries.row(query, &mut row));
             state.take(found, &wanted, &scorer, &mut scratch)?;
         }
@@ -239,10 +226,10 @@ impl Part {
     fn run(&mut self, scan: &Shared<'_>, first: usize, states: &mut [QueryState], places: Range<usize>) -> Result<()> {
         // What was found so far says more than what there was to go by when it was listed.
         for (query, state) in (first..).zip(&mut *states) {
-            state.raise_bar(&scan.wanted(query), scan.exec, &mut self.scratch)?;
+            state.raise_bar(&scan.wanted.of(query), scan.exec, &mut self.scratch)?;
         }
         self.prepare(scan, first, states)?;
-        if scan.is_limited() {
+        if scan.wanted.is_limited() {
             self.scan::<true>(scan, first, states, places)
         } else {
             self.scan::<false>(scan, first, states, places)
@@ -285,7 +272,7 @@ impl Part {
                 }
             }
             let found = QueryTerms::new(&encoded, &encoder.codes, offset, [length, centre_norm]);
-            wanted.push(scan.wanted(query));
+            wanted.push(scan.wanted.of(query));
             lines.push(found.line(state.bar(), &wanted[index]));
             terms.push(found);
             let start = index / *group * *group;
@@ -343,7 +330,8 @@ impl Part {
 
     /// First thresholds for queries that have none: the documents of the first places are dealt into groups, and k groups
     /// have a best one at least that good. And guesses: where the k-th best of all would be if the documents of the first
-    /// places are a fair sample, with some room for chance. Gives the number of places that are done with.
+    /// places are a fair sample, with some room for chance. What a caller knows to be reached may do as well as either: that is
+    /// seen from how many of the sample reach it. Gives the number of places that are done with.
     fn seed<const LIMITED: bool>(
         &mut self,
         scan: &Shared<'_>,
@@ -351,7 +339,7 @@ impl Part {
         states: &mut [QueryState],
         places: &Range<usize>,
     ) -> Result<usize> {
-        let (k, codes, h) = (scan.k, &scan.coded.codes, scan.source.queries.dimension());
+        let (k, codes, h) = (scan.wanted.k, &scan.coded.codes, scan.source.queries.dimension());
         let seen = (k.saturating_mul(SEEN_PER_WANTED) / BLOCK).max(places.len() / SEEN_OF_ALL);
         let seen = seen.clamp(1, MOST_SEEN).min(places.len());
         // With four groups per document wanted, some 1.15 k documents reach the bound that comes out; with two, 1.4 k.
@@ -361,7 +349,7 @@ impl Part {
             return Ok(0);
         }
         let (isa, steps, size) = (scan.exec.isa(), h.div_ceil(STEP), best_blocks * BLOCK);
-        let rank = if scan.careful { usize::MAX } else { sample_rank(k, seen * BLOCK, codes.rows()) };
+        let rank = sample_rank(k, seen * BLOCK, codes.rows());
         let Part { rows, terms, lines, wanted, codes: packed, group, found, seen: kept, guesses, scratch, .. } = self;
         make_room(&mut scratch.best, size * GROUP)?;
         make_room(guesses, seen * BLOCK)?;
@@ -381,14 +369,33 @@ impl Part {
                 let view = codes.block(block);
                 compare::<false>(isa, &view, &packed[start * steps..end * steps], &open[..count], found);
                 kept.extend_from_slice(&found.sums[..count]);
-                for (lane, line) in open[..count].iter().enumerate() {
+                for (lane, line) in open[..count].iter().enumerate().filter(|(lane, _)| !wanted[start + lane].is_told())
+                {
                     let best = &mut scratch.best[lane * size + place % best_blocks * BLOCK..][..BLOCK];
                     let allowed = scan.allowed(first + start + lane, block);
                     lows(isa, &found.sums[lane], view.terms(), line, allowed, best);
                 }
             }
             for at in start..end {
-                let best = &scratch.best[(at - start) * size..][..size];
+                let best = &mut scratch.best[(at - start) * size..][..size];
+                if wanted[at].is_told() {
+                    // By the middles of the intervals: a guess, too, hardly asks for more.
+                    let line = Line { residual: 0.0, length: 0.0, ..lines[at] };
+                    let sums_of = |place: usize| {
+                        let block = scan.order.block(places.start + place);
+                        (codes.block(block), scan.allowed(first + at, block), &kept[place * count + at - start])
+                    };
+                    let reaching = (0..seen).map(sums_of).map(|(view, allowed, sums)| {
+                        (review::<false>(isa, &view, sums, &line)[0] & allowed).count_ones() as usize
+                    });
+                    if reaching.sum::<usize>() <= rank {
+                        continue;
+                    }
+                    for (place, (view, allowed, sums)) in (0..seen).map(sums_of).enumerate() {
+                        let best = &mut best[place % best_blocks * BLOCK..][..BLOCK];
+                        lows(isa, sums, view.terms(), &open[at - start], allowed, best);
+                    }
+                }
                 scratch.keys.clear();
                 scratch.keys.extend(best.iter().map(|low| low.key()));
                 let (_, kth, _) = scratch.keys.select_nth_unstable(size - k);
@@ -396,7 +403,7 @@ impl Part {
                 if bound.is_finite() {
                     states[at].raise_theta(terms[at].at_least(bound));
                 }
-                if rank < seen * BLOCK {
+                if !scan.careful && rank < seen * BLOCK {
                     guesses.clear();
                     for place in 0..seen {
                         let block = scan.order.block(places.start + place);

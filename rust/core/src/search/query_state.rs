@@ -2,7 +2,7 @@
 //!
 //! A document enters as an interval that surely holds its score, and ends as a point once it is rescored. `theta` is a
 //! proven lower bound of the final k-th best admissible score: the k-th largest lower end among surely admissible
-//! documents. A document is dropped when its upper end lies below `theta` and its side of the ceiling and floor is sure
+//! documents, or what the caller knows that k of them reach elsewhere. A document is dropped when its upper end lies below `theta` and its side of the ceiling and floor is sure
 //! (and counted). So memory is bounded, and a corpus of equal scores costs rescoring, not space.
 //!
 //! A caller may guess: whatever ends below `guess` is dropped too. Once every score is known, the guess is confirmed where
@@ -93,12 +93,20 @@ pub struct Wanted {
     pub ceiling: f32,
     /// A score below this is not admissible.
     pub floor: f32,
+    /// A score below this is not wanted, admissible or not: k documents elsewhere reach it, or it is the floor. Not below that.
+    pub least: f32,
 }
 
 impl Wanted {
     /// Whether there is neither ceiling nor floor.
     fn is_open(&self) -> bool {
         self.ceiling == f32::INFINITY && self.floor == f32::NEG_INFINITY
+    }
+
+    /// Whether there is something to go by before any document was seen.
+    #[must_use]
+    pub fn is_told(&self) -> bool {
+        self.least > self.floor
     }
 
     /// Whether the interval reaches across the ceiling or the floor.
@@ -140,10 +148,10 @@ pub struct QueryState {
 }
 
 impl QueryState {
-    /// Empty state. No score below the floor is ever wanted, and with k = 0 none at all.
+    /// Empty state. With k = 0 no score at all is wanted.
     #[must_use]
     pub fn new(wanted: &Wanted) -> Self {
-        let theta = if wanted.k == 0 { f32::INFINITY } else { wanted.floor };
+        let theta = if wanted.k == 0 { f32::INFINITY } else { wanted.least };
         QueryState {
             theta,
             guess: f32::NEG_INFINITY,
@@ -154,7 +162,7 @@ impl QueryState {
         }
     }
 
-    /// A proven lower bound of the final k-th best admissible score.
+    /// A proven lower bound of the final k-th best admissible score, or of that of a search that this one is a part of.
     #[inline]
     #[must_use]
     pub fn theta(&self) -> f32 {
@@ -173,10 +181,10 @@ impl QueryState {
         self.guess = self.guess.max(bar);
     }
 
-    /// Whether nothing is known yet that would discard a document.
+    /// Whether no document has told anything yet.
     #[must_use]
     pub fn is_fresh(&self, wanted: &Wanted) -> bool {
-        self.intervals.is_empty() && self.theta <= wanted.floor
+        self.intervals.is_empty() && self.theta <= wanted.least
     }
 
     /// Notes another proven lower bound of the final k-th best admissible score.
@@ -342,10 +350,10 @@ impl QueryState {
         self.rescored += 1;
     }
 
-    /// Drops what turned out not to be admissible.
+    /// Drops what turned out not to be admissible, or not to be wanted.
     fn keep_admissible(&mut self, wanted: &Wanted, exec: &Execution<'_>) -> Result<()> {
-        let admissible = |interval: &Interval| interval.low <= wanted.ceiling && interval.low >= wanted.floor;
-        steps::retain(exec, &mut self.intervals, |interval| interval.is_open() || admissible(interval))
+        let welcome = |interval: &Interval| interval.low <= wanted.ceiling && interval.low >= wanted.least;
+        steps::retain(exec, &mut self.intervals, |interval| interval.is_open() || welcome(interval))
     }
 
     /// Keeps the k best of documents whose scores are all known.
@@ -425,7 +433,13 @@ mod tests {
         for (exec, wanted) in [(going(), Ok(())), (stopped(), Err(Error::Interrupted))] {
             let (query, similarity, document_norms) = (&values[..2], Similarity::Dot, &norms[..]);
             let scorer = Scorer { exec: &exec, similarity, query, query_norm: 1.0, documents, document_norms };
-            let limits = Wanted { k: 2, capacity: 99, ceiling: f32::INFINITY, floor: f32::NEG_INFINITY };
+            let limits = Wanted {
+                k: 2,
+                capacity: 99,
+                ceiling: f32::INFINITY,
+                floor: f32::NEG_INFINITY,
+                least: f32::NEG_INFINITY,
+            };
             let (mut state, mut scratch) = (QueryState::new(&limits), Scratch::default());
             for id in 0..90 {
                 state.push(Interval { low: 0.0, high: 3.0, id }, &limits, &scorer, &mut scratch).unwrap();

@@ -5,7 +5,7 @@ use std::ops::Range;
 use crate::csr::Csr;
 use crate::error::{try_collect, try_reserve_exact, Error, Result};
 use crate::excluded::{between, Excluded};
-use crate::limits::{ceiling_of, floor_of, Limits, Ranked, Tally};
+use crate::limits::{ceiling_of, floor_of, reached_of, Limits, Ranked, Tally};
 use crate::pool::{self, Execution};
 use crate::steps;
 
@@ -67,10 +67,7 @@ pub struct Hits<'a> {
 #[derive(Debug, Clone)]
 pub struct SearchScan {
     pub(super) similarity: Similarity,
-    pub(super) k: usize,
-    pub(super) documents: usize,
-    pub(super) ceiling: Option<Vec<f32>>,
-    pub(super) floor: Option<Vec<f32>>,
+    pub(super) wanted: AllWanted,
     pub(super) excluded: Excluded,
     pub(super) states: Vec<QueryState>,
     /// Whether scans of this state must not guess.
@@ -96,28 +93,21 @@ impl SearchScan {
             let mut copy = Vec::new();
             values.map(|values| steps::copy(exec, &mut copy, values)).transpose().map(|some| some.map(|()| copy))
         };
-        let (ceiling, floor) = (copy(limits.ceiling)?, copy(limits.floor)?);
+        let (ceiling, floor, reached) = (copy(limits.ceiling)?, copy(limits.floor)?, copy(limits.reached)?);
         let excluded = Excluded::new(exec, limits.exclude)?;
-        let k = k.min(documents);
-        let mut scan =
-            SearchScan { similarity, k, documents, ceiling, floor, excluded, states: Vec::new(), careful: false };
-        let states = (0..queries).map(|query| {
-            let mut state = QueryState::new(&scan.wanted(query));
-            state.tally.excluded = scan.excluded.row(query).len() as i64;
+        let wanted = AllWanted { k: k.min(documents), documents, ceiling, floor, reached };
+        let states = try_collect((0..queries).map(|query| {
+            let mut state = QueryState::new(&wanted.of(query));
+            state.tally.excluded = excluded.row(query).len() as i64;
             Ok(state)
-        });
-        scan.states = try_collect(states)?;
-        Ok(scan)
+        }))?;
+        Ok(SearchScan { similarity, wanted, excluded, states, careful: false })
     }
 
     /// Bytes that the state of one query may take.
     #[must_use]
     pub fn bytes_per_query(k: usize, documents: usize) -> usize {
         capacity(k.min(documents), documents) * size_of::<Interval>() + size_of::<QueryState>() + 64
-    }
-
-    fn wanted(&self, query: usize) -> Wanted {
-        wanted(self.k, self.documents, self.ceiling.as_deref(), self.floor.as_deref(), query)
     }
 
     /// Lower bound of each query's final k-th best admissible score, for filters elsewhere.
@@ -133,8 +123,9 @@ impl SearchScan {
         let count = tile.approx.len() / tile.columns.max(1);
         self.check(source, tile.first_query, count)?;
         let documents = tile.first_document..tile.first_document + tile.columns;
-        if documents.end > self.documents || source.documents.rows() != self.documents {
-            let (found, wanted) = (documents.end.max(source.documents.rows()), self.documents);
+        let all = self.wanted.documents;
+        if documents.end > all || source.documents.rows() != all {
+            let (found, wanted) = (documents.end.max(source.documents.rows()), all);
             return Err(Error::Length { argument: "documents", found, wanted });
         }
         if count == 0 {
@@ -164,7 +155,8 @@ impl SearchScan {
         let lists = Csr::new("rows", hits.offsets, hits.rows, count, Some(source.documents.rows()))?;
         if let Some(documents) = hits.documents {
             let wanted = source.documents.rows();
-            if documents.len() != wanted || documents.iter().any(|&id| !(0..self.documents as i64).contains(&id)) {
+            if documents.len() != wanted || documents.iter().any(|&id| !(0..self.wanted.documents as i64).contains(&id))
+            {
                 return Err(Error::Length { argument: "documents", found: documents.len(), wanted });
             }
         }
@@ -263,7 +255,7 @@ impl SearchScan {
         source: &Source<'_>,
         task: impl Fn(&mut Query<'_>, &mut Scratch) -> Result<R> + Sync,
     ) -> Result<Vec<Vec<R>>> {
-        let SearchScan { similarity, k, documents, ref ceiling, ref floor, ref excluded, ref mut states, .. } = *self;
+        let SearchScan { similarity, ref wanted, ref excluded, ref mut states, .. } = *self;
         let scratch = || (RowScratch::default(), Scratch::default());
         let first = queries.start;
         let parts = states[queries].chunks_mut(QUERIES_PER_TASK);
@@ -280,7 +272,7 @@ impl SearchScan {
                     documents: source.documents,
                     document_norms: source.document_norms,
                 };
-                let wanted = wanted(k, documents, ceiling.as_deref(), floor.as_deref(), index);
+                let wanted = wanted.of(index);
                 task(&mut Query { index, state, wanted, excluded: excluded.row(index), scorer }, scratch)
             }))
         })
@@ -307,15 +299,29 @@ pub(super) fn capacity(k: usize, documents: usize) -> usize {
     k.saturating_mul(6).saturating_add(128).min(documents.max(k.saturating_add(1)))
 }
 
-pub(super) fn wanted(
-    k: usize,
-    documents: usize,
-    ceiling: Option<&[f32]>,
-    floor: Option<&[f32]>,
-    query: usize,
-) -> Wanted {
-    let (ceiling, floor) = (ceiling_of(ceiling, query), floor_of(floor, query));
-    Wanted { k, capacity: capacity(k, documents), ceiling, floor }
+/// What is wanted of every query of a scan: [`Limits`] but for exclusions.
+#[derive(Debug, Clone)]
+pub(super) struct AllWanted {
+    /// Number of documents wanted, of so many.
+    pub k: usize,
+    pub documents: usize,
+    ceiling: Option<Vec<f32>>,
+    floor: Option<Vec<f32>>,
+    reached: Option<Vec<f32>>,
+}
+
+impl AllWanted {
+    /// What is wanted of one query.
+    pub fn of(&self, query: usize) -> Wanted {
+        let (ceiling, floor) = (ceiling_of(self.ceiling.as_deref(), query), floor_of(self.floor.as_deref(), query));
+        let least = floor.max(reached_of(self.reached.as_deref(), query));
+        Wanted { k: self.k, capacity: capacity(self.k, self.documents), ceiling, floor, least }
+    }
+
+    /// Whether there are ceilings or floors.
+    pub fn is_limited(&self) -> bool {
+        self.ceiling.is_some() || self.floor.is_some()
+    }
 }
 
 /// One query's row of a tile.

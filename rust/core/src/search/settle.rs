@@ -8,8 +8,8 @@ use crate::sort;
 
 use super::embeddings::RowScratch;
 use super::exact::{self, Similarity};
-use super::query_state::{QueryState, Scratch, Wanted, RESCORED_AT_ONCE};
-use super::scan::{capacity, wanted, SearchScan, Source};
+use super::query_state::{QueryState, Scratch, RESCORED_AT_ONCE};
+use super::scan::{capacity, AllWanted, SearchScan, Source};
 
 /// Most queries that are settled together, and most documents that they may want, roughly.
 const MOST_QUERIES: usize = 1024;
@@ -53,11 +53,10 @@ impl SearchScan {
     pub fn settle(&mut self, exec: &Execution<'_>, source: &Source<'_>) -> Result<Vec<i64>> {
         let count = self.states.len();
         self.check(source, 0, count)?;
-        let SearchScan { k, documents, similarity, ref ceiling, ref floor, ref mut states, .. } = *self;
-        let wanted = |query| wanted(k, documents, ceiling.as_deref(), floor.as_deref(), query);
+        let SearchScan { similarity, ref wanted, ref mut states, .. } = *self;
         let settling = Settling { exec, source, similarity, wanted };
         let fair = count.div_ceil(4 * exec.threads());
-        let size = fair.clamp(1, (MOST_PAIRS / k.max(1)).clamp(1, MOST_QUERIES));
+        let size = fair.clamp(1, (MOST_PAIRS / wanted.k.max(1)).clamp(1, MOST_QUERIES));
         let missed = pool::map(exec, states.chunks_mut(size), Buffers::default, |buffers, part, states| {
             buffers.query.reserve(&source.queries)?;
             buffers.scratch.document.reserve(&source.documents)?;
@@ -68,30 +67,30 @@ impl SearchScan {
 }
 
 /// What all parts share.
-struct Settling<'a, W> {
+struct Settling<'a> {
     exec: &'a Execution<'a>,
     source: &'a Source<'a>,
     similarity: Similarity,
-    wanted: W,
+    wanted: &'a AllWanted,
 }
 
-impl<W: Fn(usize) -> Wanted> Settling<'_, W> {
+impl Settling<'_> {
     /// Settles the queries from `first` on; gives those whose guess was not confirmed.
     fn settle(&self, first: usize, states: &mut [QueryState], buffers: &mut Buffers) -> Result<Vec<i64>> {
         buffers.counts.clear();
         try_reserve(&mut buffers.counts, states.len())?;
         for (query, state) in (first..).zip(&mut *states) {
-            buffers.counts.push(state.put_best_first(&(self.wanted)(query), self.exec)?);
+            buffers.counts.push(state.put_best_first(&self.wanted.of(query), self.exec)?);
         }
         self.rescore(first, states, buffers)?;
         for (index, state) in states.iter_mut().enumerate() {
-            let wanted = (self.wanted)(first + index);
+            let wanted = self.wanted.of(first + index);
             buffers.counts[index] = state.drop_ruled_out(&wanted, self.exec, &mut buffers.scratch)?;
         }
         self.rescore(first, states, buffers)?;
         let mut missed = Vec::new();
         for (query, state) in (first..).zip(states) {
-            if !state.conclude(&(self.wanted)(query), self.exec)? {
+            if !state.conclude(&self.wanted.of(query), self.exec)? {
                 try_reserve(&mut missed, 1)?;
                 missed.push(query as i64);
             }
@@ -125,7 +124,7 @@ impl<W: Fn(usize) -> Wanted> Settling<'_, W> {
                 let dot = exact::dot(self.exec.isa(), self.source.queries.row(number, query), document);
                 let norms = (self.source.query_norms[number], self.source.document_norms[row]);
                 let score = self.similarity.score(dot, norms.0, norms.1);
-                states[pair.query as usize].know(pair.at as usize, score, &(self.wanted)(number));
+                states[pair.query as usize].know(pair.at as usize, score, &self.wanted.of(number));
             }
             start = end;
         }

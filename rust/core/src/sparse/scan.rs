@@ -8,7 +8,7 @@ use std::ops::Range;
 use crate::csr::concat;
 use crate::error::{try_collect, try_reserve, try_reserve_exact, Error, Result};
 use crate::excluded::{between, Excluded};
-use crate::limits::{Limits, Ranked, Tally};
+use crate::limits::{reached_of, Limits, Ranked, Tally};
 use crate::pool::{self, Execution};
 
 use super::block::Worker;
@@ -72,7 +72,7 @@ pub fn search(
     let size = blocks.div_ceil(2 * exec.threads()).max(1);
     let tasks = (0..blocks).step_by(size).map(|start| start..blocks.min(start + size));
     let parts = pool::map(exec, tasks, Worker::new, |worker, _, task| search.scan(worker, 0..rows.len(), task))?;
-    let mut states = try_collect(rows.clone().map(|_| Ok(State::new(k))))?;
+    let mut states = try_collect((0..rows.len()).map(|query| Ok(search.state(query))))?;
     for part in parts {
         for (state, other) in states.iter_mut().zip(&part) {
             state.join(exec, other)?;
@@ -82,9 +82,14 @@ pub fn search(
 }
 
 impl<'a> Search<'a> {
+    /// The state of a query before it has seen a document.
+    fn state(&self, query: usize) -> State {
+        State::new(self.k, reached_of(self.limits.reached, query))
+    }
+
     /// The states of some queries after some blocks.
     fn scan(&self, worker: &mut Worker<'a>, queries: Range<usize>, blocks: Range<usize>) -> Result<Vec<State>> {
-        let mut states = try_collect(queries.clone().map(|_| Ok(State::new(self.k))))?;
+        let mut states = try_collect(queries.clone().map(|query| Ok(self.state(query))))?;
         while worker.queries.len() < queries.len() {
             try_reserve(&mut worker.queries, 1)?;
             worker.queries.push(Asked::default());

@@ -54,12 +54,14 @@ pub(super) struct State {
     pub open: Vec<Open>,
     /// Open documents after the last look at all of them.
     looked: usize,
-    /// Score that a document must exceed because of the open ones.
+    /// Score that a document must exceed because of the open ones, or to reach `reached`.
     bar: f32,
+    /// Nothing below is wanted: k documents elsewhere score as much.
+    reached: f32,
 }
 
 impl State {
-    pub fn new(k: usize) -> Self {
+    pub fn new(k: usize, reached: f32) -> Self {
         let worst = if k == 0 { 0 } else { Entry::MAX };
         State {
             entries: Vec::new(),
@@ -69,7 +71,8 @@ impl State {
             settled: 0,
             open: Vec::new(),
             looked: 0,
-            bar: f32::NEG_INFINITY,
+            bar: reached.next_down(),
+            reached,
         }
     }
 
@@ -99,7 +102,7 @@ impl State {
             self.tally.below_floor += i64::from(!is_in(bounds.excluded, document));
         } else {
             let entry = entry_of(score, document);
-            if entry < self.worst && !is_in(bounds.excluded, document) {
+            if entry < self.worst && score >= self.reached && !is_in(bounds.excluded, document) {
                 if self.entries.len() == Self::capacity(self.k) {
                     self.cut(exec)?;
                 }
@@ -206,7 +209,7 @@ mod tests {
     fn an_open_document_is_not_passed_over_for_a_later_one_of_the_same_score() {
         let exec = going();
         let limits = Bounds { ceiling: f32::INFINITY, floor: f32::NEG_INFINITY, excluded: &[] };
-        let mut state = State::new(1);
+        let mut state = State::new(1, f32::NEG_INFINITY);
         state.offer(&exec, 50, 2.0, &limits).unwrap();
         state.cut(&exec).unwrap();
         for (document, most) in [(10, 2.0), (11, 1.5)] {

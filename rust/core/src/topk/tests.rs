@@ -71,6 +71,7 @@ fn agrees<T: Scan>(values: &[T], case: &Case, tile: usize) {
         floor: Some(&[case.floor]),
         exclude: Some(Csr::new("exclude", &offsets, &case.excluded, 1, None).unwrap()),
         nan: NanPolicy::Drop,
+        ..Limits::NONE
     };
     for isa in Isa::available() {
         let exec = exec(1, isa);
