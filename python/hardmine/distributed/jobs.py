@@ -70,8 +70,8 @@ def retrieve(
     progress : bool or callable
         As for `hardmine.retrieve`.
     num_shards : int, optional
-        Parts of the documents. Default: as many as tasks run at a time, and more where these would take more than half
-        of the object stores. The result does not depend on it.
+        Parts of the documents; none is empty. Default: as many as tasks run at a time, and more where these would take
+        more than half of the object stores. The result does not depend on it.
     resources : mapping of str to float, optional
         What a task asks of the cluster: ``num_cpus`` (default 1), ``num_gpus``, ``memory`` in bytes, and resources of
         the cluster's own.
@@ -185,4 +185,9 @@ def _spreading(
     threads = None if num_threads is None else thread_count(num_threads)
     shown = reporting(progress)
     with connected(address, resources) as cluster:
-        yield lambda scorer: Spread(scorer, cluster, num_shards, threads, shown)
+
+        def spread(scorer: Scorer) -> Spread:
+            most = max(len(scorer.documents), 1)  # an empty shard is a task for nothing
+            return Spread(scorer, cluster, None if num_shards is None else min(num_shards, most), threads, shown)
+
+        yield spread

@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
-from hardmine.distributed.cuts import cut, within
+from hardmine.distributed.cuts import part, within
 from hardmine.distributed.shard_run import Labels, ShardRun
 from hardmine.nouns.identity import identity
 from hardmine.pipeline import cached
@@ -85,7 +85,7 @@ def search_shard(
         k = depth_of(selection, in_scan=ceiling is not None) if k is None else k
     k = DEFAULT_K if k is None else k
     known, kind = chosen(collection, teacher)
-    start, stop = cut(collection.num_documents, num_shards)[shard - 1]
+    start, stop = part(collection.num_documents, num_shards, shard - 1)
     left_out = left_out_of(collection, threads, exclude_positives=True)
     exclude = left_out.offsets, left_out.ids
     with cached.keeping(folder, policy, known) as kept:
