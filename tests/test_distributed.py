@@ -10,7 +10,7 @@ import sys
 import pytest
 
 from hardmine.distributed import writing
-from tests.children import run_script
+from tests.ray_script import script
 
 pytestmark = [
     pytest.mark.skipif(sys.platform == "win32", reason="processes are killed as POSIX kills them"),
@@ -19,24 +19,6 @@ pytestmark = [
 pytest.importorskip("ray")
 pytest.importorskip("pyarrow")
 pytest.importorskip("bm25s")
-
-PATIENCE = 200
-START = """
-import json
-import pathlib
-import numpy as np
-import hardmine as hm
-from tests import ray_cases as cases
-folder = pathlib.Path({folder!r})
-def say(*words):
-    print("=", *words)  # Ray speaks on the same stream
-"""
-
-
-def script(folder, body):
-    """What a script says."""
-    out = run_script(START.format(folder=str(folder)) + body, timeout=PATIENCE)
-    return [line[2:] for line in out.splitlines() if line.startswith("= ")]
 
 
 def test_any_number_of_shards_gives_the_bytes_of_one_process(tmp_path):

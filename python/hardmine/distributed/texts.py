@@ -89,7 +89,7 @@ def _files(path: Any) -> list[Path]:
     if not isinstance(path, (str, os.PathLike)) or not isinstance(os.fspath(path), str) or not os.fspath(path):
         raise TypeError(f"source: {path!r}, expected the path of a file")
     if "://" in os.fspath(path) or "\0" in os.fspath(path):
-        raise ValueError(f"source: {path!r}, expected a path; files elsewhere are read by ray.data, as a Dataset")
+        raise ValueError(f"source: {os.fspath(path)!r}: files elsewhere are read by ray.data, expected a path or a Dataset")
     place = Path(path).absolute()
     if place.is_dir():
         found = sorted(file for file in place.iterdir() if _is_known(file) and not file.name.startswith("."))
@@ -101,7 +101,7 @@ def _files(path: Any) -> list[Path]:
     else:
         found = sorted(map(Path, glob.glob(os.fspath(place), recursive=True)))  # noqa: PTH207 - any absolute pattern
         if not found:
-            raise FileNotFoundError(f"source: {path!r} matches no file")
+            raise FileNotFoundError(f"source: {os.fspath(path)!r} matches no file")
     for file in found:
         if not file.is_file():
             raise absent(file)
@@ -230,6 +230,8 @@ def _of_lines(file: Path, piece: Piece, named: Named) -> Any:
     if named.title is not None:
         fields.append(columns_of_files.Field((named.title,), default=""))
     block = block.removeprefix(codecs.BOM_UTF8) if not piece.start else block
+    if not block:
+        return need("pyarrow", what="hardmine.distributed", extra="mine").array([], "large_string")
     try:
         found = columns_of_files.of_block(file, block, 1, fields)
     except FormatError:
