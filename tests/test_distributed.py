@@ -49,9 +49,20 @@ with cases.cluster():
                     assert cases.same(again.candidates, mined.candidates), (kind, shards, block)
                     assert cases.same(again.negatives, mined.negatives), (kind, shards, block)
                     say(kind, shards, block)
+    # The embeddings of all documents are where the call came from: the likeness to a positive is told there.
+    collection, teacher = cases.case(folder, "precomputed")
+    one = hm.retrieve(collection, teacher, 12, anchors=True, progress=False)
+    rule = hm.Selection(3, ceiling=hm.Anchored(1.1, 0.5), draw=hm.Softmax(0.2), seed=7)
+    mined = hm.mine(collection, teacher, rule, progress=False)
+    for shards in (1, 3, 8):
+        many = hm.distributed.retrieve(collection, teacher, 12, anchors=True, num_shards=shards, progress=False)
+        again = hm.distributed.mine(collection, teacher, rule, num_shards=shards, progress=False)
+        assert many.anchor_scores.any() and cases.same(many, one)
+        assert cases.same(again.candidates, mined.candidates) and cases.same(again.negatives, mined.negatives)
+        say("anchors", shards)
 """,
     )
-    assert len(out) == 3 * 4 * 2
+    assert len(out) == 3 * 4 * 2 + 3
 
 
 def test_what_is_lost_is_made_again_with_the_same_bytes(tmp_path):
@@ -176,6 +187,7 @@ def test_what_goes_wrong_is_one_line_and_no_hang(tmp_path):
     out = script(
         tmp_path,
         """
+from hardmine.distributed import addresses
 os.environ["HARDMINE_RAY_PATIENCE"] = "4"
 with cases.cluster() as ray:
     queries, documents = cases.large(num_documents=50, dimension=4)
@@ -186,6 +198,13 @@ with cases.cluster() as ray:
     except ValueError as error:
         say(error)
     collection, teacher = cases.case(folder, "precomputed")
+    there = ray.get_runtime_context().gcs_address
+    hm.distributed.retrieve(collection, teacher, 12, address=there, num_shards=10**15, progress=False)
+    addresses.refuse_strange(there)
+    try:
+        hm.distributed.retrieve(collection, teacher, 12, address="127.0.0.1:1", progress=False)
+    except OSError as error:
+        say(str(error).replace(there, "there"))
     for asked in ({"num_cpus": 0}, {"num_cpus": "2"}, [1], {"num_cpus": 64}, {"licence": 1}, None):
         taken = cases.take_all(ray) if asked is None else None
         try:
@@ -195,6 +214,7 @@ with cases.cluster() as ray:
 """,
     )
     assert "NaN" in out[0]
+    assert out.pop(1) == "address: '127.0.0.1:1', but this process is connected to 'there'"
     assert out[1:4] == [
         "resources['num_cpus']: 0, expected more than 0",
         "resources['num_cpus']: str '2', expected a number",

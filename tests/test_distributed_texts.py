@@ -101,7 +101,7 @@ def test_what_cannot_be_read_is_one_line_before_any_cluster(beir, tmp_path):
         (tmp_path / "packed.jsonl.gz", {}, ValueError, "unknown suffix '.gz', expected .jsonl or .parquet"),
         (tmp_path / "empty.jsonl", {}, ValueError, "source: no texts, expected at least one"),
         ([], {}, ValueError, "source: no texts, expected at least one"),
-        ("s3://bucket/corpus", {}, ValueError, "files elsewhere are read by ray.data, expected a path or"),
+        ("s3://bucket/corpus", {}, ValueError, "files elsewhere are read by ray.data, expected a path"),
         (3, {}, TypeError, "source: int, expected paths of files or a ray.data.Dataset"),
         ([corpus, 3], {}, TypeError, "source: 3, expected the path of a file"),
         (tmp_path / "ids.parquet", {}, ValueError, "ids.parquet, field 'text': missing; found id, expected a column"),

@@ -78,7 +78,10 @@ def search_shard(
         refuse_unfit(collection, selection)
         refuse_teachers(selection.ceiling, "a shard has the scores of one")
         if selection.ceiling.needs_anchor_scores:
-            raise ValueError("selection: the ceiling Anchored needs the embeddings of all documents, expected another")
+            raise ValueError(
+                "selection: the ceiling Anchored needs the embeddings of all documents, which no shard has; expected "
+                "another"
+            )
         if scored is None:
             raise ValueError("scored: missing, but a selection needs the scores of all positives, in whatever shard")
         ceiling = scan_ceiling(collection.scored_positives(scored), selection)

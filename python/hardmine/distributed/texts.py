@@ -89,7 +89,7 @@ def _files(path: Any) -> list[Path]:
     if not isinstance(path, (str, os.PathLike)) or not isinstance(os.fspath(path), str) or not os.fspath(path):
         raise TypeError(f"source: {path!r}, expected the path of a file")
     if "://" in os.fspath(path) or "\0" in os.fspath(path):
-        raise ValueError(f"source: {os.fspath(path)!r}: files elsewhere are read by ray.data, expected a path or a Dataset")
+        raise ValueError(f"source: {os.fspath(path)!r}: files elsewhere are read by ray.data, expected a path")
     place = Path(path).absolute()
     if place.is_dir():
         found = sorted(file for file in place.iterdir() if _is_known(file) and not file.name.startswith("."))
