@@ -11,7 +11,7 @@ import hardmine as hm
 from tests import ray_cases as cases
 folder = pathlib.Path({folder!r})
 def say(*words):
-    print("=", *words)  # Ray speaks on the same stream
+    print("=", *words, flush=True)  # Ray speaks on the same stream
 """
 
 

@@ -129,6 +129,30 @@ def test_what_cannot_be_read_is_one_line_before_any_cluster(beir, tmp_path):
             read(tmp_path / f"{name}.parquet", far.Named("text", None))
 
 
+def test_blocks_of_a_dataset():
+    """Of Arrow and of pandas, whole and in part; with titles, without, and with what is no text."""
+    table = pa.table({"text": ["a", "b", "c"], "title": ["x", None, ""], "number": [1, 2, 3], "null": [None] * 3})
+    for block in (table, table.to_pandas()):
+        for span, named, wanted in (
+            (None, far.Named("text", None), ["a", "b", "c"]),
+            ((1, 3), far.Named("text", None), ["b", "c"]),
+            (None, BOTH, ["x a", "b", "c"]),
+            (None, far.Named("text", "null"), ["a", "b", "c"]),
+            ((2, 2), BOTH, []),
+        ):
+            assert next(reversed(list(far.texts_of_block(block, span, named)))).to_pylist() == wanted
+        for column, line in (
+            ("title", "column 'title' holds 1 nulls, expected none"),
+            ("null", "column 'null' holds 3 nulls, expected none"),
+            ("number", "column 'number' of type int64, expected strings"),
+        ):
+            with pytest.raises((TypeError, ValueError), match=f"^source: {line}$"):
+                list(far.texts_of_block(block, None, far.Named(column, None)))
+    mixed = table.to_pandas().assign(text=["a", 1, "c"])
+    with pytest.raises(TypeError, match="^source: .*, expected columns of strings$"):
+        list(far.texts_of_block(mixed, None, BOTH))
+
+
 @pytest.mark.skipif(sys.platform == "win32", reason="processes are killed as POSIX kills them")
 @pytest.mark.timeout(300)
 def test_embeddings_of_texts_that_workers_read_are_those_of_one_machine(tmp_path):
@@ -136,41 +160,42 @@ def test_embeddings_of_texts_that_workers_read_are_those_of_one_machine(tmp_path
     out = script(
         tmp_path,
         """
-import pandas as pd, pyarrow as pa, pyarrow.parquet as pq, ray.data
-from hardmine.distributed import embedding, texts as far
+import pyarrow as pa, pyarrow.parquet as pq, ray.data
+from hardmine.distributed import texts as far
+from hardmine.distributed.cluster import connected
+from hardmine.store import fingerprint
 cases.small_groups()
 collection, _ = cases.case(folder, "toy")
-teacher = cases.Toy()
-one = hm.retrieve(collection, teacher, 12, cache=folder / "here", progress=False)
+one = hm.retrieve(collection, cases.Toy(), 12, cache=folder / "here", progress=False)
 far.SPAN = 2000
-documents = collection.documents
+named, documents = far.Named("text", "title"), collection.documents
+wanted = fingerprint.of_texts(collection.document_texts)
 pq.write_table(documents, folder / "documents.parquet", row_group_size=40)
-numbers = np.arange(len(documents))
 with cases.cluster():
-    embed = hm.distributed.embed_dataset
     given = {
-        "lines": folder / "collection/corpus.jsonl",
         "table": folder / "documents.parquet",
-        "arrow": ray.data.from_arrow([documents.slice(0, 70), documents.slice(70)]),
         "pandas": ray.data.from_pandas([documents.slice(0, 7).to_pandas(), documents.slice(7).to_pandas()]),
         "many": ray.data.from_arrow(documents).repartition(13).map_batches(lambda batch: batch),
     }
     for name, source in given.items():
-        told = {"cache": folder / name, "progress": False}
-        embed(folder / "collection/queries.jsonl", cases.Toy, what="queries", **told)
-        report = embed(source, cases.Toy(), title="title", **told)
-        local = cases.Toy()
-        assert cases.same(hm.retrieve(collection, local, 12, cache=folder / name, progress=False), one), name
-        assert local.seen == {"queries": [], "documents": []}, name
-        say(name, report["embeddings of documents"]["rows_computed"], *report)
+        with connected(None, None) as running:
+            found = far.read(running, far.source_of(source, named), named, False)
+        assert found.starts[-1] == 150 and (found.keys == wanted).all(), name
+        assert (found.lengths == fingerprint.lengths_of(collection.document_texts)).all(), name
+        say(name, len(found.blocks) > 1)
+    embed, told = hm.distributed.embed_dataset, {"cache": folder / "far", "progress": False}
+    embed(folder / "collection/queries.jsonl", cases.Toy, what="queries", **told)
+    report = embed(given["pandas"], cases.Toy(), title="title", **told)
+    say(report["embeddings of documents"]["rows_computed"], *report)
+    local = cases.Toy()
+    assert cases.same(hm.retrieve(collection, local, 12, cache=folder / "far", progress=False), one)
+    assert local.seen == {"queries": [], "documents": []}
     assert ray.data.DataContext.get_current().execution_options.preserve_order is False
     def fails(batch):
         raise RuntimeError("a step of the user's own")
     for wrong in (
         ray.data.from_items([{"body": "a"}]),
-        ray.data.from_items([{"text": "a"}, {"text": None}]),
-        ray.data.from_items([{"text": 1}]),
-        ray.data.from_arrow(pa.table({"text": pa.array([], pa.string())})),
+        ray.data.from_arrow(pa.table({"text": ["a", None]})),
         ray.data.from_items([{"text": "a"}]).map_batches(fails),
     ):
         try:
@@ -179,15 +204,13 @@ with cases.cluster():
             say(error)
 """,
     )
-    assert out[:5] == [f"{name} 146 embeddings of documents" for name in ("lines", "table", "arrow", "pandas", "many")]
-    assert out[5:9] == [
+    assert out[:4] == ["table True", "pandas True", "many True", "146 embeddings of documents"]
+    assert out[4:6] == [
         "source: no column 'text', found body",
         "source: column 'text' holds 1 nulls, expected none",
-        "source: column 'text' of type int64, expected strings",
-        "source: no texts, expected at least one",
     ]
-    assert "a step of the user's own" in out[9]
-    assert len(out) == 10
+    assert "a step of the user's own" in out[6]
+    assert len(out) == 7
 
 
 @pytest.mark.skipif(sys.platform == "win32", reason="processes are killed as POSIX kills them")

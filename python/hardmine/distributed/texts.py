@@ -183,7 +183,8 @@ def read(cluster: Cluster, source: Source, named: Named, progress: Reporting) ->
 
 def _blocks(dataset: Any, named: Named, watch: Watch) -> Iterator[tuple[Any, tuple[int, int] | None]]:
     """References to the blocks of a dataset in their order, and which rows of each are meant where not all are."""
-    names = next(iter(watched(lambda: [dataset.columns() or []], watch)))
+    with quiet():
+        names = next(iter(watched(lambda: [dataset.columns() or []], watch)))
     for name in named.all():
         if name not in names:
             raise ValueError(f"source: no column {name!r}, found {shorten(', '.join(names)) or 'no columns'}")
@@ -267,14 +268,17 @@ def _of_table(name: str, table: Any, named: Named) -> Any:
     compute = need("pyarrow.compute", what="hardmine.distributed", extra="mine")
     if not table.num_rows:
         return pa.array([], pa.large_string())
-    texts = arrow.large_strings(name, table, named.text)
+    strings = {
+        column: table[column].cast(pa.string()) if pa.types.is_null(table[column].type) else table[column]
+        for column in named.all()
+    }
+    texts = arrow.large_strings(name, pa.table(strings), named.text)
     if named.title is None:
         return texts
-    titles = table[named.title]
-    titles = titles.cast(pa.string()) if pa.types.is_null(titles.type) else titles
+    titles = strings[named.title]
     if titles.null_count and (pa.types.is_string(titles.type) or pa.types.is_large_string(titles.type)):
-        titles = compute.fill_null(titles, "")
-    return joined(arrow.large_strings(name, pa.table({named.title: titles}), named.title), texts)
+        strings[named.title] = compute.fill_null(titles, "")
+    return joined(arrow.large_strings(name, pa.table(strings), named.title), texts)
 
 
 def digests(texts: Any) -> Iterator[Any]:
