@@ -209,7 +209,7 @@ with cases.cluster():
         "source: no column 'text', found body",
         "source: column 'text' holds 1 nulls, expected none",
     ]
-    assert "a step of the user's own" in out[6]
+    assert out[6] == "ray: a step of the dataset failed: RuntimeError: a step of the user's own"
     assert len(out) == 7
 
 

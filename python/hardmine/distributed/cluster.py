@@ -156,6 +156,10 @@ def _told(ray: Any) -> Iterator[None]:
         yield
     except ray.exceptions.RayTaskError as error:
         cause = error.cause
+        if isinstance(cause, ray.exceptions.UserCodeException):
+            # A step of somebody's dataset; what it raised stands in the text alone, before what Ray makes of it.
+            lines = str(error).partition("\n\nThe above exception")[0].splitlines()
+            raise ClusterError(f"ray: a step of the dataset failed: {lines[-1].strip()}") from None
         if isinstance(cause, ray.exceptions.RayError) or not isinstance(cause, Exception):
             raise ClusterError(f"ray: {_one_line(cause)}") from None
         raise cause from None
