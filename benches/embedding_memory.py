@@ -12,6 +12,7 @@ import json
 import tempfile
 import threading
 import time
+from contextlib import suppress
 from pathlib import Path
 
 import numpy as np
@@ -36,9 +37,12 @@ class Most(threading.Thread):
         self.path = path
 
     def run(self):
-        while True:
+        part = self.path.with_suffix(".part")
+        while self.path.parent.is_dir():
             self.most = max(self.most, anonymous())
-            self.path.write_text(f"{self.first} {self.most}")
+            with suppress(OSError):  # the folder goes at the end
+                part.write_text(f"{self.first} {self.most}")
+                part.replace(self.path)
             time.sleep(0.002)
 
 
@@ -70,7 +74,7 @@ def main():
     parser.add_argument("--dimension", type=int, default=384)
     given = parser.parse_args()
     ray.init("local", num_cpus=2, include_dashboard=False, log_to_driver=False, logging_level="ERROR")
-    with tempfile.TemporaryDirectory() as name:
+    with tempfile.TemporaryDirectory(ignore_cleanup_errors=True) as name:
         folder = Path(name)
         with (folder / "texts.jsonl").open("w") as file:
             for number in range(given.texts):
@@ -91,7 +95,7 @@ def main():
             "caller": 2 * cached.SHARD_BYTES + 6 * size + 150 * given.texts,
         }
         for kind, formula in said.items():
-            for path in sorted(folder.glob(f"{kind}*")):
+            for path in sorted(path for path in folder.glob(f"{kind}*") if not path.suffix):
                 first, most = map(int, path.read_text().split())
                 print(f"{kind}: {(most - first) / 1e6:.0f} MB more than the {first / 1e6:.0f} MB before; "
                       f"by the formula at most {formula / 1e6:.0f} MB")  # fmt: skip

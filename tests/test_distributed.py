@@ -123,10 +123,14 @@ with cases.cluster():
     foreign = folder / "foreign"
     foreign.mkdir()
     (foreign / "part-00000.parquet").write_text("precious")
-    for given in ({"suffix": ".doc"}, {"folder": folder}, {"num_files": 0}, {"folder": foreign}):
+    os.environ["HARDMINE_RAY_PATIENCE"] = "4"
+    for given in (
+        {"suffix": ".doc"}, {"folder": folder}, {"num_files": 0}, {"folder": foreign}, {"suffix": "/../x.jsonl"},
+        {"suffix": 3}, {"folder": folder / "one.jsonl"}, *({"resources": {"num_cpus": count}} for count in (-1, 9)),
+    ):
         try:
             hm.distributed.write(mined, **{"folder": folder / "rows", **given})
-        except (ValueError, TypeError) as error:
+        except (ValueError, TypeError, OSError) as error:
             say(str(error).replace(str(folder), ""))
     assert [path.read_text() for path in foreign.iterdir()] == ["precious"]
     say(len(list((folder / "rows").iterdir())))
@@ -137,7 +141,12 @@ with cases.cluster():
     assert out[2].startswith("folder: : holds other files")
     assert out[3] == "num_files: 0, expected at least 1"
     assert out[4] == "folder: /foreign: holds other files ('part-00000.parquet'), expected an empty folder"
-    assert out[5] == "81", "what is refused changes nothing"
+    assert out[5] == "suffix: '/../x.jsonl', expected one such as '.jsonl'"
+    assert out[6] == "suffix: 3, expected a string such as '.jsonl'"
+    assert out[7] == "folder: /one.jsonl: a file, expected a folder"
+    assert out[8] == "resources['num_cpus']: -1, expected more than 0"
+    assert "CPU 9 per task, at most 2 on a node" in out[9]
+    assert out[10] == "81", "what is refused changes nothing"
 
 
 @pytest.mark.parametrize("mark", ["manifest.json", "unfinished.json"])
@@ -191,12 +200,13 @@ from hardmine.distributed import addresses
 os.environ["HARDMINE_RAY_PATIENCE"] = "4"
 with cases.cluster() as ray:
     queries, documents = cases.large(num_documents=50, dimension=4)
-    documents[33, 2] = np.nan
-    collection, teacher = cases.by_ids(queries, documents)
-    try:
-        hm.distributed.retrieve(collection, teacher, 5, num_shards=4, progress=False)
-    except ValueError as error:
-        say(error)
+    for value in (np.nan, -np.inf):
+        documents[33, 2] = value
+        collection, teacher = cases.by_ids(queries, documents)
+        try:
+            hm.distributed.retrieve(collection, teacher, 5, num_shards=4, progress=False)
+        except ValueError as error:
+            say(error)
     collection, teacher = cases.case(folder, "precomputed")
     there = ray.get_runtime_context().gcs_address
     hm.distributed.retrieve(collection, teacher, 12, address=there, num_shards=10**15, progress=False)
@@ -213,7 +223,8 @@ with cases.cluster() as ray:
             say(error)
 """,
     )
-    assert "NaN" in out[0]
+    assert out[0] == "documents: NaN at row 33, column 2, expected finite embeddings"
+    assert out.pop(1) == "documents: -inf at row 33, column 2, expected finite embeddings"
     assert out.pop(1) == "address: '127.0.0.1:1', but this process is connected to 'there'"
     assert out[1:4] == [
         "resources['num_cpus']: 0, expected more than 0",

@@ -12,7 +12,7 @@ from typing import Any, NamedTuple
 
 import numpy as np
 
-from hardmine.distributed.cluster import TICK, Cluster, Watch, fetched
+from hardmine.distributed.cluster import TICK, Cluster, Watch, await_room
 from hardmine.pipeline import cached, cached_sparse
 from hardmine.plumbing.extras import need
 
@@ -91,7 +91,7 @@ def by_actors(
         pa = need("pyarrow", what="hardmine.distributed", extra="mine")
         watch = Watch(cluster)
         # Ray Data waits without a word where there is no room for an actor.
-        fetched(cluster, cluster.remote(_is_placed).remote(), watch)
+        await_room(cluster, watch)
         data = need("ray.data", what="hardmine.distributed", extra="ray")
         context = data.DataContext.get_current().copy()
         context.enable_progress_bars = context.print_on_execution_start = False
@@ -127,10 +127,6 @@ def quiet() -> Iterator[None]:
         yield
     finally:
         logger.setLevel(before)
-
-
-def _is_placed() -> bool:
-    return True
 
 
 def watched(rows: Callable[[], Iterable[Any]], watch: Watch) -> Iterator[Any]:

@@ -287,3 +287,12 @@ def fetched(cluster: Cluster, reference: Any, watch: Watch) -> Any:
             watch.moved()
             return cluster.ray.get(reference)
         watch.idle(running=False)
+
+
+def await_room(cluster: Cluster, watch: Watch) -> None:
+    """Wait until a task has found its place, or patience ends."""
+    fetched(cluster, cluster.remote(_is_placed).remote(), watch)
+
+
+def _is_placed() -> bool:
+    return True
