@@ -81,9 +81,8 @@ def main():
                 file.write(json.dumps({"text": f"{number:>{given.bytes}}"}) + "\n")
         small = folder / "small.jsonl"
         small.write_text('{"text": "what is imported once is in memory before"}\n')
-        hm.distributed.embed_dataset(small, Cheap(folder, 8), cache=folder / "small", progress=False)
-        for path in folder.glob("actor-*"):
-            path.unlink()
+        (folder / "first").mkdir()
+        hm.distributed.embed_dataset(small, Cheap(folder / "first", 8), cache=folder / "small", progress=False)
         caller = Most(folder / "caller")
         caller.start()
         teacher = Cheap(folder, given.dimension)
