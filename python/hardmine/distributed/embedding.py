@@ -124,7 +124,7 @@ def embed_dataset(
 ) -> dict[str, dict[str, int]]:
     """Embed texts that the workers of a Ray cluster read, into a cache: `embed` without the texts in this process.
 
-    This process holds some 100 bytes a text, whatever its length: a digest, its length, its place. The texts are in the
+    This process holds some 150 bytes a text, whatever its length: a digest, its length, its place. The texts are in the
     object stores of the cluster until they are embedded, on their disks where they are more than fit.
 
     Parameters
@@ -184,11 +184,9 @@ def embed_dataset(
         texts = far.read(cluster, found, named, options.progress)
         if run.about.facts[side] is not None:
             rows = cached.rows_of_keys(run.kept, side, texts.keys, run.about.kind)
-            numbers, lengths = np.arange(len(texts.lengths)), texts.lengths
+            numbers, shown, lengths = np.arange(len(texts.lengths)), options.progress, texts.lengths
             made = by_actors(cluster, run.given(side, texts.blocks), options.most, texts.places)
-            run.keep(
-                run.kept, run.about, side, numbers, rows, made, progress=options.progress, lengths=lengths
-            )  # fmt: skip
+            run.keep(run.kept, run.about, side, numbers, rows, made, progress=shown, lengths=lengths)
         return run.kept.store.report()
 
 
