@@ -26,14 +26,21 @@ STORE = 80_000_000
 @contextmanager
 def cluster(num_cpus=2):
     """A cluster of this machine, of so many processes at a time."""
-    ray.init(
-        "local",  # not one that another test has started
-        num_cpus=num_cpus,
-        include_dashboard=False,
-        object_store_memory=STORE,
-        log_to_driver=False,
-        logging_level="ERROR",
-    )
+    for left in reversed(range(3)):
+        try:
+            ray.init(
+                "local",  # not one that another test has started
+                num_cpus=num_cpus,
+                include_dashboard=False,
+                object_store_memory=STORE,
+                log_to_driver=False,
+                logging_level="ERROR",
+            )
+            break
+        except Exception as error:  # Ray gives a node 30 seconds, which a busy machine may not have
+            if not left or "timed out during startup" not in str(error):
+                raise
+            ray.shutdown()
     try:
         yield ray
     finally:

@@ -10,7 +10,7 @@ import sys
 import pytest
 
 from hardmine.distributed import writing
-from tests.children import run_script
+from tests.ray_script import script
 
 pytestmark = [
     pytest.mark.skipif(sys.platform == "win32", reason="processes are killed as POSIX kills them"),
@@ -19,24 +19,6 @@ pytestmark = [
 pytest.importorskip("ray")
 pytest.importorskip("pyarrow")
 pytest.importorskip("bm25s")
-
-PATIENCE = 200
-START = """
-import json
-import pathlib
-import numpy as np
-import hardmine as hm
-from tests import ray_cases as cases
-folder = pathlib.Path({folder!r})
-def say(*words):
-    print("=", *words)  # Ray speaks on the same stream
-"""
-
-
-def script(folder, body):
-    """What a script says."""
-    out = run_script(START.format(folder=str(folder)) + body, timeout=PATIENCE)
-    return [line[2:] for line in out.splitlines() if line.startswith("= ")]
 
 
 def test_any_number_of_shards_gives_the_bytes_of_one_process(tmp_path):
@@ -67,9 +49,20 @@ with cases.cluster():
                     assert cases.same(again.candidates, mined.candidates), (kind, shards, block)
                     assert cases.same(again.negatives, mined.negatives), (kind, shards, block)
                     say(kind, shards, block)
+    # The embeddings of all documents are where the call came from: the likeness to a positive is told there.
+    collection, teacher = cases.case(folder, "precomputed")
+    one = hm.retrieve(collection, teacher, 12, anchors=True, progress=False)
+    rule = hm.Selection(3, ceiling=hm.Anchored(1.1, 0.5), draw=hm.Softmax(0.2), seed=7)
+    mined = hm.mine(collection, teacher, rule, progress=False)
+    for shards in (1, 3, 8):
+        many = hm.distributed.retrieve(collection, teacher, 12, anchors=True, num_shards=shards, progress=False)
+        again = hm.distributed.mine(collection, teacher, rule, num_shards=shards, progress=False)
+        assert many.anchor_scores.any() and cases.same(many, one)
+        assert cases.same(again.candidates, mined.candidates) and cases.same(again.negatives, mined.negatives)
+        say("anchors", shards)
 """,
     )
-    assert len(out) == 3 * 4 * 2
+    assert len(out) == 3 * 4 * 2 + 3
 
 
 def test_what_is_lost_is_made_again_with_the_same_bytes(tmp_path):
@@ -130,10 +123,14 @@ with cases.cluster():
     foreign = folder / "foreign"
     foreign.mkdir()
     (foreign / "part-00000.parquet").write_text("precious")
-    for given in ({"suffix": ".doc"}, {"folder": folder}, {"num_files": 0}, {"folder": foreign}):
+    os.environ["HARDMINE_RAY_PATIENCE"] = "4"
+    for given in (
+        {"suffix": ".doc"}, {"folder": folder}, {"num_files": 0}, {"folder": foreign}, {"suffix": "/../x.jsonl"},
+        {"suffix": 3}, {"folder": folder / "one.jsonl"}, *({"resources": {"num_cpus": count}} for count in (-1, 9)),
+    ):
         try:
             hm.distributed.write(mined, **{"folder": folder / "rows", **given})
-        except (ValueError, TypeError) as error:
+        except (ValueError, TypeError, OSError) as error:
             say(str(error).replace(str(folder), ""))
     assert [path.read_text() for path in foreign.iterdir()] == ["precious"]
     say(len(list((folder / "rows").iterdir())))
@@ -144,7 +141,12 @@ with cases.cluster():
     assert out[2].startswith("folder: : holds other files")
     assert out[3] == "num_files: 0, expected at least 1"
     assert out[4] == "folder: /foreign: holds other files ('part-00000.parquet'), expected an empty folder"
-    assert out[5] == "81", "what is refused changes nothing"
+    assert out[5] == "suffix: '/../x.jsonl', expected one such as '.jsonl'"
+    assert out[6] == "suffix: 3, expected a string such as '.jsonl'"
+    assert out[7] == "folder: /one.jsonl: a file, expected a folder"
+    assert out[8] == "resources['num_cpus']: -1, expected more than 0"
+    assert "CPU 9 per task, at most 2 on a node" in out[9]
+    assert out[10] == "81", "what is refused changes nothing"
 
 
 @pytest.mark.parametrize("mark", ["manifest.json", "unfinished.json"])
@@ -194,16 +196,25 @@ def test_what_goes_wrong_is_one_line_and_no_hang(tmp_path):
     out = script(
         tmp_path,
         """
+from hardmine.distributed import addresses
 os.environ["HARDMINE_RAY_PATIENCE"] = "4"
 with cases.cluster() as ray:
     queries, documents = cases.large(num_documents=50, dimension=4)
-    documents[33, 2] = np.nan
-    collection, teacher = cases.by_ids(queries, documents)
-    try:
-        hm.distributed.retrieve(collection, teacher, 5, num_shards=4, progress=False)
-    except ValueError as error:
-        say(error)
+    for value in (np.nan, -np.inf):
+        documents[33, 2] = value
+        collection, teacher = cases.by_ids(queries, documents)
+        try:
+            hm.distributed.retrieve(collection, teacher, 5, num_shards=4, progress=False)
+        except ValueError as error:
+            say(error)
     collection, teacher = cases.case(folder, "precomputed")
+    there = ray.get_runtime_context().gcs_address
+    hm.distributed.retrieve(collection, teacher, 12, address=there, num_shards=10**15, progress=False)
+    addresses.refuse_strange(there)
+    try:
+        hm.distributed.retrieve(collection, teacher, 12, address="127.0.0.1:1", progress=False)
+    except OSError as error:
+        say(str(error).replace(there, "there"))
     for asked in ({"num_cpus": 0}, {"num_cpus": "2"}, [1], {"num_cpus": 64}, {"licence": 1}, None):
         taken = cases.take_all(ray) if asked is None else None
         try:
@@ -212,7 +223,9 @@ with cases.cluster() as ray:
             say(error)
 """,
     )
-    assert "NaN" in out[0]
+    assert out[0] == "documents: NaN at row 33, column 2, expected finite embeddings"
+    assert out.pop(1) == "documents: -inf at row 33, column 2, expected finite embeddings"
+    assert out.pop(1) == "address: '127.0.0.1:1', but this process is connected to 'there'"
     assert out[1:4] == [
         "resources['num_cpus']: 0, expected more than 0",
         "resources['num_cpus']: str '2', expected a number",

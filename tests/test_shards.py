@@ -2,6 +2,7 @@
 
 import os
 import re
+import shutil
 import subprocess
 import sys
 from pathlib import Path
@@ -208,6 +209,30 @@ def test_wrong_usage_is_one_line(shard_files, tmp_path, capsys):
         search_shard(collection, "bm25", 1, 2, selection=selection, scored=run)
     with pytest.raises(ValueError, match="scored: missing"):
         search_shard(collection, "bm25", 1, 2, selection=SELECTION)
+    run.save(tmp_path / "run")
+    words = ["--shard", "1/3", "--rule", "anchored=1.1,1.0", "--positives", tmp_path / "run"]
+    assert command(folder, *words, "--output", output) == 2
+    said = capsys.readouterr().err
+    assert said.splitlines() == [
+        "hardmine: selection: the ceiling Anchored needs the embeddings of all documents, which no shard has; "
+        "expected another"
+    ]
+    assert not output.exists()
+
+
+def test_anchored_goes_on_from_the_embeddings_of_shards(collection, tmp_path, monkeypatch):
+    """It needs those of all documents: the shards make them, and one process searches."""
+    make_small(monkeypatch)
+    merged(collection, Toy(), 3, k=0, cache=tmp_path / "caches")
+    for cache in (tmp_path / "caches").iterdir():
+        shutil.copytree(cache / "embeddings", tmp_path / "cache/embeddings", dirs_exist_ok=True)
+        shutil.copy(cache / "hardmine-cache.json", tmp_path / "cache")
+    teacher, selection = Toy(), hm.Selection(3, ceiling=hm.Anchored(), draw=hm.Uniform(), seed=1)
+    many = hm.mine(collection, teacher, selection, cache=tmp_path / "cache", progress=False)
+    assert teacher.seen == {"queries": [], "documents": []}
+    one = hm.mine(collection, Toy(), selection, cache=tmp_path / "fresh", progress=False)
+    assert saved(many.negatives, tmp_path / "many") == saved(one.negatives, tmp_path / "one")
+    assert saved(many.candidates, tmp_path / "many") == saved(one.candidates, tmp_path / "one")
 
 
 SBATCH = """#!/bin/sh

@@ -2,13 +2,14 @@
 
 from __future__ import annotations
 
+import math
 import os
-import socket
 import time
 from collections.abc import Callable, Iterable, Iterator, Mapping
 from contextlib import contextmanager, suppress
 from typing import Any, NamedTuple, TypeAlias
 
+from hardmine.distributed.addresses import refuse_strange
 from hardmine.plumbing import checks
 from hardmine.plumbing.extras import need
 from hardmine.plumbing.progress import say
@@ -19,10 +20,13 @@ SAID_EVERY = 30.0
 PATIENCE_VARIABLE = "HARDMINE_RAY_PATIENCE"
 """Seconds to wait for a cluster in which nothing of ours runs or can run."""
 _PATIENCE = 300.0
-_CONNECTING = 10.0
 RETRIES = 5
 """How often a task is started again whose process or node was lost."""
 _OF_RAY = {"num_cpus": "CPU", "num_gpus": "GPU", "memory": "memory"}
+_LEAST = {"num_cpus": 0.01, "memory": 1.0}
+"""Of a task. More than a hundred processes for each processor would be none that a node can bear."""
+_FINEST, _MOST = 1e-4, 2**63 // 10**4
+"""Ray counts ten-thousandths in 64 bits: what is less is nothing to it, and what is more is less than nothing."""
 
 Starter: TypeAlias = Callable[[], Any]
 
@@ -70,7 +74,7 @@ def asked_of(resources: Any) -> tuple[dict[str, Any], dict[str, float]]:
     Raises
     ------
     TypeError, ValueError
-        They are no mapping of names to numbers above 0.
+        They are no mapping of names to numbers above 0 that Ray can count.
     """
     if resources is not None and not isinstance(resources, Mapping):
         raise TypeError(f"resources: {type(resources).__name__}, expected a mapping such as {{'num_cpus': 2}}")
@@ -78,8 +82,18 @@ def asked_of(resources: Any) -> tuple[dict[str, Any], dict[str, float]]:
     for name, amount in given.items():
         if not isinstance(name, str):
             raise TypeError(f"resources: {name!r}, expected names")
-        if checks.real(f"resources[{name!r}]", amount) <= 0:
+        if not name:
+            raise ValueError("resources: an empty name, expected that of a resource")
+        if name in _OF_RAY.values() and name not in _OF_RAY:
+            raise ValueError(f"resources: {name!r}, expected 'num_cpus' and 'num_gpus'")
+        if name == "object_store_memory":
+            raise ValueError(f"resources: {name!r}, which no task asks for; expected another")
+        found = checks.real(f"resources[{name!r}]", amount)
+        if found <= 0:
             raise ValueError(f"resources[{name!r}]: {amount}, expected more than 0")
+        checks.real(f"resources[{name!r}]", amount, minimum=_LEAST.get(name, _FINEST), maximum=_MOST)
+        if name == "num_gpus" and found > 1 and not found.is_integer():
+            raise ValueError(f"resources[{name!r}]: {amount}, expected a whole number, or less than 1")
     asked = {_OF_RAY.get(name, name): float(amount) for name, amount in given.items()}
     options = {name: given[name] for name in _OF_RAY if name in given}
     custom = {name: amount for name, amount in given.items() if name not in _OF_RAY}
@@ -97,20 +111,26 @@ def connected(address: str | None, resources: Any) -> Iterator[Cluster]:
     ModuleNotFoundError
         Ray is not installed.
     ClusterError
-        There is no cluster at the address, or work was lost for good.
+        There is no cluster at the address, this process is connected to another, or work was lost for good.
     """
     options, asked = asked_of(resources)
+    patience()  # nonsense is said before a cluster is started
     ray = need("ray", what="hardmine.distributed", extra="ray")
     starts = not ray.is_initialized()
     if starts:
         # Without an address Ray would take any cluster that was ever started on this machine.
         address = address or os.environ.get("RAY_ADDRESS") or "local"
-        _refuse_unheard(address)
         local = {"include_dashboard": False} if address == "local" else {}
         try:
+            refuse_strange(address)
+        except OSError as error:
+            raise ClusterError(f"address: {address!r}: {_one_line(error)}, expected that of a Ray cluster") from None
+        try:
             ray.init(address=address, log_to_driver=False, logging_level="ERROR", **local)
-        except (ConnectionError, ValueError, RuntimeError) as error:
+        except (Exception, SystemExit) as error:  # of no class of its own where a node does not start in time
             raise ClusterError(f"address: {address!r}: {_one_line(error)}") from None
+    else:
+        _refuse_another(address, ray)
     try:
         with _told(ray):
             yield Cluster(ray, options, asked)
@@ -119,15 +139,14 @@ def connected(address: str | None, resources: Any) -> Iterator[Cluster]:
             ray.shutdown()
 
 
-def _refuse_unheard(address: str) -> None:
-    """Raise where nobody listens at HOST:PORT: Ray itself would try for minutes, and end the process."""
-    host, colon, port = address.rpartition(":")
+def _refuse_another(address: str | None, ray: Any) -> None:
+    """Raise where HOST:PORT is not that of the cluster that this process is connected to; hosts have many names."""
+    host, colon, port = (address or "").rpartition(":")
     if not colon or not port.isdecimal() or "/" in host:
         return
-    try:
-        socket.create_connection((host.strip("[]"), int(port)), timeout=_CONNECTING).close()
-    except (OSError, OverflowError) as error:
-        raise ClusterError(f"address: {address!r}: {_one_line(error)}, expected that of a Ray cluster") from None
+    there = ray.get_runtime_context().gcs_address
+    if port != there.rpartition(":")[2]:
+        raise ClusterError(f"address: {address!r}, but this process is connected to {there!r}")
 
 
 @contextmanager
@@ -137,6 +156,10 @@ def _told(ray: Any) -> Iterator[None]:
         yield
     except ray.exceptions.RayTaskError as error:
         cause = error.cause
+        if isinstance(cause, ray.exceptions.UserCodeException):
+            # A step of somebody's dataset; what it raised stands in the text alone, before what Ray makes of it.
+            lines = str(error).partition("\n\nThe above exception")[0].splitlines()
+            raise ClusterError(f"ray: a step of the dataset failed: {lines[-1].strip()}") from None
         if isinstance(cause, ray.exceptions.RayError) or not isinstance(cause, Exception):
             raise ClusterError(f"ray: {_one_line(cause)}") from None
         raise cause from None
@@ -149,6 +172,15 @@ def _one_line(error: object) -> str:
     return lines[0] if lines else type(error).__name__
 
 
+def patience() -> float:
+    """Seconds to wait for a cluster in which nothing of ours runs or can run."""
+    given = os.environ.get(PATIENCE_VARIABLE, "") or str(_PATIENCE)
+    with suppress(ValueError):
+        if 0 < float(given) < math.inf:
+            return float(given)
+    raise ValueError(f"{PATIENCE_VARIABLE}: {given!r}, expected a number of seconds above 0")
+
+
 class Watch:
     """Sees to it that nobody waits for what cannot come.
 
@@ -159,7 +191,7 @@ class Watch:
 
     def __init__(self, cluster: Cluster) -> None:
         self._cluster = cluster
-        self._patience = checks.real(PATIENCE_VARIABLE, float(os.environ.get(PATIENCE_VARIABLE, _PATIENCE)))
+        self._patience = patience()
         self.moved()
 
     def moved(self) -> None:
@@ -271,3 +303,12 @@ def fetched(cluster: Cluster, reference: Any, watch: Watch) -> Any:
             watch.moved()
             return cluster.ray.get(reference)
         watch.idle(running=False)
+
+
+def await_room(cluster: Cluster, watch: Watch) -> None:
+    """Wait until a task has found its place, or patience ends."""
+    fetched(cluster, cluster.remote(_is_placed).remote(), watch)
+
+
+def _is_placed() -> bool:
+    return True

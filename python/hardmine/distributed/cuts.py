@@ -13,7 +13,12 @@ Csr: TypeAlias = tuple[_Int64, _Int64]
 
 def cut(count: int, parts: int) -> list[tuple[int, int]]:
     """First row, and the one behind the last, of each of so many parts of nearly equal size; some may be empty."""
-    return [(count * part // parts, count * (part + 1) // parts) for part in range(parts)]
+    return [part(count, parts, number) for number in range(parts)]
+
+
+def part(count: int, parts: int, number: int) -> tuple[int, int]:
+    """One of them alone, of however many."""
+    return count * number // parts, count * (number + 1) // parts
 
 
 def within(rows: Csr, start: int, stop: int) -> Csr:

@@ -1,21 +1,19 @@
-"""Embeddings of a collection made on a Ray cluster, into the store that a run on one machine keeps them in."""
+"""Embeddings made on a Ray cluster, into the store that a run on one machine keeps them in."""
 
 from __future__ import annotations
 
-import io
-import logging
 import os
-import queue
-import threading
-from collections.abc import Callable, Iterable, Iterator, Mapping
-from contextlib import contextmanager, suppress
-from typing import TYPE_CHECKING, Any, NamedTuple, cast
+from collections.abc import Callable, Iterator, Mapping, Sequence
+from contextlib import contextmanager
+from typing import TYPE_CHECKING, Any, NamedTuple
 
 import numpy as np
 
-from hardmine.distributed.cluster import TICK, Cluster, Watch, connected, fetched
+from hardmine.distributed import texts as far
+from hardmine.distributed.actors import Given, by_actors
+from hardmine.distributed.cluster import Cluster, Watch, connected, fetched
 from hardmine.pipeline import cached, cached_sparse
-from hardmine.pipeline.scorers import chosen, expect_collection, texts_of
+from hardmine.pipeline.scorers import chosen, expect_collection, kind_of, loaded, texts_of
 from hardmine.pipeline.sparse_scorers import SparseScorer
 from hardmine.plumbing import checks
 from hardmine.plumbing.extras import need
@@ -23,6 +21,10 @@ from hardmine.plumbing.progress import Reporting, reporting, say
 from hardmine.store.manifest import opened
 
 if TYPE_CHECKING:
+    from pathlib import Path
+
+    import ray.data
+
     from hardmine.nouns.collection import Collection
     from hardmine.teachers import Teacher
 
@@ -86,31 +88,168 @@ def embed(
     most 20 seconds or 64 MiB behind.
     """
     expect_collection(collection)
+
+    def bound(known: Any) -> tuple[Any, Any]:
+        return chosen(collection, known)
+
+    options = _options(cache, cache_policy, progress, num_actors)
+    with connected(address, resources) as cluster, _run(cluster, teacher, bound, options, collection.has_texts) as run:
+        for what, texts in zip(_SIDES, texts_of(collection), strict=True):
+            rows = cached.embedding_rows(run.kept, what, texts, run.about.kind) if len(texts) else None
+            if rows is None:
+                continue
+            made = by_actors(cluster, run.given(what), options.most, _strings)
+            run.keep(run.kept, run.about, what, texts, rows, made, progress=options.progress)
+        return run.kept.store.report()
+
+
+def _strings(group: Any) -> dict[str, Any]:
+    pa = need("pyarrow", what="hardmine.distributed", extra="mine")
+    return {"text": pa.array(group, pa.large_string())}
+
+
+def embed_dataset(
+    source: str | os.PathLike[str] | Sequence[str | os.PathLike[str]] | ray.data.Dataset,
+    teacher: Teacher | str | Callable[[], Teacher],
+    *,
+    cache: str | os.PathLike[str],
+    text: str = "text",
+    title: str | None = None,
+    what: str = "documents",
+    cache_policy: str = "refuse",
+    progress: Reporting = True,
+    num_actors: int | None = None,
+    resources: Mapping[str, float] | None = None,
+    address: str | None = None,
+) -> dict[str, dict[str, int]]:
+    """Embed texts that the workers of a Ray cluster read, into a cache: `embed` without the texts in this process.
+
+    This process holds some 150 bytes a text, whatever its length: a digest, its length, its place. The texts are in the
+    object stores of the cluster until they are embedded, on their disks where they are more than fit.
+
+    Parameters
+    ----------
+    source : path-like, sequence of path-like, or ray.data.Dataset
+        Files with the suffix ``.jsonl`` or ``.parquet`` that all nodes see, folders of them, or patterns such as
+        ``corpus/*.parquet``. Files are read in the order given; those of a folder or a pattern by path. Lines are read
+        as `Collection.read` reads them. What lies elsewhere, or is packed, is a ``ray.data.Dataset``:
+        ``ray.data.read_parquet("s3://...")``.
+    teacher : Teacher, str or callable
+        As for `embed`.
+    cache, cache_policy : path-like, str
+        As for `embed`. Texts are known by their digests: `hardmine.retrieve` with a collection of the same texts finds
+        every embedding, in whatever order they stand there.
+    text : str
+        Column of the texts.
+    title : str, optional
+        Column of what goes before each: title, a blank and the text make the text of a document of `Collection.read`.
+        Null, or nothing in a line, is no title.
+    what : {"documents", "queries"}
+        Which side of the teacher embeds them.
+    progress : bool or callable
+        As for `hardmine.retrieve`.
+    num_actors, resources, address
+        As for `embed`. Tasks that read ask for the same resources.
+
+    Returns
+    -------
+    dict
+        Shards and rows that were reused and that were computed.
+
+    Raises
+    ------
+    TypeError, ValueError
+        As in `embed`; or a column is missing, holds a null text or no strings, or there is no text at all.
+    OSError
+        As in `embed`; or no file is where one should be.
+    ModuleNotFoundError
+        Ray is not installed.
+
+    Notes
+    -----
+    The bytes are those of `embed`, and of one machine with a cache, for a collection with these texts in this order:
+    groups of texts follow from texts and their order alone, however files and blocks are cut. The blocks of a dataset
+    are taken in its order. A run that was killed reads all texts again and embeds those alone that lack.
+    """
+    named = far.Named(_column("text", text), None if title is None else _column("title", title))
+    side = checks.choice("what", what, _SIDES)
+    options = _options(cache, cache_policy, progress, num_actors)
+    found = far.source_of(source, named)
+
+    def bound(known: Any) -> tuple[Any, Any]:
+        known = loaded(known)
+        return known, kind_of(known)
+
+    with connected(address, resources) as cluster, _run(cluster, teacher, bound, options, has_texts=True) as run:
+        texts = far.read(cluster, found, named, options.progress)
+        if run.about.facts[side] is not None:
+            rows = cached.rows_of_keys(run.kept, side, texts.keys, run.about.kind)
+            numbers, shown, lengths = np.arange(len(texts.lengths)), options.progress, texts.lengths
+            made = by_actors(cluster, run.given(side, texts.blocks), options.most, texts.places)
+            run.keep(run.kept, run.about, side, numbers, rows, made, progress=shown, lengths=lengths)
+        return run.kept.store.report()
+
+
+def _column(name: str, value: Any) -> str:
+    if not isinstance(value, str) or not value:
+        raise TypeError(f"{name}: {value!r}, expected the name of a column")
+    return value
+
+
+class _Options(NamedTuple):
+    """What both functions take."""
+
+    folder: Path
+    policy: str
+    progress: Reporting
+    most: int | None
+
+
+def _options(cache: Any, policy: Any, progress: Any, num_actors: Any) -> _Options:
     shown = reporting(progress)
-    folder, policy = cached.checked_cache(cache), cached.checked_policy(cache_policy)
+    folder, policy = cached.checked_cache(cache), cached.checked_policy(policy)
     if folder is None:
         raise TypeError("cache: None, expected the path of a folder, in which embeddings are kept")
     most = None if num_actors is None else checks.integer("num_actors", num_actors, minimum=1)
-    with connected(address, resources) as cluster:
-        about: _About
-        if callable(teacher) and (isinstance(teacher, type) or not hasattr(teacher, "name")):
-            held, is_made_there = cluster.ray.put(teacher), True
-            described = cluster.remote(_described_there).remote(held, collection.has_texts)
-            about = fetched(cluster, described, Watch(cluster))
-        else:
-            known, kind = chosen(collection, cast("Teacher | str", teacher))
-            held, is_made_there = cluster.ray.put(known), False
-            about = _about(known, is_sparse=kind is SparseScorer)
-        with opened(folder, policy, say) as store:
-            kept = cached.Kept(store, about.facts, about.group_bytes)
-            for what, texts in zip(_SIDES, texts_of(collection), strict=True):
-                rows = cached.embedding_rows(kept, what, texts, about.kind) if len(texts) else None
-                if rows is None:
-                    continue
-                made = _on(cluster, (held, what, about.is_sparse, is_made_there), most)
-                keep = cached_sparse.keep_rows if about.is_sparse else cached.keep_embeddings
-                keep(kept, about, what, texts, rows, made, progress=shown)
-            return store.report()
+    return _Options(folder, policy, shown, most)
+
+
+class _Run(NamedTuple):
+    """A teacher in a cluster, and the store that its embeddings go to."""
+
+    kept: cached.Kept
+    about: _About
+    held: Any
+    is_made_there: bool
+
+    @property
+    def keep(self) -> Callable[..., None]:
+        """What keeps the rows that the store lacks."""
+        return cached_sparse.keep_rows if self.about.is_sparse else cached.keep_embeddings
+
+    def given(self, what: str, blocks: tuple[Any, ...] | None = None) -> Given:
+        """What its actors are made of."""
+        return Given(self.held, self.is_made_there, self.about.is_sparse, what, blocks)
+
+
+@contextmanager
+def _run(
+    cluster: Cluster,
+    teacher: Any,
+    bound: Callable[[Any], tuple[Any, Any]],
+    options: _Options,
+    has_texts: bool,  # noqa: FBT001
+) -> Iterator[_Run]:
+    about: _About
+    if callable(teacher) and (isinstance(teacher, type) or not hasattr(teacher, "name")):
+        held, is_made_there = cluster.ray.put(teacher), True
+        about = fetched(cluster, cluster.remote(_described_there).remote(held, has_texts), Watch(cluster))
+    else:
+        known, kind = bound(teacher)
+        held, is_made_there = cluster.ray.put(known), False
+        about = _about(known, is_sparse=kind is SparseScorer)
+    with opened(options.folder, options.policy, say) as store:
+        yield _Run(cached.Kept(store, about.facts, about.group_bytes), about, held, is_made_there)
 
 
 class _About(NamedTuple):
@@ -143,123 +282,3 @@ def _about(teacher: Any, *, is_sparse: bool) -> _About:
     if all(value is None for value in facts.values()):
         raise ValueError(f"teacher {teacher.name!r}: its embeddings are looked up, expected an encoder")
     return _About(teacher.name, facts, cached.group_bytes_of(teacher), is_sparse)
-
-
-class Embedder:
-    """An actor that holds a teacher and embeds groups of texts."""
-
-    def __init__(self, held: Any, what: str, is_sparse: bool, is_made_there: bool) -> None:  # noqa: FBT001
-        import ray
-
-        teacher = ray.get(held)
-        self._teacher, self._what = (teacher() if is_made_there else teacher), what
-        self._columns_of = cached_sparse.columns_of if is_sparse else cached.columns_of
-
-    def __call__(self, batch: Any) -> dict[str, list[Any]]:
-        """Number and columns, as the bytes of an .npz file, of each group in a batch; or what the teacher raised."""
-        from ray import cloudpickle
-
-        numbers = batch["group"].to_numpy()
-        found: dict[str, list[Any]] = {"group": [], "columns": [], "error": []}
-        for number in np.unique(numbers).tolist():
-            places = np.flatnonzero(numbers == number)
-            texts = batch["text"].take(places).combine_chunks()
-            file, error = io.BytesIO(), b""
-            try:
-                columns: dict[str, Any] = self._columns_of(self._teacher, self._what, texts)
-                np.savez(file, **columns)
-            except Exception as raised:
-                error = cloudpickle.dumps(raised)
-            found["group"].append(number)
-            found["columns"].append(file.getvalue())
-            found["error"].append(error)
-        return found
-
-
-def _on(cluster: Cluster, given: tuple[Any, str, bool, bool], most: int | None) -> cached.Made:
-    """What makes the columns of groups of texts on the cluster."""
-
-    def made(groups: Iterable[Any]) -> Iterator[tuple[int, cached.Columns]]:
-        pa = need("pyarrow", what="hardmine.distributed", extra="mine")
-        watch = Watch(cluster)
-        # Ray Data waits without a word where there is no room for an actor.
-        fetched(cluster, cluster.remote(_is_placed).remote(), watch)
-        data = need("ray.data", what="hardmine.distributed", extra="ray")
-        context = data.DataContext.get_current().copy()
-        context.enable_progress_bars = context.print_on_execution_start = False
-        blocks = [
-            pa.table({"group": np.full(len(texts), number), "text": pa.array(texts, pa.large_string())})
-            for number, texts in enumerate(groups)
-        ]
-        actors = max(1, min(cluster.slots(), most or len(blocks), len(blocks)))
-        with data.DataContext.current(context), _quiet():
-            found = data.from_arrow(blocks).map_batches(
-                Embedder,
-                fn_constructor_args=given,
-                batch_size=None,
-                batch_format="pyarrow",
-                compute=data.ActorPoolStrategy(min_size=1, max_size=actors),
-                **cluster.options,
-            )
-            for row in _watched(found.iter_rows, watch):
-                if row["error"]:
-                    raise cluster.ray.cloudpickle.loads(row["error"])
-                with np.load(io.BytesIO(row["columns"])) as columns:
-                    yield int(row["group"]), dict(columns)
-
-    return made
-
-
-@contextmanager
-def _quiet() -> Iterator[None]:
-    """Without what Ray Data logs of every execution: how far it is is shown as of any other run."""
-    logger = logging.getLogger("ray.data")
-    before = logger.level
-    logger.setLevel(logging.ERROR)
-    try:
-        yield
-    finally:
-        logger.setLevel(before)
-
-
-def _is_placed() -> bool:
-    return True
-
-
-def _watched(rows: Callable[[], Iterable[Any]], watch: Watch) -> Iterator[Any]:
-    """What an iteration gives that may wait for ever: it runs in a thread, and is watched from here."""
-    found: queue.Queue[tuple[str, Any]] = queue.Queue(maxsize=2)
-    left = threading.Event()
-
-    def put(kind: str, value: Any) -> None:
-        while not left.is_set():
-            with suppress(queue.Full):
-                found.put((kind, value), timeout=TICK)
-                return
-
-    def run() -> None:
-        try:
-            for row in rows():
-                put("row", row)
-                if left.is_set():
-                    return
-            put("end", None)
-        except BaseException as error:
-            put("error", error)
-
-    threading.Thread(target=run, daemon=True, name="hardmine-ray-data").start()
-    try:
-        while True:
-            try:
-                kind, value = found.get(timeout=TICK)
-            except queue.Empty:
-                watch.idle(running=False)
-                continue
-            watch.moved()
-            if kind == "error":
-                raise value
-            if kind == "end":
-                return
-            yield value
-    finally:
-        left.set()

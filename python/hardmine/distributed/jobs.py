@@ -3,16 +3,18 @@
 from __future__ import annotations
 
 import os
-from collections.abc import Callable, Iterator, Mapping
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from typing import TYPE_CHECKING, Any
+
+import numpy as np
 
 from hardmine.distributed.cluster import connected
 from hardmine.distributed.spread import Spread
 from hardmine.pipeline.mine import mined_through
 from hardmine.pipeline.retrieve import DEFAULT_K
 from hardmine.pipeline.scorers import Scorer, expect_collection, scored_candidates
-from hardmine.plumbing import checks
+from hardmine.plumbing import arrays, checks
 from hardmine.plumbing.progress import Reporting, reporting
 from hardmine.plumbing.threads import thread_count
 
@@ -24,6 +26,9 @@ if TYPE_CHECKING:
     from hardmine.pipeline.mined import Mined
     from hardmine.rules.selection import Selection
     from hardmine.teachers import Teacher
+
+_NOT_FINITE = ", expected finite embeddings"
+_ROWS = 4_096
 
 
 def retrieve(
@@ -70,8 +75,8 @@ def retrieve(
     progress : bool or callable
         As for `hardmine.retrieve`.
     num_shards : int, optional
-        Parts of the documents. Default: as many as tasks run at a time, and more where these would take more than half
-        of the object stores. The result does not depend on it.
+        Parts of the documents; none is empty. Default: as many as tasks run at a time, and more where these would take
+        more than half of the object stores. The result does not depend on it.
     resources : mapping of str to float, optional
         What a task asks of the cluster: ``num_cpus`` (default 1), ``num_gpus``, ``memory`` in bytes, and resources of
         the cluster's own.
@@ -184,5 +189,37 @@ def _spreading(
     num_shards = None if num_shards is None else checks.integer("num_shards", num_shards, minimum=1)
     threads = None if num_threads is None else thread_count(num_threads)
     shown = reporting(progress)
-    with connected(address, resources) as cluster:
-        yield lambda scorer: Spread(scorer, cluster, num_shards, threads, shown)
+    scorers: list[Scorer] = []
+    with _naming_rows(scorers), connected(address, resources) as cluster:
+
+        def spread(scorer: Scorer) -> Spread:
+            scorers.append(scorer)
+            most = max(len(scorer.documents), 1)  # an empty shard is a task for nothing
+            return Spread(scorer, cluster, None if num_shards is None else min(num_shards, most), threads, shown)
+
+        yield spread
+
+
+@contextmanager
+def _naming_rows(scorers: Sequence[Scorer]) -> Iterator[None]:
+    """A task that meets NaN or infinity names the row of its shard: the caller is told that of the whole."""
+    try:
+        yield
+    except ValueError as error:
+        if str(error).endswith(_NOT_FINITE):
+            for scorer in scorers:
+                _refuse_not_finite("documents", scorer.documents)
+                _refuse_not_finite("queries", scorer.queries)
+        raise
+
+
+def _refuse_not_finite(name: str, rows: Any) -> None:
+    """Raise `ValueError` as a search does of the first embedding that is not finite."""
+    array, kind = arrays.matrix(name, rows)
+    for start in range(0, len(array), _ROWS):
+        block = arrays.widen(array[start : start + _ROWS], kind) if kind == "bf16" else array[start : start + _ROWS]
+        places = np.argwhere(~np.isfinite(block))
+        if places.size:
+            row, column = places[0].tolist()
+            value = str(float(block[row, column])).replace("nan", "NaN")
+            raise ValueError(f"{name}: {value} at row {start + row}, column {column}{_NOT_FINITE}")

@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
-from hardmine.distributed.cuts import cut, within
+from hardmine.distributed.cuts import part, within
 from hardmine.distributed.shard_run import Labels, ShardRun
 from hardmine.nouns.identity import identity
 from hardmine.pipeline import cached
@@ -78,14 +78,17 @@ def search_shard(
         refuse_unfit(collection, selection)
         refuse_teachers(selection.ceiling, "a shard has the scores of one")
         if selection.ceiling.needs_anchor_scores:
-            raise ValueError("selection: the ceiling Anchored needs the embeddings of all documents, expected another")
+            raise ValueError(
+                "selection: the ceiling Anchored needs the embeddings of all documents, which no shard has; expected "
+                "another"
+            )
         if scored is None:
             raise ValueError("scored: missing, but a selection needs the scores of all positives, in whatever shard")
         ceiling = scan_ceiling(collection.scored_positives(scored), selection)
         k = depth_of(selection, in_scan=ceiling is not None) if k is None else k
     k = DEFAULT_K if k is None else k
     known, kind = chosen(collection, teacher)
-    start, stop = cut(collection.num_documents, num_shards)[shard - 1]
+    start, stop = part(collection.num_documents, num_shards, shard - 1)
     left_out = left_out_of(collection, threads, exclude_positives=True)
     exclude = left_out.offsets, left_out.ids
     with cached.keeping(folder, policy, known) as kept:

@@ -12,7 +12,7 @@ from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
-from hardmine.distributed.cluster import BEGUN, Watch, connected, outcomes
+from hardmine.distributed.cluster import BEGUN, Watch, asked_of, await_room, connected, outcomes
 from hardmine.distributed.cuts import cut
 from hardmine.formats import access
 from hardmine.nouns.lists import VERSION
@@ -76,7 +76,7 @@ def write(
     TypeError, ValueError
         As in `hardmine.Mined.write`, or `folder` holds what this function did not write. Nothing is changed then.
     OSError
-        As for `retrieve`; or a file cannot be written.
+        As for `retrieve`: what was there stays where no task finds room; or a file cannot be written.
 
     Notes
     -----
@@ -89,17 +89,27 @@ def write(
     shown, target = reporting(progress), Path(folder)
     count = max(1, -(-len(mined.negatives) // _FILE_ROWS)) if num_files is None else num_files
     count = checks.integer("num_files", count, minimum=1)
-    target.mkdir(parents=True, exist_ok=True)
+    if not isinstance(suffix, str):
+        raise TypeError(f"suffix: {suffix!r}, expected a string such as '.jsonl'")
+    if "/" in suffix or "\\" in suffix:
+        raise ValueError(f"suffix: {suffix!r}, expected one such as '.jsonl'")
+    if target.exists() and not target.is_dir():
+        raise NotADirectoryError(f"folder: {target}: a file, expected a folder")
     names = [f"part-{number:05d}{suffix}" for number in range(count)]
-    access.check_output(target / names[0], format, provenance=provenance, scores=scores)
-    old = _own_files(target)
-    with atomic_write(target / UNFINISHED) as file:
-        file.write(json.dumps(_HOLDS).encode() + b"\n")
-    for path in old:
-        path.unlink(missing_ok=True)
     about = {"scores": scores, "provenance": provenance}
     files: list[dict[str, Any]] = [{} for _ in names]
+    asked_of(resources)
+    target.mkdir(parents=True, exist_ok=True)
+    access.check_output(target / names[0], format, provenance=provenance, scores=scores)
+    _own_files(target)
     with connected(address, resources) as cluster, Progress("writing files of rows", count, shown) as bar:
+        # What is there goes once a task has found room, and not before.
+        await_room(cluster, Watch(cluster))
+        old = _own_files(target)
+        with atomic_write(target / UNFINISHED) as file:
+            file.write(json.dumps(_HOLDS).encode() + b"\n")
+        for path in old:
+            path.unlink(missing_ok=True)
         task = cluster.remote(written, num_returns="streaming")
         shared = cluster.ray.put((mined.collection, mined.positives))
 

@@ -130,10 +130,13 @@ def in_bulk(path: Path, layout: str, fields: Sequence[Field]) -> list[pa.LargeSt
 
 def _json_parts(path: Path, fields: Sequence[Field]) -> Iterator[list[pa.LargeStringArray]]:
     for block, line in blocks(path):
-        part = _parsed(block, fields)
-        if part is None:
-            part = _columns_of(json_rows(path, block, line), fields)
-        yield part
+        yield of_block(path, block, line, fields)
+
+
+def of_block(path: Path, block: bytes, line: int, fields: Sequence[Field]) -> list[pa.LargeStringArray]:
+    """Columns of whole lines of a jsonl file, the first of which has this number; `FormatError` as of the file."""
+    found = _parsed(block, fields)
+    return _columns_of(json_rows(path, block, line), fields) if found is None else found
 
 
 def _columns_of(rows: Iterable[Row], fields: Sequence[Field]) -> list[pa.LargeStringArray]:

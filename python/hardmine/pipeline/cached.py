@@ -170,12 +170,14 @@ def known_by(whose: str, value: Any, **beside: str) -> Facts:
 
 def embedding_rows(kept: Kept, what: str, texts: Any, kind: str = "embeddings") -> Rows | None:
     """The embeddings of texts that a store holds and lacks; None for a teacher that looks them up."""
-    facts = kept.facts[what]
-    if facts is None:
-        return None
+    return None if kept.facts[what] is None else rows_of_keys(kept, what, fingerprint.of_texts(texts), kind)
+
+
+def rows_of_keys(kept: Kept, what: str, keys: fingerprint.Keys, kind: str) -> Rows:
+    """The embeddings of texts, known by their digests, that a store holds and lacks."""
     # A name of its own for what the teacher says: one of its facts may be called as one of ours.
-    facts = {"teacher": facts, "texts": what, "group": [GROUP_TEXTS, kept.group_bytes]}
-    return kept.store.rows(f"{kind} of {what}", kind, facts, fingerprint.of_texts(texts))
+    facts = {"teacher": kept.facts[what], "texts": what, "group": [GROUP_TEXTS, kept.group_bytes]}
+    return kept.store.rows(f"{kind} of {what}", kind, facts, keys)
 
 
 def lacking(texts: Any, rows: Rows) -> Any:
@@ -227,6 +229,7 @@ def keep_embeddings(
     *,
     progress: Reporting,
     span: Span | None = None,
+    lengths: npt.NDArray[np.int64] | None = None,
 ) -> None:
     """Keep the embeddings that a store lacks, all of one form; see `keep_missing`."""
     form: tuple[int, np.dtype[Any]] | None = None
@@ -241,7 +244,7 @@ def keep_embeddings(
                 f"{form[1]} ones as for the texts before"
             )
 
-    keep_missing(kept, rows, "embeddings", what, texts, made, check, progress=progress, span=span)
+    keep_missing(kept, rows, "embeddings", what, texts, made, check, progress=progress, span=span, lengths=lengths)
 
 
 def keep_missing(
@@ -255,19 +258,23 @@ def keep_missing(
     *,
     progress: Reporting,
     span: Span | None = None,
+    lengths: npt.NDArray[np.int64] | None = None,
 ) -> None:
     """Make the rows that a store lacks, group by group, and keep them in shards.
 
     `made` gives the columns of groups of texts, in any order; ``lengths`` among them are those of the rows of ``list.``
     columns. Of a `span` the groups that it touches are made, whole: what is left out are whole groups too, so that
     whoever makes the others, in whatever order, cuts them in the same places.
+
+    In the place of `texts` may stand an array of the numbers that `made` knows them by, with the `lengths` of all.
     """
     _say_reused(rows, f"{kind} of {what}", progress=progress)
     missing = rows.missing
     if not missing.size:
         return
     wanted = lacking(texts, rows)
-    cuts = list(groups(fingerprint.lengths_of(wanted), kept.group_bytes))
+    sizes = fingerprint.lengths_of(wanted) if lengths is None else lengths[missing]
+    cuts = list(groups(sizes, kept.group_bytes))
     if span is not None:
         is_needed = np.isin(missing, rows.firsts(*span))
         cuts = [(start, stop) for start, stop in cuts if is_needed[start:stop].any()]

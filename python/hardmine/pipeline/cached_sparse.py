@@ -67,6 +67,7 @@ def keep_rows(
     *,
     progress: Reporting,
     span: cached.Span | None = None,
+    lengths: npt.NDArray[np.int64] | None = None,
 ) -> None:
     """Keep the rows that a store lacks, all of one vocabulary; see `cached.keep_missing`."""
     size: int | None = None
@@ -81,7 +82,7 @@ def keep_rows(
                     "before"
                 )
 
-    cached.keep_missing(kept, rows, KIND, what, texts, made, check, progress=progress, span=span)
+    cached.keep_missing(kept, rows, KIND, what, texts, made, check, progress=progress, span=span, lengths=lengths)
 
 
 def checked(teacher: Any, found: Any, count: int) -> SparseRows:

@@ -149,30 +149,39 @@ def chosen(collection: Collection, teacher: Teacher | str, *, embeddings_for: st
 
     `embeddings_for` names what needs one with document embeddings.
     """
-    from hardmine import teachers
-
-    if isinstance(teacher, str):
-        teacher = teachers.load(teacher)
-    if not collection.has_texts and getattr(teacher, "needs_texts", True):
+    known = loaded(teacher)
+    if not collection.has_texts and getattr(known, "needs_texts", True):
         raise ValueError(
-            f"teacher {getattr(teacher, 'name', teacher)!r}: reads texts, but the collection holds ids alone; expected "
+            f"teacher {getattr(known, 'name', known)!r}: reads texts, but the collection holds ids alone; expected "
             "embeddings made elsewhere (hardmine.teachers.precomputed)"
         )
-    kind: Any
-    if isinstance(teacher, teachers.LexicalTeacher):
-        kind = LexicalScorer
-    elif isinstance(teacher, teachers.DenseTeacher):
-        kind = DenseScorer
-    elif isinstance(teacher, teachers.SparseTeacher):
-        kind = SparseScorer
-    else:
-        raise TypeError(f"teacher: {type(teacher).__name__}, expected a name or what hm.teachers.load gives")
+    kind = kind_of(known)
     if embeddings_for is not None and kind.document_embeddings is None:
         raise ValueError(
-            f"teacher {teacher.name!r}: has no document embeddings, which {embeddings_for} needs; "
+            f"teacher {known.name!r}: has no document embeddings, which {embeddings_for} needs; "
             "expected an encoder or precomputed embeddings"
         )
-    return teacher, kind
+    return known, kind
+
+
+def loaded(teacher: Any) -> Any:
+    """The teacher that a name stands for; any other as it is."""
+    from hardmine import teachers
+
+    return teachers.load(teacher) if isinstance(teacher, str) else teacher
+
+
+def kind_of(teacher: Any) -> Any:
+    """What binds a teacher to a collection."""
+    from hardmine import teachers
+
+    if isinstance(teacher, teachers.LexicalTeacher):
+        return LexicalScorer
+    if isinstance(teacher, teachers.DenseTeacher):
+        return DenseScorer
+    if isinstance(teacher, teachers.SparseTeacher):
+        return SparseScorer
+    raise TypeError(f"teacher: {type(teacher).__name__}, expected a name or what hm.teachers.load gives")
 
 
 def scored_candidates(

@@ -1,0 +1,99 @@
+"""What is asked of a cluster, and where one is looked for: said in one line before anything is started."""
+
+import socket
+import threading
+
+import pytest
+
+from hardmine.distributed import addresses
+from hardmine.distributed.cluster import PATIENCE_VARIABLE, asked_of, patience
+
+
+def test_what_a_task_asks_for_in_both_spellings():
+    options, asked = asked_of({"num_gpus": 0.5, "memory": 1e9, "licence": 2})
+    assert options == {"num_cpus": 1, "num_gpus": 0.5, "memory": 1e9, "resources": {"licence": 2}}
+    assert asked == {"CPU": 1, "GPU": 0.5, "memory": 1e9, "licence": 2}
+
+
+@pytest.mark.parametrize(
+    ("given", "line"),
+    [
+        ({"num_cpus": 1e-9}, r"resources\['num_cpus'\]: 1e-09, expected at least 0.01"),
+        ({"memory": 0.5}, r"resources\['memory'\]: 0.5, expected at least 1"),
+        ({"licence": 1e-5}, r"resources\['licence'\]: 1e-05, expected at least 0.0001"),
+        ({"memory": 10**15}, r"resources\['memory'\]: 1e\+15, expected at most 9.22337e\+14"),
+        ({"licence": 10**30}, r"resources\['licence'\]: 1e\+30, expected at most 9.22337e\+14"),
+        ({"num_gpus": 1.5}, r"resources\['num_gpus'\]: 1.5, expected a whole number, or less than 1"),
+        ({"num_gpus": float("nan")}, r"resources\['num_gpus'\]: nan, expected a finite number"),
+        ({"": 1}, "resources: an empty name, expected that of a resource"),
+        ({"CPU": 1}, "resources: 'CPU', expected 'num_cpus' and 'num_gpus'"),
+        ({"GPU": 1}, "resources: 'GPU', expected 'num_cpus' and 'num_gpus'"),
+        ({"object_store_memory": 1}, "resources: 'object_store_memory', which no task asks for"),
+    ],
+)
+def test_what_no_cluster_could_count_is_refused(given, line):
+    """Ray takes 10**15 bytes for less than nothing, and a billionth of a processor for a billion processes."""
+    with pytest.raises(ValueError, match=line):
+        asked_of(given)
+
+
+@pytest.mark.parametrize("given", ["abc", "-1", "0", "nan", "inf", "-inf", "5 s"])
+def test_a_patience_that_is_no_number_of_seconds(given, monkeypatch):
+    monkeypatch.setenv(PATIENCE_VARIABLE, given)
+    with pytest.raises(ValueError, match=f"^{PATIENCE_VARIABLE}: '{given}', expected a number of seconds above 0$"):
+        patience()
+
+
+@pytest.mark.parametrize(("given", "seconds"), [("", 300), ("2.5", 2.5), ("1e3", 1000)])
+def test_a_patience_that_is_one(given, seconds, monkeypatch):
+    monkeypatch.setenv(PATIENCE_VARIABLE, given)
+    assert patience() == seconds
+
+
+@pytest.fixture
+def foreign():
+    """Starts a server that gives an answer, whatever it is asked, or none; gives its address."""
+    servers, held = [], []
+
+    def start(answer):
+        server = socket.create_server(("127.0.0.1", 0))
+        servers.append(server)
+
+        def serve():
+            while True:
+                try:
+                    connection, _ = server.accept()
+                except OSError:
+                    return
+                held.append(connection)
+                if answer is not None:
+                    connection.recv(100)
+                    connection.sendall(answer)
+                    connection.close()
+
+        threading.Thread(target=serve, daemon=True).start()
+        return f"127.0.0.1:{server.getsockname()[1]}"
+
+    yield start
+    for opened in servers + held:
+        opened.close()
+
+
+def test_who_listens_but_is_no_cluster_is_told_in_seconds(foreign, monkeypatch):
+    """Ray itself asks for minutes, and then ends the process."""
+    monkeypatch.setattr(addresses, "_PATIENCE", 0.5)
+    for answer, line in (
+        (b"HTTP/1.1 400 Bad Request\r\n\r\n", "somebody else listens there"),
+        (b"", "somebody else listens there"),
+        (b"\0\0", "somebody else listens there"),
+        (None, "timed out"),
+    ):
+        with pytest.raises(OSError, match=line):
+            addresses.refuse_strange(foreign(answer))
+    # What gRPC begins with: settings, of whatever length.
+    addresses.refuse_strange(foreign(b"\0\0\6\4\0\0\0\0\0\0\3\0\0\0\1"))
+    for address in ("auto", "local", "ray://127.0.0.1:1", "127.0.0.1"):
+        addresses.refuse_strange(address)
+    for address in ("127.0.0.1:1", "127.0.0.1:99999999999"):
+        with pytest.raises(OSError, match="refused|range|port"):
+            addresses.refuse_strange(address)
