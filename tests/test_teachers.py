@@ -102,7 +102,8 @@ def test_bm25_options():
     assert teacher.words("The snake_case 2Words, über THE ﬁn") == ["snake", "case", "2words", "über", "ﬁn"]
     assert hm.teachers.load("bm25", token_pattern=r"\S+").words("a_b c-d") == ["a_b", "c-d"]
     with pytest.raises(
-        TypeError, match="teacher 'bm25': unknown option 'device', expected method, k1, b, delta, stopwords, token_pattern"
+        TypeError,
+        match="teacher 'bm25': unknown option 'device', expected method, k1, b, delta, stopwords, token_pattern",
     ):
         hm.teachers.load("bm25", device="cpu")
     with pytest.raises(ValueError, match="b: 2, expected at most 1"):
