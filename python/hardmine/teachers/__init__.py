@@ -40,8 +40,8 @@ def load(name: str | os.PathLike[str], /, **options: Any) -> Teacher:
         For "bm25": ``method`` ("lucene", "robertson", "atire", "bm25l" or "bm25+", as bm25s names them), ``k1``, ``b``,
         ``delta`` (of the last two methods), ``stopwords``, ``token_pattern``. For an encoder: ``pooling``,
         ``query_prompt``, ``document_prompt``, ``max_length``, ``similarity``, ``normalize``, ``dtype``, ``device``,
-        ``batch_tokens``, ``name``; what is not given comes from the model's own sentence-transformers configuration where
-        it has one.
+        ``batch_tokens``, ``name``; what is not given comes from the model's own sentence-transformers configuration
+        where it has one.
 
     Returns
     -------
