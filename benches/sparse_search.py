@@ -20,6 +20,7 @@ import signal
 import sysconfig
 import time
 from collections.abc import Iterator
+from contextlib import suppress
 from pathlib import Path
 
 import numpy as np
@@ -60,10 +61,12 @@ def contenders(world: bench.World, names: list[str]) -> Iterator[tuple[str, obje
 def serve(pipe: object, world: bench.World, k: int, threads: int) -> None:
     """Search for the first so many queries whenever a number comes; give back seconds of the processor."""
     index = hm.SparseIndex(world.documents, num_threads=threads)
-    while count := pipe.recv():
-        started = time.process_time()
-        index.search(world.queries.take(np.arange(count)), k, num_threads=threads)
-        pipe.send(time.process_time() - started)
+    with suppress(EOFError):  # whoever asks has ended
+        while True:
+            queries = world.queries.take(np.arange(pipe.recv()))
+            started = time.process_time()
+            index.search(queries, k, num_threads=threads)
+            pipe.send(time.process_time() - started)
 
 
 class AtLevel:
