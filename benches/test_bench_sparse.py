@@ -1,4 +1,4 @@
-"""P-sparse: exact sparse search against bm25s (numba), tantivy and SciPy.
+"""P-sparse: exact sparse search against bm25s (numba), tantivy, SciPy and the engines of `sparse_engines`.
 
 `HARDMINE_BENCH_SCALE` below 1 shrinks the corpus, for a smoke run; `HARDMINE_BENCH_QUERIES` is the number of queries.
 Peers that are not installed are left out: ``pip install numba tantivy scipy``. Scores are checked against each other
@@ -12,6 +12,7 @@ from typing import NamedTuple
 
 import numpy as np
 import pytest
+from sparse_engines import APPROXIMATE, ENGINES
 
 import hardmine as hm
 
@@ -169,7 +170,9 @@ PEERS = {
     "bm25s numba": bm25s_numba,
     "tantivy, 1 thread": tantivy_search,
     "scipy product + topk": scipy_product,
+    **{name: lambda world, engine=engine: engine(world, K, THREADS) for name, engine in ENGINES.items()},
 }
+EXACT = ("bm25s numba", "scipy product + topk", "splade-index numba")
 
 
 @pytest.fixture(scope="module", params=WORLDS)
@@ -181,16 +184,24 @@ def check(world, peer, found):
     """The peer's scores are hardmine's, where it is exact."""
     count = 20
     ours = [row.scores for row in hardmine(world)(count)]
-    theirs = found[1][:count] if peer == "bm25s numba" else found[:count]
+    theirs = found[1][:count] if peer.endswith("numba") else found[:count]
     for mine, other in zip(ours, theirs, strict=True):
         other = np.asarray(other)[: mine.size]  # bm25s fills lists up with documents that score 0
         np.testing.assert_allclose(mine, other, rtol=1e-5)
+
+
+def recall(world, found):
+    """Share of hardmine's lists that an approximate peer found, over the queries that it answered."""
+    ours = hardmine(world)(len(found))
+    return np.mean([np.isin(row.ids, ids).mean() for row, ids in zip(ours, found, strict=True) if row.ids.size])
 
 
 @pytest.mark.benchmark(group="P-sparse")
 @pytest.mark.parametrize("peer", PEERS)
 def test_search(world, peer, record):
     search = PEERS[peer](world)
-    if peer in ("bm25s numba", "scipy product + topk"):
+    if peer in EXACT:
         check(world, peer, search(20))
+    if peer in APPROXIMATE:
+        peer = f"{peer}: recall {recall(world, search(min(NUM_QUERIES, 200))):.3f}"
     record(peer, world.name).pedantic(search, args=(NUM_QUERIES,), rounds=ROUNDS)

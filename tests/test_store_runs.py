@@ -176,6 +176,10 @@ def test_bm25_is_known_by_its_settings_and_texts(tmp_path):
     for teacher, collection in (
         (hm.teachers.load("bm25", k1=1.1), collect()),
         (hm.teachers.load("bm25", b=0.5), collect()),
+        (hm.teachers.load("bm25", method="atire"), collect()),
+        (hm.teachers.load("bm25", method="bm25+"), collect()),
+        (hm.teachers.load("bm25", method="bm25l"), collect()),
+        (hm.teachers.load("bm25", method="bm25l", delta=1), collect()),
         (hm.teachers.load("bm25", stopwords=["w1"]), collect()),
         (hm.teachers.load("bm25", token_pattern=r"\S+"), collect()),
         (hm.teachers.load("bm25", token_pattern=re.compile(r"\S+", re.ASCII)), collect()),
@@ -185,6 +189,13 @@ def test_bm25_is_known_by_its_settings_and_texts(tmp_path):
     ):
         retrieve(collection, teacher, cache)
         assert counts(cache)["candidates"] == (0, 20)
+
+
+def test_the_fingerprint_of_lucenes_form_names_no_form():
+    """Caches of it were made before there were others."""
+    told = hm.teachers.load("bm25", method="lucene").fingerprint("documents")
+    assert told == hm.teachers.load("bm25").fingerprint("documents")
+    assert not {"method", "delta"} & set(told)
 
 
 def test_arrays_are_known_by_their_numbers(tmp_path):

@@ -1,6 +1,7 @@
 """Teachers: BM25 against its slow twin, dense encoders against sentence-transformers and by hand, stored embeddings."""
 
 import json
+import re
 import warnings
 
 import numpy as np
@@ -27,25 +28,52 @@ def bm25_scores(index, queries):
     return hm.pair_scores(rows, index.documents, q, d).reshape(len(rows), len(index.documents))
 
 
+FORMS = ({}, {"method": "robertson"}, {"method": "atire"}, {"method": "bm25l"}, {"method": "bm25l", "delta": 0},
+         {"method": "bm25+"}, {"method": "bm25+", "delta": 1})  # fmt: skip
+
+
+@pytest.mark.parametrize("form", FORMS, ids=str)
 @pytest.mark.parametrize("seed", range(5))
-def test_bm25_equals_its_twin(seed):
+def test_bm25_equals_its_twin(seed, form):
     documents = random_texts(60, seed)
     queries = [*random_texts(20, seed + 100, words=60), "", "w1 w1 W1", "unheard-of", "W1_w2"]
-    index = hm.teachers.load("bm25", k1=1.2, b=0.6).index(documents)
+    index = hm.teachers.load("bm25", k1=1.2, b=0.6, **form).index(documents)
     found = bm25_scores(index, queries)
-    np.testing.assert_allclose(found, oracle.scores(queries, documents, 1.2, 0.6), rtol=2e-6, atol=0)
+    np.testing.assert_allclose(found, oracle.scores(queries, documents, 1.2, 0.6, **form), rtol=2e-6, atol=1e-12)
+    constants = oracle.constants(queries, documents, 1.2, 0.6, **form)
+    if index.nonoccurrence is None:
+        assert not any(constants)
+    else:
+        np.testing.assert_allclose(index.queries(queries).to_scipy() @ index.nonoccurrence, constants, rtol=1e-12)
 
 
-def test_bm25_scores_are_those_of_bm25s_within_a_rounding():
+@pytest.mark.parametrize("form", FORMS, ids=str)
+def test_bm25_scores_are_those_of_bm25s_within_a_rounding(form):
     bm25s = pytest.importorskip("bm25s")
     documents, queries = random_texts(80, 1), [text for text in random_texts(30, 2) if text]
-    teacher = hm.teachers.load("bm25")
-    model = bm25s.BM25(k1=1.5, b=0.75, method="lucene", dtype="float64")
+    teacher = hm.teachers.load("bm25", **form)
+    model = bm25s.BM25(**{"k1": 1.5, "b": 0.75, "method": "lucene", "dtype": "float64", **form})
     model.index([teacher.words(text) for text in documents], show_progress=False)
     theirs = np.array([model.get_scores(teacher.words(query)) for query in queries])
-    ours = bm25_scores(teacher.index(documents), queries)
-    # Their weights in float64, ours in float32 and the sum rounded once: two halves of the last place.
-    np.testing.assert_allclose(ours, theirs, rtol=2.0**-23, atol=0)
+    index = teacher.index(documents)
+    ours = bm25_scores(index, queries)
+    if index.nonoccurrence is not None:
+        constants = index.queries(queries).to_scipy() @ index.nonoccurrence
+        np.testing.assert_allclose(ours + constants[:, None], theirs, rtol=2.0**-23, atol=0)
+        theirs -= constants[:, None]
+    # Their weights in float64, ours in float32 and the sum rounded once: two halves of the last place. What is left of
+    # the constant where a document has no word of the query is the rounding of their sum.
+    np.testing.assert_allclose(ours, theirs, rtol=2.0**-23, atol=1e-14)
+
+
+@pytest.mark.parametrize("form", FORMS, ids=str)
+def test_a_document_is_listed_by_a_word_with_weight(form):
+    documents = ["common rare", "common", "common other", "common more of it", "nothing here"]
+    index = hm.teachers.load("bm25", **form).index(documents)
+    found = hm.search(index.queries(["rare", "common", "common rare", "unheard"]), index.documents, 5)
+    sharing = set() if form.get("method") == "robertson" else {0, 1, 2, 3}  # four of five: log(1)
+    assert [set(row.ids) for row in found] == [{0}, sharing, sharing | {0}, set()]
+    assert all((row.scores > 0).all() for row in found)
 
 
 def test_bm25_weights_do_not_depend_on_the_queries_asked_with_them():
@@ -74,11 +102,26 @@ def test_bm25_options():
     assert teacher.words("The snake_case 2Words, über THE ﬁn") == ["snake", "case", "2words", "über", "ﬁn"]
     assert hm.teachers.load("bm25", token_pattern=r"\S+").words("a_b c-d") == ["a_b", "c-d"]
     with pytest.raises(
-        TypeError, match="teacher 'bm25': unknown option 'device', expected k1, b, stopwords, token_pattern"
+        TypeError,
+        match="teacher 'bm25': unknown option 'device', expected method, k1, b, delta, stopwords, token_pattern",
     ):
         hm.teachers.load("bm25", device="cpu")
     with pytest.raises(ValueError, match="b: 2, expected at most 1"):
         hm.teachers.load("bm25", b=2)
+    with pytest.raises(ValueError, match="method: 'okapi', expected one of 'lucene', 'robertson', 'atire', 'bm25l', "):
+        hm.teachers.load("bm25", method="okapi")
+    for method in ("lucene", "robertson", "atire"):
+        with pytest.raises(ValueError, match=f"delta: 0.5 with method '{method}', which has none, expected None"):
+            hm.teachers.load("bm25", method=method, delta=0.5)
+        assert hm.teachers.load("bm25", method=method, k1=0).delta is None
+    for method in ("bm25l", "bm25+"):
+        assert hm.teachers.load("bm25", method=method).delta == 0.5
+        with pytest.raises(ValueError, match="delta: -1, expected at least 0"):
+            hm.teachers.load("bm25", method=method, delta=-1)
+        with pytest.raises(ValueError, match="delta: 1000, expected at most 100"):
+            hm.teachers.load("bm25", method=method, delta=1000)
+        with pytest.raises(ValueError, match=f"k1: 0 with method '{re.escape(method)}', expected above 0"):
+            hm.teachers.load("bm25", method=method, k1=0)
     with pytest.raises(TypeError, match="stopwords: str 'the', expected several words"):
         hm.teachers.load("bm25", stopwords="the")
     with pytest.raises(ValueError, match=r"token_pattern: '\(' .* expected a regular expression"):

@@ -67,6 +67,8 @@ case("teachers", "kind", TypeError, "texts: one string, 'abc', expected several"
 case("teachers", "kind", TypeError, "texts: NoneType among them", lambda: BM25().index(["a"]).queries(["a", None]))
 case("teachers", "kind", TypeError, "stopwords: 1, expected words", lambda: BM25(stopwords=[1]))
 case("teachers", "kind", TypeError, "stopwords: NoneType, expected several", lambda: BM25(stopwords=None))
+case("teachers", "kind", TypeError, "method: int 1, expected one of 'lucene'", lambda: BM25(method=1))
+case("teachers", "kind", TypeError, "delta: str '1', expected a number", lambda: BM25(method="bm25+", delta="1"))
 case("teachers", "kind", TypeError, "token_pattern: bytes, expected", lambda: BM25(token_pattern=b"x"))
 case("SparseRows", "shape", ValueError, "parts: none", lambda: hm.SparseRows.concatenate([]))
 case(

@@ -61,10 +61,12 @@ def main(names: list[str]) -> int:
         at = names.index("--only")
         rooms += names[at + 1 : at + 2]
         names = names[:at] + names[at + 2 :]
+    for what, given, known in (("planted fault", names, {m.name for m in MUTANTS}), ("room", rooms, set(ROOMS))):
+        for name in given:
+            if name not in known:
+                raise SystemExit(f"{name}: no {what} is called so; rooms: {', '.join(sorted(ROOMS))}")
     everything = not names and not rooms
     chosen = [m for m in MUTANTS if everything or m.name in names or room(m) in rooms]
-    if not chosen:
-        raise SystemExit(f"no planted fault is called so; rooms: {', '.join(sorted(set(map(room, MUTANTS))))}")
     chosen.sort(key=lambda mutant: (mutant.file.endswith(".py"), room(mutant)))  # Python ones need no build
     caught_of: dict[str, list[bool]] = {}
     survivors, stale = [], False

@@ -4,8 +4,10 @@ from tests.mutants.table import Mutant
 
 SPLADE = "python/hardmine/teachers/splade.py"
 ROWS = "python/hardmine/teachers/_sparse_rows.py"
+BM25 = "python/hardmine/teachers/bm25.py"
 OBJECTS = "python/hardmine/teachers/sparse_encoder.py"
 KEPT = "python/hardmine/pipeline/cached_sparse.py"
+WORDS, RUNS = "tests/test_teachers.py", "tests/test_store_runs.py"
 TEACHERS, PIPELINE = "tests/test_teachers_sparse.py", "tests/test_sparse_pipeline.py"
 
 MUTANTS = [
@@ -99,5 +101,40 @@ MUTANTS = [
         "    if len(sizes) > 1:\n",
         "    if False:\n",
         f"{PIPELINE} -k vocabularies_that_differ",
+    ),
+    Mutant(
+        "bm25-weights-rounded-before-their-constant-is-out",
+        BM25,
+        'given.update(delta=teacher.delta, dtype="float64")',
+        "given.update(delta=teacher.delta)",
+        f"{WORDS} -k of_bm25s_within_a_rounding",
+    ),
+    Mutant(
+        "bm25-delta-not-handed-on",
+        BM25,
+        "given.update(delta=teacher.delta, ",
+        "given.update(",
+        f"{WORDS} -k bm25_equals_its_twin",
+    ),
+    Mutant(
+        "bm25-constant-of-words-lost",
+        BM25,
+        "self.nonoccurrence = model.nonoccurrence_array",
+        "self.nonoccurrence = None",
+        f"{WORDS} -k bm25_equals_its_twin",
+    ),
+    Mutant(
+        "bm25-delta-left-out-of-the-fingerprint",
+        BM25,
+        '{"method": self.method, "delta": self.delta}',
+        '{"method": self.method}',
+        f"{RUNS} -k bm25_is_known",
+    ),
+    Mutant(
+        "bm25-caches-of-lucene-made-anew",
+        BM25,
+        'form = {} if self.method == "lucene" else {',
+        "form = {",
+        f"{RUNS} -k fingerprint_of_lucenes_form",
     ),
 ]

@@ -37,9 +37,11 @@ def load(name: str | os.PathLike[str], /, **options: Any) -> Teacher:
     name : str or path-like
         "bm25", the folder of a transformers encoder, or its Hugging Face name.
     **options
-        For "bm25": ``k1``, ``b``, ``stopwords``, ``token_pattern``. For an encoder: ``pooling``, ``query_prompt``,
-        ``document_prompt``, ``max_length``, ``similarity``, ``normalize``, ``dtype``, ``device``, ``batch_tokens``,
-        ``name``; what is not given comes from the model's own sentence-transformers configuration where it has one.
+        For "bm25": ``method`` ("lucene", "robertson", "atire", "bm25l" or "bm25+", as bm25s names them), ``k1``, ``b``,
+        ``delta`` (of the last two methods), ``stopwords``, ``token_pattern``. For an encoder: ``pooling``,
+        ``query_prompt``, ``document_prompt``, ``max_length``, ``similarity``, ``normalize``, ``dtype``, ``device``,
+        ``batch_tokens``, ``name``; what is not given comes from the model's own sentence-transformers configuration
+        where it has one.
 
     Returns
     -------
@@ -59,6 +61,8 @@ def load(name: str | os.PathLike[str], /, **options: Any) -> Teacher:
     >>> import hardmine as hm
     >>> hm.teachers.load("bm25", k1=1.2)
     BM25(k1=1.2, b=0.75)
+    >>> hm.teachers.load("bm25", method="bm25+", delta=1)
+    BM25(method='bm25+', k1=1.5, b=0.75, delta=1)
     """
     if not isinstance(name, (str, os.PathLike)):
         raise TypeError(f"teacher: {type(name).__name__}, expected a name or a path")

@@ -1,7 +1,7 @@
 """BM25 as a teacher, on an index that bm25s builds.
 
-S. Robertson, H. Zaragoza, The Probabilistic Relevance Framework: BM25 and Beyond, 2009; in Lucene's form
-(C. Kamphuis et al., Which BM25 Do You Mean?, 2020).
+S. Robertson, H. Zaragoza, The Probabilistic Relevance Framework: BM25 and Beyond, 2009; in Lucene's form or another one
+(C. Kamphuis et al., Which BM25 Do You Mean?, 2020), as bm25s has them.
 """
 
 from __future__ import annotations
@@ -12,6 +12,7 @@ from itertools import chain
 from typing import Any
 
 import numpy as np
+import numpy.typing as npt
 
 from hardmine.nouns.sparse import SparseRows
 from hardmine.plumbing import checks
@@ -23,16 +24,29 @@ from hardmine.teachers.protocol import strings
 WORD = r"[^\W_]+"
 """Runs of letters and digits: snake_case counts as its words."""
 
+METHODS = ("lucene", "robertson", "atire", "bm25l", "bm25+")
+"""Forms of BM25, by the names of bm25s."""
+
+SHIFTED = ("bm25l", "bm25+")
+"""Those that give a document something for a word that it lacks, and have a delta."""
+
+_DELTA = 0.5
+_MOST_DELTA = 100
 _CHUNK = 16_384
 
 
 class BM25:
-    """A lexical teacher: lower-case words, Lucene's BM25.
+    """A lexical teacher: lower-case words, BM25.
 
     Parameters
     ----------
+    method : "lucene" | "robertson" | "atire" | "bm25l" | "bm25+"
+        Which BM25, by the names of bm25s.
     k1, b : float
-        Saturation of term counts, and how far document length matters.
+        Saturation of term counts, and how far document length matters. "bm25l" and "bm25+" want `k1` above 0.
+    delta : float, optional
+        What "bm25l" and "bm25+" add to counts and to their saturated form, at most 100; 0.5 by default. The others have
+        none.
     stopwords : iterable of str
         Words that are passed over; none by default.
     token_pattern : str or re.Pattern
@@ -40,10 +54,18 @@ class BM25:
 
     Notes
     -----
-    bm25s weighs the words of the documents, in float32. The score of a document is the sum over the words of the query
-    (a word that comes twice counts twice) of these weights, added in float64 in the order in which the words first
-    occur in the corpus, and rounded once: see `hardmine.SparseIndex`, which finds the best. A document that shares no
-    word with the query is not a candidate.
+    bm25s weighs the words of the documents. The score of a document is the sum over the words of the query (a word that
+    comes twice counts twice) of these weights as float32, added in float64 in the order in which the words first occur
+    in the corpus, and rounded once: see `hardmine.SparseIndex`, which finds the best. A document that shares no word
+    with the query is not a candidate.
+
+    Under "bm25l" and "bm25+" bm25s gives every document a constant for each word of the query, also where the document
+    lacks it. The constant is no part of the score here: a document that shares no word scores 0, the order is the same,
+    and ceilings act on what the document's own words add. `BM25Index.nonoccurrence` has it, so that
+    ``index.queries(texts).to_scipy() @ index.nonoccurrence`` is what bm25s' scores are higher by.
+
+    Under "robertson" a word that half of the documents or more have weighs 0, under "atire" one that all have: a
+    document that shares no other is not a candidate either.
     """
 
     name = "bm25"
@@ -53,13 +75,17 @@ class BM25:
     def __init__(
         self,
         *,
+        method: str = "lucene",
         k1: float = 1.5,
         b: float = 0.75,
+        delta: float | None = None,
         stopwords: Iterable[str] = (),
         token_pattern: str | re.Pattern[str] = WORD,
     ) -> None:
+        self.method = checks.choice("method", method, METHODS)
         self.k1 = checks.real("k1", k1, minimum=0)
         self.b = checks.real("b", b, minimum=0, maximum=1)
+        self.delta = self._checked_delta(delta)
         if isinstance(stopwords, str):
             raise TypeError(f"stopwords: str {stopwords!r}, expected several words")
         self.stopwords = frozenset(_words(stopwords))
@@ -73,6 +99,16 @@ class BM25:
             raise ValueError(f"token_pattern: {token_pattern!r} ({error}), expected a regular expression") from None
         need("bm25s", what="teacher 'bm25'", extra="mine")
 
+    def _checked_delta(self, delta: Any) -> float | None:
+        if self.method not in SHIFTED:
+            if delta is not None:
+                raise ValueError(f"delta: {delta!r} with method {self.method!r}, which has none, expected None")
+            return None
+        if self.k1 == 0:  # 0 / 0 for a word that a document lacks
+            raise ValueError(f"k1: 0 with method {self.method!r}, expected above 0")
+        # A weight is a difference of two numbers that grow alike with delta: far above, it drowns in their rounding.
+        return _DELTA if delta is None else checks.real("delta", delta, minimum=0, maximum=_MOST_DELTA)
+
     def words(self, text: str) -> list[str]:
         """The words of a text, in order."""
         words = self._pattern.findall(text.lower())
@@ -84,9 +120,12 @@ class BM25:
 
     def fingerprint(self, _what: str) -> dict[str, Any]:
         """All that scores depend on besides the texts; see `LexicalTeacher`."""
+        # Lucene's form came first: its caches know it by k1 and b alone.
+        form = {} if self.method == "lucene" else {"method": self.method, "delta": self.delta}
         return {
             "teacher": self.name,
             "class": f"{type(self).__module__}.{type(self).__qualname__}",
+            **form,
             "k1": self.k1,
             "b": self.b,
             "stopwords": sorted(self.stopwords),
@@ -96,7 +135,9 @@ class BM25:
         }
 
     def __repr__(self) -> str:
-        return f"BM25(k1={self.k1:g}, b={self.b:g})"
+        method = "" if self.method == "lucene" else f"method={self.method!r}, "
+        delta = "" if self.delta is None else f", delta={self.delta:g}"
+        return f"BM25({method}k1={self.k1:g}, b={self.b:g}{delta})"
 
 
 def _words(stopwords: Any) -> Iterator[str]:
@@ -115,9 +156,13 @@ class BM25Index:
     ----------
     documents : SparseRows
         BM25 weights, one row a document, one term a word.
+    nonoccurrence : float64 [num_terms], or None
+        What bm25s gives every document for each word of a query, and the weights of `documents` lack; None where the
+        method gives nothing for words that a document lacks.
     """
 
     documents: SparseRows
+    nonoccurrence: npt.NDArray[np.float64] | None = None
 
     def __init__(self, teacher: BM25, documents: Sequence[str], *, progress: Reporting) -> None:
         self._teacher = teacher
@@ -139,10 +184,17 @@ class BM25Index:
             nothing = np.empty(0, dtype=np.int32)
             return SparseRows(np.zeros(len(rows) + 1, dtype=np.int64), nothing, nothing.astype(np.float32), 0)
         bm25s = need("bm25s", what="teacher 'bm25'", extra="mine")
-        model = bm25s.BM25(k1=self._teacher.k1, b=self._teacher.b, method="lucene", backend="numpy")
+        teacher = self._teacher
+        given: dict[str, Any] = {"k1": teacher.k1, "b": teacher.b, "method": teacher.method, "backend": "numpy"}
+        if teacher.delta is not None:
+            # bm25s takes the constant out of each weight: in float32 the difference would be off by several roundings.
+            given.update(delta=teacher.delta, dtype="float64")
+        model = bm25s.BM25(**given)
         model.index((rows, dict(self._vocabulary)), create_empty_token=False, show_progress=False)
+        self.nonoccurrence = model.nonoccurrence_array
         found = model.scores
-        return SparseRows.from_columns(found["indptr"], found["indices"], found["data"], len(rows))
+        weights = found["data"].astype(np.float32, copy=False)
+        return SparseRows.from_columns(found["indptr"], found["indices"], weights, len(rows))
 
     def queries(self, texts: Sequence[str]) -> SparseRows:
         """Counts of the words of queries that documents have: a word that comes twice counts twice."""
