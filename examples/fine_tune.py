@@ -19,6 +19,7 @@ import sysconfig
 import tempfile
 import time
 from collections.abc import Callable
+from functools import partial
 from pathlib import Path
 from typing import Any
 
@@ -71,8 +72,7 @@ def parsed(arguments: list[str] | None) -> argparse.Namespace:
     parser.add_argument(
         "--scores",
         type=float,
-        help=f"weight of the teacher's scores in the loss, 0 for none (default: {WEIGHT:g} from a random start with an "
-        "encoder as teacher, else 0)",
+        help=f"weight of the teacher's scores in the loss (default: {WEIGHT:g} where an encoder teaches from scratch)",
     )
     parser.add_argument("--steps", type=int, default=200)
     parser.add_argument("--epochs", type=int, help="in place of --steps")
@@ -292,12 +292,9 @@ def arm(asked: Comparison, how: Arm, seed: int) -> SentenceTransformer:
     if not how.trains:
         return student(asked.options, seed)
     taught = asked.taught if how.scores else None
-    return trained(
-        asked.options,
-        asked.mined[how.negatives or NAIVE],  # the pairs are the same, whatever was mined
-        seed,
-        lambda model: ArmLoss(model, mined=how.negatives is not None, taught=taught, weight=asked.options.scores),
-    )
+    mined = asked.mined[how.negatives or NAIVE]  # the pairs are the same, whatever was mined
+    loss = partial(ArmLoss, mined=how.negatives is not None, taught=taught, weight=asked.options.scores)
+    return trained(asked.options, mined, seed, loss)
 
 
 def compare(asked: Comparison) -> None:
