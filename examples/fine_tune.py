@@ -6,7 +6,8 @@
 
 Split without leaks, retrieve once with a teacher, choose a rule, draw negatives afresh every epoch while the
 SentenceTransformerTrainer trains, evaluate before and after with sentence-transformers' own evaluator, save with a card
-that says how the negatives were mined. All arms see the same pairs in the same batches; only their negatives differ.
+that says how the negatives were mined. All arms see the same pairs in the same batches; they differ in their negatives,
+and in whether the teacher's scores are in the loss.
 """
 
 from __future__ import annotations
@@ -17,6 +18,8 @@ import sys
 import sysconfig
 import tempfile
 import time
+from collections.abc import Callable
+from functools import partial
 from pathlib import Path
 from typing import Any
 
@@ -32,14 +35,13 @@ try:
 
     try:
         from sentence_transformers.sentence_transformer.evaluation import InformationRetrievalEvaluator
-        from sentence_transformers.sentence_transformer.losses import MultipleNegativesRankingLoss
     except ModuleNotFoundError:  # releases before 6
         from sentence_transformers.evaluation import InformationRetrievalEvaluator
-        from sentence_transformers.losses import MultipleNegativesRankingLoss
 
     import hardmine as hm
     from examples import clean_split
-    from examples.model_card import ARMS, BEFORE, IN_BATCH, NAIVE, OURS, Comparison, refuse_taken, save
+    from examples.model_card import ARMS, NAIVE, OURS, Arm, Comparison, refuse_taken, save
+    from examples.teacher_scores import WEIGHT, ArmLoss, Taught, weight
     from hardmine.rules.spelling import parse_ceiling, spell
 except ModuleNotFoundError as error:
     packages = "'hardmine[mine,torch,datasets]' sentence-transformers accelerate"
@@ -67,6 +69,11 @@ def parsed(arguments: list[str] | None) -> argparse.Namespace:
     parser.add_argument("--rule", default="perc-pos=0.95", help="a ceiling, or 'sweep' for what hm.sweep recommends")
     parser.add_argument("--depth", type=int, default=200, help="documents retrieved for each query")
     parser.add_argument("--negatives", type=int, default=2, help="negatives of each pair")
+    parser.add_argument(
+        "--scores",
+        type=float,
+        help=f"weight of the teacher's scores in the loss (default: {WEIGHT:g} where an encoder teaches from scratch)",
+    )
     parser.add_argument("--steps", type=int, default=200)
     parser.add_argument("--epochs", type=int, help="in place of --steps")
     parser.add_argument("--batch-size", type=int, default=32)
@@ -87,6 +94,8 @@ def parsed(arguments: list[str] | None) -> argparse.Namespace:
         options.learning_rate = 5e-4 if options.student == "random" else 5e-5
     if not 0 < options.learning_rate < math.inf:
         raise ValueError(f"--learning-rate {options.learning_rate:g}, expected above 0 and finite")
+    if options.scores is not None and not 0 <= options.scores < math.inf:
+        raise ValueError(f"--scores {options.scores:g}, expected at least 0 and finite")
     for seed in options.seeds:
         if not 0 <= seed < 2**32:
             raise ValueError(f"--seeds {seed}, expected 0 to 2**32 - 1")
@@ -190,16 +199,8 @@ def ceiling(
     return found.selection.ceiling, "recommended by hm.sweep from what trains"
 
 
-class InBatchOnly(MultipleNegativesRankingLoss):
-    """The same loss on anchors and positives alone: the arm without mined negatives sees the batches of the others."""
-
-    def forward(self, sentence_features: Any, labels: torch.Tensor) -> torch.Tensor:
-        """The loss of a batch."""
-        return super().forward(list(sentence_features)[:2], labels)
-
-
 def trained(
-    options: argparse.Namespace, mined: hm.Mined, seed: int, loss: type[MultipleNegativesRankingLoss]
+    options: argparse.Namespace, mined: hm.Mined, seed: int, loss: Callable[[SentenceTransformer], ArmLoss]
 ) -> SentenceTransformer:
     """A student after training on negatives that the rule of what was mined draws afresh every epoch."""
     rule = hm.Selection.from_dict({**mined.report["selection"], "seed": seed})
@@ -227,7 +228,7 @@ def trained(
                 disable_tqdm=True,
                 dataloader_pin_memory=torch.cuda.is_available(),
             ),
-            train_dataset=drawn.to_datasets(),
+            train_dataset=drawn.to_datasets(ids=True),
             loss=loss(model),
         )
         trainer.remove_callback(transformers.PrinterCallback)
@@ -266,7 +267,12 @@ def prepared(options: argparse.Namespace) -> Comparison:
     split = read(options)
     print(split)
     train = split.train if options.labels is None else clean_split.with_few_labels(split.train, options.labels)
-    run = hm.retrieve(train, teacher(options), options.depth, anchors=anchors, cache=options.cache)
+    guide, taught = teacher(options), None
+    options.scores = weight(options, guide)
+    if options.scores:
+        taught = Taught.by(guide, train, options.cache)
+        guide = taught.teacher()
+    run = hm.retrieve(train, guide, options.depth, anchors=anchors, cache=options.cache)
     rule, why = ceiling(options, train, run)
     # A row that a ceiling leaves short is filled at random, so that all arms have the same pairs.
     same = {"positive_agg": AGGREGATE, "on_shortage": "fill", "seed": options.seeds[0]}
@@ -278,28 +284,33 @@ def prepared(options: argparse.Namespace) -> Comparison:
     short = max(int((found.negatives.lengths < options.negatives).sum()) for found in mined.values())
     if short:
         raise ValueError(f"--negatives {options.negatives}: {short} queries have fewer documents that are no answers")
-    return Comparison(options, split, mined, why)
+    return Comparison(options, split, mined, taught, why)
+
+
+def arm(asked: Comparison, how: Arm, seed: int) -> SentenceTransformer:
+    """The model of an arm."""
+    if not how.trains:
+        return student(asked.options, seed)
+    taught = asked.taught if how.scores else None
+    mined = asked.mined[how.negatives or NAIVE]  # the pairs are the same, whatever was mined
+    loss = partial(ArmLoss, mined=how.negatives is not None, taught=taught, weight=asked.options.scores)
+    return trained(asked.options, mined, seed, loss)
 
 
 def compare(asked: Comparison) -> None:
-    """Train every arm with every seed, evaluate, save the model of hardmine's arm and the first seed."""
+    """Train every arm with every seed, evaluate, save the model of hardmine's last arm and the first seed."""
     judge, kept = evaluator(asked.split.test), None
     for seed in asked.options.seeds:
-        for name in ARMS:
+        for name in asked.arms:
             start = time.perf_counter()
-            if name == BEFORE:
-                model = student(asked.options, seed)
-            elif name == IN_BATCH:
-                model = trained(asked.options, asked.mined[NAIVE], seed, InBatchOnly)
-            else:
-                model = trained(asked.options, asked.mined[name], seed, MultipleNegativesRankingLoss)
+            model = arm(asked, ARMS[name], seed)
             asked.figures[name].append(judged(model, judge))
             shown = ", ".join(f"{metric} {value:.4f}" for metric, value in asked.figures[name][-1].items())
             print(f"seed {seed}, {name}: {shown} ({time.perf_counter() - start:.0f} s)", flush=True)
-            kept = model if name == OURS and kept is None else kept
+            kept = model if name == asked.saved and kept is None else kept
     print(f"\n{asked.table()}\n")
     save(kept, asked)
-    print(f"the model of the arm {OURS!r}, seed {asked.options.seeds[0]}, and its card: {asked.options.output}")
+    print(f"the model of the arm {asked.saved!r}, seed {asked.options.seeds[0]}, and its card: {asked.options.output}")
 
 
 def main(arguments: list[str] | None = None) -> Comparison:

@@ -6,7 +6,7 @@ import argparse
 import tempfile
 from dataclasses import dataclass, field
 from pathlib import Path
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, NamedTuple
 
 import numpy as np
 
@@ -17,7 +17,27 @@ from hardmine.rules.spelling import spell
 if TYPE_CHECKING:
     from sentence_transformers import SentenceTransformer
 
-ARMS = BEFORE, IN_BATCH, NAIVE, OURS = "before", "in-batch only", "naive top k", "hardmine"
+    from examples.teacher_scores import Taught
+
+
+class Arm(NamedTuple):
+    """What is trained: on whose mined negatives, if any, and whether with the teacher's scores in the loss."""
+
+    negatives: str | None = None
+    scores: bool = False
+    trains: bool = True
+
+
+BEFORE, IN_BATCH, NAIVE, OURS = "before", "in-batch only", "naive top k", "hardmine"
+IN_BATCH_SCORES, OURS_SCORES = "in-batch + scores", "hardmine + scores"
+ARMS = {
+    BEFORE: Arm(trains=False),
+    IN_BATCH: Arm(),
+    NAIVE: Arm(NAIVE),
+    OURS: Arm(OURS),
+    IN_BATCH_SCORES: Arm(scores=True),
+    OURS_SCORES: Arm(OURS, scores=True),
+}
 
 
 @dataclass(frozen=True)
@@ -27,28 +47,42 @@ class Comparison:
     options: argparse.Namespace
     split: Split
     mined: dict[str, hm.Mined]
+    taught: Taught | None = None
+    """What the teacher says, where its scores are in the loss of some arms."""
     why: str = "as given"
-    """Why hardmine's arm has its rule."""
+    """Why hardmine's arms have their rule."""
     figures: dict[str, list[dict[str, float]]] = field(default_factory=lambda: {name: [] for name in ARMS})
     """Metrics of every arm, one mapping a seed."""
 
+    @property
+    def arms(self) -> list[str]:
+        """Those that are compared, in the order of the table."""
+        return [name for name, arm in ARMS.items() if self.taught is not None or not arm.scores]
+
+    @property
+    def saved(self) -> str:
+        """The arm whose model is saved, and with which the others are compared."""
+        return self.arms[-1]
+
     def false_share(self, name: str) -> float | None:
         """Share of an arm's negatives that are positives whose labels were hidden; None where there are none such."""
-        if self.options.labels is None or name not in self.mined:
+        mined = self.mined.get(ARMS[name].negatives or "")
+        if self.options.labels is None or mined is None:
             return None
-        found, labels, count = self.mined[name].negatives, self.split.train.positives, self.split.train.num_documents
+        found, labels, count = mined.negatives, self.split.train.positives, self.split.train.num_documents
         pairs = np.repeat(np.arange(len(found)), np.diff(found.offsets)) * count + found.ids
         return float(np.isin(pairs, labels.query_of_each * count + labels.ids).mean())
 
     def table(self) -> str:
-        """All arms in Markdown: means over seeds, and by how much hardmine's arm is above each."""
+        """All arms in Markdown: means over seeds, and by how much the arm that is saved is above each."""
         metrics = list(self.figures[BEFORE][0])
-        headings = ["", *metrics, f"{OURS} minus this, {metrics[0]}"]
+        headings = ["", *metrics, f"{self.saved} minus this, {metrics[0]}"]
         headings += [] if self.options.labels is None else ["false negatives"]
         lines = [f"| {' | '.join(headings)} |", "|" + "---|" * len(headings)]
-        for name, found in self.figures.items():
+        for name in self.arms:
+            found = self.figures[name]
             cells = [name, *(f"{np.mean([each[metric] for each in found]):.4f}" for metric in metrics)]
-            cells.append("" if name == OURS else self._above(name, metrics[0]))
+            cells.append("" if name == self.saved else self._above(name, metrics[0]))
             if self.options.labels is not None:
                 share = self.false_share(name)
                 cells.append("" if share is None else f"{share:.1%}")
@@ -56,8 +90,9 @@ class Comparison:
         return "\n".join(lines)
 
     def _above(self, name: str, metric: str) -> str:
-        """Difference of hardmine's arm, with its range where there are several seeds."""
-        over = np.array([a[metric] - b[metric] for a, b in zip(self.figures[OURS], self.figures[name], strict=True)])
+        """Difference of the arm that is saved, with its range where there are several seeds."""
+        pairs = zip(self.figures[self.saved], self.figures[name], strict=True)
+        over = np.array([a[metric] - b[metric] for a, b in pairs])
         return f"{over.mean():+.4f}" + (f" ({over.min():+.4f} to {over.max():+.4f})" if over.size > 1 else "")
 
     def section(self) -> str:
@@ -71,6 +106,9 @@ class Comparison:
         read = "all tokens" if options.teacher == "bm25" else f"{options.max_length} tokens"
         seeds = "one seed" if len(options.seeds) == 1 else f"means over seeds {', '.join(map(str, options.seeds))}"
         length = f"{options.steps} steps" if options.epochs is None else f"{options.epochs} epochs"
+        loss = "InfoNCE over the documents of the batch, temperature 0.05"
+        if self.taught is not None:
+            loss += f"; arms + scores add {options.scores:g} times the divergence from the teacher's scores of them"
         notes = "" if len(options.seeds) == 1 else " In brackets: lowest and highest difference over the seeds."
         if options.labels is not None:
             notes += " False negatives: share of the first epoch's negatives that are positives whose label was hidden."
@@ -94,8 +132,9 @@ By hardmine {hm.__version__}, drawn afresh in every epoch.
 ## What came of it
 
 Student: {options.student}, {length}, batches of {options.batch_size}, learning rate {options.learning_rate:g}, \
-{options.max_length} tokens. All arms train on the same pairs in the same batches; {NAIVE} takes the teacher's first \
-{rule.num_negatives}, the same in every epoch. This model is of the arm {OURS}, seed {rule.seed}. Figures: {seeds}.
+{options.max_length} tokens. Loss: {loss}. All arms train on the same pairs in the same batches; {NAIVE} takes the \
+teacher's first {rule.num_negatives}, the same in every epoch. This model is of the arm {self.saved}, seed \
+{rule.seed}. Figures: {seeds}.
 
 {self.table()}
 

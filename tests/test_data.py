@@ -164,6 +164,36 @@ def test_columns_for_sentence_transformers():
         every.__getitems__(range(60)).text_columns()
 
 
+def test_rows_for_a_trainer_carry_numbers_where_they_are_wanted():
+    datasets = pytest.importorskip("datasets")
+    drawn = made.dataset(columns="sentence-transformers")
+    plain, numbered = drawn.to_datasets(), drawn.to_datasets(ids=True)
+    assert numbered.column_names == [*plain.column_names, "label"]
+    assert numbered.features["label"] == datasets.Sequence(datasets.Value("int64"))
+    every, epochs = made.dataset(columns="ids"), []
+    for epoch in (0, 1):
+        numbered.set_epoch(epoch)
+        every.set_epoch(epoch)
+        found = numbered[:]
+        assert {name: found[name] for name in plain.column_names} == plain[:]
+        labels = found["label"]
+        for query, positive, *negatives in labels:
+            same = every[query]
+            assert (query, positive, negatives) == (
+                *(same["query_id"], same["positive_id"]),
+                same["negative_ids"].tolist(),
+            )
+        for texts, (query, *documents) in zip(numbered, labels, strict=True):
+            del texts["label"]
+            assert list(texts.values()) == [TEXTS[0][query], *(TEXTS[1][at] for at in documents)]
+        epochs.append(labels)
+    assert epochs[0] != epochs[1]
+    assert drawn.to_datasets([5, 2], ids=True)[:]["label"] == [epochs[1][5], epochs[1][2]]
+    assert drawn.__getitems__([]).id_column() == []
+    with pytest.raises(TypeError, match="ids: int 1, expected True or False"):
+        drawn.to_datasets(ids=1)
+
+
 @pytest.mark.parametrize("which", ["sample", "first", "each"])
 @pytest.mark.parametrize("agg", ["min", "each"])
 def test_shortage(agg, which):

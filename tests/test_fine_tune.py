@@ -1,6 +1,7 @@
 """The example that fine-tunes: end to end at a tiny size, its card, its baselines, its errors, and its notebook."""
 
 import argparse
+import dataclasses
 import json
 import re
 import runpy
@@ -17,8 +18,8 @@ from tests.texts import write_beir
 
 pytest.importorskip("sentence_transformers")
 
-from examples import clean_split, fine_tune, model_card
-from examples.model_card import ARMS, BEFORE, IN_BATCH, NAIVE, OURS
+from examples import clean_split, fine_tune, model_card, teacher_scores
+from examples.model_card import BEFORE, IN_BATCH, IN_BATCH_SCORES, NAIVE, OURS, OURS_SCORES
 
 NOTEBOOK = Path(fine_tune.__file__).with_suffix(".ipynb")
 
@@ -28,16 +29,15 @@ def encoder(tmp_path_factory):
     return str(tiny_bert(tmp_path_factory.mktemp("encoder")))
 
 
-@pytest.fixture(scope="module")
-def ran(tmp_path_factory, encoder):
-    """One run of all of it: what it found, and the batches of texts that the loss of every training was given."""
-    folder = tmp_path_factory.mktemp("run")
-    train, forward = fine_tune.trained, fine_tune.MultipleNegativesRankingLoss.forward
-    trainings = []
+def noted(folder, arguments):
+    """A run: what it found; of every training the batches of texts that its loss was given, and the model."""
+    train, forward = fine_tune.trained, teacher_scores.MultipleNegativesRankingLoss.forward
+    trainings, models = [], []
 
-    def noted(*arguments):
+    def training(*arguments):
         trainings.append([])
-        return train(*arguments)
+        models.append(train(*arguments))
+        return models[-1]
 
     def spied(self, sentence_features, labels):
         features = list(sentence_features)
@@ -47,14 +47,29 @@ def ran(tmp_path_factory, encoder):
         return forward(self, features, labels)
 
     with pytest.MonkeyPatch.context() as patch:
-        patch.setattr(fine_tune, "trained", noted)
-        patch.setattr(fine_tune.MultipleNegativesRankingLoss, "forward", spied)
+        patch.setattr(fine_tune, "trained", training)
+        patch.setattr(teacher_scores.MultipleNegativesRankingLoss, "forward", spied)
         found = fine_tune.main(
-            f"--collection {a_world(folder / 'world')} --teacher bm25 --student {encoder} --output {folder / 'out'} "
-            "--epochs 3 --batch-size 8 --depth 30 --max-length 32 --seeds 3 4".split()
+            f"--collection {a_world(folder / 'world')} --output {folder / 'out'} --batch-size 8 --depth 30 "
+            f"--max-length 32 {arguments}".split()
         )
-    arms = [(seed, name) for seed in (3, 4) for name in (IN_BATCH, NAIVE, OURS)]
-    return found, dict(zip(arms, trainings, strict=True))
+    arms = [(seed, name) for seed in found.options.seeds for name in found.arms if name != BEFORE]
+    return found, dict(zip(arms, trainings, strict=True)), dict(zip(arms, models, strict=True))
+
+
+@pytest.fixture(scope="module")
+def ran(tmp_path_factory, encoder):
+    """A teacher without embeddings: four arms."""
+    folder = tmp_path_factory.mktemp("run")
+    return noted(folder, f"--teacher bm25 --student {encoder} --epochs 3 --seeds 3 4")[:2]
+
+
+@pytest.fixture(scope="module")
+def ran_with_scores(tmp_path_factory, encoder):
+    """An encoder as teacher, and its scores in the loss: six arms."""
+    folder = tmp_path_factory.mktemp("scores")
+    teacher = f"--teacher {encoder} --rule naive --scores 2 --labels 1"
+    return noted(folder, f"{teacher} --student {encoder} --epochs 2 --seeds 3")
 
 
 def test_all_arms_see_the_same_pairs_in_the_same_batches(ran):
@@ -89,11 +104,45 @@ def test_negatives_of_the_arms(ran):
             assert epochs[0] == top
 
 
+def test_arms_with_the_teachers_scores_differ_in_the_loss_alone(ran_with_scores):
+    found, trainings, models = ran_with_scores
+    assert found.arms == [BEFORE, IN_BATCH, NAIVE, OURS, IN_BATCH_SCORES, OURS_SCORES]
+    for name, twin in ((IN_BATCH_SCORES, IN_BATCH), (OURS_SCORES, OURS)):
+        assert trainings[3, name] == trainings[3, twin]
+        with_scores, without = (np.concatenate([p.ravel() for p in weights(models[3, each])]) for each in (name, twin))
+        assert np.abs(with_scores - without).max() > 1e-5, "the scores have no effect"
+    assert found.taught.positives is found.mined[OURS].collection.positives
+    assert found.taught.name == found.mined[OURS].report["teacher"]
+
+
+def weights(model):
+    return [each.detach().numpy() for each in model.parameters()]
+
+
+def test_the_card_of_arms_with_scores(ran_with_scores):
+    found, _, models = ran_with_scores
+    folder = found.options.output
+    card = (folder / "README.md").read_text()
+    for line in (
+        "arms + scores add 2 times the divergence from the teacher's scores",
+        "This model is of the arm hardmine + scores, seed 3.",
+        "| hardmine + scores minus this, nDCG@10 | false negatives |",
+        found.table(),
+    ):
+        assert line in card, line
+    saved = fine_tune.SentenceTransformer(str(folder))
+    for one, other in zip(weights(saved), weights(models[3, OURS_SCORES]), strict=True):
+        assert (one == other).all()
+    assert found.false_share(OURS_SCORES) == found.false_share(OURS) is not None
+    assert found.false_share(IN_BATCH_SCORES) is None
+
+
 def test_figures_and_card(ran):
     found, _ = ran
     folder = found.options.output
-    assert list(found.figures) == list(ARMS)
-    assert all(len(seeds) == 2 and list(seeds[0]) == list(fine_tune.METRICS) for seeds in found.figures.values())
+    assert found.arms == [BEFORE, IN_BATCH, NAIVE, OURS]
+    seeds = [found.figures[name] for name in found.arms]
+    assert all(len(each) == 2 and list(each[0]) == list(fine_tune.METRICS) for each in seeds)
     assert found.figures[BEFORE] != found.figures[OURS], "training changes the model"
     card = (folder / "README.md").read_text()
     assert card.startswith("---\n"), "what sentence-transformers writes stays"
@@ -108,6 +157,8 @@ def test_figures_and_card(ran):
         "**Draw:** uniform, 2 for each pair",
         "**Seed:** 3",
         "3 epochs, batches of 8, learning rate 5e-05",
+        "Loss: InfoNCE over the documents of the batch, temperature 0.05. All arms",
+        "This model is of the arm hardmine, seed 3.",
         "means over seeds 3, 4",
         "What was tuned, on what trains: nothing.",
         found.table(),
@@ -122,8 +173,9 @@ def test_figures_and_card(ran):
 def test_the_table():
     options = argparse.Namespace(labels=None)
     found = model_card.Comparison(options, None, {})
-    for name, (first, second) in zip(ARMS, ((0.1, 0.2), (0.3, 0.3), (0.4, 0.1), (0.5, 0.3)), strict=True):
+    for name, (first, second) in zip(found.arms, ((0.1, 0.2), (0.3, 0.3), (0.4, 0.1), (0.5, 0.3)), strict=True):
         found.figures[name].extend({"nDCG@10": value, "MRR@10": 1.0} for value in (first, second))
+    assert found.table().startswith("|  | nDCG@10 | MRR@10 | hardmine minus this, nDCG@10 |\n")
     assert found.table().splitlines()[2:] == [
         "| before | 0.1500 | 1.0000 | +0.2500 (+0.1000 to +0.4000) |",
         "| in-batch only | 0.3000 | 1.0000 | +0.1000 (+0.0000 to +0.2000) |",
@@ -207,6 +259,9 @@ def test_a_beir_dataset_of_the_hub_is_split_as_it_says(tmp_path, monkeypatch):
         ("--teacher missing", "missing"),
         ("--rule best", "--rule: unknown 'best', expected one of naive, abs"),
         ("--steps 0", "--steps 0, expected at least 1"),
+        ("--scores -1", "--scores -1, expected at least 0 and finite"),
+        ("--scores inf", "--scores inf, expected at least 0 and finite"),
+        ("--scores 3 --teacher bm25", "--scores 3: the teacher bm25 has no embeddings, expected an encoder that"),
         ("--learning-rate -1", "--learning-rate -1, expected above 0 and finite"),
         ("--learning-rate nan", "--learning-rate nan, expected above 0 and finite"),
         ("--seeds 0 -1", "--seeds -1, expected 0 to 2**32 - 1"),
@@ -250,9 +305,8 @@ def test_an_interrupted_save_leaves_nothing(tmp_path, monkeypatch, ran):
     found, _ = ran
     model = fine_tune.SentenceTransformer(str(found.options.output))
     output = tmp_path / "models" / "out"
-    again = model_card.Comparison(argparse.Namespace(**{**vars(found.options), "output": output}), *(
-        found.split, found.mined, found.why, found.figures
-    ))  # fmt: skip
+    options = argparse.Namespace(**{**vars(found.options), "output": output})
+    again = dataclasses.replace(found, options=options)
 
     def interrupted(card, _):
         assert card
@@ -285,7 +339,7 @@ def test_the_notebook_runs_and_holds_no_outputs(monkeypatch, capsys):
             assert (cell["outputs"], cell["execution_count"]) == ([], None)
             exec(compile("".join(cell["source"]), f"cell {number}", "exec"), names)
     said = capsys.readouterr().out
-    assert [line.split()[0] for line in said.splitlines()[-3:]] == ["before", "in-batch", "hardmine"]
+    assert [line[:17].strip() for line in said.splitlines()[-4:]] == [BEFORE, IN_BATCH, OURS, OURS_SCORES]
     assert "(0 leaky ones dropped)" in said
 
 

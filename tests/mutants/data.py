@@ -25,6 +25,13 @@ MUTANTS = [
         "tests/test_data.py",
     ),
     Mutant(
+        "data-numbers-of-the-positive-twice",
+        "python/hardmine/data/batch.py",
+        "np.column_stack([self.query_ids, self.positive_ids, negatives])",
+        "np.column_stack([self.positive_ids, self.positive_ids, negatives])",
+        "tests/test_data.py -k carry_numbers",
+    ),
+    Mutant(
         "data-mask-inverted",
         "python/hardmine/data/collator.py",
         '"negative_mask": torch.from_numpy(mask)',

@@ -124,6 +124,12 @@ class NegativeBatch(Sequence[dict[str, Any]]):
         columns = {f"negative_{at + 1}": negatives[at::width] for at in range(width)}
         return {"anchor": queries, "positive": positives, **columns}
 
+    def id_column(self) -> list[list[int]]:
+        """Numbers of the query, the positive and the negatives of every item; all have the same number of them."""
+        negatives = self.negative_ids.reshape(len(self), self.negative_ids.size // max(len(self), 1))
+        found: list[list[int]] = np.column_stack([self.query_ids, self.positive_ids, negatives]).tolist()
+        return found
+
     @classmethod
     def from_items(cls, items: Sequence[dict[str, Any]]) -> NegativeBatch:
         """Columns of single items.

@@ -435,7 +435,7 @@ class NegativeDataset(torch.utils.data.Dataset[dict[str, Any]]):  # type: ignore
             negatives=texts[2],
         )
 
-    def to_datasets(self, items: npt.ArrayLike | None = None) -> datasets.Dataset:
+    def to_datasets(self, items: npt.ArrayLike | None = None, *, ids: bool = False) -> datasets.Dataset:
         """Give the items as a `datasets.Dataset`, for trainers that insist on one.
 
         Rows are drawn when they are asked for, with fresh negatives each epoch: the trainer's ``set_epoch`` reaches
@@ -445,6 +445,10 @@ class NegativeDataset(torch.utils.data.Dataset[dict[str, Any]]):  # type: ignore
         ----------
         items : integers [n], optional
             Which items, in which order. Default: all.
+        ids : bool
+            Add a column ``label`` of int64 [2 + num_negatives]: the numbers of the query, the positive and the
+            negatives. sentence-transformers hands it to the loss as ``labels``, which can look up there what a teacher
+            says of them.
 
         Raises
         ------
@@ -457,13 +461,14 @@ class NegativeDataset(torch.utils.data.Dataset[dict[str, Any]]):  # type: ignore
         if self._columns != "sentence-transformers":
             raise ValueError(f"columns: {self._columns!r}, expected 'sentence-transformers' for a trainer")
         checks.n_tuple(self._rule.num_negatives)
+        ids = checks.boolean("ids", ids)
         from hardmine.plumbing.extras import need
 
         need("datasets", what="NegativeDataset.to_datasets", extra="torch")
         from hardmine.data._trainer import FreshDataset
 
         wanted = np.arange(len(self)) if items is None else checks.int64_vector("items", items)
-        return FreshDataset.of(self, wanted)
+        return FreshDataset.of(self, wanted, ids=ids)
 
     # Files and workers
 
