@@ -181,6 +181,15 @@ def test_what_does_not_belong_together_is_one_line(shard_files, tmp_path, capsys
     assert not output.exists()
 
 
+def test_very_many_shards_take_no_longer(shard_files, tmp_path, capsys):
+    """Most of them are empty, and are not even counted."""
+    folder, _ = shard_files
+    assert command(folder, "--shard", f"1/{10**15}", "-k", 2, "--output", tmp_path / "out") == 0
+    assert "of documents 0 to 0" in capsys.readouterr().out
+    assert main(["plan", str(folder), "--teacher", "bm25", "--shards", str(10**15)]) == 0
+    assert "through one link" in capsys.readouterr().out
+
+
 def test_runs_with_numbers_of_the_corpus_are_merged_too(tmp_path):
     left, right = hm.Candidates([0, 1], [3], [0.5]), hm.Candidates([0, 1], [9], [0.75])
     for name, run in (("left", left), ("right", right)):

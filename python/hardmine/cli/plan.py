@@ -44,7 +44,7 @@ def _plan(options: argparse.Namespace) -> None:
         return
     spread = costs(
         found,
-        options.shards,
+        min(options.shards, found.num_documents),  # a cluster is given none that is empty
         tasks=options.tasks,
         nodes=options.nodes,
         max_memory=options.max_memory,
