@@ -82,7 +82,8 @@ HEADER = """# Benchmarks
 
 `make bench` writes this page on your machine. Every figure is a median; every ratio is peer's time / hardmine's time in
 the same run, outputs checked equal before timing: above 1 hardmine is faster. Machines and spells differ, ratios less
-than times. Both sides use two threads where they can use more than one.
+than times. Both sides use two threads where they can use more than one. Other machines, levels and sizes are among
+[more measurements](measurements.md).
 """
 
 Key = tuple[str, str]

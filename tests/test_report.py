@@ -20,6 +20,14 @@ def report():
     return module
 
 
+def test_the_committed_page_is_what_the_committed_figures_give(report):
+    docs = PATH.parent.parent / "docs"
+    record = json.loads((docs / "benchmarks.json").read_text())
+    assert (docs / "benchmarks.md").read_text() == report.page(record)
+    assert record["machine"]["passes"] >= 1
+    assert all(cell["seconds"] for found in record["levels"].values() for cell in found)
+
+
 @pytest.fixture
 def cells(report):
     times = {

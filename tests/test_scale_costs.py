@@ -11,7 +11,7 @@ pytest.importorskip("bm25s")
 
 import hardmine as hm
 from hardmine.cli.main import main
-from hardmine.distributed.costs import costs
+from hardmine.distributed.costs import TASK_SECONDS, TOLD, costs
 from hardmine.distributed.spread import Spread
 from hardmine.nouns.candidates import Candidates
 from hardmine.pipeline import cached
@@ -117,7 +117,11 @@ def test_costs_scale_as_they_should():
     assert one.sent == one.seconds_sending == 0
     # One block of queries: every shard goes to one node, the queries go to all.
     assert four.sent == pytest.approx(4_000 * 64 + 3 * 60 * 64, rel=0.01)
-    assert four.seconds_searching == pytest.approx(one.seconds_searching / 4)
+    # Of one task at a time all shards but the first are told what is reached; of four the first four are not.
+    told, untold = 1 + 7 * TOLD, 4 + 4 * TOLD
+    work = 60 * 500 / plan.pairs_per_second
+    assert one.seconds_searching == pytest.approx(told * work + 8 * TASK_SECONDS)
+    assert four.seconds_searching == pytest.approx(untold * work / 4 + 2 * TASK_SECONDS)
     assert costs(plan, 16).shard == pytest.approx(one.shard / 2, rel=0.01)
     assert costs(plan, 16).task <= one.task
     with pytest.raises(ValueError, match="num_shards: 0, expected at least 1"):

@@ -19,8 +19,10 @@ if TYPE_CHECKING:
 TASK_SECONDS = 0.005
 PUT_BYTES = 6e8
 MERGED_CANDIDATES = 2.5e7
+TOLD = 0.8
 """Seconds that a task costs beside its work, bytes a second into the object store, candidates a second through a merge
-on one thread: measured on two cores, see ``docs/scale.md``."""
+on one thread, work of a task that was told what others reach over that of one that was not: measured on two cores, see
+``docs/scale.md``."""
 NETWORK_BYTES = 1.25e9
 """Bytes a second of a network of 10 Gbit/s."""
 
@@ -157,6 +159,8 @@ def costs(
     resident = min(num_shards, -(-(tasks + 1) // blocks) + 1)
     rate = plan.pairs_per_second or float("inf")
     waves = -(-num_shards * blocks // tasks)
+    knowing = sum(_is_told(shard, found, k, tasks, blocks) for shard in range(num_shards)) / num_shards
+    work = in_block * in_shard / rate * (1 - (1 - TOLD) * knowing)
     return Costs(
         num_shards=num_shards,
         tasks=tasks,
@@ -170,20 +174,30 @@ def costs(
         gathered=gathered * CANDIDATE + told,
         seconds_embedding=plan.seconds_embedding / tasks,
         seconds_putting=(of_documents + of_queries) / PUT_BYTES,
-        seconds_searching=waves * (in_block * in_shard / rate + TASK_SECONDS),
+        seconds_searching=waves * (work + TASK_SECONDS),
         seconds_merging=gathered / MERGED_CANDIDATES / tasks,
         seconds_sending=(sent + gathered * CANDIDATE + told) / NETWORK_BYTES if nodes > 1 else 0.0,
     )
+
+
+def _ended(shard: int, tasks: int, blocks: int) -> int:
+    """Shards that were searched when the task of one is given what is known: all others that run are under way."""
+    return max(0, shard + 1 - -(-tasks // blocks))
+
+
+def _is_told(shard: int, found: int, k: int, tasks: int, blocks: int) -> bool:
+    """Whether those that have ended have k documents to tell of."""
+    return _ended(shard, tasks, blocks) * found >= k > 0
 
 
 def _lengths(num_shards: int, found: int, k: int, tasks: int, blocks: int) -> list[float]:
     """Candidates that each shard gives for a query: fewer where others have ended, and say what k documents reach."""
     lengths: list[float] = []
     for shard in range(num_shards):
-        # All others that run are under way when a task is given what is known.
-        ended = max(0, shard + 1 - -(-tasks // blocks))
-        # Its share of the k best of so many shards, and half of what lies between two of the scores that are told.
-        share = k / ended + (k / min(k, HEADS) - 1) / 2 if ended * found >= k > 0 else found
+        share: float = found
+        if _is_told(shard, found, k, tasks, blocks):
+            # Its share of the k best of so many shards, and half of what lies between two of the scores that are told.
+            share = k / _ended(shard, tasks, blocks) + (k / min(k, HEADS) - 1) / 2
         lengths.append(min(found, share))
     return lengths
 
