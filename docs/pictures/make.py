@@ -67,7 +67,10 @@ def draw_speed(target: Path) -> None:
     import altair as alt
     import vl_convert
 
-    rows = [{**bar._asdict(), "label": f"{bar.ratio:g}x {bar.peer}"} for bar in bars(BENCHMARKS.read_text())]
+    rows = [
+        {**bar._asdict(), "at": max(bar.ratio, 1.0), "label": f"{bar.ratio:g}x {bar.peer}"}
+        for bar in bars(BENCHMARKS.read_text())
+    ]
     base = alt.Chart(alt.Data(values=rows)).encode(
         y=alt.Y("work:N", sort=None, title=None, axis=alt.Axis(labelLimit=260, ticks=False, domain=False)),
         x=alt.X("ratio:Q", title="times as fast as the best peer (peer's time / hardmine's, logarithmic)",
@@ -75,7 +78,7 @@ def draw_speed(target: Path) -> None:
                 axis=alt.Axis(values=[1, 2, 5, 10, 20, 50], format="~g")),
     )  # fmt: skip
     bar = base.mark_bar(color="#2f6f9f", height=14).encode(x2=alt.datum(1))
-    text = base.mark_text(align="left", dx=5, color="#333").encode(text="label:N")
+    text = base.mark_text(align="left", dx=5, color="#333").encode(text="label:N", x="at:Q")
     line = alt.Chart(alt.Data(values=[{"at": 1}])).mark_rule(color="#333").encode(x=alt.X("at:Q"))
     chart = (bar + text + line).properties(width=560, height=280, background="white", padding=PADDING)
     chart = (

@@ -145,7 +145,8 @@ def run(size: Size) -> Report:
     settings = ", ".join(f"{arm} {setting.rate:g}/{setting.hardness:g}" for arm, setting in chosen.items())
     return Report(
         "late interaction over frozen token states",
-        f"real: scifact, official test; {(~test.leaky).sum()} clean claims, {test.leaky.sum()} with an abstract of train or dev",
+        f"real: scifact, official test; {(~test.leaky).sum()} clean claims, {test.leaky.sum()} that share an abstract "
+        "with train or dev",
         f"dev claims, {len(size.grid(SHARP))} settings an arm; rate/hardness: {settings}",
         effects, kept, (before, found["joint"][0].mean()),
     )  # fmt: skip
