@@ -41,7 +41,7 @@ try:
     import hardmine as hm
     from examples import clean_split
     from examples.model_card import ARMS, NAIVE, OURS, Arm, Comparison, refuse_taken, save
-    from examples.teacher_scores import WEIGHT, ArmLoss, Taught, weight
+    from examples.teacher_scores import MOST, WEIGHT, ArmLoss, Taught, weight
     from hardmine.rules.spelling import parse_ceiling, spell
 except ModuleNotFoundError as error:
     packages = "'hardmine[mine,torch,datasets]' sentence-transformers accelerate"
@@ -94,8 +94,8 @@ def parsed(arguments: list[str] | None) -> argparse.Namespace:
         options.learning_rate = 5e-4 if options.student == "random" else 5e-5
     if not 0 < options.learning_rate < math.inf:
         raise ValueError(f"--learning-rate {options.learning_rate:g}, expected above 0 and finite")
-    if options.scores is not None and not 0 <= options.scores < math.inf:
-        raise ValueError(f"--scores {options.scores:g}, expected at least 0 and finite")
+    if options.scores is not None and not 0 <= options.scores <= MOST:
+        raise ValueError(f"--scores {options.scores:g}, expected 0 to {MOST:g}")
     for seed in options.seeds:
         if not 0 <= seed < 2**32:
             raise ValueError(f"--seeds {seed}, expected 0 to 2**32 - 1")

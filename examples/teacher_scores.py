@@ -24,6 +24,8 @@ from hardmine.pipeline import cached
 
 WEIGHT = 3.0
 """What the dev parts of the study chose, of 1 and 3, for most arms with the teacher's scores in the loss."""
+MOST = 1_000.0
+"""More weight leaves nothing of the loss beside it."""
 TEMPERATURE = 0.05
 """Of the teacher's scores, which are cosines, as in the study. The student's have that of the loss, 1 / 20."""
 

@@ -1,6 +1,7 @@
 """Negatives inside a data loader: the same as `select` on the whole run, whatever the batch, worker, rank or start."""
 
 import ast
+import dataclasses
 import os
 import pickle
 import subprocess
@@ -190,6 +191,9 @@ def test_rows_for_a_trainer_carry_numbers_where_they_are_wanted():
     assert epochs[0] != epochs[1]
     assert drawn.to_datasets([5, 2], ids=True)[:]["label"] == [epochs[1][5], epochs[1][2]]
     assert drawn.__getitems__([]).id_column() == []
+    ragged = dataclasses.replace(drawn.__getitems__([]), query_ids=np.arange(2), offsets=np.array([0, 3, 4]))
+    with pytest.raises(ValueError, match="items: 1 to 3 negatives, expected the same number in each"):
+        ragged.id_column()
     with pytest.raises(TypeError, match="ids: int 1, expected True or False"):
         drawn.to_datasets(ids=1)
 

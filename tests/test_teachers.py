@@ -61,9 +61,9 @@ def test_bm25_scores_are_those_of_bm25s_within_a_rounding(form):
         constants = index.queries(queries).to_scipy() @ index.nonoccurrence
         np.testing.assert_allclose(ours + constants[:, None], theirs, rtol=2.0**-23, atol=0)
         theirs -= constants[:, None]
-    # Their weights in float64, ours in float32 and the sum rounded once: two halves of the last place. What is left of
-    # the constant where a document has no word of the query is the rounding of their sum.
-    np.testing.assert_allclose(ours, theirs, rtol=2.0**-23, atol=1e-14)
+    # Ours are made in float32, or rounded to it, and the sum is rounded once: some halves of the last place. What is
+    # left of the constant where a document has no word of the query is the rounding of their sum.
+    np.testing.assert_allclose(ours, theirs, rtol=2.0**-22, atol=1e-14)
 
 
 @pytest.mark.parametrize("form", FORMS, ids=str)
@@ -120,7 +120,7 @@ def test_bm25_options():
             hm.teachers.load("bm25", method=method, delta=-1)
         with pytest.raises(ValueError, match="delta: 1000, expected at most 100"):
             hm.teachers.load("bm25", method=method, delta=1000)
-        with pytest.raises(ValueError, match=f"k1: 0 with method '{re.escape(method)}', expected above 0"):
+        with pytest.raises(ValueError, match=f"k1: 0 with method '{re.escape(method)}', expected at least 1e-06"):
             hm.teachers.load("bm25", method=method, k1=0)
     with pytest.raises(TypeError, match="stopwords: str 'the', expected several words"):
         hm.teachers.load("bm25", stopwords="the")

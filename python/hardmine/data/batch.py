@@ -117,18 +117,29 @@ class NegativeBatch(Sequence[dict[str, Any]]):
             There are no texts, or items differ in their number of negatives.
         """
         queries, positives, negatives = self._texts()
-        lengths = np.diff(self.offsets)
-        width = int(lengths.max(initial=0))
-        if (lengths != width).any():
-            raise ValueError(f"items: {int(lengths.min())} to {width} negatives, expected the same number in each")
+        width = self._width()
         columns = {f"negative_{at + 1}": negatives[at::width] for at in range(width)}
         return {"anchor": queries, "positive": positives, **columns}
 
     def id_column(self) -> list[list[int]]:
-        """Numbers of the query, the positive and the negatives of every item; all have the same number of them."""
-        negatives = self.negative_ids.reshape(len(self), self.negative_ids.size // max(len(self), 1))
+        """Numbers of the query, the positive and the negatives of every item.
+
+        Raises
+        ------
+        ValueError
+            Items differ in their number of negatives.
+        """
+        negatives = self.negative_ids.reshape(len(self), self._width())
         found: list[list[int]] = np.column_stack([self.query_ids, self.positive_ids, negatives]).tolist()
         return found
+
+    def _width(self) -> int:
+        """Negatives of every item, which have the same number of them."""
+        lengths = np.diff(self.offsets)
+        width = int(lengths.max(initial=0))
+        if (lengths != width).any():
+            raise ValueError(f"items: {int(lengths.min())} to {width} negatives, expected the same number in each")
+        return width
 
     @classmethod
     def from_items(cls, items: Sequence[dict[str, Any]]) -> NegativeBatch:

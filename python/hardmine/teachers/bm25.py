@@ -31,6 +31,7 @@ SHIFTED = ("bm25l", "bm25+")
 """Those that give a document something for a word that it lacks, and have a delta."""
 
 _DELTA = 0.5
+_LEAST_K1, _MOST_K1 = 1e-6, 1e6
 _MOST_DELTA = 100
 _CHUNK = 16_384
 
@@ -43,7 +44,8 @@ class BM25:
     method : "lucene" | "robertson" | "atire" | "bm25l" | "bm25+"
         Which BM25, by the names of bm25s.
     k1, b : float
-        Saturation of term counts, and how far document length matters. "bm25l" and "bm25+" want `k1` above 0.
+        Saturation of term counts, and how far document length matters. "bm25l" and "bm25+" want `k1` at
+        least 1e-6.
     delta : float, optional
         What "bm25l" and "bm25+" add to counts and to their saturated form, at most 100; 0.5 by default. The others have
         none.
@@ -83,7 +85,7 @@ class BM25:
         token_pattern: str | re.Pattern[str] = WORD,
     ) -> None:
         self.method = checks.choice("method", method, METHODS)
-        self.k1 = checks.real("k1", k1, minimum=0)
+        self.k1 = checks.real("k1", k1, minimum=0, maximum=_MOST_K1)
         self.b = checks.real("b", b, minimum=0, maximum=1)
         self.delta = self._checked_delta(delta)
         if isinstance(stopwords, str):
@@ -104,8 +106,8 @@ class BM25:
             if delta is not None:
                 raise ValueError(f"delta: {delta!r} with method {self.method!r}, which has none, expected None")
             return None
-        if self.k1 == 0:  # 0 / 0 for a word that a document lacks
-            raise ValueError(f"k1: 0 with method {self.method!r}, expected above 0")
+        if self.k1 < _LEAST_K1:  # at 0 it is 0 / 0 for a word that a document lacks, and little above it all rounding
+            raise ValueError(f"k1: {self.k1:g} with method {self.method!r}, expected at least {_LEAST_K1:g}")
         # A weight is a difference of two numbers that grow alike with delta: far above, it drowns in their rounding.
         return _DELTA if delta is None else checks.real("delta", delta, minimum=0, maximum=_MOST_DELTA)
 
