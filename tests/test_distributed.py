@@ -9,7 +9,6 @@ import sys
 
 import pytest
 
-from hardmine.distributed import writing
 from tests.ray_script import script
 
 pytestmark = [
@@ -133,6 +132,15 @@ with cases.cluster():
         except (ValueError, TypeError, OSError) as error:
             say(str(error).replace(str(folder), ""))
     assert [path.read_text() for path in foreign.iterdir()] == ["precious"]
+    before = {path.name: path.read_bytes() for path in (folder / "rows").iterdir()}
+    try:
+        hm.distributed.write(mined, folder / "rows", "colbert")
+    except ValueError as error:
+        say(error)
+    assert {path.name: path.read_bytes() for path in (folder / "rows").iterdir()} == before
+    for count in (2, 1):
+        hm.distributed.write(mined, folder / "ids", "automodel", suffix=".json", num_files=count, provenance=False)
+        say(sorted(path.name for path in (folder / "ids").iterdir()))
     say(len(list((folder / "rows").iterdir())))
 """,
     )
@@ -146,30 +154,12 @@ with cases.cluster():
     assert out[7] == "folder: /one.jsonl: a file, expected a folder"
     assert out[8] == "resources['num_cpus']: -1, expected more than 0"
     assert "CPU 9 per task, at most 2 on a node" in out[9]
-    assert out[10] == "81", "what is refused changes nothing"
-
-
-@pytest.mark.parametrize("mark", ["manifest.json", "unfinished.json"])
-def test_only_files_of_its_own_are_written_over(tmp_path, mark):
-    """Folders of others are full of files that are called part-00000, and some have a manifest."""
-    (tmp_path / "part-00000.jsonl").write_text("precious")
-    with pytest.raises(ValueError, match=r"holds other files \('part-00000.jsonl'\), expected an empty folder"):
-        writing._own_files(tmp_path)
-    for about in ("[]", "{", '{"hardmine": "store"}'):
-        (tmp_path / mark).write_text(about)
-        with pytest.raises(ValueError, match="holds other files"):
-            writing._own_files(tmp_path)
-    (tmp_path / mark).write_text('{"hardmine": "rows"}')
-    own = ["part-00000.jsonl"] if mark == writing.UNFINISHED else [mark, "part-00000.jsonl"]
-    assert [path.name for path in writing._own_files(tmp_path)] == own
-    for other in ("notes.txt", ".env"):
-        (tmp_path / other).write_text("precious")
-        with pytest.raises(ValueError, match=f"holds other files \\('{other}'\\)"):
-            writing._own_files(tmp_path)
-        (tmp_path / other).unlink()
-    (tmp_path / "part-1").mkdir()
-    with pytest.raises(ValueError, match="holds other files"):
-        writing._own_files(tmp_path)
+    assert "expected an integer, which is what colbert holds" in out[10], "which a task finds out"
+    assert (
+        out[11] == "['manifest.json', 'part-00000.corpus', 'part-00000.json', 'part-00001.corpus', 'part-00001.json']"
+    )
+    assert out[12] == "['manifest.json', 'part-00000.corpus', 'part-00000.json']"
+    assert out[13] == "81", "what is refused changes nothing"
 
 
 def test_a_node_that_is_lost_with_what_it_found(tmp_path):

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import hashlib
-import json
 import os
 from collections.abc import Callable, Iterator, Mapping
 from functools import partial
@@ -14,19 +13,18 @@ import numpy as np
 
 from hardmine.distributed.cluster import BEGUN, Watch, asked_of, await_room, connected, outcomes
 from hardmine.distributed.cuts import cut
+from hardmine.distributed.replacing import refuse_others, replacing
 from hardmine.formats import access
 from hardmine.nouns.lists import VERSION
 from hardmine.nouns.negatives import Negatives
 from hardmine.nouns.positives import Positives
 from hardmine.pipeline.mined import Mined
 from hardmine.plumbing import checks
-from hardmine.plumbing.files import atomic_write
 from hardmine.plumbing.progress import Progress, Reporting, reporting
 
 if TYPE_CHECKING:
     from hardmine.nouns.collection import Collection
 
-MANIFEST, UNFINISHED = "manifest.json", "unfinished.json"
 _HOLDS = {"hardmine": "rows", "version": VERSION}
 _FILE_ROWS = 100_000
 _BLOCK = 1 << 20
@@ -68,21 +66,23 @@ def write(
     Returns
     -------
     dict
-        What the manifest holds: ``format``, ``version``, ``rows``, ``pairs``, ``dropped_pairs``, and ``files``, for
-        each of which its ``name``, the same three counts, its ``bytes`` and their BLAKE2b ``digest`` (16 bytes).
+        What the manifest holds: ``format``, ``version``, ``rows``, ``pairs``, ``dropped_pairs``; ``files``, for each of
+        which its ``name``, the same three counts, its ``bytes`` and their BLAKE2b ``digest`` (16 bytes); and
+        ``beside``, the names of side files and folders.
 
     Raises
     ------
     TypeError, ValueError
-        As in `hardmine.Mined.write`, or `folder` holds what this function did not write. Nothing is changed then.
+        As in `hardmine.Mined.write`; or `folder` holds what this function did not write, or another run writes into it.
     OSError
-        As for `retrieve`: what was there stays where no task finds room; or a file cannot be written.
+        As for `retrieve`, or a file cannot be written.
 
     Notes
     -----
-    The files of JSON lines put together are the one file of `hardmine.Mined.write`. ``manifest.json`` goes first and
-    comes last: where it is, the files that it names are whole. Until then ``unfinished.json`` stands there: what a run
-    left that was killed is written anew.
+    The files of JSON lines put together are the one file of `hardmine.Mined.write`. They are written into a folder of
+    their own inside, and take the place of those of before when all are whole: whatever is raised, nothing is changed.
+    ``manifest.json`` goes first and comes last: where it is, what it names is whole. What a run left that was killed is
+    written over. Files that no manifest of this function names are others', and are never touched.
     """
     if not isinstance(mined, Mined):
         raise TypeError(f"mined: {type(mined).__name__}, expected Mined")
@@ -101,53 +101,23 @@ def write(
     asked_of(resources)
     target.mkdir(parents=True, exist_ok=True)
     access.check_output(target / names[0], format, provenance=provenance, scores=scores)
-    _own_files(target)
+    refuse_others(target, _HOLDS)
     with connected(address, resources) as cluster, Progress("writing files of rows", count, shown) as bar:
-        # What is there goes once a task has found room, and not before.
         await_room(cluster, Watch(cluster))
-        old = _own_files(target)
-        with atomic_write(target / UNFINISHED) as file:
-            file.write(json.dumps(_HOLDS).encode() + b"\n")
-        for path in old:
-            path.unlink(missing_ok=True)
-        task = cluster.remote(written, num_returns="streaming")
-        shared = cluster.ray.put((mined.collection, mined.positives))
+        with replacing(target.absolute(), _HOLDS) as (building, moved):
+            task = cluster.remote(written, num_returns="streaming")
+            shared = cluster.ray.put((mined.collection, mined.positives))
 
-        def starts() -> Iterator[tuple[int, Callable[[], Any]]]:
-            for number, (start, stop) in enumerate(_spans(mined.negatives, count)):
-                path = str((target / names[number]).absolute())
-                yield number, partial(task.remote, shared, _part(mined.negatives, start, stop), path, format, about)
+            def starts() -> Iterator[tuple[int, Callable[[], Any]]]:
+                for number, (start, stop) in enumerate(_spans(mined.negatives, count)):
+                    path, part = str(building / names[number]), _part(mined.negatives, start, stop)
+                    yield number, partial(task.remote, shared, part, path, format, about)
 
-        for number, reference in outcomes(cluster, starts(), max(cluster.slots(), 1) + 1, Watch(cluster)):
-            files[number] = cluster.ray.get(reference)
-            bar.update(1)
-    totals = {name: sum(file[name] for file in files) for name in ("rows", "pairs", "dropped_pairs")}
-    manifest = {**_HOLDS, "format": format, **totals, "files": files}
-    with atomic_write(target / MANIFEST) as file:
-        file.write(json.dumps(manifest, indent=1).encode() + b"\n")
-    (target / UNFINISHED).unlink()
-    return manifest
-
-
-def _own_files(folder: Path) -> list[Path]:
-    """What this function wrote into a folder before, the manifest first; others' files are not written over."""
-    begun = f".{UNFINISHED}."  # what a run leaves that was killed before anything else
-    found = sorted(folder.iterdir(), key=lambda path: (path.name != MANIFEST, path.name))
-    is_ours = any(_is_mark(folder / name) for name in (MANIFEST, UNFINISHED))
-    for path in found:
-        is_named_so = path.name.startswith(("part-", ".part-", f".{MANIFEST}.")) or path.name in (MANIFEST, UNFINISHED)
-        if not path.is_file() or not (path.name.startswith(begun) or (is_ours and is_named_so)):
-            raise ValueError(f"folder: {folder}: holds other files ({path.name!r}), expected an empty folder")
-    return [path for path in found if path.name != UNFINISHED]
-
-
-def _is_mark(path: Path) -> bool:
-    """Whether a file says that the others beside it are rows in several files."""
-    try:
-        about = json.loads(path.read_bytes())
-    except (OSError, ValueError):
-        return False
-    return isinstance(about, dict) and about.get("hardmine") == _HOLDS["hardmine"]
+            for number, reference in outcomes(cluster, starts(), max(cluster.slots(), 1) + 1, Watch(cluster)):
+                files[number] = cluster.ray.get(reference)
+                bar.update(1)
+            totals = {name: sum(file[name] for file in files) for name in ("rows", "pairs", "dropped_pairs")}
+            return moved({"format": format, **totals, "files": files})
 
 
 def written(
