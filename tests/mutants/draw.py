@@ -209,8 +209,8 @@ MUTANTS = [
     Mutant(
         "draw-table-with-a-known-hash",
         "rust/core/src/id_set.rs",
-        "((product >> 64) as usize ^ product as usize) & mask",
-        "((entry as u64).wrapping_mul(0x9E37_79B9_7F4A_7C15) >> 40) as usize & mask | 0 * product as usize",
+        "folded(folded(entry as u64 ^ self.seed[0], self.seed[1]), self.seed[0] | 1) as usize & mask",
+        "((entry as u64).wrapping_mul(0x9E37_79B9_7F4A_7C15) >> 40) as usize & mask",
         "tests/test_draw.py -k chosen",
     ),
     Mutant(

@@ -181,8 +181,8 @@ MUTANTS = [
     Mutant(
         "store-embeddings-carry-the-version",
         CACHED,
-        '    facts = {"teacher": facts, "texts": what, "group": [GROUP_TEXTS, kept.group_bytes]}\n',
-        '    facts = {"teacher": facts, "texts": what, "group": [GROUP_TEXTS, kept.group_bytes], "version": VERSION}\n',
+        '    facts = {"teacher": kept.facts[what], "texts": what, "group": [GROUP_TEXTS, kept.group_bytes]}\n',
+        '    facts = {"teacher": kept.facts[what], "texts": what, "group": [kept.group_bytes], "version": VERSION}\n',
         f"{RUNS} -k upgrade",
     ),
     Mutant(
@@ -209,8 +209,8 @@ MUTANTS = [
     Mutant(
         "store-queries-and-documents-share-rows",
         CACHED,
-        '    facts = {"teacher": facts, "texts": what, "group": [GROUP_TEXTS, kept.group_bytes]}\n',
-        '    facts = {**facts, "group": [GROUP_TEXTS, kept.group_bytes]}\n',
+        '    facts = {"teacher": kept.facts[what], "texts": what, "group": [GROUP_TEXTS, kept.group_bytes]}\n',
+        '    facts = {**kept.facts[what], "group": [GROUP_TEXTS, kept.group_bytes]}\n',
         f"{TEACHERS} -k never_share",
     ),
     Mutant(
