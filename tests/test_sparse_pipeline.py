@@ -324,7 +324,7 @@ def test_the_command_line(folder, beir, tmp_path, capsys):
 @pytest.mark.parametrize(("given", "message"), [
     (["--teacher", "sparse:"], "--teacher sparse: expected the folder or name of a model behind it"),
     (["--teacher", "sparse:./gone"], "sparse teacher './gone': no such folder, expected a model folder or a model nam"),
-    (["--teacher", "bm25", "--max-query-terms", "3"], "teacher 'bm25': unknown option 'max_query_terms', expected k1"),
+    (["--teacher", "bm25", "--max-query-terms", "3"], "teacher 'bm25': unknown option 'max_query_terms', expected m"),
     (["--teacher", "sparse:./gone", "--pooling", "cls"], "sparse teacher './gone': unknown option 'pooling', expected"),
 ])  # fmt: skip
 def test_one_line_of_what_is_wrong(given, message, beir, tmp_path, capsys):

@@ -88,7 +88,7 @@ def test_a_signal_handler_may_call_the_library():
             row = np.random.default_rng(1).standard_normal(10**6, dtype=np.float32)
             hm.topk(np.broadcast_to(row, (10**6, row.size)), 5, num_threads=2)
         except ZeroDivisionError:
-            print(calls)
+            print(calls[:3])  # a fourth may come before the thread sees three
         """
     )
     assert out.strip() == "[True, True, True]"

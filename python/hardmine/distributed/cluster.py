@@ -281,7 +281,10 @@ def several_outcomes(
                 continue
             watch.moved()
             for task in ready:
-                found = next(task)
+                found = next(task, None)
+                if found is None:  # it failed: the last that it gave is no result, and raises what it raised
+                    ray.get(begun[task][-1])
+                    raise AssertionError("a task that gave too little has not failed")
                 if task not in begun:
                     begun[task] = []
                     ray.get(found)  # raises where it could not even begin

@@ -224,8 +224,9 @@ class TopKAccumulator:
         ):
             if found != wanted:
                 raise ValueError(f"other: {name} {found}, expected {wanted}")
-        for name, ours, theirs in zip(("ceiling", "floor", "exclude", "nan"), self._limits, other._limits, strict=True):
+        for field, ours, theirs in zip(Limits._fields, self._limits, other._limits, strict=True):
             if not _same(ours, theirs):
+                name = "nan" if field == "nan_is_dropped" else field
                 raise ValueError(f"other: another {name} than this accumulator's")
         first, second = sorted((self, other), key=id)  # a.merge(b) and b.merge(a) at once must not wait for ever
         with first._lock, second._lock:
