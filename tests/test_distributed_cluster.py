@@ -3,10 +3,11 @@
 import socket
 import threading
 
+import numpy as np
 import pytest
 
 from hardmine.distributed import addresses
-from hardmine.distributed.cluster import PATIENCE_VARIABLE, asked_of, patience
+from hardmine.distributed.cluster import PATIENCE_VARIABLE, asked_of, connected, patience
 
 
 def test_what_a_task_asks_for_in_both_spellings():
@@ -15,9 +16,23 @@ def test_what_a_task_asks_for_in_both_spellings():
     assert asked == {"CPU": 1, "GPU": 0.5, "memory": 1e9, "licence": 2}
 
 
+def test_numbers_of_numpy_are_given_to_ray_as_its_own():
+    options, _ = asked_of({"num_cpus": np.float32(0.5), "memory": np.int64(10), "licence": np.float64(2)})
+    assert options == {"num_cpus": 0.5, "memory": 10, "resources": {"licence": 2}}
+    assert {type(options["num_cpus"]), type(options["memory"]), type(options["resources"]["licence"])} == {float}
+
+
+def test_an_address_that_is_no_string_is_told_before_any_start():
+    with pytest.raises(TypeError, match="^address: 3, expected a string such as 'HOST:PORT'$"), connected(3, None):
+        pass
+
+
 @pytest.mark.parametrize(
     ("given", "line"),
     [
+        ({"é": 1}, "resources: 'é', expected a name of printable ASCII characters"),
+        ({"a\nb": 1}, r"resources: 'a\\nb', expected a name of printable ASCII characters"),
+        ({"bundle": 1}, "resources: 'bundle', which Ray keeps to itself; expected another"),
         ({"num_cpus": 1e-9}, r"resources\['num_cpus'\]: 1e-09, expected at least 0.01"),
         ({"memory": 0.5}, r"resources\['memory'\]: 0.5, expected at least 1"),
         ({"licence": 1e-5}, r"resources\['licence'\]: 1e-05, expected at least 0.0001"),

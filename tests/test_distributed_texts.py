@@ -3,6 +3,7 @@
 import json
 import re
 import sys
+import threading
 
 import numpy as np
 import pytest
@@ -15,7 +16,9 @@ import pyarrow as pa
 import pyarrow.parquet as pq
 
 import hardmine as hm
+from hardmine.distributed import actors
 from hardmine.distributed import texts as far
+from hardmine.distributed.cluster import ClusterError
 from hardmine.store import fingerprint
 from tests.ray_script import script
 from tests.texts import random_beir
@@ -89,6 +92,10 @@ def test_what_cannot_be_read_is_one_line_before_any_cluster(beir, tmp_path):
     for name, columns in tables.items():
         pq.write_table(pa.table(columns), tmp_path / f"{name}.parquet")
     (tmp_path / "broken.parquet").write_bytes(b"PAR1 nothing PAR1")
+    pq.write_table(
+        pa.Table.from_arrays([pa.array(["a"]), pa.array(["b"])], ["text", "text"]), tmp_path / "twice.parquet"
+    )
+    (tmp_path / "folder" / "inner.jsonl").mkdir(parents=True)
     (tmp_path / "empty.jsonl").write_text("")
     (tmp_path / "none").mkdir()
     (tmp_path / "packed.jsonl.gz").write_bytes(b"")
@@ -111,6 +118,13 @@ def test_what_cannot_be_read_is_one_line_before_any_cluster(beir, tmp_path):
             ValueError,
             "nulls.parquet, field 'title': missing; found text",
         ),
+        (
+            tmp_path / "twice.parquet",
+            {},
+            ValueError,
+            "twice.parquet, field 'text': 2 columns, expected one column under",
+        ),
+        (tmp_path / "folder", {}, OSError, "inner.jsonl: no such file"),
         (tmp_path / "broken.parquet", {}, ValueError, "broken.parquet: unreadable"),
         (corpus, {"text": ""}, TypeError, "text: '', expected the name of a column"),
         (corpus, {"title": 3}, TypeError, "title: 3, expected the name of a column"),
@@ -148,6 +162,9 @@ def test_blocks_of_a_dataset():
         ):
             with pytest.raises((TypeError, ValueError), match=f"^source: {line}$"):
                 list(far.texts_of_block(block, None, far.Named(column, None)))
+    for layout in (pa.string_view(), pa.dictionary(pa.int8(), pa.string())):
+        other = pa.table({name: table[name].cast(layout) for name in ("text", "title")})
+        assert next(reversed(list(far.texts_of_block(other, None, BOTH)))).to_pylist() == ["x a", "b", "c"]
     mixed = table.to_pandas().assign(text=["a", 1, "c"])
     with pytest.raises(TypeError, match="^source: .*, expected columns of strings$"):
         list(far.texts_of_block(mixed, None, BOTH))
@@ -211,6 +228,83 @@ with cases.cluster():
     ]
     assert out[6] == "ray: a step of the dataset failed: RuntimeError: a step of the user's own"
     assert len(out) == 7
+
+
+def test_what_a_teacher_raised_comes_back_or_one_line_of_it():
+    held = RuntimeError("holds\na lock")
+    held.lock = threading.Lock()
+    for raised, line in ((held, "RuntimeError: a lock"), (SystemExit(3), "SystemExit: 3")):
+        found = actors.unpacked(actors.packed(raised))
+        assert type(found) is ClusterError
+        assert str(found) == f"ray: the teacher raised {line}"
+    found = actors.unpacked(actors.packed(KeyError("a", 1)))
+    assert type(found) is KeyError
+    assert found.args == ("a", 1)
+
+
+@pytest.mark.skipif(sys.platform == "win32", reason="processes are killed as POSIX kills them")
+@pytest.mark.timeout(300)
+def test_a_teacher_that_dies_or_raises_ends_the_run_with_one_line_and_nothing_is_left(tmp_path):
+    out = script(
+        tmp_path,
+        """
+import threading
+from hardmine.distributed.cluster import RETRIES
+cases.small_groups()
+(folder / "few.jsonl").write_text('{"text": "a"}\\n')
+class Raises(cases.Toy):
+    def __init__(self, how):
+        super().__init__()
+        self.how = how
+    def embed_documents(self, texts, *, progress=False):
+        self.how()
+class Two(Exception):
+    def __init__(self, one, other):
+        super().__init__(f"{one} and {other}")
+def two():
+    raise Two("one", "other")
+def dies():
+    with open(folder / "starts", "a") as file:
+        file.write("x")
+    os._exit(3)
+def sleeps():
+    cases.time.sleep(100)
+def made_once(flag=folder / "made"):
+    if flag.exists():
+        raise FileNotFoundError("no model\\non this node")
+    flag.touch()
+    return cases.Toy()
+def run(teacher):
+    try:
+        hm.distributed.embed_dataset(folder / "few.jsonl", teacher, cache=folder / "cache", progress=False)
+    except (OSError, TypeError) as error:
+        say(type(error).__name__, error)
+    names = [thread.name for thread in threading.enumerate()]
+    until = cases.time.monotonic() + 60
+    while cases.ray.available_resources().get("CPU") != 2 and cases.time.monotonic() < until:
+        cases.time.sleep(0.2)
+    assert not [name for name in names if name.startswith(("hardmine", "StreamingExecutor"))], names
+    assert cases.ray.available_resources().get("CPU") == 2
+with cases.cluster():
+    for teacher in (Raises(two), Raises(threading.Lock()), two, lambda: None, made_once, Raises(dies)):
+        run(teacher)
+    say((folder / "starts").read_text().count("x") - 1 == RETRIES)
+    os.environ["HARDMINE_RAY_PATIENCE"] = "3"
+    run(Raises(sleeps))
+""",
+    )
+    assert out[:5] == [
+        "ClusterError ray: the teacher raised Two: one and other",
+        "TypeError teacher 'toy': cannot be sent to the workers (cannot pickle '_thread.lock' object), expected one "
+        "that pickles, or a function that makes one there",
+        "ClusterError ray: the teacher raised Two: one and other",
+        "TypeError teacher: the function gives NoneType, expected what hm.teachers.load gives",
+        "ClusterError ray: an actor could not make or load the teacher: on this node",
+    ]
+    assert out[5].startswith("ClusterError ray: the process of the teacher died, also when started again 5 times (The ")
+    assert out[6] == "True"
+    assert re.search("ray: nothing has begun or ended for .* expected room for an actor, and a teacher whose", out[7])
+    assert len(out) == 8
 
 
 @pytest.mark.skipif(sys.platform == "win32", reason="processes are killed as POSIX kills them")

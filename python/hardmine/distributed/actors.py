@@ -2,17 +2,21 @@
 
 from __future__ import annotations
 
+import inspect
 import io
+import itertools
 import logging
+import pickle
 import queue
 import threading
+import warnings
 from collections.abc import Callable, Iterable, Iterator
 from contextlib import contextmanager, suppress
 from typing import Any, NamedTuple
 
 import numpy as np
 
-from hardmine.distributed.cluster import TICK, Cluster, Watch, await_room
+from hardmine.distributed.cluster import RETRIES, TICK, Cluster, ClusterError, Watch, await_room, last_line
 from hardmine.pipeline import cached, cached_sparse
 from hardmine.plumbing.extras import need
 
@@ -43,8 +47,6 @@ class Embedder:
 
     def __call__(self, batch: Any) -> dict[str, list[Any]]:
         """Number and columns, as the bytes of an .npz file, of each group in a batch; or what the teacher raised."""
-        from ray import cloudpickle
-
         numbers = batch["group"].to_numpy()
         found: dict[str, list[Any]] = {"group": [], "columns": [], "error": []}
         for number in np.unique(numbers).tolist():
@@ -53,8 +55,8 @@ class Embedder:
             try:
                 columns: dict[str, Any] = self._columns_of(self._teacher, self._what, self._texts(batch.take(places)))
                 np.savez(file, **columns)
-            except Exception as raised:
-                error = cloudpickle.dumps(raised)
+            except (Exception, SystemExit) as raised:
+                error = packed(raised)
             found["group"].append(number)
             found["columns"].append(file.getvalue())
             found["error"].append(error)
@@ -73,10 +75,35 @@ class Embedder:
         )
 
 
+def packed(raised: BaseException) -> bytes:
+    """What the teacher raised, for `unpacked` in another process: not every exception pickles, or comes back whole."""
+    from ray import cloudpickle
+
+    dumped = b""
+    if isinstance(raised, Exception):  # another would end the process that it comes to
+        with suppress(Exception):
+            dumped = cloudpickle.dumps(raised)
+            cloudpickle.loads(dumped)
+            return pickle.dumps((dumped, ""))
+    return pickle.dumps((b"", f"{type(raised).__name__}: {last_line(raised)}"))
+
+
+def unpacked(found: bytes) -> Exception:
+    """What the teacher raised, or one line that says what it was."""
+    from ray import cloudpickle
+
+    dumped, line = cloudpickle.loads(found)
+    if not dumped:
+        return ClusterError(f"ray: the teacher raised {line}")
+    raised: Exception = cloudpickle.loads(dumped)
+    return raised
+
+
+@contextmanager
 def by_actors(
     cluster: Cluster, given: Given, most: int | None, table_of: Callable[[Any], dict[str, Any]]
-) -> cached.Made:
-    """What makes the columns of groups of texts on the cluster.
+) -> Iterator[cached.Made]:
+    """What makes the columns of groups of texts on the cluster; nothing of it is left at the end.
 
     Parameters
     ----------
@@ -86,35 +113,81 @@ def by_actors(
     table_of : callable
         Gives the columns that an actor finds the texts of a group in.
     """
+    begun: list[Any] = []
 
     def made(groups: Iterable[Any]) -> Iterator[tuple[int, cached.Columns]]:
-        pa = need("pyarrow", what="hardmine.distributed", extra="mine")
-        watch = Watch(cluster)
-        # Ray Data waits without a word where there is no room for an actor.
-        await_room(cluster, watch)
-        data = need("ray.data", what="hardmine.distributed", extra="ray")
-        context = data.DataContext.get_current().copy()
-        context.enable_progress_bars = context.print_on_execution_start = False
-        blocks = [
-            pa.table({"group": np.full(len(group), number), **table_of(group)}) for number, group in enumerate(groups)
-        ]
-        actors = max(1, min(cluster.slots(), most or len(blocks), len(blocks)))
-        with data.DataContext.current(context), quiet():
-            found = data.from_arrow(blocks).map_batches(
+        begun.append(_made(cluster, given, most, table_of, groups))
+        return begun[-1]  # type: ignore[no-any-return]
+
+    try:
+        yield made
+    finally:
+        for rows in begun:
+            rows.close()
+
+
+def _made(
+    cluster: Cluster,
+    given: Given,
+    most: int | None,
+    table_of: Callable[[Any], dict[str, Any]],
+    groups: Iterable[Any],
+) -> Iterator[tuple[int, cached.Columns]]:
+    pa = need("pyarrow", what="hardmine.distributed", extra="mine")
+    # Ray Data waits without a word where there is no room for an actor.
+    await_room(cluster, Watch(cluster))
+    watch = Watch(cluster, "room for an actor, and a teacher whose process lives, in this time")
+    data = need("ray.data", what="hardmine.distributed", extra="ray")
+    context = data.DataContext.get_current().copy()
+    context.enable_progress_bars = context.print_on_execution_start = False
+    blocks = [
+        pa.table({"group": np.full(len(group), number), **table_of(group)}) for number, group in enumerate(groups)
+    ]
+    actors = max(1, min(cluster.slots(), most or len(blocks), len(blocks)))
+    died = cluster.ray.exceptions.ActorDiedError
+    with data.DataContext.current(context), quiet():
+        source = data.from_arrow(blocks)
+        with warnings.catch_warnings():
+            warnings.simplefilter("ignore")
+            found = source.map_batches(
                 Embedder,
                 fn_constructor_args=(given,),
                 batch_size=None,
                 batch_format="pyarrow",
                 compute=data.ActorPoolStrategy(min_size=1, max_size=actors),
+                **_restarts(source.map_batches),
                 **cluster.options,
             )
-            for row in watched(found.iter_rows, watch):
+        try:
+            for row in watched(found.iter_rows, watch, found.context):
                 if row["error"]:
-                    raise cluster.ray.cloudpickle.loads(row["error"])
+                    raise unpacked(row["error"])
                 with np.load(io.BytesIO(row["columns"])) as columns:
                     yield int(row["group"]), dict(columns)
+        except died as error:
+            if getattr(error, "actor_init_failed", False):
+                raise ClusterError(f"ray: an actor could not make or load the teacher: {last_line(error)}") from None
+            raise ClusterError(
+                f"ray: the process of the teacher died, also when started again {RETRIES} times ({_why(error)}); "
+                "expected one that lives, with memory for its texts"
+            ) from None
 
-    return made
+
+def _why(died: Exception) -> str:
+    """What Ray says of the death of a process, between whose it was and its advice."""
+    said = [line for line in str(died).splitlines()[1:] if line.strip() and not line.startswith("\t")]
+    return last_line(said[0].partition(" Some common causes")[0]) if said else type(died).__name__
+
+
+def _restarts(map_batches: Callable[..., Any]) -> dict[str, int]:
+    """How often an actor and its work are started again: Ray Data does it for ever where nothing else is said.
+
+    It deprecates that anything is said, and names no other way yet.
+    """
+    wanted = {"max_restarts": RETRIES, "max_task_retries": RETRIES}
+    taken = inspect.signature(map_batches).parameters
+    takes_any = any(parameter.kind is parameter.VAR_KEYWORD for parameter in taken.values())
+    return wanted if takes_any or wanted.keys() <= taken.keys() else {}
 
 
 @contextmanager
@@ -129,10 +202,54 @@ def quiet() -> Iterator[None]:
         logger.setLevel(before)
 
 
-def watched(rows: Callable[[], Iterable[Any]], watch: Watch) -> Iterator[Any]:
-    """What an iteration gives that may wait for ever: it runs in a thread, and is watched from here."""
+class _Run(NamedTuple):
+    """A dataset that is being made."""
+
+    executors: list[Any]
+    left: threading.Event
+    """Whether nobody waits for it any more."""
+
+
+_NUMBERS = itertools.count()
+_RUNS: dict[int, _Run] = {}
+
+
+class _Seen:
+    """What Ray Data calls in this process while it makes a dataset: there is no other handle before the first row.
+
+    The class is sent with the settings of the dataset, so that it holds a number alone.
+    """
+
+    number: int
+
+    def before_execution_starts(self, executor: Any) -> None:
+        """The dataset is about to be made."""
+        _RUNS[self.number].executors.append(executor)
+
+    def on_execution_step(self, executor: Any) -> None:  # noqa: ARG002
+        """Ends what began when nobody waited for it any more."""
+        if self.number not in _RUNS or _RUNS[self.number].left.is_set():
+            raise RuntimeError("nobody waits for this dataset")
+
+    def after_execution_succeeds(self, executor: Any) -> None:
+        """Nothing is left to do."""
+
+    def after_execution_fails(self, executor: Any, error: Exception) -> None:
+        """Nothing is left to do."""
+
+
+def watched(rows: Callable[[], Iterable[Any]], watch: Watch, context: Any) -> Iterator[Any]:
+    """What a dataset gives, which may wait for ever: it runs in a thread, and is watched and ended from here.
+
+    Parameters
+    ----------
+    context : ray.data.DataContext
+        Of the dataset.
+    """
     found: queue.Queue[tuple[str, Any]] = queue.Queue(maxsize=2)
-    left = threading.Event()
+    run_of_it = _Run([], threading.Event())
+    left, number = run_of_it.left, next(_NUMBERS)
+    _RUNS[number] = run_of_it
 
     def put(kind: str, value: Any) -> None:
         while not left.is_set():
@@ -150,7 +267,10 @@ def watched(rows: Callable[[], Iterable[Any]], watch: Watch) -> Iterator[Any]:
         except BaseException as error:
             put("error", error)
 
-    threading.Thread(target=run, daemon=True, name="hardmine-ray-data").start()
+    before = context.custom_execution_callback_classes
+    context.custom_execution_callback_classes = [*before, type("Seen", (_Seen,), {"number": number})]
+    thread = threading.Thread(target=run, daemon=True, name="hardmine-ray-data")
+    thread.start()
     try:
         while True:
             try:
@@ -166,3 +286,9 @@ def watched(rows: Callable[[], Iterable[Any]], watch: Watch) -> Iterator[Any]:
             yield value
     finally:
         left.set()
+        context.custom_execution_callback_classes = before
+        for executor in run_of_it.executors:
+            executor.shutdown(force=True)
+        thread.join(2 * TICK)
+        if not thread.is_alive():
+            del _RUNS[number]

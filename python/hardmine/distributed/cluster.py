@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import math
 import os
+import re
 import time
 from collections.abc import Callable, Iterable, Iterator, Mapping
 from contextlib import contextmanager, suppress
@@ -84,6 +85,10 @@ def asked_of(resources: Any) -> tuple[dict[str, Any], dict[str, float]]:
             raise TypeError(f"resources: {name!r}, expected names")
         if not name:
             raise ValueError("resources: an empty name, expected that of a resource")
+        if not (name.isascii() and name.isprintable()):
+            raise ValueError(f"resources: {name!r}, expected a name of printable ASCII characters")
+        if name == "bundle":
+            raise ValueError(f"resources: {name!r}, which Ray keeps to itself; expected another")
         if name in _OF_RAY.values() and name not in _OF_RAY:
             raise ValueError(f"resources: {name!r}, expected 'num_cpus' and 'num_gpus'")
         if name == "object_store_memory":
@@ -94,6 +99,7 @@ def asked_of(resources: Any) -> tuple[dict[str, Any], dict[str, float]]:
         checks.real(f"resources[{name!r}]", amount, minimum=_LEAST.get(name, _FINEST), maximum=_MOST)
         if name == "num_gpus" and found > 1 and not found.is_integer():
             raise ValueError(f"resources[{name!r}]: {amount}, expected a whole number, or less than 1")
+    given = {name: amount if type(amount) is int else float(amount) for name, amount in given.items()}
     asked = {_OF_RAY.get(name, name): float(amount) for name, amount in given.items()}
     options = {name: given[name] for name in _OF_RAY if name in given}
     custom = {name: amount for name, amount in given.items() if name not in _OF_RAY}
@@ -114,6 +120,8 @@ def connected(address: str | None, resources: Any) -> Iterator[Cluster]:
         There is no cluster at the address, this process is connected to another, or work was lost for good.
     """
     options, asked = asked_of(resources)
+    if address is not None and not isinstance(address, str):
+        raise TypeError(f"address: {address!r}, expected a string such as 'HOST:PORT'")
     patience()  # nonsense is said before a cluster is started
     ray = need("ray", what="hardmine.distributed", extra="ray")
     starts = not ray.is_initialized()
@@ -140,12 +148,15 @@ def connected(address: str | None, resources: Any) -> Iterator[Cluster]:
 
 
 def _refuse_another(address: str | None, ray: Any) -> None:
-    """Raise where HOST:PORT is not that of the cluster that this process is connected to; hosts have many names."""
-    host, colon, port = (address or "").rpartition(":")
-    if not colon or not port.isdecimal() or "/" in host:
+    """Raise where an address is not that of the cluster that this process is connected to; hosts have many names."""
+    if not address or address in ("auto", "local"):
         return
+    if address.startswith("ray://") and ray.util.client.ray.is_connected():
+        return  # through another port, of which nobody here knows
     there = ray.get_runtime_context().gcs_address
-    if port != there.rpartition(":")[2]:
+    host, colon, port = address.rpartition(":")
+    is_plain = bool(colon) and port.isdecimal() and "/" not in host
+    if not is_plain or port != there.rpartition(":")[2]:
         raise ClusterError(f"address: {address!r}, but this process is connected to {there!r}")
 
 
@@ -172,6 +183,15 @@ def _one_line(error: object) -> str:
     return lines[0] if lines else type(error).__name__
 
 
+_CODES = re.compile(r"\x1b\[[0-9;]*m")
+
+
+def last_line(error: object) -> str:
+    """The last line of what Ray says of an error, where the cause stands, without a terminal's colours."""
+    lines = [line.strip() for line in _CODES.sub("", str(error)).splitlines() if line.strip()]
+    return lines[-1] if lines else type(error).__name__
+
+
 def patience() -> float:
     """Seconds to wait for a cluster in which nothing of ours runs or can run."""
     given = os.environ.get(PATIENCE_VARIABLE, "") or str(_PATIENCE)
@@ -187,10 +207,12 @@ class Watch:
     Parameters
     ----------
     cluster : Cluster
+    expected : str
+        What is said to lack where nothing comes.
     """
 
-    def __init__(self, cluster: Cluster) -> None:
-        self._cluster = cluster
+    def __init__(self, cluster: Cluster, expected: str = "room for a task") -> None:
+        self._cluster, self._expected = cluster, expected
         self._patience = patience()
         self.moved()
 
@@ -219,7 +241,7 @@ class Watch:
         waited = now - self._since
         if waited >= self._patience:
             raise ClusterError(
-                f"ray: nothing has begun or ended for {waited:.0f} s: {self._state()}; expected room for a task (the "
+                f"ray: nothing has begun or ended for {waited:.0f} s: {self._state()}; expected {self._expected} (the "
                 f"wait is set by {PATIENCE_VARIABLE})"
             )
         if now - self._said >= min(SAID_EVERY, self._patience / 2):

@@ -5,13 +5,14 @@ from __future__ import annotations
 import os
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
+from pickle import PicklingError
 from typing import TYPE_CHECKING, Any, NamedTuple
 
 import numpy as np
 
 from hardmine.distributed import texts as far
-from hardmine.distributed.actors import Given, by_actors
-from hardmine.distributed.cluster import Cluster, Watch, connected, fetched
+from hardmine.distributed.actors import Given, by_actors, packed, unpacked
+from hardmine.distributed.cluster import Cluster, Watch, connected, fetched, last_line
 from hardmine.pipeline import cached, cached_sparse
 from hardmine.pipeline.scorers import chosen, expect_collection, kind_of, loaded, texts_of
 from hardmine.pipeline.sparse_scorers import SparseScorer
@@ -74,9 +75,11 @@ def embed(
     ------
     TypeError, ValueError
         An argument is wrong, the teacher makes no embeddings that a cache could keep, or they are none; or the cache
-        holds a shard that is refused.
+        holds a shard that is refused; or the teacher cannot be sent to the workers.
     OSError
-        As for `retrieve`; or the cache cannot be written.
+        As for `retrieve`; or the cache cannot be written; or the process of the teacher died, also when it was started
+        again five times; or the teacher could not be made or loaded there. What else the teacher raised is raised here,
+        or one line of it where it cannot be sent.
     ModuleNotFoundError
         Ray is not installed.
 
@@ -98,8 +101,8 @@ def embed(
             rows = cached.embedding_rows(run.kept, what, texts, run.about.kind) if len(texts) else None
             if rows is None:
                 continue
-            made = by_actors(cluster, run.given(what), options.most, _strings)
-            run.keep(run.kept, run.about, what, texts, rows, made, progress=options.progress)
+            with by_actors(cluster, run.given(what), options.most, _strings) as made:
+                run.keep(run.kept, run.about, what, texts, rows, made, progress=options.progress)
         return run.kept.store.report()
 
 
@@ -143,7 +146,7 @@ def embed_dataset(
         Column of the texts.
     title : str, optional
         Column of what goes before each: title, a blank and the text make the text of a document of `Collection.read`.
-        Null, or nothing in a line, is no title.
+        Null, or nothing in a line, is no title: a name that no line of a ``.jsonl`` file has is not noticed.
     what : {"documents", "queries"}
         Which side of the teacher embeds them.
     progress : bool or callable
@@ -159,7 +162,8 @@ def embed_dataset(
     Raises
     ------
     TypeError, ValueError
-        As in `embed`; or a column is missing, holds a null text or no strings, or there is no text at all.
+        As in `embed`; or a column is missing or stands there twice, holds a null text or no strings, or there is no
+        text at all.
     OSError
         As in `embed`; or no file is where one should be.
     ModuleNotFoundError
@@ -185,8 +189,8 @@ def embed_dataset(
         if run.about.facts[side] is not None:
             rows = cached.rows_of_keys(run.kept, side, texts.keys, run.about.kind)
             numbers, shown, lengths = np.arange(len(texts.lengths)), options.progress, texts.lengths
-            made = by_actors(cluster, run.given(side, texts.blocks), options.most, texts.places)
-            run.keep(run.kept, run.about, side, numbers, rows, made, progress=shown, lengths=lengths)
+            with by_actors(cluster, run.given(side, texts.blocks), options.most, texts.places) as made:
+                run.keep(run.kept, run.about, side, numbers, rows, made, progress=shown, lengths=lengths)
         return run.kept.store.report()
 
 
@@ -242,14 +246,30 @@ def _run(
 ) -> Iterator[_Run]:
     about: _About
     if callable(teacher) and (isinstance(teacher, type) or not hasattr(teacher, "name")):
-        held, is_made_there = cluster.ray.put(teacher), True
-        about = fetched(cluster, cluster.remote(_described_there).remote(held, has_texts), Watch(cluster))
+        held, is_made_there = _sent(cluster, teacher), True
+        found = fetched(cluster, cluster.remote(_described_there).remote(held, has_texts), Watch(cluster))
+        if isinstance(found, bytes):
+            raise unpacked(found)
+        about = found
     else:
         known, kind = bound(teacher)
-        held, is_made_there = cluster.ray.put(known), False
+        held, is_made_there = _sent(cluster, known), False
         about = _about(known, is_sparse=kind is SparseScorer)
     with opened(options.folder, options.policy, say) as store:
         yield _Run(cached.Kept(store, about.facts, about.group_bytes), about, held, is_made_there)
+
+
+def _sent(cluster: Cluster, teacher: Any) -> Any:
+    """Reference to a teacher, or to what makes it, in the cluster."""
+    try:
+        return cluster.ray.put(teacher)
+    except (TypeError, AttributeError, PicklingError) as error:
+        name = getattr(teacher, "name", None) or getattr(teacher, "__name__", type(teacher).__name__)
+        reason = last_line(error.__cause__ or error)
+        raise TypeError(
+            f"teacher {name!r}: cannot be sent to the workers ({reason}), expected one that pickles, or a function "
+            "that makes one there"
+        ) from None
 
 
 class _About(NamedTuple):
@@ -265,14 +285,23 @@ class _About(NamedTuple):
         return cached_sparse.KIND if self.is_sparse else "embeddings"
 
 
-def _described_there(make: Callable[[], Any], has_texts: bool) -> _About:  # noqa: FBT001 - what a task is given
-    """What a task does: makes the teacher, and says what it is."""
-    from hardmine import teachers
+def _described_there(make: Callable[[], Any], has_texts: bool) -> _About | bytes:  # noqa: FBT001 - a task is given it
+    """What a task does: makes the teacher, and says what it is; or what that raised."""
+    try:
+        return _described(make(), has_texts=has_texts)
+    except (Exception, SystemExit) as raised:
+        return packed(raised)
 
-    teacher = make()
+
+def _described(teacher: Any, *, has_texts: bool) -> _About:
+    try:
+        kind = kind_of(teacher)
+    except TypeError:
+        name = type(teacher).__name__
+        raise TypeError(f"teacher: the function gives {name}, expected what hm.teachers.load gives") from None
     if not has_texts and getattr(teacher, "needs_texts", True):
         raise ValueError(f"teacher {teacher.name!r}: reads texts, but the collection holds ids alone")
-    return _about(teacher, is_sparse=isinstance(teacher, teachers.SparseTeacher))
+    return _about(teacher, is_sparse=kind is SparseScorer)
 
 
 def _about(teacher: Any, *, is_sparse: bool) -> _About:

@@ -95,8 +95,9 @@ def retrieve(
     TypeError, ValueError
         As in `hardmine.retrieve`, or the resources are no numbers above 0.
     OSError
-        There is no cluster at the address; or for ``HARDMINE_RAY_PATIENCE`` seconds (300) no task could be placed,
-        since no node has what it asks for or others have taken it; or work was lost more often than it is tried again.
+        There is no cluster at the address, or this process is connected to another; or for ``HARDMINE_RAY_PATIENCE``
+        seconds (300) no task could be placed, since no node has what it asks for or others have taken it; or work was
+        lost more often than it is tried again.
     ModuleNotFoundError
         Ray is not installed.
 

@@ -95,8 +95,7 @@ def _files(path: Any) -> list[Path]:
         found = sorted(file for file in place.iterdir() if _is_known(file) and not file.name.startswith("."))
         if not found:
             raise FileNotFoundError(f"{place}: no file of texts in this folder, expected {' or '.join(_SUFFIXES)}")
-        return found
-    if place.exists() or not glob.has_magic(os.fspath(path)):
+    elif place.exists() or not glob.has_magic(os.fspath(path)):
         found = [place]
     else:
         found = sorted(map(Path, glob.glob(os.fspath(place), recursive=True)))  # noqa: PTH207 - any absolute pattern
@@ -131,6 +130,8 @@ def _pieces(file: Path, named: Named) -> Iterator[Piece]:
         if name not in names:
             found = shorten(", ".join(names)) or "no columns"
             raise FormatError(file, f"missing; found {found}", "a column under this name", field=name)
+        if names.count(name) > 1:
+            raise FormatError(file, f"{names.count(name)} columns", "one column under this name", field=name)
     first, size = 0, 0
     for group in range(about.num_row_groups):
         size += about.row_group(group).total_byte_size
@@ -184,7 +185,7 @@ def read(cluster: Cluster, source: Source, named: Named, progress: Reporting) ->
 def _blocks(dataset: Any, named: Named, watch: Watch) -> Iterator[tuple[Any, tuple[int, int] | None]]:
     """References to the blocks of a dataset in their order, and which rows of each are meant where not all are."""
     with quiet():
-        names = next(iter(watched(lambda: [dataset.columns() or []], watch)))
+        names = next(iter(watched(lambda: [dataset.columns() or []], watch, dataset.context)))
     for name in named.all():
         if name not in names:
             raise ValueError(f"source: no column {name!r}, found {shorten(', '.join(names)) or 'no columns'}")
@@ -193,7 +194,8 @@ def _blocks(dataset: Any, named: Named, watch: Watch) -> Iterator[tuple[Any, tup
     options.preserve_order = True
     try:
         with quiet():
-            for bundle in watched(dataset.select_columns(named.all()).iter_internal_ref_bundles, watch):
+            chosen = dataset.select_columns(named.all())
+            for bundle in watched(chosen.iter_internal_ref_bundles, watch, chosen.context):
                 for entry, part in zip(bundle.blocks, bundle.slices, strict=True):
                     yield entry.ref, None if part is None else (part.start_offset, part.end_offset)
     finally:
@@ -268,17 +270,22 @@ def _of_table(name: str, table: Any, named: Named) -> Any:
     compute = need("pyarrow.compute", what="hardmine.distributed", extra="mine")
     if not table.num_rows:
         return pa.array([], pa.large_string())
-    strings = {
-        column: table[column].cast(pa.string()) if pa.types.is_null(table[column].type) else table[column]
-        for column in named.all()
-    }
+    strings = {column: _plain(table[column]) for column in named.all()}
     texts = arrow.large_strings(name, pa.table(strings), named.text)
     if named.title is None:
         return texts
     titles = strings[named.title]
-    if titles.null_count and (pa.types.is_string(titles.type) or pa.types.is_large_string(titles.type)):
+    if titles.null_count and pa.types.is_large_string(titles.type):
         strings[named.title] = compute.fill_null(titles, "")
     return joined(arrow.large_strings(name, pa.table(strings), named.title), texts)
+
+
+def _plain(found: Any) -> Any:
+    """A column of strings, or of nothing, of whatever layout as one of large strings; others as they are."""
+    pa = need("pyarrow", what="hardmine.distributed", extra="mine")
+    kind = found.type.value_type if pa.types.is_dictionary(found.type) else found.type
+    known = (pa.types.is_string, pa.types.is_large_string, pa.types.is_string_view, pa.types.is_null)
+    return found.cast(pa.large_string()) if any(is_one(kind) for is_one in known) else found
 
 
 def digests(texts: Any) -> Iterator[Any]:
