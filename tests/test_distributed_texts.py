@@ -230,10 +230,20 @@ with cases.cluster():
     assert len(out) == 7
 
 
+class _TwoError(Exception):
+    def __init__(self, one, other):
+        super().__init__(f"{one} and {other}")
+
+
 def test_what_a_teacher_raised_comes_back_or_one_line_of_it():
     held = RuntimeError("holds\na lock")
     held.lock = threading.Lock()
-    for raised, line in ((held, "RuntimeError: a lock"), (SystemExit(3), "SystemExit: 3")):
+    lines = (
+        (held, "RuntimeError: a lock"),
+        (_TwoError("a", "b"), "_TwoError: a and b"),
+        (SystemExit(3), "SystemExit: 3"),
+    )
+    for raised, line in lines:
         found = actors.unpacked(actors.packed(raised))
         assert type(found) is ClusterError
         assert str(found) == f"ray: the teacher raised {line}"
