@@ -29,7 +29,7 @@ MUTANTS = [
         "python/hardmine/data/batch.py",
         "np.column_stack([self.query_ids, self.positive_ids, negatives])",
         "np.column_stack([self.positive_ids, self.positive_ids, negatives])",
-        "tests/test_data.py -k carry_numbers",
+        "tests/test_data_columns.py -k carry_numbers",
     ),
     Mutant(
         "data-mask-inverted",

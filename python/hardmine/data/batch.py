@@ -122,7 +122,12 @@ class NegativeBatch(Sequence[dict[str, Any]]):
         return {"anchor": queries, "positive": positives, **columns}
 
     def id_column(self) -> list[list[int]]:
-        """Numbers of the query, the positive and the negatives of every item.
+        """Numbers of the query, the positive and the negatives of every item: what a loss looks up by.
+
+        Returns
+        -------
+        list of list of int, [number of items, 2 + number of negatives]
+            In the order of the items; negatives in that of the batch. Of no items, an empty list.
 
         Raises
         ------

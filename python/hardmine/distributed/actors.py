@@ -10,15 +10,17 @@ import pickle
 import queue
 import threading
 import warnings
-from collections.abc import Callable, Iterable, Iterator
+from collections.abc import Callable, Generator, Iterable, Iterator
 from contextlib import contextmanager, suppress
-from typing import Any, NamedTuple
+from typing import Any, NamedTuple, TypeAlias
 
 import numpy as np
 
 from hardmine.distributed.cluster import RETRIES, TICK, Cluster, ClusterError, Watch, await_room, last_line
 from hardmine.pipeline import cached, cached_sparse
 from hardmine.plumbing.extras import need
+
+_Rows: TypeAlias = Generator[tuple[int, cached.Columns], None, None]
 
 
 class Given(NamedTuple):
@@ -92,7 +94,7 @@ def unpacked(found: bytes) -> Exception:
     """What the teacher raised, or one line that says what it was."""
     from ray import cloudpickle
 
-    dumped, line = cloudpickle.loads(found)
+    dumped, line = pickle.loads(found)  # noqa: S301 - an actor of ours wrote it
     if not dumped:
         return ClusterError(f"ray: the teacher raised {line}")
     raised: Exception = cloudpickle.loads(dumped)
@@ -113,11 +115,12 @@ def by_actors(
     table_of : callable
         Gives the columns that an actor finds the texts of a group in.
     """
-    begun: list[Any] = []
+    begun: list[_Rows] = []
 
-    def made(groups: Iterable[Any]) -> Iterator[tuple[int, cached.Columns]]:
-        begun.append(_made(cluster, given, most, table_of, groups))
-        return begun[-1]  # type: ignore[no-any-return]
+    def made(groups: Iterable[Any]) -> _Rows:
+        rows = _made(cluster, given, most, table_of, groups)
+        begun.append(rows)
+        return rows
 
     try:
         yield made
@@ -132,7 +135,8 @@ def _made(
     most: int | None,
     table_of: Callable[[Any], dict[str, Any]],
     groups: Iterable[Any],
-) -> Iterator[tuple[int, cached.Columns]]:
+) -> _Rows:
+    """Number and columns of each group, in any order; the dataset is made while somebody asks for the next."""
     pa = need("pyarrow", what="hardmine.distributed", extra="mine")
     # Ray Data waits without a word where there is no room for an actor.
     await_room(cluster, Watch(cluster))
@@ -148,7 +152,7 @@ def _made(
     with data.DataContext.current(context), quiet():
         source = data.from_arrow(blocks)
         with warnings.catch_warnings():
-            warnings.simplefilter("ignore")
+            warnings.simplefilter("ignore")  # that restarts are to be said elsewhere some day: see _restarts
             found = source.map_batches(
                 Embedder,
                 fn_constructor_args=(given,),
@@ -226,7 +230,7 @@ class _Seen:
         """The dataset is about to be made."""
         _RUNS[self.number].executors.append(executor)
 
-    def on_execution_step(self, executor: Any) -> None:  # noqa: ARG002
+    def on_execution_step(self, executor: Any) -> None:  # noqa: ARG002 - Ray Data gives it
         """Ends what began when nobody waited for it any more."""
         if self.number not in _RUNS or _RUNS[self.number].left.is_set():
             raise RuntimeError("nobody waits for this dataset")
