@@ -2,11 +2,12 @@
 
 import socket
 import threading
+from types import SimpleNamespace
 
 import numpy as np
 import pytest
 
-from hardmine.distributed import addresses
+from hardmine.distributed import addresses, cluster
 from hardmine.distributed.cluster import PATIENCE_VARIABLE, asked_of, connected, patience
 
 
@@ -112,3 +113,23 @@ def test_who_listens_but_is_no_cluster_is_told_in_seconds(foreign, monkeypatch):
     for address in ("127.0.0.1:1", "127.0.0.1:99999999999"):
         with pytest.raises(OSError, match="refused|range|port"):
             addresses.refuse_strange(address)
+
+
+def test_calls_at_a_time_share_the_cluster_that_the_first_has_started(monkeypatch):
+    """The last to leave ends it; one that was there before ends with none of them."""
+    said = []
+    connection = SimpleNamespace(
+        is_initialized=lambda: bool(said) and said[-1] == "init",
+        init=lambda **_: said.append("init"),
+        shutdown=lambda: said.append("shutdown"),
+    )
+    monkeypatch.setattr(cluster, "refuse_strange", lambda _: None)
+    first, second = cluster._entered(connection, "local"), cluster._entered(connection, None)
+    assert (first, second, said) == (True, True, ["init"])
+    cluster._left(connection)
+    assert said == ["init"]
+    cluster._left(connection)
+    assert said == ["init", "shutdown"]
+    said.append("init")  # by somebody else
+    assert not cluster._entered(connection, None)
+    assert said[-1] == "init"

@@ -1,8 +1,7 @@
 """A folder of files that are replaced together: nothing of others is touched, and nothing is lost half-way."""
 
 import json
-import os
-import socket
+import signal
 import subprocess
 import sys
 from pathlib import Path
@@ -11,6 +10,8 @@ import pytest
 
 from hardmine.distributed.replacing import refuse_others, replacing
 
+ROOT = Path(__file__).resolve().parent.parent
+posix = pytest.mark.skipif(sys.platform == "win32", reason="processes are killed, and locks dropped, as by POSIX")
 KIND = {"hardmine": "rows", "version": 1}
 
 
@@ -30,45 +31,66 @@ def held(folder):
     return {str(path.relative_to(folder)): path.read_bytes() for path in sorted(folder.rglob("*")) if not path.is_dir()}
 
 
-def mark(folder, pid, *names, host=None):
-    """What a run left that was killed, or that is still at work."""
-    building = folder / ".unfinished-0123"
-    building.mkdir()
-    about = {**KIND, "host": host or socket.gethostname(), "pid": pid, "names": names}
-    (building / "unfinished.json").write_text(json.dumps(about))
-    (building / "part-9").write_text("half")
-    return building
+DIES = """
+import os, signal, sys
+from pathlib import Path
+from hardmine.distributed import replacing as module
+from tests.test_replacing import write
+folder, at = Path(sys.argv[1]), int(sys.argv[2])
+count, normal = [0], Path.rename
+def rename(path, target):
+    count[0] += 1
+    if count[0] == at:
+        os.kill(os.getpid(), signal.SIGKILL)
+    return normal(path, target)
+Path.rename = rename
+write(folder, "part-0", "part-7", fails=None)
+"""
+
+
+def killed(folder, at):
+    """A run that is killed when it is about to rename for the at-th time."""
+    script = [sys.executable, "-c", DIES, str(folder), str(at)]
+    run = subprocess.run(script, cwd=ROOT, capture_output=True, text=True, check=False)
+    assert run.returncode == -signal.SIGKILL, run.stderr
+
+
+def beside(folder):
+    """What lies beside a folder."""
+    return [path.name for path in folder.parent.iterdir() if path != folder]
 
 
 @pytest.fixture
-def nobody():
-    """The number of a process that has ended."""
-    process = subprocess.Popen([sys.executable, "-c", ""])
-    process.wait()
-    return process.pid
+def folder(tmp_path):
+    return tmp_path / "rows"
 
 
-def test_files_side_files_and_folders_take_the_place_of_those_before(tmp_path):
-    manifest = write(tmp_path, "part-0", "part-0.side", "part-1", "part-0.corpus/")
+def test_files_side_files_and_folders_take_the_place_of_those_before(folder):
+    manifest = write(folder, "part-0", "part-0.side", "part-1", "part-0.corpus/")
     assert manifest["beside"] == ["part-0.corpus", "part-0.side"]
-    assert json.loads((tmp_path / "manifest.json").read_text()) == manifest
-    assert {"manifest.json", "part-0", "part-1", "part-0.side", "part-0.corpus/inside"} == set(held(tmp_path))
-    write(tmp_path, "part-0", "part-0.corpus/")
-    assert {"manifest.json", "part-0", "part-0.corpus/inside"} == set(held(tmp_path))
+    assert json.loads((folder / "manifest.json").read_text()) == manifest
+    assert {"manifest.json", "part-0", "part-1", "part-0.side", "part-0.corpus/inside"} == set(held(folder))
+    folder.chmod(0o750)
+    write(folder, "part-0", "part-0.corpus/")
+    assert {"manifest.json", "part-0", "part-0.corpus/inside"} == set(held(folder))
+    assert folder.stat().st_mode & 0o777 == 0o750
+    assert beside(folder) == []
 
 
 @pytest.mark.parametrize("name", ["part-time-notes.txt", ".part-x", "notes", ".unfinished.json.mine", "part-0.side"])
-def test_what_no_manifest_names_is_never_touched(tmp_path, name):
-    write(tmp_path, "part-0")
-    (tmp_path / name).write_text("precious")
-    before = held(tmp_path)
+def test_what_no_manifest_names_is_never_touched(folder, name):
+    write(folder, "part-0")
+    (folder / name).write_text("precious")
+    before = held(folder)
     with pytest.raises(ValueError, match=rf"holds other files \('{name}'\), expected an empty folder"):
-        write(tmp_path, "part-0", "part-1")
-    assert held(tmp_path) == before
-    assert (tmp_path / name).read_text() == "precious"
+        write(folder, "part-0", "part-1")
+    assert held(folder) == before
+    assert beside(folder) == []
 
 
-@pytest.mark.parametrize("about", ["[]", "{", '{"hardmine": "store", "files": [{"name": "part-0"}]}', '{"files": 3}'])
+@pytest.mark.parametrize(
+    "about", ["[]", "{", "[" * 100_000, '{"hardmine": "store", "files": [{"name": "part-0"}]}', '{"files": 3}']
+)
 def test_a_manifest_of_others_is_no_leave(tmp_path, about):
     (tmp_path / "manifest.json").write_text(about)
     (tmp_path / "part-0").write_text("precious")
@@ -76,72 +98,137 @@ def test_a_manifest_of_others_is_no_leave(tmp_path, about):
         refuse_others(tmp_path, KIND)
 
 
-def test_a_manifest_names_nothing_outside_its_folder(tmp_path):
-    (tmp_path / "precious").write_text("precious")
-    folder = tmp_path / "rows"
-    folder.mkdir()
+def test_a_manifest_names_nothing_outside_its_folder(folder):
+    precious = folder.parent / "precious"
+    precious.write_text("precious")
     write(folder, "part-0")
     about = json.loads((folder / "manifest.json").read_text())
-    for name in ("../precious", str(tmp_path / "precious"), "..", 3, None):
+    for name in ("../precious", str(precious), "..", ".", "", "a\0b", 3, None):
         about["beside"].append(name)
         about["files"].append({"name": name})
     (folder / "manifest.json").write_text(json.dumps(about))
     write(folder, "part-0")
-    assert (tmp_path / "precious").read_text() == "precious"
+    assert precious.read_text() == "precious"
+    assert beside(folder) == ["precious"]
+
+
+def test_a_folder_by_a_link_stays_one(folder):
+    there = folder.parent / "elsewhere"
+    there.mkdir()
+    folder.symlink_to("elsewhere")
+    write(folder, "part-0")
+    write(folder, "part-1")
+    assert folder.is_symlink()
+    assert set(held(there)) == {"manifest.json", "part-1"}
 
 
 @pytest.mark.parametrize("error", [ValueError("no"), KeyboardInterrupt()])
-def test_what_was_there_stays_whatever_is_raised_before_all_is_whole(tmp_path, error):
-    write(tmp_path, "part-0", "part-0.corpus/")
-    before = held(tmp_path)
+def test_what_was_there_stays_whatever_is_raised_before_all_is_whole(folder, error):
+    write(folder, "part-0", "part-0.corpus/")
+    (folder / "part-0").rename(folder.parent / "moved")
+    (folder / "part-0").symlink_to("../moved")  # as good a file as any
+    before = held(folder)
     with pytest.raises(type(error)):
-        write(tmp_path, "part-0", "part-1", fails=error)
-    assert held(tmp_path) == before
-    assert not list(tmp_path.glob(".unfinished*"))
+        write(folder, "part-0", "part-1", fails=error)
+    assert held(folder) == before
+    assert beside(folder) == ["moved"]
 
 
-@pytest.mark.parametrize("at", range(1, 8))
-def test_what_was_there_comes_back_where_the_change_itself_fails(tmp_path, monkeypatch, at):
-    write(tmp_path, "part-0", "part-0.corpus/", "part-1")
-    before = held(tmp_path)
-    count, normal = [0], Path.replace
+@pytest.mark.parametrize("error", [OSError(5, "no disk"), KeyboardInterrupt()])
+@pytest.mark.parametrize("late", [False, True])
+@pytest.mark.parametrize("fails", [{1}, {2}, {1, 2}, {2, 3}, {2, 3, 4}])
+def test_a_rename_that_fails_or_is_interrupted_loses_nothing(folder, monkeypatch, fails, late, error):
+    """Before it happens or right after, also while the folder of before comes back."""
+    write(folder, "part-0", "part-0.corpus/", "part-1")
+    before, new = held(folder), {"manifest.json", "part-0", "part-2"}
+    count, normal = [0], Path.rename
 
     def failing(path, target):
         count[0] += 1
-        if count[0] == at:
-            raise OSError("no room")
+        if count[0] in fails:
+            if late:
+                normal(path, target)
+            raise error
         return normal(path, target)
 
-    monkeypatch.setattr(Path, "replace", failing)
-    with pytest.raises(OSError, match="no room"):
-        write(tmp_path, "part-0", "part-2", "part-3")
+    monkeypatch.setattr(Path, "rename", failing)
+    with pytest.raises(type(error)):
+        write(folder, "part-0", "part-2")
     monkeypatch.undo()
-    assert held(tmp_path) == before
-    assert write(tmp_path, "part-0")["files"] == [{"name": "part-0"}]
+    if not folder.exists():  # the next run puts it back
+        with pytest.raises(ZeroDivisionError):
+            write(folder, "part-9", fails=ZeroDivisionError())
+    assert held(folder) == before or set(held(folder)) == new
+    write(folder, "part-0")
+    assert set(held(folder)) == {"manifest.json", "part-0"}
+    assert beside(folder) == []
 
 
-def test_what_a_run_left_that_was_killed_is_written_over(tmp_path, nobody):
-    mark(tmp_path, nobody, "part-0", "part-1", "../part-2")
-    (tmp_path / "part-0").write_text("moved already")
-    write(tmp_path, "part-1")
-    assert set(held(tmp_path)) == {"manifest.json", "part-1"}
+@posix
+@pytest.mark.parametrize("at", [1, 2])
+@pytest.mark.parametrize("was_there", [False, True])
+def test_what_a_run_left_that_was_killed_is_cleared_away(folder, was_there, at):
+    before = write(folder, "part-0", "part-1") if was_there else None
+    if was_there or at == 1:
+        killed(folder, at)
+        assert len(beside(folder)) == 1
+    if was_there and at == 1:
+        assert json.loads((folder / "manifest.json").read_text()) == before
+    with pytest.raises(ZeroDivisionError):
+        write(folder, "part-9", fails=ZeroDivisionError())
+    assert folder.exists() == was_there
+    assert beside(folder) == []
+    write(folder, "part-2")
+    assert set(held(folder)) == {"manifest.json", "part-2"}
 
 
-def test_two_runs_at_a_time(tmp_path):
-    write(tmp_path, "part-0")
-    building = mark(tmp_path, os.getpid())
-    before = held(tmp_path)
-    with pytest.raises(
-        ValueError, match=rf"another run writes into it \(process {os.getpid()}, .* remove .unfinished-"
-    ):
-        write(tmp_path, "part-0")
-    assert held(tmp_path) == before
-    for path in building.iterdir():
-        path.unlink()
-    building.rmdir()
-    mark(tmp_path, os.getpid(), host="another machine")
-    write(tmp_path, "part-0")
-    with replacing(tmp_path, KIND) as (_, moved):
-        mark(tmp_path, os.getpid())
-        with pytest.raises(ValueError, match="another run writes into it"):
-            moved({"files": []})
+def test_files_that_come_while_the_folder_is_replaced_go_on_in_the_new_one(folder, monkeypatch):
+    write(folder, "part-0")
+    count, normal = [0], Path.rename
+
+    def late(path, target):
+        count[0] += 1
+        if count[0] == 1:
+            (folder / "notes").write_text("precious")
+        return normal(path, target)
+
+    monkeypatch.setattr(Path, "rename", late)
+    write(folder, "part-1")
+    assert set(held(folder)) == {"manifest.json", "part-1", "notes"}
+    assert (folder / "notes").read_text() == "precious"
+
+
+def test_of_two_runs_at_a_time_each_is_whole_and_the_last_stays(folder):
+    write(folder, "part-0")
+    with replacing(folder, KIND) as (first, put_first), replacing(folder, KIND) as (second, put_second):
+        (first / "part-1").write_text("first")
+        (second / "part-2").write_text("second")
+        put_second({"files": [{"name": "part-2"}]})
+        assert set(held(folder)) == {"manifest.json", "part-2"}
+        put_first({"files": [{"name": "part-1"}]})
+        assert set(held(folder)) == {"manifest.json", "part-1"}
+    assert beside(folder) == []
+
+
+def test_another_run_that_puts_its_folder_there_between_the_renames(folder, monkeypatch):
+    write(folder, "part-0")
+    count, normal = [0], Path.rename
+
+    def between(path, target):
+        count[0] += 1
+        if count[0] == 2:
+            write(folder, "part-5")
+        return normal(path, target)
+
+    monkeypatch.setattr(Path, "rename", between)
+    write(folder, "part-1")
+    assert set(held(folder)) == {"manifest.json", "part-1"}
+    assert beside(folder) == []
+
+
+def test_half_written_files_of_a_task_that_died_are_no_part_of_it(folder):
+    with replacing(folder, KIND) as (rows, put):
+        (rows / "part-0").write_text("whole")
+        (rows / ".part-0.x1y2.part").write_text("half")
+        assert put({"files": [{"name": "part-0"}]})["beside"] == []
+    assert set(held(folder)) == {"manifest.json", "part-0"}

@@ -57,7 +57,7 @@ class Embedder:
             try:
                 columns: dict[str, Any] = self._columns_of(self._teacher, self._what, self._texts(batch.take(places)))
                 np.savez(file, **columns)
-            except (Exception, SystemExit) as raised:
+            except BaseException as raised:  # one that ended the process would leave its actor to the garbage collector
                 error = packed(raised)
             found["group"].append(number)
             found["columns"].append(file.getvalue())

@@ -5,6 +5,7 @@ from __future__ import annotations
 import math
 import os
 import re
+import threading
 import time
 from collections.abc import Callable, Iterable, Iterator, Mapping
 from contextlib import contextmanager, suppress
@@ -124,8 +125,28 @@ def connected(address: str | None, resources: Any) -> Iterator[Cluster]:
         raise TypeError(f"address: {address!r}, expected a string such as 'HOST:PORT'")
     patience()  # nonsense is said before a cluster is started
     ray = need("ray", what="hardmine.distributed", extra="ray")
-    starts = not ray.is_initialized()
-    if starts:
+    ours = _entered(ray, address)
+    try:
+        with _told(ray):
+            yield Cluster(ray, options, asked)
+    finally:
+        if ours:
+            _left(ray)
+
+
+_guard = threading.Lock()
+_guests = 0
+"""Calls in this process that use a cluster which one of them has started: the last one ends it."""
+
+
+def _entered(ray: Any, address: str | None) -> bool:
+    """Connect where this process is not connected; whether the connection is one of ours."""
+    global _guests
+    with _guard:
+        if ray.is_initialized():
+            _refuse_another(address, ray)
+            _guests += _guests > 0
+            return _guests > 0
         # Without an address Ray would take any cluster that was ever started on this machine.
         address = address or os.environ.get("RAY_ADDRESS") or "local"
         local = {"include_dashboard": False} if address == "local" else {}
@@ -137,13 +158,16 @@ def connected(address: str | None, resources: Any) -> Iterator[Cluster]:
             ray.init(address=address, log_to_driver=False, logging_level="ERROR", **local)
         except (Exception, SystemExit) as error:  # of no class of its own where a node does not start in time
             raise ClusterError(f"address: {address!r}: {_one_line(error)}") from None
-    else:
-        _refuse_another(address, ray)
-    try:
-        with _told(ray):
-            yield Cluster(ray, options, asked)
-    finally:
-        if starts:
+        _guests = 1
+        return True
+
+
+def _left(ray: Any) -> None:
+    """End a connection of ours when nobody uses it any more."""
+    global _guests
+    with _guard:
+        _guests -= 1
+        if not _guests:
             ray.shutdown()
 
 

@@ -1,31 +1,41 @@
-"""A folder whose files are replaced together: what was there stays until all that comes in its place is whole."""
+"""A folder that is replaced whole: what comes is written beside it, and two renames put it in the place of what was."""
 
 from __future__ import annotations
 
+import errno
+import itertools
 import json
 import os
 import secrets
 import shutil
-import socket
 from collections.abc import Callable, Iterator
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from pathlib import Path
+from types import ModuleType
 from typing import Any
 
-from hardmine.plumbing.files import atomic_write
+from hardmine.plumbing.files import atomic_write, leftovers
+
+fcntl: ModuleType | None
+try:
+    import fcntl
+except ModuleNotFoundError:  # Windows
+    fcntl = None
 
 MANIFEST = "manifest.json"
-_BUILDING, _MARK, _BEFORE = ".unfinished-", "unfinished.json", "before"
+_ROWS, _BEFORE, _LOCK = "rows", "before", "lock"
+_TAKEN = {errno.ENOTEMPTY, errno.EEXIST}
+"""How a rename ends where another run has put its folder there first."""
 
 
 @contextmanager
 def replacing(folder: Path, kind: dict[str, Any]) -> Iterator[tuple[Path, Callable[[dict[str, Any]], dict[str, Any]]]]:
-    """A new folder inside to write files into, and what takes them out of it, by a manifest, over those of before.
+    """A new folder to write files into, and what puts it, with a manifest, in the place of another.
 
     Parameters
     ----------
     folder : Path
-        Holds nothing, or what was written so before.
+        Holds nothing, or what was written so before; made where it is not there.
     kind : dict
         What the manifest says of itself: files under another are others'.
 
@@ -38,109 +48,165 @@ def replacing(folder: Path, kind: dict[str, Any]) -> Iterator[tuple[Path, Callab
     Raises
     ------
     ValueError
-        The folder holds others' files, or another run writes into it. Nothing is changed then, or where the block
-        raises.
+        The folder holds others' files, or is a mount point.
+
+    Notes
+    -----
+    Whatever is raised, the folder is the one of before or the new one. Files that no manifest names are never removed:
+    those that came in between go on in the new folder. Of runs at the same time each is whole, and the last one stays.
+    What a killed run left lies beside the folder, ``.NAME.unfinished-...``, and the next run clears it away; where
+    it was killed between the two renames, that puts the folder of before back first.
     """
+    folder = Path(os.path.realpath(folder))
     refuse_others(folder, kind)
-    building = folder / f"{_BUILDING}{secrets.token_hex(4)}"
-    building.mkdir()
+    folder.parent.mkdir(parents=True, exist_ok=True)
+    _clear(folder, kind)
+    held, lock = _held(folder)
     try:
-        _write(building / _MARK, {**kind, "host": socket.gethostname(), "pid": os.getpid(), "names": []})
-        yield building, lambda entries: _moved(folder, building, kind, entries)
+        rows = held / _ROWS
+        rows.mkdir()
+        if folder.is_dir():
+            shutil.copymode(folder, rows)
+        yield rows, lambda entries: _put(folder, held, kind, entries)
     finally:
-        shutil.rmtree(building, ignore_errors=True)
+        try:
+            _discard(folder, held, kind)
+        finally:
+            os.close(lock)
 
 
 def refuse_others(folder: Path, kind: dict[str, Any]) -> None:
-    """Raise where a folder holds what was not written so, or another run writes into it."""
-    _own(folder, kind, but=None)
+    """Raise where a folder holds what was not written so."""
+    folder = Path(os.path.realpath(folder))
+    if not folder.exists():
+        return
+    if folder.is_mount():
+        raise ValueError(f"folder: {folder}: is a mount point, expected a folder inside")
+    own = _named(folder, kind)
+    others = [path.name for path in sorted(folder.iterdir()) if path.name not in own]
+    if others:
+        raise ValueError(f"folder: {folder}: holds other files ({others[0]!r}), expected an empty folder")
 
 
-def _moved(folder: Path, building: Path, kind: dict[str, Any], entries: dict[str, Any]) -> dict[str, Any]:
-    """The files of a folder inside in the place of those of before."""
-    new = sorted(path.name for path in building.iterdir() if path.name != _MARK)
+def _put(folder: Path, held: Path, kind: dict[str, Any], entries: dict[str, Any]) -> dict[str, Any]:
+    """The new folder in the place of the one of before."""
+    rows = held / _ROWS
+    for path in leftovers(rows):  # of tasks whose process died
+        path.unlink(missing_ok=True)
     named = {file["name"] for file in entries["files"]}
-    manifest = {**kind, **entries, "beside": [name for name in new if name not in named]}
-    old = _own(folder, kind, but=building)
-    # From here on to the manifest there is nothing whole: the mark says what a run that is killed leaves.
-    names = sorted({*new, *(path.name for path in old)})
-    _write(building / _MARK, {**kind, "host": socket.gethostname(), "pid": os.getpid(), "names": names})
-    aside = building / _BEFORE
-    aside.mkdir()
-    gone, come = list[str](), list[str]()
-    try:
-        for path in sorted(old, key=lambda path: path.name != MANIFEST):
-            gone.append(path.name)
-            path.replace(aside / path.name)
-        for name in new:
-            come.append(name)
-            (building / name).replace(folder / name)
-        _write(folder / MANIFEST, manifest)
-    except BaseException:
-        for name in come:
-            _remove(folder / name)
-        for name in reversed(gone):
-            if (aside / name).exists():
-                (aside / name).replace(folder / name)
-        raise
+    beside = sorted(path.name for path in rows.iterdir() if path.name not in named)
+    manifest = {**kind, **entries, "beside": beside}
+    with atomic_write(rows / MANIFEST) as file:
+        file.write(json.dumps(manifest, indent=1).encode() + b"\n")
+    refuse_others(folder, kind)
+    for number in itertools.count():
+        with suppress(FileNotFoundError):
+            folder.rename(held / f"{_BEFORE}{number}")
+        try:
+            rows.rename(folder)
+            break
+        except OSError as error:
+            if error.errno not in _TAKEN:
+                raise
     return manifest
 
 
-def _own(folder: Path, kind: dict[str, Any], *, but: Path | None) -> list[Path]:
-    """What was written so before, and what runs left that were killed."""
-    own = set(_named(folder / MANIFEST, kind))
-    if own:
-        own.add(MANIFEST)
-    for path in folder.glob(f"{_BUILDING}*"):
-        about = _read(path / _MARK, kind)
-        if path == but or about is None:
-            continue
-        if _runs(about):
-            which = f"process {about['pid']}, or one that was killed had its number: then remove {path.name}"
-            raise ValueError(f"folder: {folder}: another run writes into it ({which})")
-        own |= {path.name, *_plain(about.get("names"))}
-    others = [path for path in sorted(folder.iterdir()) if path.name not in own and path != but]
-    if others:
-        raise ValueError(f"folder: {folder}: holds other files ({others[0].name!r}), expected an empty folder")
-    return [path for name in sorted(own) if os.path.lexists(path := folder / name)]
+def _held(folder: Path) -> tuple[Path, int]:
+    """A folder of this run beside the one to be replaced, and a lock that the system drops with this process."""
+    while True:
+        held = folder.with_name(f".{folder.name}.unfinished-{secrets.token_hex(4)}")
+        held.mkdir()
+        try:
+            lock = os.open(held / _LOCK, os.O_RDWR | os.O_CREAT, 0o666)
+        except BaseException:
+            held.rmdir()
+            raise
+        # Another run may have taken the lock before, and have cleared this away as a dead one's.
+        if _lock(lock) and (held / _LOCK).exists():
+            return held, lock
+        os.close(lock)
 
 
-def _named(manifest: Path, kind: dict[str, Any]) -> list[str]:
-    """All that a manifest names."""
-    about = _read(manifest, kind)
-    if about is None:
-        return []
-    files = about.get("files")
-    names = [file.get("name") for file in files if isinstance(file, dict)] if isinstance(files, list) else []
-    return [MANIFEST, *_plain(names), *_plain(about.get("beside"))]
-
-
-def _plain(names: Any) -> list[str]:
-    """Names of files in the folder itself, out of what a file says."""
-    given = names if isinstance(names, list) else []
-    return [name for name in given if isinstance(name, str) and Path(name).name == name != ".."]
-
-
-def _read(path: Path, kind: dict[str, Any]) -> dict[str, Any] | None:
+def _lock(descriptor: int) -> bool:
+    """Whether a file is locked now: not where another process holds it; on file systems without locks it is."""
+    if fcntl is None:
+        return True
     try:
-        about = json.loads(path.read_bytes())
-    except (OSError, ValueError):
-        return None
-    return about if isinstance(about, dict) and about.get("hardmine") == kind["hardmine"] else None
-
-
-def _runs(about: dict[str, Any]) -> bool:
-    """Whether the process of a mark may still run. Those of other machines are taken for dead: nobody knows."""
-    pid = about.get("pid")
-    if about.get("host") != socket.gethostname() or not isinstance(pid, int) or pid <= 0:
+        fcntl.flock(descriptor, fcntl.LOCK_EX | fcntl.LOCK_NB)
+    except BlockingIOError:
         return False
-    try:
-        os.kill(pid, 0)
-    except ProcessLookupError:
-        return False
-    except (OSError, OverflowError):
+    except OSError:
         return True
     return True
+
+
+def _clear(folder: Path, kind: dict[str, Any]) -> None:
+    """What killed runs left beside a folder goes; the folder of before comes back where one has left none."""
+    if fcntl is None:
+        return  # nobody can tell the dead from those at work
+    for held in folder.parent.glob(f".{_literal(folder.name)}.unfinished-*"):
+        try:
+            lock = os.open(held / _LOCK, os.O_RDWR)
+        except OSError:
+            continue
+        try:
+            fcntl.flock(lock, fcntl.LOCK_EX | fcntl.LOCK_NB)
+        except OSError:
+            continue  # at work, or nobody can tell
+        else:
+            _discard(folder, held, kind)
+        finally:
+            os.close(lock)
+
+
+def _literal(name: str) -> str:
+    """A name as a pattern of itself."""
+    return "".join(f"[{letter}]" if letter in "*?[" else letter for letter in name)
+
+
+def _discard(folder: Path, held: Path, kind: dict[str, Any]) -> None:
+    """A run's own folder goes, but for what is nobody's to remove."""
+    for before in sorted(held.glob(f"{_BEFORE}*"), reverse=True):  # the last one first
+        with suppress(OSError):
+            if not folder.exists():
+                before.rename(folder)
+            else:
+                _empty(folder, before, kind)
+    if any(held.glob(f"{_BEFORE}*")):
+        return
+    shutil.rmtree(held / _ROWS, ignore_errors=True)
+    with suppress(OSError):
+        (held / _LOCK).unlink(missing_ok=True)
+        held.rmdir()
+
+
+def _empty(folder: Path, before: Path, kind: dict[str, Any]) -> None:
+    """The replaced folder goes: what its manifest names is removed, what came in between moves to the new one."""
+    own = _named(before, kind)
+    # The manifest last: as long as anything that it names is there, it says whose that is.
+    for path in sorted(before.iterdir(), key=lambda path: path.name == MANIFEST):
+        if path.name in own:
+            _remove(path)
+        elif not os.path.lexists(folder / path.name):
+            path.rename(folder / path.name)
+    before.rmdir()
+
+
+def _named(folder: Path, kind: dict[str, Any]) -> set[str]:
+    """The names of all that the manifest of a folder names, itself among them; nothing by others' manifests.
+
+    What is in the folder is looked up among them: none is a path that leads anywhere.
+    """
+    try:
+        about = json.loads((folder / MANIFEST).read_bytes())
+    except (OSError, ValueError, RecursionError):
+        return set()
+    if not isinstance(about, dict) or about.get("hardmine") != kind["hardmine"]:
+        return set()
+    files, beside = about.get("files"), about.get("beside")
+    names = [file.get("name") for file in files if isinstance(file, dict)] if isinstance(files, list) else []
+    names += beside if isinstance(beside, list) else []
+    return {MANIFEST, *(name for name in names if isinstance(name, str))}
 
 
 def _remove(path: Path) -> None:
@@ -148,8 +214,3 @@ def _remove(path: Path) -> None:
         shutil.rmtree(path)
     else:
         path.unlink(missing_ok=True)
-
-
-def _write(path: Path, about: dict[str, Any]) -> None:
-    with atomic_write(path) as file:
-        file.write(json.dumps(about, indent=1).encode() + b"\n")

@@ -73,16 +73,18 @@ def write(
     Raises
     ------
     TypeError, ValueError
-        As in `hardmine.Mined.write`; or `folder` holds what this function did not write, or another run writes into it.
+        As in `hardmine.Mined.write`; or `folder` holds what this function did not write, or is a mount point.
     OSError
         As for `retrieve`, or a file cannot be written.
 
     Notes
     -----
-    The files of JSON lines put together are the one file of `hardmine.Mined.write`. They are written into a folder of
-    their own inside, and take the place of those of before when all are whole: whatever is raised, nothing is changed.
-    ``manifest.json`` goes first and comes last: where it is, what it names is whole. What a run left that was killed is
-    written over. Files that no manifest of this function names are others', and are never touched.
+    The files of JSON lines put together are the one file of `hardmine.Mined.write`. They are written into a folder
+    beside, ``.NAME.unfinished-...``, which takes the place of `folder` when all is whole, by two renames: whatever is
+    raised, `folder` is what it was or the new one, and what its ``manifest.json`` names is whole. Of runs at the same
+    time the last one stays. What a run left that was killed is cleared away by the next one; where it was killed
+    between the renames, `folder` is gone until then, and that puts it back. Files that no manifest of this function
+    names are others', and are never removed.
     """
     if not isinstance(mined, Mined):
         raise TypeError(f"mined: {type(mined).__name__}, expected Mined")
@@ -99,12 +101,12 @@ def write(
     about = {"scores": scores, "provenance": provenance}
     files: list[dict[str, Any]] = [{} for _ in names]
     asked_of(resources)
-    target.mkdir(parents=True, exist_ok=True)
-    access.check_output(target / names[0], format, provenance=provenance, scores=scores)
+    there = next(place for place in (target, *target.absolute().parents) if place.is_dir())
+    access.check_output(there / names[0], format, provenance=provenance, scores=scores)
     refuse_others(target, _HOLDS)
     with connected(address, resources) as cluster, Progress("writing files of rows", count, shown) as bar:
         await_room(cluster, Watch(cluster))
-        with replacing(target.absolute(), _HOLDS) as (building, moved):
+        with replacing(target, _HOLDS) as (building, put):
             task = cluster.remote(written, num_returns="streaming")
             shared = cluster.ray.put((mined.collection, mined.positives))
 
@@ -117,7 +119,7 @@ def write(
                 files[number] = cluster.ray.get(reference)
                 bar.update(1)
             totals = {name: sum(file[name] for file in files) for name in ("rows", "pairs", "dropped_pairs")}
-            return moved({"format": format, **totals, "files": files})
+            return put({"format": format, **totals, "files": files})
 
 
 def written(
