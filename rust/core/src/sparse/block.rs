@@ -12,7 +12,7 @@ use super::bound;
 use super::coarse::Coarse;
 use super::grids::Grid;
 use super::lists::{Asked, List, Lists};
-use super::score::Breath;
+use super::score::{Breath, Query, Shared};
 use super::shared::Search;
 use super::state::{is_in, Bounds, Open, State};
 use super::sums::{Sums, BLOCK};
@@ -23,8 +23,6 @@ const POSTINGS_PER_ROW: usize = 200;
 const POSTINGS_PER_SUM: usize = 3;
 /// Fewer postings than documents by this factor: their documents are visited one by one.
 const SPARSE: usize = 8;
-/// Rows that are loaded ahead.
-const PREFETCH: usize = 8;
 
 /// Buffers that one thread reuses.
 pub(super) struct Worker<'a> {
@@ -39,6 +37,8 @@ pub(super) struct Worker<'a> {
     scratch: Vec<u32>,
     /// Documents whose rows are to be looked at.
     rows: Vec<u32>,
+    /// What they share with the query.
+    pub shared: Vec<Shared>,
 }
 
 impl Worker<'_> {
@@ -52,6 +52,7 @@ impl Worker<'_> {
             passed: Vec::new(),
             scratch: Vec::new(),
             rows: Vec::new(),
+            shared: Vec::new(),
         }
     }
 
@@ -61,7 +62,9 @@ impl Worker<'_> {
         let of_documents = BLOCK * (size_of::<f64>() + size_of::<u16>() + size_of::<Open>());
         // Keys of what is known, and rows.
         let of_open = State::bytes(k);
-        of_terms.saturating_add(of_documents).saturating_add(of_open)
+        // A vector that grows may have twice the room that it needs.
+        let of_shared = Query::bytes_shared(longest).saturating_mul(2);
+        of_terms.saturating_add(of_documents).saturating_add(of_open).saturating_add(of_shared)
     }
 }
 
@@ -146,7 +149,7 @@ impl<'a> Search<'a> {
             }
         }
         if let (None, Some(admissible)) = (cut, admissible) {
-            let units = coarse.reached_by(isa, grids, enough, admissible);
+            let units = coarse.reached_by(isa, grids, documents, enough, admissible);
             grids.clear();
             state.raise(told.least(units).next_down());
             cut = told.cut(bound::rounds_to_at_most(state.least().min(limits.ceiling)));
@@ -171,31 +174,25 @@ impl<'a> Search<'a> {
                 coarse.drain(list.places, cut, &mut found);
             }
         } else {
-            coarse.above(isa, grids, cut, found);
+            coarse.above(isa, grids, documents, cut, found);
         }
         Ok(true)
     }
 
     /// Scores the open documents of a query.
     pub fn settle(&self, worker: &mut Worker<'a>, at: usize, state: &mut State, number: usize) -> Result<()> {
-        let Worker { queries, rows, scratch, .. } = worker;
+        let Worker { queries, rows, scratch, shared, .. } = worker;
         let query = &queries[at].query;
         let (ceiling, floor) = (ceiling_of(self.limits.ceiling, number), floor_of(self.limits.floor, number));
         let limits = Bounds { ceiling, floor, excluded: self.excluded.row(number) };
         state.take_open(self.exec, ceiling, scratch, rows)?;
         let mut breath = Breath::default();
-        for (at, &document) in rows.iter().enumerate() {
-            if let Some(&later) = rows.get(at + 2 * PREFETCH) {
-                self.documents.prefetch_offsets(later as usize);
-            }
-            if let Some(&later) = rows.get(at + PREFETCH) {
-                self.documents.prefetch(later as usize);
-            }
-            if let Some(score) = query.score(self.documents, document as usize) {
+        query.scores(self.exec.isa(), self.documents, rows, shared, |document, score| {
+            if let Some(score) = score {
                 state.offer(self.exec, document as usize, score, &limits)?;
             }
-            breath.after(self.exec, self.documents.range(document as usize).len())?;
-        }
+            breath.after(self.exec, self.documents.range(document as usize).len())
+        })?;
         state.cut(self.exec)
     }
 

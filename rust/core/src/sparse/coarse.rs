@@ -93,16 +93,15 @@ fn add_list_body(sums: &mut [u16; BLOCK], documents: &[u16], codes: &[u8], facto
 }
 
 per_isa! {
-    /// The most units, but no more than `admissible`, of any document of each of many sets of them.
-    fn most_of_sets(sums: &[u16; BLOCK], admissible: u16, most: &mut [u16; SETS]) => most_of_sets_body
+    /// The most units, but no more than `admissible`, of any document of each of many sets of them, all of one size.
+    fn most_of_sets(sums: &[[u16; AT_ONCE]], admissible: u16, most: &mut [u16; SETS]) => most_of_sets_body
 }
 
 #[inline(always)]
-fn most_of_sets_body(sums: &[u16; BLOCK], admissible: u16, most: &mut [u16; SETS]) {
-    const LANES: usize = 64;
-    let stretches = sums.as_chunks::<{ LANES * (BLOCK / SETS) }>().0;
-    for (sums, most) in stretches.iter().zip(most.as_chunks_mut::<LANES>().0) {
-        for sums in sums.as_chunks::<LANES>().0 {
+fn most_of_sets_body(sums: &[[u16; AT_ONCE]], admissible: u16, most: &mut [u16; SETS]) {
+    let most = most.as_chunks_mut::<AT_ONCE>().0;
+    for (sums, most) in sums.chunks(sums.len().div_ceil(most.len()).max(1)).zip(most) {
+        for sums in sums {
             for (most, &sum) in most.iter_mut().zip(sums) {
                 *most = (*most).max(if sum <= admissible { sum } else { 0 });
             }
@@ -124,30 +123,46 @@ impl Coarse {
         add_list(isa, &mut self.0, documents, codes, factor);
     }
 
-    /// Calls `found` with every document, and its units, that has more of them than `cut` after those of the grids are added, in their order;
-    /// all are 0 afterwards.
+    /// Calls `found` with every one of the first documents, and its units, that has more of them than `cut` after those
+    /// of the grids are added, in their order; their units are 0 afterwards.
     #[inline]
-    pub fn above(&mut self, isa: Isa, grids: &[(&Grid, u16)], cut: u16, mut found: impl FnMut(usize, u16)) {
-        let mut groups = [false; GROUPS];
-        grids::add(isa, &mut self.0, grids, cut, &mut groups);
-        for (group, (sums, passes)) in self.0.as_chunks_mut::<AT_ONCE>().0.iter_mut().zip(groups).enumerate() {
-            if !passes {
+    pub fn above(
+        &mut self,
+        isa: Isa,
+        grids: &[(&Grid, u16)],
+        documents: usize,
+        cut: u16,
+        mut found: impl FnMut(usize, u16),
+    ) {
+        let mut groups = [0; GROUPS];
+        let groups = &mut groups[..documents.div_ceil(AT_ONCE)];
+        grids::add(isa, &mut self.0, grids, cut, groups);
+        for (group, (sums, passing)) in self.0.as_chunks_mut::<AT_ONCE>().0.iter_mut().zip(groups).enumerate() {
+            if *passing == 0 {
                 continue;
             }
-            for (place, sum) in sums.iter_mut().enumerate() {
-                let sum = std::mem::take(sum);
-                if sum > cut {
-                    found(group * AT_ONCE + place, sum);
-                }
+            while *passing != 0 {
+                let place = passing.trailing_zeros() as usize;
+                *passing &= *passing - 1;
+                found(group * AT_ONCE + place, sums[place]);
             }
+            *sums = [0; AT_ONCE];
         }
     }
 
-    /// Adds grids; gives units that at least `count` documents have, none of them more than `admissible`.
-    pub fn reached_by(&mut self, isa: Isa, grids: &[(&Grid, u16)], count: usize, admissible: u16) -> u16 {
-        grids::add(isa, &mut self.0, grids, 0, &mut [false; GROUPS]);
+    /// Adds grids; gives units that at least `count` of the first documents have, none of them more than `admissible`.
+    pub fn reached_by(
+        &mut self,
+        isa: Isa,
+        grids: &[(&Grid, u16)],
+        documents: usize,
+        count: usize,
+        admissible: u16,
+    ) -> u16 {
+        let groups = documents.div_ceil(AT_ONCE);
+        grids::add(isa, &mut self.0, grids, 0, &mut [0; GROUPS][..groups]);
         let mut most = [0; SETS];
-        most_of_sets(isa, &self.0, admissible, &mut most);
+        most_of_sets(isa, &self.0.as_chunks().0[..groups], admissible, &mut most);
         SETS.checked_sub(count).map_or(0, |nth| *most.select_nth_unstable(nth).1)
     }
 

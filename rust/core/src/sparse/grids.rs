@@ -28,9 +28,9 @@ pub(super) fn product(code: u16, factor: u16) -> u16 {
     ((u32::from(code) * u32::from(factor)) >> 16) as u16
 }
 
-/// Adds grids to the units of other lists, and finds the groups in which a document has more than `cut`. Those of the other
-/// groups become 0.
-pub(super) fn add(isa: Isa, sums: &mut [u16; BLOCK], grids: &[(&Grid, u16)], cut: u16, found: &mut [bool; GROUPS]) {
+/// Adds grids to the units of other lists, and finds the documents that have more than `cut`: for each of the first groups
+/// a number of which bit i stands for its i-th. The units of groups without any become 0.
+pub(super) fn add(isa: Isa, sums: &mut [u16; BLOCK], grids: &[(&Grid, u16)], cut: u16, found: &mut [u64]) {
     by_isa!(
         isa,
         avx512: x86::add_avx512(sums, grids, cut, found),
@@ -39,7 +39,7 @@ pub(super) fn add(isa: Isa, sums: &mut [u16; BLOCK], grids: &[(&Grid, u16)], cut
     );
 }
 
-fn add_portable(sums: &mut [u16; BLOCK], grids: &[(&Grid, u16)], cut: u16, found: &mut [bool; GROUPS]) {
+fn add_portable(sums: &mut [u16; BLOCK], grids: &[(&Grid, u16)], cut: u16, found: &mut [u64]) {
     for (group, (sums, found)) in sums.as_chunks_mut::<AT_ONCE>().0.iter_mut().zip(found).enumerate() {
         for (grid, factor) in grids {
             let (low, high) = sums.split_at_mut(HALF);
@@ -48,8 +48,12 @@ fn add_portable(sums: &mut [u16; BLOCK], grids: &[(&Grid, u16)], cut: u16, found
                 *high = high.wrapping_add(product(codes & 0xFF00, *factor));
             }
         }
-        *found = sums.iter().fold(0, |most, &sum| most.max(sum)) > cut;
-        if !*found {
+        *found = 0;
+        if sums.iter().fold(0, |most, &sum| most.max(sum)) > cut {
+            for (bit, &sum) in sums.iter().enumerate() {
+                *found |= u64::from(sum > cut) << bit;
+            }
+        } else {
             *sums = [0; AT_ONCE];
         }
     }
@@ -60,12 +64,12 @@ mod x86 {
     #[allow(clippy::wildcard_imports)] // some twenty intrinsics
     use std::arch::x86_64::*;
 
-    use super::{Grid, AT_ONCE, BLOCK, GROUPS, HALF};
+    use super::{Grid, AT_ONCE, BLOCK, HALF};
 
     macro_rules! of_level {
         ([$($feature:tt)*] add_avx512) => {
             #[target_feature($(enable = $feature),*)]
-            pub fn add_avx512(sums: &mut [u16; BLOCK], grids: &[(&Grid, u16)], cut: u16, found: &mut [bool; GROUPS]) {
+            pub fn add_avx512(sums: &mut [u16; BLOCK], grids: &[(&Grid, u16)], cut: u16, found: &mut [u64]) {
                 let (upper, cut) = (_mm512_set1_epi16(0xFF00_u16 as i16), _mm512_set1_epi16(cut as i16));
                 for (group, (sums, found)) in sums.as_chunks_mut::<AT_ONCE>().0.iter_mut().zip(found).enumerate() {
                     let (low_at, high_at) = sums.split_at_mut(HALF);
@@ -80,8 +84,9 @@ mod x86 {
                         low = _mm512_add_epi16(low, _mm512_mulhi_epu16(_mm512_slli_epi16::<8>(codes), factor));
                         high = _mm512_add_epi16(high, _mm512_mulhi_epu16(_mm512_and_si512(codes, upper), factor));
                     }
-                    *found = (_mm512_cmpgt_epu16_mask(low, cut) | _mm512_cmpgt_epu16_mask(high, cut)) != 0;
-                    if !*found {
+                    *found = u64::from(_mm512_cmpgt_epu16_mask(low, cut))
+                        | u64::from(_mm512_cmpgt_epu16_mask(high, cut)) << HALF;
+                    if *found == 0 {
                         (low, high) = (_mm512_setzero_si512(), _mm512_setzero_si512());
                     }
                     // SAFETY: as above.
@@ -94,7 +99,7 @@ mod x86 {
         };
         ([$($feature:tt)*] add_avx2) => {
             #[target_feature($(enable = $feature),*)]
-            pub fn add_avx2(sums: &mut [u16; BLOCK], grids: &[(&Grid, u16)], cut: u16, found: &mut [bool; GROUPS]) {
+            pub fn add_avx2(sums: &mut [u16; BLOCK], grids: &[(&Grid, u16)], cut: u16, found: &mut [u64]) {
                 const LANES: usize = 16;
                 let (upper, cut) = (_mm256_set1_epi16(0xFF00_u16 as i16), _mm256_set1_epi16(cut as i16));
                 for (group, (sums, found)) in sums.as_chunks_mut::<AT_ONCE>().0.iter_mut().zip(found).enumerate() {
@@ -114,10 +119,18 @@ mod x86 {
                         held[3] = _mm256_add_epi16(held[3], high(second));
                     }
                     let most = _mm256_max_epu16(_mm256_max_epu16(held[0], held[1]), _mm256_max_epu16(held[2], held[3]));
-                    let within = _mm256_cmpeq_epi16(_mm256_max_epu16(most, cut), cut);
-                    *found = _mm256_movemask_epi8(within) != -1;
+                    let within = |units| _mm256_cmpeq_epi16(_mm256_max_epu16(units, cut), cut);
+                    *found = 0;
+                    if _mm256_movemask_epi8(within(most)) != -1 {
+                        for (half, held) in held.as_chunks::<2>().0.iter().enumerate() {
+                            // Packing takes the first halves of both, then the others.
+                            let packed = _mm256_packs_epi16(within(held[0]), within(held[1]));
+                            let within = _mm256_movemask_epi8(_mm256_permute4x64_epi64::<0b11_01_10_00>(packed));
+                            *found |= u64::from(!within.cast_unsigned()) << (half * HALF);
+                        }
+                    }
                     for (part, held) in parts.iter_mut().zip(held) {
-                        let held = if *found { held } else { _mm256_setzero_si256() };
+                        let held = if *found == 0 { _mm256_setzero_si256() } else { held };
                         // SAFETY: as above.
                         unsafe { _mm256_storeu_si256(part.as_mut_ptr().cast(), held) };
                     }
@@ -154,7 +167,7 @@ mod tests {
                 grids[..count].iter().zip([90, 21_000, 15_000]).map(|(g, f)| (&**g, f)).collect();
             for isa in Isa::available() {
                 let mut sums: Box<[u16; BLOCK]> = others.clone().into_boxed_slice().try_into().unwrap();
-                let mut found = [false; GROUPS];
+                let mut found = [u64::MAX; GROUPS];
                 add(isa, &mut sums, &some, cut, &mut found);
                 for (group, found) in found.into_iter().enumerate() {
                     let wanted: Vec<u16> = (group * AT_ONCE..(group + 1) * AT_ONCE)
@@ -166,8 +179,9 @@ mod tests {
                             units.fold(others[document], u16::wrapping_add)
                         })
                         .collect();
-                    assert_eq!(found, wanted.iter().any(|&units| units > cut), "{isa:?} {group}");
-                    let kept = if found { wanted } else { vec![0; AT_ONCE] };
+                    let above = wanted.iter().rev().fold(0, |bits, &units| bits << 1 | u64::from(units > cut));
+                    assert_eq!(found, above, "{isa:?} {group}");
+                    let kept = if found == 0 { vec![0; AT_ONCE] } else { wanted };
                     assert_eq!(sums[group * AT_ONCE..][..AT_ONCE], kept, "{isa:?} {group}");
                 }
             }

@@ -49,6 +49,11 @@ pub(super) struct Asked {
 }
 
 impl Asked {
+    /// Bytes of one with so many terms.
+    pub const fn bytes(terms: usize) -> usize {
+        Query::bytes(terms).saturating_add(terms.saturating_mul(size_of::<Range<usize>>()))
+    }
+
     /// Becomes a row, for some blocks.
     pub fn set(
         &mut self,

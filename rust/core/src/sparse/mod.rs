@@ -9,6 +9,7 @@ mod block;
 mod bound;
 mod build;
 mod coarse;
+mod filter;
 mod grids;
 mod lists;
 pub mod postings;

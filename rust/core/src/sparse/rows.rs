@@ -96,8 +96,17 @@ impl<'a> SparseRows<'a> {
 
     /// Asks the processor to load the terms of a row.
     #[inline]
-    pub fn prefetch(&self, row: usize) {
+    pub fn prefetch_terms(&self, row: usize) {
         prefetch(self.terms(self.range(row)), 8);
+    }
+
+    /// Asks the processor to load the weight of an entry.
+    #[inline(always)]
+    pub fn prefetch_weight(&self, entry: usize) {
+        match self.weights {
+            Weights::F16(weights) => prefetch(&weights[entry..], 1),
+            Weights::F32(weights) => prefetch(&weights[entry..], 1),
+        }
     }
 
     /// Terms of some entries.

@@ -30,7 +30,7 @@ pub fn working_bytes(k: usize, queries: usize, longest: usize, threads: usize) -
     let state = State::bytes(k).saturating_add(2048);
     // A thread holds the queries of a task.
     let held = if is_few { queries } else { QUERIES_PER_TASK.min(queries) };
-    let per_thread = longest.saturating_mul(held).saturating_mul(24).saturating_add(Worker::bytes(k, longest));
+    let per_thread = held.saturating_mul(Asked::bytes(longest)).saturating_add(Worker::bytes(k, longest));
     states.saturating_mul(state).saturating_add(threads.saturating_mul(per_thread))
 }
 
@@ -100,8 +100,9 @@ impl<'a> Search<'a> {
             worker.queries[at].set(self.queries, self.first + query, self.postings, &blocks)?;
             breath.after(self.exec, worker.queries[at].query.terms.len())?;
             for &id in between(self.excluded.row(query), documents.start, documents.end) {
-                let shares = worker.queries[at].query.score(self.documents, id as usize).is_some();
-                states[at].tally.excluded += i64::from(shares);
+                let Worker { queries, shared, .. } = worker;
+                let score = queries[at].query.score(self.exec.isa(), self.documents, id as usize, shared)?;
+                states[at].tally.excluded += i64::from(score.is_some());
                 breath.after(self.exec, self.documents.range(id as usize).len())?;
             }
         }

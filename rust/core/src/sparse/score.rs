@@ -4,13 +4,15 @@
 // The inner loops of a search are made of these.
 #![allow(clippy::inline_always)]
 
-use crate::error::{make_room, try_vec, Error, Result};
+use crate::error::{make_room, try_reserve, try_vec, Error, Result};
+use crate::isa::Isa;
 use crate::pool::{self, Execution};
 
+use super::filter::{slot, Filter, Passing, AT_ONCE, NO_PLACES, SLOTS};
 use super::rows::SparseRows;
 
-/// Bits of a filter of terms.
-const FILTER: usize = 4096;
+/// Documents that are scored together.
+const TOGETHER: usize = 16;
 /// Pairs of one task.
 const TASK_PAIRS: usize = 4096;
 /// Terms that are read between two looks at whether to go on.
@@ -32,58 +34,165 @@ impl Breath {
     }
 }
 
-/// A query, and a filter that most terms of documents do not pass.
+/// A query, and what finds its terms in documents.
 pub(super) struct Query {
     pub terms: Vec<i32>,
     pub weights: Vec<f32>,
-    filter: [u64; FILTER / 64],
+    filter: Filter,
+    /// Place of the first term of each slot, [`NONE`] where no term has it.
+    first: Box<[u32; SLOTS]>,
+    /// For each term the place of the next one that has its slot.
+    next: Vec<u32>,
+}
+
+/// No term.
+const NONE: u32 = u32::MAX;
+
+/// A term that a query and a document have: its place in the query, its entry among those of all documents.
+#[derive(Debug, Clone, Copy)]
+pub(super) struct Shared {
+    place: u32,
+    entry: usize,
 }
 
 impl Default for Query {
     fn default() -> Self {
-        Query { terms: Vec::new(), weights: Vec::new(), filter: [0; FILTER / 64] }
+        Query {
+            terms: Vec::new(),
+            weights: Vec::new(),
+            filter: Filter::default(),
+            first: Box::new([NONE; SLOTS]),
+            next: Vec::new(),
+        }
     }
 }
 
-#[inline(always)]
-fn slot(term: i32) -> (usize, u64) {
-    let hash = (term as u32).wrapping_mul(0x9E37_79B1) >> 20;
-    (hash as usize / 64, 1 << (hash % 64))
-}
-
 impl Query {
+    /// Bytes of one with so many terms.
+    pub const fn bytes(terms: usize) -> usize {
+        let of_term = size_of::<i32>() + size_of::<f32>() + size_of::<u32>();
+        terms.saturating_mul(of_term).saturating_add(SLOTS * size_of::<u32>() + size_of::<Query>())
+    }
+
+    /// Bytes of what one with so many terms shares with the documents that are scored together.
+    pub const fn bytes_shared(terms: usize) -> usize {
+        terms.saturating_mul(TOGETHER * size_of::<Shared>())
+    }
+
     /// Becomes a row.
     pub fn set(&mut self, rows: &SparseRows<'_>, row: usize) -> Result<()> {
+        for &term in &self.terms {
+            self.first[slot(term)] = NONE;
+        }
+        self.filter = Filter::default();
         let range = rows.range(row);
         make_room(&mut self.terms, range.len())?;
         make_room(&mut self.weights, range.len())?;
-        self.filter = [0; FILTER / 64];
+        make_room(&mut self.next, range.len())?;
         self.terms.extend_from_slice(rows.terms(range.clone()));
         self.weights.extend(range.map(|entry| rows.weight(entry)));
-        for &term in &self.terms {
-            let (word, bit) = slot(term);
-            self.filter[word] |= bit;
+        for (place, &term) in self.terms.iter().enumerate() {
+            let slot = slot(term);
+            self.filter.open(slot);
+            self.next.push(std::mem::replace(&mut self.first[slot], place as u32));
         }
         Ok(())
     }
 
-    /// The score of a document; `None` where it shares no term.
+    /// Place of a term.
+    #[inline(always)]
+    fn find(&self, term: i32) -> Option<u32> {
+        let mut place = self.first[slot(term)];
+        while place != NONE && self.terms[place as usize] != term {
+            place = self.next[place as usize];
+        }
+        (place != NONE).then_some(place)
+    }
+
+    /// Appends what a document shares, in rising order of terms, and asks the processor to load its weights.
     #[inline]
-    pub fn score(&self, documents: &SparseRows<'_>, row: usize) -> Option<f32> {
+    fn shared(
+        &self,
+        isa: Isa,
+        documents: &SparseRows<'_>,
+        row: usize,
+        passing: &mut Passing,
+        shared: &mut Vec<Shared>,
+    ) -> Result<()> {
         let range = documents.range(row);
-        let (mut sum, mut shares) = (0.0f64, false);
-        for (entry, &term) in range.clone().zip(documents.terms(range)) {
-            let (word, bit) = slot(term);
-            if self.filter[word] & bit == 0 {
-                continue;
+        try_reserve(shared, range.len().min(self.terms.len()))?;
+        let mut first = range.start;
+        for terms in documents.terms(range).chunks(AT_ONCE) {
+            let count = self.filter.passing(isa, terms, passing);
+            for &at in &passing[..count] {
+                if let Some(place) = self.find(terms[at as usize]) {
+                    let entry = first + at as usize;
+                    documents.prefetch_weight(entry);
+                    shared.push(Shared { place, entry });
+                }
             }
-            if let Ok(place) = self.terms.binary_search(&term) {
-                sum += f64::from(self.weights[place]) * f64::from(documents.weight(entry));
-                shares = true;
+            first += terms.len();
+        }
+        Ok(())
+    }
+
+    /// The score of a document that shares these terms; `None` where there are none.
+    #[inline]
+    fn sum(&self, documents: &SparseRows<'_>, shared: &[Shared]) -> Option<f32> {
+        let product = |found: &Shared| {
+            f64::from(self.weights[found.place as usize]) * f64::from(documents.weight(found.entry))
+        };
+        let sum = shared.iter().fold(0.0, |sum, found| sum + product(found));
+        // Zeros come out as 0.0, as from every scan.
+        (!shared.is_empty()).then_some(sum as f32 + 0.0)
+    }
+
+    /// The score of a document; `None` where it shares no term.
+    pub fn score(
+        &self,
+        isa: Isa,
+        documents: &SparseRows<'_>,
+        row: usize,
+        shared: &mut Vec<Shared>,
+    ) -> Result<Option<f32>> {
+        shared.clear();
+        self.shared(isa, documents, row, &mut NO_PLACES.clone(), shared)?;
+        Ok(self.sum(documents, shared))
+    }
+
+    /// Calls `scored` with each of some documents and its score, `None` where it shares no term.
+    ///
+    /// What takes the time is waiting for rows that lie anywhere in memory: some are loaded ahead, first where they
+    /// lie, then their terms, then the weights that are needed.
+    pub fn scores(
+        &self,
+        isa: Isa,
+        documents: &SparseRows<'_>,
+        rows: &[u32],
+        shared: &mut Vec<Shared>,
+        mut scored: impl FnMut(u32, Option<f32>) -> Result<()>,
+    ) -> Result<()> {
+        let ahead = |number: usize| rows.iter().skip(number * TOGETHER).take(TOGETHER);
+        ahead(0).for_each(|&row| documents.prefetch_offsets(row as usize));
+        ahead(0).for_each(|&row| documents.prefetch_terms(row as usize));
+        ahead(1).for_each(|&row| documents.prefetch_offsets(row as usize));
+        let mut passing = NO_PLACES;
+        for (number, rows) in rows.chunks(TOGETHER).enumerate() {
+            ahead(number + 1).for_each(|&row| documents.prefetch_terms(row as usize));
+            ahead(number + 2).for_each(|&row| documents.prefetch_offsets(row as usize));
+            shared.clear();
+            let mut ends = [0; TOGETHER];
+            for (&row, end) in rows.iter().zip(&mut ends) {
+                self.shared(isa, documents, row as usize, &mut passing, shared)?;
+                *end = shared.len();
+            }
+            let mut start = 0;
+            for (&row, end) in rows.iter().zip(ends) {
+                scored(row, self.sum(documents, &shared[start..end]))?;
+                start = end;
             }
         }
-        // Zeros come out as 0.0, as from every scan.
-        shares.then_some(sum as f32 + 0.0)
+        Ok(())
     }
 }
 
@@ -101,7 +210,9 @@ pub fn pair_scores(
     }
     let mut scores = try_vec::<f32>(query_ids.len())?;
     let parts = scores.chunks_mut(TASK_PAIRS).zip(query_ids.chunks(TASK_PAIRS)).zip(document_ids.chunks(TASK_PAIRS));
-    pool::map(exec, parts, Query::default, |query, part, ((out, query_ids), document_ids)| {
+    let isa = exec.isa();
+    pool::map(exec, parts, Default::default, |(query, shared): &mut (Query, Vec<Shared>), part, given| {
+        let ((out, query_ids), document_ids) = given;
         let first = part * TASK_PAIRS;
         let (mut held, mut breath) = (None, Breath::default());
         for (index, ((out, &q), &d)) in out.iter_mut().zip(query_ids).zip(document_ids).enumerate() {
@@ -112,7 +223,7 @@ pub fn pair_scores(
                 held = Some(q);
                 breath.after(exec, query.terms.len())?;
             }
-            *out = query.score(documents, d).unwrap_or(0.0);
+            *out = query.score(isa, documents, d, shared)?.unwrap_or(0.0);
             breath.after(exec, documents.range(d).len())?;
         }
         Ok(())
