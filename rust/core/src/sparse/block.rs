@@ -18,7 +18,7 @@ use super::state::{is_in, Bounds, Open, State};
 use super::sums::{Sums, BLOCK};
 
 /// Postings whose bounds are added up in the time that one document is scored from its row.
-const POSTINGS_PER_ROW: usize = 200;
+const POSTINGS_PER_ROW: usize = 80;
 /// Postings whose bounds are added up in the time that a product is.
 const POSTINGS_PER_SUM: usize = 3;
 /// Fewer postings than documents by this factor: their documents are visited one by one.
@@ -222,7 +222,7 @@ impl<'a> Search<'a> {
             }
         } else {
             sums.above(self.exec.isa(), documents, last, &mut found);
-            sums.reset();
+            sums.reset(documents);
         }
         outcome
     }

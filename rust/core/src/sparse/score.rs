@@ -139,9 +139,8 @@ impl Query {
     /// The score of a document that shares these terms; `None` where there are none.
     #[inline]
     fn sum(&self, documents: &SparseRows<'_>, shared: &[Shared]) -> Option<f32> {
-        let product = |found: &Shared| {
-            f64::from(self.weights[found.place as usize]) * f64::from(documents.weight(found.entry))
-        };
+        let product =
+            |found: &Shared| f64::from(self.weights[found.place as usize]) * f64::from(documents.weight(found.entry));
         let sum = shared.iter().fold(0.0, |sum, found| sum + product(found));
         // Zeros come out as 0.0, as from every scan.
         (!shared.is_empty()).then_some(sum as f32 + 0.0)

@@ -32,12 +32,12 @@ fn may_pass(sum: f64, cut: f64) -> bool {
 
 per_isa! {
     /// Which groups of documents have a sum that is not at most `cut`.
-    fn groups_above(sums: &[f64; BLOCK], cut: f64, found: &mut [bool; GROUPS]) => groups_above_body
+    fn groups_above(sums: &[[f64; AT_ONCE]], cut: f64, found: &mut [bool; GROUPS]) => groups_above_body
 }
 
 #[inline(always)]
-fn groups_above_body(sums: &[f64; BLOCK], cut: f64, found: &mut [bool; GROUPS]) {
-    for (sums, found) in sums.as_chunks::<AT_ONCE>().0.iter().zip(found) {
+fn groups_above_body(sums: &[[f64; AT_ONCE]], cut: f64, found: &mut [bool; GROUPS]) {
+    for (sums, found) in sums.iter().zip(found) {
         let mut any = 0u64;
         for &sum in sums {
             any |= u64::from(!(sum <= cut));
@@ -64,8 +64,8 @@ impl Sums {
     #[inline]
     pub fn above(&self, isa: Isa, documents: usize, cut: f64, mut found: impl FnMut(usize, f64)) {
         let mut groups = [false; GROUPS];
-        groups_above(isa, &self.0, cut, &mut groups);
-        let sums = self.0.as_chunks::<AT_ONCE>().0;
+        let sums = &self.0.as_chunks::<AT_ONCE>().0[..documents.div_ceil(AT_ONCE)];
+        groups_above(isa, sums, cut, &mut groups);
         for (group, (sums, passes)) in sums.iter().zip(groups).enumerate() {
             if !passes {
                 continue;
@@ -90,8 +90,8 @@ impl Sums {
         }
     }
 
-    /// All sums are untouched again.
-    pub fn reset(&mut self) {
-        self.0.fill(-0.0);
+    /// The sums of the first documents are untouched again.
+    pub fn reset(&mut self, documents: usize) {
+        self.0[..documents].fill(-0.0);
     }
 }

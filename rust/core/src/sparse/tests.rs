@@ -162,6 +162,37 @@ fn a_search_equals_the_definition() {
 }
 
 #[test]
+fn pairs_of_rows_of_any_length_equal_the_definition() {
+    // More terms than a query has slots, and rows that end where what is looked at together does.
+    let lengths = [0usize, 1, 15, 16, 17, 255, 256, 257, 511, 512, 3000];
+    let mut made = Owned { offsets: vec![0], terms: Vec::new(), weights: Vec::new() };
+    for (row, &length) in lengths.iter().chain(lengths[..8].iter()).enumerate() {
+        let step = [1, 2, 7, 40_000][row % 4];
+        made.terms.extend((0..length as i32).map(|term| term * step));
+        made.weights.extend((0..length).map(|entry| (entry % 13) as f32 * 0.3 - 1.1 + row as f32));
+        made.offsets.push(made.terms.len() as i64);
+    }
+    let rows = made.rows();
+    let pairs: Vec<(i64, i64)> = (0..rows.len() as i64 * rows.len() as i64)
+        .map(|pair| (pair / rows.len() as i64, pair % rows.len() as i64))
+        .collect();
+    let definition = |&(query, document): &(i64, i64)| {
+        let mut sum = 0.0;
+        for entry in rows.range(document as usize) {
+            let same = rows.range(query as usize).find(|&other| made.terms[other] == made.terms[entry]);
+            sum += same.map_or(0.0, |other| f64::from(made.weights[other]) * f64::from(made.weights[entry]));
+        }
+        sum as f32
+    };
+    let wanted: Vec<f32> = pairs.iter().map(definition).collect();
+    let (query_ids, document_ids): (Vec<i64>, Vec<i64>) = pairs.into_iter().unzip();
+    for isa in Isa::available() {
+        let found = pair_scores(&exec(2, isa), &rows, &rows, &query_ids, &document_ids).unwrap();
+        assert_eq!(found, wanted, "{isa:?}");
+    }
+}
+
+#[test]
 fn half_precision_is_widened() {
     let halves = [f16::from_f32(0.1), f16::from_f32(2.0)];
     let wide = halves.map(f16::to_f32);
