@@ -11,8 +11,10 @@ use crate::pool::{self, Execution};
 use super::filter::{slot, Filter, Passing, AT_ONCE, NO_PLACES, SLOTS};
 use super::rows::SparseRows;
 
-/// Documents that are scored together.
+/// Documents that are scored together,
 const TOGETHER: usize = 16;
+/// and fewer where they share so many terms with the query.
+const ENOUGH: usize = 1024;
 /// Pairs of one task.
 const TASK_PAIRS: usize = 4096;
 /// Terms that are read between two looks at whether to go on.
@@ -48,11 +50,11 @@ pub(super) struct Query {
 /// No term.
 const NONE: u32 = u32::MAX;
 
-/// A term that a query and a document have: its place in the query, its entry among those of all documents.
+/// A term that a query and a document have: its places in both.
 #[derive(Debug, Clone, Copy)]
 pub(super) struct Shared {
-    place: u32,
-    entry: usize,
+    in_query: u32,
+    in_document: u32,
 }
 
 impl Default for Query {
@@ -76,7 +78,7 @@ impl Query {
 
     /// Bytes of what one with so many terms shares with the documents that are scored together.
     pub const fn bytes_shared(terms: usize) -> usize {
-        terms.saturating_mul(TOGETHER * size_of::<Shared>())
+        terms.saturating_add(ENOUGH).saturating_mul(size_of::<Shared>())
     }
 
     /// Becomes a row.
@@ -121,26 +123,28 @@ impl Query {
     ) -> Result<()> {
         let range = documents.range(row);
         try_reserve(shared, range.len().min(self.terms.len()))?;
-        let mut first = range.start;
+        let (start, mut first) = (range.start, 0);
         for terms in documents.terms(range).chunks(AT_ONCE) {
             let count = self.filter.passing(isa, terms, passing);
             for &at in &passing[..count] {
-                if let Some(place) = self.find(terms[at as usize]) {
-                    let entry = first + at as usize;
-                    documents.prefetch_weight(entry);
-                    shared.push(Shared { place, entry });
+                if let Some(in_query) = self.find(terms[at as usize]) {
+                    documents.prefetch_weight(start + (first + at) as usize);
+                    shared.push(Shared { in_query, in_document: first + at });
                 }
             }
-            first += terms.len();
+            first += terms.len() as u32; // terms are different, so a row has fewer than 2^31
         }
         Ok(())
     }
 
     /// The score of a document that shares these terms; `None` where there are none.
     #[inline]
-    fn sum(&self, documents: &SparseRows<'_>, shared: &[Shared]) -> Option<f32> {
-        let product =
-            |found: &Shared| f64::from(self.weights[found.place as usize]) * f64::from(documents.weight(found.entry));
+    fn sum(&self, documents: &SparseRows<'_>, row: usize, shared: &[Shared]) -> Option<f32> {
+        let start = documents.range(row).start;
+        let product = |found: &Shared| {
+            let weight = documents.weight(start + found.in_document as usize);
+            f64::from(self.weights[found.in_query as usize]) * f64::from(weight)
+        };
         let sum = shared.iter().fold(0.0, |sum, found| sum + product(found));
         // Zeros come out as 0.0, as from every scan.
         (!shared.is_empty()).then_some(sum as f32 + 0.0)
@@ -156,7 +160,7 @@ impl Query {
     ) -> Result<Option<f32>> {
         shared.clear();
         self.shared(isa, documents, row, &mut NO_PLACES.clone(), shared)?;
-        Ok(self.sum(documents, shared))
+        Ok(self.sum(documents, row, shared))
     }
 
     /// Calls `scored` with each of some documents and its score, `None` where it shares no term.
@@ -179,16 +183,22 @@ impl Query {
         for (number, rows) in rows.chunks(TOGETHER).enumerate() {
             ahead(number + 1).for_each(|&row| documents.prefetch_terms(row as usize));
             ahead(number + 2).for_each(|&row| documents.prefetch_offsets(row as usize));
-            shared.clear();
-            let mut ends = [0; TOGETHER];
-            for (&row, end) in rows.iter().zip(&mut ends) {
-                self.shared(isa, documents, row as usize, &mut passing, shared)?;
-                *end = shared.len();
-            }
-            let mut start = 0;
-            for (&row, end) in rows.iter().zip(ends) {
-                scored(row, self.sum(documents, &shared[start..end]))?;
-                start = end;
+            let mut rest = rows;
+            while !rest.is_empty() {
+                shared.clear();
+                let (mut ends, mut count) = ([0; TOGETHER], 0);
+                while count < rest.len() && shared.len() < ENOUGH {
+                    self.shared(isa, documents, rest[count] as usize, &mut passing, shared)?;
+                    ends[count] = shared.len();
+                    count += 1;
+                }
+                let (rows, later) = rest.split_at(count);
+                let mut start = 0;
+                for (&row, end) in rows.iter().zip(ends) {
+                    scored(row, self.sum(documents, row as usize, &shared[start..end]))?;
+                    start = end;
+                }
+                rest = later;
             }
         }
         Ok(())
