@@ -1,4 +1,4 @@
-"""Fine-tune an encoder on mined hard negatives, against in-batch negatives alone and the naive top k, and save it.
+"""Fine-tune an encoder on mined hard negatives, against in-batch, random and naive ones, and save it.
 
     python -m examples.fine_tune                          # docstrings of your Python, a small model from a random start
     python -m examples.fine_tune --collection BEIR_FOLDER --student sentence-transformers/all-MiniLM-L6-v2
