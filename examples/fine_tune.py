@@ -1,4 +1,4 @@
-"""Fine-tune an encoder on mined hard negatives, against in-batch negatives alone and the naive top k, and save it.
+"""Fine-tune an encoder on mined hard negatives, against in-batch, random and naive ones, and save it.
 
     python -m examples.fine_tune                          # docstrings of your Python, a small model from a random start
     python -m examples.fine_tune --collection BEIR_FOLDER --student sentence-transformers/all-MiniLM-L6-v2
@@ -25,6 +25,7 @@ from typing import Any
 
 try:
     import datasets
+    import numpy as np
     import torch
     import transformers
     from sentence_transformers import (
@@ -40,7 +41,7 @@ try:
 
     import hardmine as hm
     from examples import clean_split
-    from examples.model_card import ARMS, NAIVE, OURS, Arm, Comparison, refuse_taken, save
+    from examples.model_card import ARMS, NAIVE, OURS, RANDOM, Arm, Comparison, refuse_taken, save
     from examples.teacher_scores import MOST, WEIGHT, ArmLoss, Taught, weight
     from hardmine.rules.spelling import parse_ceiling, spell
 except ModuleNotFoundError as error:
@@ -281,6 +282,9 @@ def prepared(options: argparse.Namespace) -> Comparison:
         OURS: hm.Selection(options.negatives, ceiling=rule, draw=hm.Uniform(), **same),
     }
     mined = {name: hm.Mined.from_run(train, run, rule) for name, rule in chosen.items()}
+    # In a run that found nothing every row is short: all of its negatives are random.
+    nothing = hm.Candidates(np.zeros(train.num_queries + 1, np.int64), [], [])
+    mined[RANDOM] = hm.Mined.from_run(train, nothing, chosen[NAIVE])
     short = max(int((found.negatives.lengths < options.negatives).sum()) for found in mined.values())
     if short:
         raise ValueError(f"--negatives {options.negatives}: {short} queries have fewer documents that are no answers")

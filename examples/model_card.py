@@ -21,21 +21,23 @@ if TYPE_CHECKING:
 
 
 class Arm(NamedTuple):
-    """What is trained: on whose mined negatives, if any, and whether with the teacher's scores in the loss."""
+    """What is trained: on whose negatives, if any, and whether with the teacher's scores in the loss."""
 
     negatives: str | None = None
     scores: bool = False
     trains: bool = True
 
 
-BEFORE, IN_BATCH, NAIVE, OURS = "before", "in-batch only", "naive top k", "hardmine"
-IN_BATCH_SCORES, OURS_SCORES = "in-batch + scores", "hardmine + scores"
+BEFORE, IN_BATCH, RANDOM, NAIVE, OURS = "before", "in-batch only", "random", "naive top k", "hardmine"
+IN_BATCH_SCORES, RANDOM_SCORES, OURS_SCORES = "in-batch + scores", "random + scores", "hardmine + scores"
 ARMS = {
     BEFORE: Arm(trains=False),
     IN_BATCH: Arm(),
+    RANDOM: Arm(RANDOM),
     NAIVE: Arm(NAIVE),
     OURS: Arm(OURS),
     IN_BATCH_SCORES: Arm(scores=True),
+    RANDOM_SCORES: Arm(RANDOM, scores=True),
     OURS_SCORES: Arm(OURS, scores=True),
 }
 
@@ -133,8 +135,8 @@ By hardmine {hm.__version__}, drawn afresh in every epoch.
 
 Student: {options.student}, {length}, batches of {options.batch_size}, learning rate {options.learning_rate:g}, \
 {options.max_length} tokens. Loss: {loss}. All arms train on the same pairs in the same batches; {NAIVE} takes the \
-teacher's first {rule.num_negatives}, the same in every epoch. This model is of the arm {self.saved}, seed \
-{rule.seed}. Figures: {seeds}.
+teacher's first {rule.num_negatives}, the same in every epoch, {RANDOM} as many documents drawn afresh from \
+all but the labelled positives. This model is of the arm {self.saved}, seed {rule.seed}. Figures: {seeds}.
 
 {self.table()}
 

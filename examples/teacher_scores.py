@@ -20,7 +20,6 @@ except ModuleNotFoundError:  # releases before 6
     from sentence_transformers.losses import MultipleNegativesRankingLoss
 
 import hardmine as hm
-from hardmine.pipeline import cached
 
 WEIGHT = 3.0
 """What the dev parts of the study chose, of 1 and 3, for most arms with the teacher's scores in the loss."""
@@ -62,10 +61,7 @@ class Taught(NamedTuple):
     @classmethod
     def by(cls, teacher: hm.teachers.DenseTeacher, collection: hm.Collection, cache: Path | None = None) -> Taught:
         """Embed all texts; what a cache keeps of them is taken from there."""
-        with cached.keeping(cache, "refuse", teacher) as kept:
-            texts = {"queries": collection.query_texts, "documents": collection.document_texts}
-            found = [cached.embed(kept, teacher, what, each, progress=True).array for what, each in texts.items()]
-        return cls(teacher.name, *found, collection.positives)
+        return cls(teacher.name, *hm.embed(collection, teacher, cache=cache), collection.positives)
 
     def teacher(self) -> hm.teachers.DenseTeacher:
         """The same teacher for `hm.retrieve`, which need not embed again."""

@@ -19,7 +19,7 @@ from tests.texts import write_beir
 pytest.importorskip("sentence_transformers")
 
 from examples import clean_split, fine_tune, model_card, teacher_scores
-from examples.model_card import BEFORE, IN_BATCH, IN_BATCH_SCORES, NAIVE, OURS, OURS_SCORES
+from examples.model_card import BEFORE, IN_BATCH, IN_BATCH_SCORES, NAIVE, OURS, OURS_SCORES, RANDOM, RANDOM_SCORES
 
 NOTEBOOK = Path(fine_tune.__file__).with_suffix(".ipynb")
 
@@ -59,14 +59,14 @@ def noted(folder, arguments):
 
 @pytest.fixture(scope="module")
 def ran(tmp_path_factory, encoder):
-    """A teacher without embeddings: four arms."""
+    """A teacher without embeddings: five arms."""
     folder = tmp_path_factory.mktemp("run")
     return noted(folder, f"--teacher bm25 --student {encoder} --epochs 3 --seeds 3 4")[:2]
 
 
 @pytest.fixture(scope="module")
 def ran_with_scores(tmp_path_factory, encoder):
-    """An encoder as teacher, and its scores in the loss: six arms."""
+    """An encoder as teacher, and its scores in the loss: eight arms."""
     folder = tmp_path_factory.mktemp("scores")
     teacher = f"--teacher {encoder} --rule naive --scores 2 --labels 1"
     return noted(folder, f"{teacher} --student {encoder} --epochs 2 --seeds 3")
@@ -75,8 +75,10 @@ def ran_with_scores(tmp_path_factory, encoder):
 def test_all_arms_see_the_same_pairs_in_the_same_batches(ran):
     _, trainings = ran
     for seed in (3, 4):
-        pairs = [[[row[:2] for row in batch] for batch in trainings[seed, name]] for name in (IN_BATCH, NAIVE, OURS)]
-        assert pairs[0] == pairs[1] == pairs[2]
+        pairs = [
+            [[row[:2] for row in batch] for batch in trainings[seed, name]] for name in (IN_BATCH, RANDOM, NAIVE, OURS)
+        ]
+        assert pairs[0] == pairs[1] == pairs[2] == pairs[3]
         assert [len(batch) for batch in pairs[0]] == [8] * 12
         assert len({row for batch in pairs[0][:4] for row in batch}) == 32, "an epoch has every pair once"
     assert trainings[3, OURS] != trainings[4, OURS]
@@ -91,7 +93,7 @@ def test_negatives_of_the_arms(ran):
             continue
         mined = found.mined[name]
         texts, queries = mined.collection.document_texts.to_pylist(), mined.collection.query_texts.to_pylist()
-        rule = hm.Selection.from_dict(dict(mined.report["selection"])).replace(seed=seed)
+        rule = rule_of(mined).replace(seed=seed)
         epochs = []
         for epoch in range(3):
             wanted = hm.Mined.from_run(mined.collection, mined.candidates, rule, epoch=epoch).negatives
@@ -104,10 +106,30 @@ def test_negatives_of_the_arms(ran):
             assert epochs[0] == top
 
 
+def test_random_negatives_are_any_documents_but_the_positives(ran):
+    found, _ = ran
+    mined, shown = found.mined[RANDOM], set()
+    for epoch in range(8):
+        drawn = hm.Mined.from_run(mined.collection, mined.candidates, rule_of(mined), epoch=epoch).negatives
+        assert drawn.filled.all()
+        assert (drawn.lengths == 2).all()
+        for query, (ids, _) in enumerate(drawn):
+            assert not set(ids.tolist()) & set(mined.positives[query].tolist())
+            shown |= {(query, int(document)) for document in ids}
+    # 16 of 31 documents with returns: 13 others in the mean, whatever the teacher thinks of them.
+    assert 11 * 32 < len(shown) < 15 * 32
+    never = found.mined[NAIVE].candidates
+    assert any(document not in never[query].ids for query, document in shown), "those that were not retrieved too"
+
+
+def rule_of(mined):
+    return hm.Selection.from_dict(dict(mined.report["selection"]))
+
+
 def test_arms_with_the_teachers_scores_differ_in_the_loss_alone(ran_with_scores):
     found, trainings, models = ran_with_scores
-    assert found.arms == [BEFORE, IN_BATCH, NAIVE, OURS, IN_BATCH_SCORES, OURS_SCORES]
-    for name, twin in ((IN_BATCH_SCORES, IN_BATCH), (OURS_SCORES, OURS)):
+    assert found.arms == [BEFORE, IN_BATCH, RANDOM, NAIVE, OURS, IN_BATCH_SCORES, RANDOM_SCORES, OURS_SCORES]
+    for name, twin in ((IN_BATCH_SCORES, IN_BATCH), (RANDOM_SCORES, RANDOM), (OURS_SCORES, OURS)):
         assert trainings[3, name] == trainings[3, twin]
         with_scores, without = (np.concatenate([p.ravel() for p in weights(models[3, each])]) for each in (name, twin))
         assert np.abs(with_scores - without).max() > 1e-5, "the scores have no effect"
@@ -134,13 +156,14 @@ def test_the_card_of_arms_with_scores(ran_with_scores):
     for one, other in zip(weights(saved), weights(models[3, OURS_SCORES]), strict=True):
         assert (one == other).all()
     assert found.false_share(OURS_SCORES) == found.false_share(OURS) is not None
+    assert found.false_share(RANDOM_SCORES) == found.false_share(RANDOM) is not None
     assert found.false_share(IN_BATCH_SCORES) is None
 
 
 def test_figures_and_card(ran):
     found, _ = ran
     folder = found.options.output
-    assert found.arms == [BEFORE, IN_BATCH, NAIVE, OURS]
+    assert found.arms == [BEFORE, IN_BATCH, RANDOM, NAIVE, OURS]
     seeds = [found.figures[name] for name in found.arms]
     assert all(len(each) == 2 and list(each[0]) == list(fine_tune.METRICS) for each in seeds)
     assert found.figures[BEFORE] != found.figures[OURS], "training changes the model"
@@ -156,6 +179,7 @@ def test_figures_and_card(ran):
         "**Rule:** perc-pos=0.95, as given;",
         "**Draw:** uniform, 2 for each pair",
         "**Seed:** 3",
+        "the same in every epoch, random as many documents drawn afresh from all but the labelled positives.",
         "3 epochs, batches of 8, learning rate 5e-05",
         "Loss: InfoNCE over the documents of the batch, temperature 0.05. All arms",
         "This model is of the arm hardmine, seed 3.",
@@ -173,12 +197,15 @@ def test_figures_and_card(ran):
 def test_the_table():
     options = argparse.Namespace(labels=None)
     found = model_card.Comparison(options, None, {})
-    for name, (first, second) in zip(found.arms, ((0.1, 0.2), (0.3, 0.3), (0.4, 0.1), (0.5, 0.3)), strict=True):
+    for name, (first, second) in zip(
+        found.arms, ((0.1, 0.2), (0.3, 0.3), (0.2, 0.4), (0.4, 0.1), (0.5, 0.3)), strict=True
+    ):
         found.figures[name].extend({"nDCG@10": value, "MRR@10": 1.0} for value in (first, second))
     assert found.table().startswith("|  | nDCG@10 | MRR@10 | hardmine minus this, nDCG@10 |\n")
     assert found.table().splitlines()[2:] == [
         "| before | 0.1500 | 1.0000 | +0.2500 (+0.1000 to +0.4000) |",
         "| in-batch only | 0.3000 | 1.0000 | +0.1000 (+0.0000 to +0.2000) |",
+        "| random | 0.3000 | 1.0000 | +0.1000 (-0.1000 to +0.3000) |",
         "| naive top k | 0.2500 | 1.0000 | +0.1500 (+0.1000 to +0.2000) |",
         "| hardmine | 0.4000 | 1.0000 |  |",
     ]

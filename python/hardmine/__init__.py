@@ -45,6 +45,7 @@ from hardmine.rules.draws import (
 from hardmine.rules.selection import Selection
 
 if TYPE_CHECKING:
+    from hardmine.pipeline.embed import embed
     from hardmine.pipeline.judge import judge
     from hardmine.pipeline.judged import Judged
     from hardmine.pipeline.mine import mine
@@ -67,6 +68,7 @@ if TYPE_CHECKING:
 
 _LAZY = {
     "hardmine.nouns.collection": ("Collection",),
+    "hardmine.pipeline.embed": ("embed",),
     "hardmine.pipeline.judge": ("judge",),
     "hardmine.pipeline.judged": ("Judged",),
     "hardmine.pipeline.mine": ("mine",),
@@ -154,6 +156,7 @@ __all__ = [
     "data",
     "distributed",
     "draw",
+    "embed",
     "ensemble",
     "formats",
     "fuse",

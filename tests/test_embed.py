@@ -1,0 +1,91 @@
+"""The embeddings of a collection: those that a search uses, from the same cache."""
+
+import numpy as np
+import pytest
+
+import hardmine as hm
+from hardmine.store import matrix
+from tests.store_job import Toy
+from tests.store_runs import collect, counts, make_small, retrieve
+
+pytest.importorskip("pyarrow")
+
+
+def test_a_row_for_every_text_as_the_teacher_gives_it():
+    collection, teacher = collect(), Toy(prompt="query: ")
+    queries, documents = hm.embed(collection, teacher, progress=False)
+    assert np.array_equal(queries, Toy(prompt="query: ").embed_queries(collection.query_texts))
+    assert np.array_equal(documents, Toy().embed_documents(collection.document_texts))
+    given = hm.teachers.precomputed(queries, documents)
+    run, wanted = (retrieve(collection, each, None) for each in (given, teacher))
+    assert np.array_equal(run.ids, wanted.ids)
+    assert np.array_equal(run.scores, wanted.scores)
+
+
+def test_the_cache_is_that_of_a_retrieval(tmp_path, monkeypatch):
+    make_small(monkeypatch)
+    collection, cache = collect(), tmp_path / "c"
+    found = hm.embed(collection, Toy(), cache=cache, progress=False)
+    assert counts(cache) == {"queries": (0, 20), "documents": (0, 100)}
+    run = retrieve(collection, Toy(), cache)
+    assert counts(cache) == {"queries": (20, 0), "documents": (100, 0), "candidates": (0, 20)}
+    scores = hm.pair_scores(*found, np.repeat(np.arange(20), np.diff(run.offsets)), run.ids, similarity="cosine")
+    assert np.array_equal(scores, run.scores)
+    teacher = Toy()
+    monkeypatch.setattr(matrix, "IN_MEMORY", 0)
+    again = hm.embed(collection, teacher, cache=cache, progress=False)
+    assert teacher.seen == {"queries": [], "documents": []}
+    for one, other in zip(found, again, strict=True):
+        assert np.array_equal(one, other)
+        assert isinstance(other, np.memmap)
+        assert not one.flags.writeable
+        assert not other.flags.writeable
+    fresh = Toy()
+    hm.embed(collection, fresh, cache=cache, cache_policy="overwrite", progress=False)
+    assert len(fresh.seen["documents"]) == 100
+
+
+def test_ids_alone_have_the_embeddings_that_are_looked_up():
+    collection = hm.Collection.from_ids(["q"], ["a", "b"], hm.Positives.from_lists([[0]]))
+    arrays = np.eye(1, 3, dtype=np.float32), np.eye(2, 3, dtype=np.float32)
+    found = hm.embed(collection, hm.teachers.precomputed(*arrays), progress=False)
+    assert all(one is other for one, other in zip(found, arrays, strict=True))
+
+
+def test_progress_tells_of_both_sides(tmp_path):
+    events = []
+    hm.embed(collect(), Toy(), cache=tmp_path / "c", progress=events.append)
+    assert {event.stage for event in events} == {"embedding queries", "embedding documents"}
+
+
+class Short(Toy):
+    def embed_documents(self, texts, *, progress=False):
+        return super().embed_documents(texts, progress=progress)[1:]
+
+
+class Wrong(Toy):
+    def embed_queries(self, texts, *, progress=False):
+        return super().embed_queries(texts, progress=progress) * np.float32(np.nan)
+
+
+@pytest.mark.parametrize(
+    ("teacher", "more", "error", "message"),
+    [
+        ("bm25", {}, ValueError, "teacher 'bm25': has no document embeddings, which embed needs; expected an encoder"),
+        (7, {}, TypeError, "teacher: int, expected a name or what hm.teachers.load gives"),
+        (Short(), {}, ValueError, "teacher 'toy': 99 embeddings of documents, expected 100"),
+        (Wrong(), {"cache": "c"}, ValueError, "teacher 'toy': an embedding holds NaN or infinity, expected finite"),
+        (Toy(), {"cache": 7}, TypeError, "cache: int 7, expected the path of a folder"),
+        (Toy(), {"cache_policy": "best"}, ValueError, "cache_policy: 'best', expected"),
+        (Toy(), {"progress": 1}, TypeError, "progress: int 1, expected True, False or a callable"),
+    ],
+)
+def test_what_cannot_be_embedded_is_refused(tmp_path, monkeypatch, teacher, more, error, message):
+    monkeypatch.chdir(tmp_path)
+    with pytest.raises(error, match=message):
+        hm.embed(collect(), teacher, **{"progress": False, **more})
+
+
+def test_a_collection_is_expected():
+    with pytest.raises(TypeError, match="collection: list, expected a Collection"):
+        hm.embed([], Toy(), progress=False)
