@@ -85,7 +85,7 @@ def named(runs: Iterable[Run]) -> Iterator[tuple[str, Run]]:
 
 
 def fallen(runs: Iterable[Run], fall: float) -> Iterator[tuple[Run, float, float]]:
-    """The last runs whose ratio is below the share `fall` of the usual one, with the usual ratio and seconds (medians before)."""
+    """Last runs below the share `fall` of the median ratio of those before; with that, and the median of their seconds."""
     for of_row in by_row(runs).values():
         *before, last = of_row
         if before and last.ratio < fall * (usual := statistics.median(run.ratio for run in before)):
