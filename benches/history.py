@@ -85,7 +85,7 @@ def named(runs: Iterable[Run]) -> Iterator[tuple[str, Run]]:
 
 
 def fallen(runs: Iterable[Run], fall: float) -> Iterator[tuple[Run, float, float]]:
-    """Last runs below the share `fall` of the median ratio of those before; with that, and the median of their seconds."""
+    """Last runs below the share `fall` of the median ratio of those before; with that, and their median of seconds."""
     for of_row in by_row(runs).values():
         *before, last = of_row
         if before and last.ratio < fall * (usual := statistics.median(run.ratio for run in before)):
