@@ -135,7 +135,9 @@ def draw_history(target: Path) -> None:
 
     found = points(history.HISTORY)
     runs, series = list(dict.fromkeys(point.run for point in found)), sorted({point.series for point in found})
-    legend = alt.Legend(title=None, orient="top", columns=COLUMNS, labelLimit=0, symbolStrokeWidth=2)
+    legend = alt.Legend(
+        title=None, orient="top", columns=COLUMNS, columnPadding=40, labelFontSize=12, labelLimit=0, symbolStrokeWidth=2
+    )
     colour, shape = (alt.Scale(domain=series, range=each[: len(series)]) for each in (COLOURS, SHAPES))
     marks = {
         "color": alt.Color("series:N", scale=colour, legend=legend),
@@ -148,7 +150,7 @@ def draw_history(target: Path) -> None:
             x_axis.labels = x_axis.ticks = False
         x = alt.X("run:N", scale=alt.Scale(domain=runs), axis=x_axis)
         panels.append(panel([point for point in found if point.work == work], span, x, marks))
-    write(alt.concat(*panels, columns=COLUMNS, spacing=14), target, dict.fromkeys(PADDING, 12))
+    write(alt.concat(*panels, columns=COLUMNS, spacing=14), target, PADDING | {"left": 12, "right": 20, "bottom": 24})
 
 
 def panel(shown: list[Point], span: tuple[float, float], x: Any, marks: dict[str, Any]) -> Any:
@@ -157,7 +159,7 @@ def panel(shown: list[Point], span: tuple[float, float], x: Any, marks: dict[str
 
     low, high = span
     y_axis = alt.Axis(values=[tick for tick in TICKS if low <= tick <= high], format="~g")
-    title = alt.TitleParams(shown[0].work, anchor="start", frame="group", fontSize=12)
+    title = alt.TitleParams(shown[0].work, anchor="start", frame="group", fontSize=12, fontWeight="normal")
     rows = [point._asdict() | {"said": point.said()} for point in shown]
     base = alt.Chart(alt.Data(values=rows), title=title).encode(
         x=x,
