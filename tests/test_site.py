@@ -5,6 +5,7 @@ Every public name, every command, every page in a table of contents, links that 
 
 import html
 import importlib.util
+import inspect
 import re
 from pathlib import Path
 from urllib.parse import urlsplit
@@ -67,6 +68,20 @@ def test_what_the_reference_lists_is_read():
         ".. currentmodule:: a.b\n\n.. autosummary::\n   :toctree: generated\n\n   one\n   two\n\n.. py:data:: THREE\n"
     )
     assert listed(page) == {"a.b.one", "a.b.two", "a.b.THREE"}
+
+
+def test_the_method_cards_name_every_rule_draw_strategy_and_loss():
+    pytest.importorskip("torch")
+    from hardmine.rules import ceilings, draws
+
+    cards = "".join(page.read_text() for page in (DOCS / "methods").glob("*.md"))
+    written = {word for code in re.findall(r"`[^`\n]+`", cards) for word in re.findall(r"\w+", code)}
+    classes = {name for found in (ceilings, draws) for name, value in vars(found).items() if isinstance(value, type)}
+    rules = classes & set(hardmine.__all__)
+    losses = [name for name in hardmine.losses.__all__ if inspect.isfunction(getattr(hardmine.losses, name))]
+    assert len(rules) > 15
+    assert len(losses) > 30
+    assert {*rules, *hardmine.strategies.__all__, *losses} - written == set()
 
 
 # The command line
