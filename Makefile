@@ -58,13 +58,14 @@ docs: .venv/dev/.stamp
 	$(DEV_BIN)/sphinx-build -W --keep-going -q -b html -d target/site-doctrees docs target/site
 	@echo "target/site/index.html"
 
-# Draws docs/pictures anew: the chart of docs/benchmarks.md, and a photograph of a report (needs Chromium).
+# Draws docs/pictures anew: the charts of docs/benchmarks.md and benches/history, and a photograph of a report (needs Chromium).
 pictures: .venv/dev/.stamp
 	$(DEV_BIN)/python docs/pictures/make.py
 
-# Writes docs/benchmarks.md, the page of ratios against the peers, and docs/benchmarks.json, its data, and keeps the ratios in benches/history (an optimised build, an hour on two cores).
+# Writes docs/benchmarks.md, the page of ratios against the peers, and docs/benchmarks.json, its data, keeps the ratios in benches/history, and draws both (an optimised build, an hour on two cores).
 bench: .venv/dev/.bench-stamp
 	$(DEV_BIN)/python -m benches.report --output docs/benchmarks.md --json docs/benchmarks.json --history benches/history
+	$(DEV_BIN)/python docs/pictures/make.py --only speed history
 
 # A folder of the public collections that docs/recipes.md names.
 DATA ?= ../shared/data

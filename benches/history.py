@@ -3,7 +3,8 @@
     python -m benches.history [--fall 0.8]
 
 says where the last run of a row is well below the runs before it on the same processor and at the same level. What is
-kept and compared is the best peer's time over hardmine's in the same run, which a slow spell changes least.
+compared is the best peer's time over hardmine's in the same run, which a slow spell changes least; hardmine's own time
+stands beside it, since a ratio falls too where the peer has become faster. docs/pictures/history.svg draws the runs.
 """
 
 from __future__ import annotations
@@ -14,12 +15,14 @@ import re
 import statistics
 import subprocess
 import sys
-from collections import defaultdict
+from collections import Counter, defaultdict
 from collections.abc import Iterable, Iterator
 from pathlib import Path
 from typing import Any, NamedTuple
 
 HISTORY = Path(__file__).resolve().parent / "history"
+FALL = 0.8
+"""Share of the usual ratio below which a row has fallen."""
 
 
 class Run(NamedTuple):
@@ -71,18 +74,28 @@ def by_row(runs: Iterable[Run]) -> dict[tuple[str, str, str], list[Run]]:
     return found
 
 
-def fallen(runs: Iterable[Run], fall: float) -> Iterator[tuple[Run, float]]:
-    """The last runs whose ratio is below the share `fall` of the median of those before, with that median."""
+def named(runs: Iterable[Run]) -> Iterator[tuple[str, Run]]:
+    """Each run with its date and commit; what a commit gave a second time on a day has a number."""
+    times: Counter[tuple[str, str, tuple[str, str, str]]] = Counter()
+    for run in runs:
+        key = (run.date, run.commit, run.row)
+        times[key] += 1
+        count = times[key]
+        yield f"{run.date} {run.commit}" + (f" ({count})" if count > 1 else ""), run
+
+
+def fallen(runs: Iterable[Run], fall: float) -> Iterator[tuple[Run, float, float]]:
+    """Last runs below the share `fall` of the median ratio of those before; with that, and their median of seconds."""
     for of_row in by_row(runs).values():
         *before, last = of_row
         if before and last.ratio < fall * (usual := statistics.median(run.ratio for run in before)):
-            yield last, usual
+            yield last, usual, statistics.median(run.seconds for run in before)
 
 
 def main(arguments: list[str] | None = None) -> int:
     """Entry point: 1 where a row has fallen."""
     parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
-    parser.add_argument("--fall", type=float, default=0.8, help="share of the usual ratio below which a row is named")
+    parser.add_argument("--fall", type=float, default=FALL, help="share of the usual ratio below which a row is named")
     parser.add_argument("--folder", type=Path, default=HISTORY)
     options = parser.parse_args(arguments)
     paths: list[Any] = sorted(options.folder.glob("*.jsonl"))
@@ -90,9 +103,11 @@ def main(arguments: list[str] | None = None) -> int:
     for path in paths:
         runs = read(path)
         print(f"{path.stem}: {len(runs)} figures of {len(by_row(runs))} rows")
-        for last, usual in fallen(runs, options.fall):
+        for last, usual, seconds in fallen(runs, options.fall):
             count += 1
-            print(f"  {last.group}, {last.case} at {last.level}: {last.ratio:.3g}x {last.peer}, before {usual:.3g}x")
+            ratios = f"{last.ratio:.3g}x {last.peer}, before {usual:.3g}x"
+            own = f"{last.seconds:.3g} s of its own, before {seconds:.3g} s"
+            print(f"  {last.group}, {last.case} at {last.level}: {ratios}; {own}")
     return int(count > 0)
 
 

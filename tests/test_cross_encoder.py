@@ -182,14 +182,30 @@ def test_in_bfloat16_the_head_stays_in_float32(one):
     assert "bfloat16 on cpu" in repr(half)
 
 
-def test_a_decoder_finds_its_last_token_whatever_the_batch(tmp_path):
-    """Padding on the left or the right, and no padding token in the configuration."""
+@pytest.mark.parametrize("strict", [False, True])
+def test_a_decoder_finds_its_last_token_whatever_the_batch(tmp_path, monkeypatch, strict):
+    """Padding on the left or the right, no padding token in the configuration; strict: as older versions, whose model
+    takes no types of tokens, though a plain tokeniser gives them.
+    """
+    whole = transformers.LlamaForSequenceClassification.forward
+    if strict:
+        monkeypatch.setattr(
+            transformers.LlamaForSequenceClassification,
+            "forward",
+            lambda self, input_ids=None, attention_mask=None: whole(
+                self, input_ids=input_ids, attention_mask=attention_mask
+            ),
+        )
     words = ["<unk>", "<eos>", *"abcdefgh"]
     backend = __import__("tokenizers").Tokenizer(
         __import__("tokenizers").models.WordLevel({word: i for i, word in enumerate(words)}, unk_token="<unk>")
     )
     backend.pre_tokenizer = __import__("tokenizers").pre_tokenizers.Whitespace()
-    fast = transformers.PreTrainedTokenizerFast(tokenizer_object=backend, eos_token="<eos>", unk_token="<unk>")
+    fast = transformers.PreTrainedTokenizerFast(
+        tokenizer_object=backend, eos_token="<eos>", unk_token="<unk>",
+        model_input_names=["input_ids", "token_type_ids", "attention_mask"],
+    )  # fmt: skip
+    assert "token_type_ids" in fast("a", "b")
     torch.manual_seed(0)
     config = transformers.LlamaConfig(
         vocab_size=len(words), hidden_size=16, num_hidden_layers=2, num_attention_heads=2, intermediate_size=32,

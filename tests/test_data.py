@@ -355,7 +355,7 @@ def run_process(*arguments):
     )  # fmt: skip
 
 
-def finish(process, timeout=100):
+def finish(process, timeout=250):
     try:
         out, err = process.communicate(timeout=timeout)
     except subprocess.TimeoutExpired:
@@ -366,6 +366,7 @@ def finish(process, timeout=100):
 
 
 @posix
+@pytest.mark.timeout(300)  # processes that each load torch, one after another
 @pytest.mark.parametrize("method", ["fork", "spawn", "forkserver"])
 def test_every_start_method_gives_the_same_batches(method, tmp_path):
     made.dataset().save(tmp_path / "set.hm")
@@ -376,6 +377,7 @@ def test_every_start_method_gives_the_same_batches(method, tmp_path):
     assert [line for line in err.lower().splitlines() if "warning:" in line and "resource_tracker" not in line] == []
 
 
+@pytest.mark.timeout(300)
 def test_two_ranks_share_the_items_and_agree(tmp_path):
     dataset = made.dataset()
     dataset.save(tmp_path / "set.hm")

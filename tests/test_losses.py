@@ -252,7 +252,7 @@ def test_value_and_gradient_equal_the_twin(case):
     assert any(bool(g.any()) for g in gradients)
     for index, gradient in enumerate(gradients):
         expected = slow.numerical_gradient(case.twin, case.arrays, index)
-        np.testing.assert_allclose(gradient.numpy(), expected, rtol=2e-6, atol=1e-7 * (1 + abs(value.item())))
+        np.testing.assert_allclose(gradient.detach().numpy(), expected, rtol=2e-6, atol=1e-7 * (1 + abs(value.item())))
 
 
 CONSTANT_FACTORS = ("coupled", "token_scores")  # their gradient leaves factors out on purpose

@@ -3,7 +3,9 @@
 Every public name, every command, every page in a table of contents, links that lead somewhere.
 """
 
+import html
 import importlib.util
+import inspect
 import re
 from pathlib import Path
 from urllib.parse import urlsplit
@@ -66,6 +68,20 @@ def test_what_the_reference_lists_is_read():
         ".. currentmodule:: a.b\n\n.. autosummary::\n   :toctree: generated\n\n   one\n   two\n\n.. py:data:: THREE\n"
     )
     assert listed(page) == {"a.b.one", "a.b.two", "a.b.THREE"}
+
+
+def test_the_method_cards_name_every_rule_draw_strategy_and_loss():
+    pytest.importorskip("torch")
+    from hardmine.rules import ceilings, draws
+
+    cards = "".join(page.read_text() for page in (DOCS / "methods").glob("*.md"))
+    written = {word for code in re.findall(r"`[^`\n]+`", cards) for word in re.findall(r"\w+", code)}
+    classes = {name for found in (ceilings, draws) for name, value in vars(found).items() if isinstance(value, type)}
+    rules = classes & set(hardmine.__all__)
+    losses = [name for name in hardmine.losses.__all__ if inspect.isfunction(getattr(hardmine.losses, name))]
+    assert len(rules) > 15
+    assert len(losses) > 30
+    assert {*rules, *hardmine.strategies.__all__, *losses} - written == set()
 
 
 # The command line
@@ -151,5 +167,41 @@ def test_the_chart_takes_the_best_true_peer():
     assert make.bars(f"{row}\n{rest}")[0] == ("top k of scores, 256 x 100,000", "slow", 3.0)
 
 
+def labels(picture):
+    """What the marks of a drawn picture say of themselves."""
+    return [html.unescape(label) for label in re.findall(r'aria-label="([^"]*)"', picture.read_text())]
+
+
+def test_the_chart_of_speed_is_that_of_the_page():
+    make = module(DOCS / "pictures/make.py")
+    said = [label.partition("; label: ")[2] for label in labels(DOCS / "pictures/speed.svg") if "; label: " in label]
+    assert said == [bar.said() for bar in make.bars((DOCS / "benchmarks.md").read_text())], "make pictures"
+
+
+def test_the_picture_of_the_history_shows_every_run_that_is_kept():
+    make = module(DOCS / "pictures/make.py")
+    said = [
+        label for label in labels(DOCS / "pictures/history.svg") if re.search(r"; .*: [\d.e+-]+x(, fallen)?$", label)
+    ]
+    assert sorted(said) == sorted(point.said() for point in make.points(make.history.HISTORY)), "make pictures"
+
+
+def test_points_of_the_history_stand_in_the_order_of_their_dates(tmp_path):
+    make = module(DOCS / "pictures/make.py")
+    (group, case, work), (hidden, *_) = make.ROWS[2], ("P1b",)
+    first = make.history.Run("2026-01-02", "abc", "avx2", group, f"{case}, k = 100", 0.5, "torch", 4.0)
+    later = first._replace(date="2026-01-04", commit="def", ratio=3.0)
+    make.history.add([first, later, first._replace(group=hidden)], "Intel(R) Xeon(R) Processor", tmp_path)
+    make.history.add([first._replace(date="2026-01-03", level="avx512", ratio=8.0)], "AMD EPYC", tmp_path)
+    found = make.points(tmp_path)
+    assert [point.said() for point in found] == [
+        f"{work}; 2026-01-02 abc; intel-xeon, avx2: 4x",
+        f"{work}; 2026-01-03 abc; amd-epyc, avx512: 8x",
+        f"{work}; 2026-01-04 def; intel-xeon, avx2: 3x, fallen",
+    ]
+    low, high = make.spans(found)[work]
+    assert low < 3.0 < 8.0 < high
+
+
 def test_pictures_are_small():
-    assert sum(path.stat().st_size for path in (DOCS / "pictures").iterdir() if path.suffix != ".py") < 300_000
+    assert sum(path.stat().st_size for path in (DOCS / "pictures").iterdir() if path.suffix != ".py") < 400_000

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import inspect
 from collections.abc import Sequence
 from concurrent.futures import ThreadPoolExecutor
 from typing import Any
@@ -72,6 +73,7 @@ class CrossEncoder(Transformer):
             self._tokenizer.pad_token = self._tokenizer.eos_token
         if loaded.config.pad_token_id is None:  # a decoder finds the last token by it
             loaded.config.pad_token_id = self._tokenizer.pad_token_id
+        self._unwanted = _unwanted(self._tokenizer, loaded)
         self.max_length = self._length(max_length, recipe.max_length, loaded, texts=2)
         self._settle(loaded, self.max_length)
 
@@ -148,7 +150,7 @@ class CrossEncoder(Transformer):
             return_attention_mask=False,
         )
         self._refuse_unknown(found["input_ids"])
-        return {name: found[name] for name in found}
+        return {name: found[name] for name in found if name not in self._unwanted}
 
     def _pass(self, tokens: list[list[int]]) -> npt.NDArray[np.float32]:
         return self._scores({"input_ids": tokens})
@@ -177,6 +179,14 @@ class CrossEncoder(Transformer):
             found = logits[:, 0].sigmoid() if self.similarity == "sigmoid" else logits[:, 0]
         scores: npt.NDArray[np.float32] = found.cpu().numpy()
         return scores
+
+
+def _unwanted(tokenizer: Any, model: Any) -> set[str]:
+    """What the tokeniser gives and the model does not take: a plain one types the tokens of a decoder's texts too."""
+    parameters = inspect.signature(model.forward).parameters
+    if any(each.kind is each.VAR_KEYWORD for each in parameters.values()):
+        return set()
+    return set(tokenizer.model_input_names) - set(parameters)
 
 
 def _widened(_: Any, arguments: tuple[Any, ...]) -> tuple[Any, ...]:
