@@ -246,7 +246,7 @@ MUTANTS = [
         "rust/core/src/sparse/score.rs",
         "            self.first[slot(term)] = NONE;",
         "",
-        "tests/test_sparse_search.py",
+        "cargo test -p hardmine-core --lib sparse::tests",
     ),
     Mutant(
         "sparse-later-terms-of-long-rows-out-of-place",

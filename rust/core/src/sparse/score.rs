@@ -96,7 +96,9 @@ impl Query {
         for (place, &term) in self.terms.iter().enumerate() {
             let slot = slot(term);
             self.filter.open(slot);
-            self.next.push(std::mem::replace(&mut self.first[slot], place as u32));
+            let before = std::mem::replace(&mut self.first[slot], place as u32);
+            debug_assert!(before == NONE || before < place as u32, "of the row before");
+            self.next.push(before);
         }
         Ok(())
     }
