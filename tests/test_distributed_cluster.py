@@ -133,3 +133,43 @@ def test_calls_at_a_time_share_the_cluster_that_the_first_has_started(monkeypatc
     said.append("init")  # by somebody else
     assert not cluster._entered(connection, None)
     assert said[-1] == "init"
+
+
+def test_a_cluster_that_a_thread_starts_outlives_it(monkeypatch):
+    """The servers that Ray starts end with the thread that starts them, on Linux."""
+    started = []
+
+    def init(**_):
+        started.append(threading.current_thread())
+
+    connection = SimpleNamespace(is_initialized=lambda: bool(started), init=init, shutdown=started.clear)
+    monkeypatch.setattr(cluster, "refuse_strange", lambda _: None)
+    first = threading.Thread(target=cluster._entered, args=(connection, "local"))
+    first.start()
+    first.join()
+    assert cluster._entered(connection, None)
+    (keeper,) = started
+    assert keeper is not first
+    assert keeper.is_alive()
+    cluster._left(connection)
+    assert keeper.is_alive()
+    cluster._left(connection)
+    keeper.join(60)
+    assert not keeper.is_alive()
+
+    def fails(**_):
+        raise RuntimeError("no room")
+
+    said = []
+
+    def refused():
+        try:
+            cluster._entered(SimpleNamespace(is_initialized=lambda: False, init=fails), "local")
+        except cluster.ClusterError as error:
+            said.append(str(error))
+
+    thread = threading.Thread(target=refused)
+    thread.start()
+    thread.join()
+    assert said == ["address: 'local': no room"]
+    assert cluster._guests == 0

@@ -89,3 +89,32 @@ def test_what_cannot_be_embedded_is_refused(tmp_path, monkeypatch, teacher, more
 def test_a_collection_is_expected():
     with pytest.raises(TypeError, match="collection: list, expected a Collection"):
         hm.embed([], Toy(), progress=False)
+
+
+@pytest.mark.parametrize("kind", ["view", "array", "tensor"])
+def test_a_teacher_that_uses_its_buffer_again(kind):
+    """The documents are not to be taken for the queries, in a retrieval either."""
+    torch = pytest.importorskip("torch") if kind == "tensor" else None
+
+    class Again(Toy):
+        buffer = np.zeros((3, 2), np.float32)
+
+        def embed_documents(self, texts, *, progress=False):  # noqa: ARG002 - as teachers are called
+            rows = [[len(text), 1.0] for text in texts.to_pylist()]
+            self.buffer[: len(rows)] = rows
+            if torch is not None:
+                return torch.from_numpy(self.buffer)[: len(rows)]
+            return self.buffer if kind == "array" else self.buffer[: len(rows)]
+
+        embed_queries = embed_documents
+
+    collection = hm.Collection.from_pairs(["a", "bb", "ccc"], ["dddd", "e", "ffffff"])
+    queries, documents = hm.embed(collection, Again(), progress=False)
+    assert np.asarray(queries).tolist() == [[1, 1], [2, 1], [3, 1]]
+    assert np.asarray(documents).tolist() == [[4, 1], [1, 1], [6, 1]]
+    given = hm.teachers.precomputed(
+        np.asarray(queries).copy(), np.asarray(documents).copy(), similarity=Again.similarity
+    )
+    runs = [hm.retrieve(collection, each, k=2, progress=False) for each in (Again(), given)]
+    assert np.array_equal(runs[0].ids, runs[1].ids)
+    assert np.array_equal(runs[0].scores, runs[1].scores)

@@ -8,6 +8,7 @@ from pathlib import Path
 
 import pytest
 
+from hardmine.distributed import replacing as replacing_module
 from hardmine.distributed.replacing import refuse_others, replacing
 
 ROOT = Path(__file__).resolve().parent.parent
@@ -67,7 +68,7 @@ def folder(tmp_path):
 
 def test_files_side_files_and_folders_take_the_place_of_those_before(folder):
     manifest = write(folder, "part-0", "part-0.side", "part-1", "part-0.corpus/")
-    assert manifest["beside"] == ["part-0.corpus", "part-0.side"]
+    assert manifest["beside"] == ["part-0.corpus/inside", "part-0.side"]
     assert json.loads((folder / "manifest.json").read_text()) == manifest
     assert {"manifest.json", "part-0", "part-1", "part-0.side", "part-0.corpus/inside"} == set(held(folder))
     folder.chmod(0o750)
@@ -86,6 +87,73 @@ def test_what_no_manifest_names_is_never_touched(folder, name):
         write(folder, "part-0", "part-1")
     assert held(folder) == before
     assert beside(folder) == []
+
+
+@pytest.mark.parametrize("name", ["part-0.corpus/notes", "part-0.corpus/mine/notes", "mine/"])
+def test_nor_what_lies_in_folders_inside(folder, name):
+    write(folder, "part-0", "part-0.corpus/")
+    (folder / name).parent.mkdir(exist_ok=True)
+    (folder / name).mkdir() if name.endswith("/") else (folder / name).write_text("precious")
+    before = held(folder)
+    with pytest.raises(ValueError, match=rf"holds other files \('{name}'\), expected an empty folder"):
+        write(folder, "part-0", "part-0.corpus/")
+    assert held(folder) == before
+    assert (folder / name).exists()
+
+
+def test_a_folder_that_this_process_stands_in(folder, monkeypatch):
+    """It would be left in a folder that is no more."""
+    write(folder, "part-0.corpus/")
+    for stands in (folder, folder / "part-0.corpus"):
+        monkeypatch.chdir(stands)
+        with pytest.raises(ValueError, match="this process stands in it, expected one that can be replaced"):
+            write(folder, "part-1")
+        assert set(held(folder)) == {"manifest.json", "part-0.corpus/inside"}
+
+
+def test_a_link_to_itself(folder):
+    folder.symlink_to(folder.name)
+    with pytest.raises(ValueError, match="is a link that leads nowhere"):
+        write(folder, "part-0")
+    assert folder.is_symlink()
+    assert beside(folder) == []
+
+
+def test_another_run_that_replaces_the_folder_while_it_is_looked_at(folder, monkeypatch):
+    """The manifest of the one, the files of the other: neither is refused for that."""
+    write(folder, "part-0")
+    count, normal = [0], replacing_module._named
+
+    def between(path, kind):
+        found = normal(path, kind)
+        count[0] += 1
+        if count[0] == 2:  # the look before the renames
+            write(folder, "part-5")
+        return found
+
+    monkeypatch.setattr(replacing_module, "_named", between)
+    write(folder, "part-1")
+    assert set(held(folder)) == {"manifest.json", "part-1"}
+    assert beside(folder) == []
+
+
+@posix
+def test_what_a_run_left_that_was_killed_without_a_lock_is_cleared_away(folder):
+    write(folder, "part-0")
+    folder.with_name(".rows.unfinished-0123abcd").mkdir()
+    write(folder, "part-1")
+    assert beside(folder) == []
+
+
+@posix
+def test_what_is_left_of_a_folder_of_a_longer_name_is_not_touched(folder):
+    longer = folder.with_name("rows.unfinished-b")
+    write(longer, "part-0")
+    killed(longer, 2)  # the only copy lies beside now
+    write(folder, "part-1")
+    with pytest.raises(ZeroDivisionError):
+        write(longer, fails=ZeroDivisionError())
+    assert set(held(longer)) == {"manifest.json", "part-0"}
 
 
 @pytest.mark.parametrize(

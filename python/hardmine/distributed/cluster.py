@@ -135,6 +135,8 @@ def connected(address: str | None, resources: Any) -> Iterator[Cluster]:
 
 
 _guard = threading.Lock()
+_over = threading.Event()
+"""Set when the cluster that a thread was kept for has ended."""
 _guests = 0
 """Calls in this process that use a cluster which one of them has started: the last one ends it."""
 
@@ -155,11 +157,34 @@ def _entered(ray: Any, address: str | None) -> bool:
         except OSError as error:
             raise ClusterError(f"address: {address!r}: {_one_line(error)}, expected that of a Ray cluster") from None
         try:
-            ray.init(address=address, log_to_driver=False, logging_level="ERROR", **local)
+            _start(lambda: ray.init(address=address, log_to_driver=False, logging_level="ERROR", **local))
         except (Exception, SystemExit) as error:  # of no class of its own where a node does not start in time
             raise ClusterError(f"address: {address!r}: {_one_line(error)}") from None
         _guests = 1
         return True
+
+
+def _start(init: Callable[[], Any]) -> None:
+    """Call `init` in a thread that lives as long as the cluster: the servers that Ray starts end with that thread."""
+    if threading.current_thread() is threading.main_thread():
+        init()
+        return
+    begun, failed = threading.Event(), list[BaseException]()
+
+    def keep() -> None:
+        try:
+            init()
+        except BaseException as error:
+            failed.append(error)
+        begun.set()
+        if not failed:
+            _over.wait()
+
+    _over.clear()
+    threading.Thread(target=keep, name="hardmine-ray", daemon=True).start()
+    begun.wait()
+    if failed:
+        raise failed[0]
 
 
 def _left(ray: Any) -> None:
@@ -169,6 +194,7 @@ def _left(ray: Any) -> None:
         _guests -= 1
         if not _guests:
             ray.shutdown()
+            _over.set()
 
 
 def _refuse_another(address: str | None, ray: Any) -> None:

@@ -6,6 +6,7 @@ import errno
 import itertools
 import json
 import os
+import re
 import secrets
 import shutil
 from collections.abc import Callable, Iterator
@@ -48,14 +49,15 @@ def replacing(folder: Path, kind: dict[str, Any]) -> Iterator[tuple[Path, Callab
     Raises
     ------
     ValueError
-        The folder holds others' files, or is a mount point.
+        The folder holds others' files, or is a mount point, a link that leads nowhere or around the current directory.
 
     Notes
     -----
-    Whatever is raised, the folder is the one of before or the new one. Files that no manifest names are never removed:
-    those that came in between go on in the new folder. Of runs at the same time each is whole, and the last one stays.
-    What a killed run left lies beside the folder, ``.NAME.unfinished-...``, and the next run clears it away; where
-    it was killed between the two renames, that puts the folder of before back first.
+    Whatever is raised, the folder is the one of before or the new one. Files that no manifest names are never removed,
+    nor from folders inside: those that came in between go on in the new folder. Of runs at the same time each is whole,
+    and the last one stays. What a killed run left lies beside the folder, ``.NAME.unfinished-...``, and the next run
+    clears it away; where it was killed between the two renames, or interrupted there and again while the folder of
+    before came back, that puts it back first.
     """
     folder = Path(os.path.realpath(folder))
     refuse_others(folder, kind)
@@ -78,14 +80,47 @@ def replacing(folder: Path, kind: dict[str, Any]) -> Iterator[tuple[Path, Callab
 def refuse_others(folder: Path, kind: dict[str, Any]) -> None:
     """Raise where a folder holds what was not written so."""
     folder = Path(os.path.realpath(folder))
-    if not folder.exists():
-        return
+    if folder.is_symlink():  # to itself
+        raise ValueError(f"folder: {folder}: is a link that leads nowhere, expected a folder")
     if folder.is_mount():
         raise ValueError(f"folder: {folder}: is a mount point, expected a folder inside")
-    own = _named(folder, kind)
-    others = [path.name for path in sorted(folder.iterdir()) if path.name not in own]
-    if others:
-        raise ValueError(f"folder: {folder}: holds other files ({others[0]!r}), expected an empty folder")
+    if folder.exists() and _stands_in(folder):
+        raise ValueError(f"folder: {folder}: this process stands in it, expected one that can be replaced")
+    while True:
+        before = _identity(folder)
+        own = _named(folder, kind)
+        others = [name for name in sorted(_files(folder)) if name not in own]
+        if not others:
+            return
+        if _identity(folder) == before:  # else another run has put its folder there meanwhile
+            raise ValueError(f"folder: {folder}: holds other files ({others[0]!r}), expected an empty folder")
+
+
+def _stands_in(folder: Path) -> bool:
+    """Whether the current directory is the folder or inside."""
+    try:
+        return Path.cwd().is_relative_to(folder)
+    except OSError:
+        return False
+
+
+def _identity(folder: Path) -> tuple[int, ...]:
+    """What tells a folder from another one that comes to stand in its place."""
+    try:
+        about = folder.stat()
+    except OSError:
+        return ()
+    return about.st_dev, about.st_ino
+
+
+def _files(folder: Path) -> Iterator[str]:
+    """The files below a folder by their paths from there, with slashes; folders that hold nothing end in one."""
+    for root, inside, names in os.walk(folder):
+        at = Path(root).relative_to(folder)
+        links = [name for name in inside if (Path(root) / name).is_symlink()]
+        yield from ((at / name).as_posix() for name in [*names, *links])
+        if not names and not inside and root != str(folder):
+            yield f"{at.as_posix()}/"
 
 
 def _put(folder: Path, held: Path, kind: dict[str, Any], entries: dict[str, Any]) -> dict[str, Any]:
@@ -94,7 +129,7 @@ def _put(folder: Path, held: Path, kind: dict[str, Any], entries: dict[str, Any]
     for path in leftovers(rows):  # of tasks whose process died
         path.unlink(missing_ok=True)
     named = {file["name"] for file in entries["files"]}
-    beside = sorted(path.name for path in rows.iterdir() if path.name not in named)
+    beside = sorted(name for name in _files(rows) if name not in named)
     manifest = {**kind, **entries, "beside": beside}
     with atomic_write(rows / MANIFEST) as file:
         file.write(json.dumps(manifest, indent=1).encode() + b"\n")
@@ -118,6 +153,8 @@ def _held(folder: Path) -> tuple[Path, int]:
         held.mkdir()
         try:
             lock = os.open(held / _LOCK, os.O_RDWR | os.O_CREAT, 0o666)
+        except FileNotFoundError:
+            continue  # cleared away already as a dead run's
         except BaseException:
             held.rmdir()
             raise
@@ -144,10 +181,13 @@ def _clear(folder: Path, kind: dict[str, Any]) -> None:
     """What killed runs left beside a folder goes; the folder of before comes back where one has left none."""
     if fcntl is None:
         return  # nobody can tell the dead from those at work
-    for held in folder.parent.glob(f".{_literal(folder.name)}.unfinished-*"):
+    named = re.compile(re.escape(f".{folder.name}.unfinished-") + "[0-9a-f]{8}")
+    for held in [path for path in folder.parent.iterdir() if named.fullmatch(path.name)]:
         try:
             lock = os.open(held / _LOCK, os.O_RDWR)
         except OSError:
+            with suppress(OSError):
+                held.rmdir()  # of a run killed before it had a lock, or after: there is nothing in it
             continue
         try:
             fcntl.flock(lock, fcntl.LOCK_EX | fcntl.LOCK_NB)
@@ -157,11 +197,6 @@ def _clear(folder: Path, kind: dict[str, Any]) -> None:
             _discard(folder, held, kind)
         finally:
             os.close(lock)
-
-
-def _literal(name: str) -> str:
-    """A name as a pattern of itself."""
-    return "".join(f"[{letter}]" if letter in "*?[" else letter for letter in name)
 
 
 def _discard(folder: Path, held: Path, kind: dict[str, Any]) -> None:
@@ -175,6 +210,8 @@ def _discard(folder: Path, held: Path, kind: dict[str, Any]) -> None:
     if any(held.glob(f"{_BEFORE}*")):
         return
     shutil.rmtree(held / _ROWS, ignore_errors=True)
+    if (held / _ROWS).exists():  # somebody still writes there: the next run clears it away
+        return
     with suppress(OSError):
         (held / _LOCK).unlink(missing_ok=True)
         held.rmdir()
@@ -184,16 +221,20 @@ def _empty(folder: Path, before: Path, kind: dict[str, Any]) -> None:
     """The replaced folder goes: what its manifest names is removed, what came in between moves to the new one."""
     own = _named(before, kind)
     # The manifest last: as long as anything that it names is there, it says whose that is.
-    for path in sorted(before.iterdir(), key=lambda path: path.name == MANIFEST):
-        if path.name in own:
-            _remove(path)
-        elif not os.path.lexists(folder / path.name):
-            path.rename(folder / path.name)
-    before.rmdir()
+    for name in sorted(_files(before), key=lambda name: name == MANIFEST):
+        path, there = before / name, folder / name
+        if name in own:
+            path.rmdir() if name.endswith("/") else path.unlink(missing_ok=True)
+        elif not os.path.lexists(there):
+            there.parent.mkdir(parents=True, exist_ok=True)
+            path.rename(there)
+    for root, _, _ in os.walk(before, topdown=False):
+        with suppress(OSError):
+            Path(root).rmdir()
 
 
 def _named(folder: Path, kind: dict[str, Any]) -> set[str]:
-    """The names of all that the manifest of a folder names, itself among them; nothing by others' manifests.
+    """All that the manifest of a folder names, itself among them, as `_files` names it; nothing by others' manifests.
 
     What is in the folder is looked up among them: none is a path that leads anywhere.
     """
@@ -207,10 +248,3 @@ def _named(folder: Path, kind: dict[str, Any]) -> set[str]:
     names = [file.get("name") for file in files if isinstance(file, dict)] if isinstance(files, list) else []
     names += beside if isinstance(beside, list) else []
     return {MANIFEST, *(name for name in names if isinstance(name, str))}
-
-
-def _remove(path: Path) -> None:
-    if path.is_dir() and not path.is_symlink():
-        shutil.rmtree(path)
-    else:
-        path.unlink(missing_ok=True)

@@ -84,7 +84,8 @@ def write(
     raised, `folder` is what it was or the new one, and what its ``manifest.json`` names is whole. Of runs at the same
     time the last one stays. What a run left that was killed is cleared away by the next one; where it was killed
     between the renames, `folder` is gone until then, and that puts it back. Files that no manifest of this function
-    names are others', and are never removed.
+    names are others', and are never removed, nor from folders inside. The folder is another one afterwards, so a
+    process must not stand in it: that, a mount point and a link to itself are refused with a ValueError.
     """
     if not isinstance(mined, Mined):
         raise TypeError(f"mined: {type(mined).__name__}, expected Mined")

@@ -43,14 +43,16 @@ def embed(
     queries, documents : floats [num_queries, dimension], [num_documents, dimension]
         Row i for query or document i, as the teacher gives it, float32 of what `hardmine.teachers.load` loads; not
         normalised. From a cache they are read-only, bfloat16 is widened to float32, and what is larger than 64 MiB is
-        mapped from the disk.
+        mapped from the disk. What `hardmine.teachers.precomputed` was made of comes back as it is, with a cache or
+        without.
 
     Raises
     ------
     TypeError, ValueError
         An argument is wrong, or the teacher makes no embeddings, or not as many as there are texts. With a cache: they
-        hold NaN or infinities, or the cache holds other files or a shard that is refused. Without one NaN and
-        infinities are refused by what the embeddings are given to.
+        hold NaN or infinities or are of a type that no store keeps (float64), or the cache holds other files or a shard
+        that is refused. Without one, or where they are precomputed, NaN and infinities are refused by what the
+        embeddings are given to.
     OSError
         The cache cannot be written, or its disk is full: what it held before is there still.
 

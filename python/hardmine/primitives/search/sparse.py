@@ -67,9 +67,9 @@ class SparseIndex:
 
     Notes
     -----
-    Beside the rows, the index takes 7 bytes per weight, 20 for every term of every 16,384 documents, and 16 kB where a
-    sixteenth of them or more have it. Building it takes more: 32 bytes for every such term, and on every thread 8 per
-    weight of 16,384 documents.
+    Beside the rows, the index takes 7 bytes per weight, 12 for every term, 20 for every term of every 16,384 documents,
+    and 16 kB where a sixteenth of them or more have it. Building it takes more: 32 bytes for every such term, and on
+    every thread 8 per weight of 16,384 documents.
 
     Examples
     --------
