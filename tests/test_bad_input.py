@@ -51,7 +51,7 @@ APPLIES = {
     "spherical_kmeans strategies sweep topk triplets judge",
     "shape": "SparseIndex SparseRows "
     "AliasTable Candidates Clusters Collection DynamicMiner ExactIndex MemoryBank OnlineClusters "
-    "Popularity Positives StringTable TopKAccumulator Weighted anchor_scores draw ensemble fuse "
+    "Popularity Positives StringTable TopKAccumulator Weighted anchor_scores draw embed ensemble fuse "
     "in_batch_mask merge mine_scores pair_scores rescore retrieve sample_uniform search select "
     "spherical_kmeans teachers sweep topk triplets judge",
     "dtype": "SparseIndex SparseRows "
@@ -65,14 +65,14 @@ APPLIES = {
     "parameter": "SparseIndex "
     "Absolute AliasTable Anchored Candidates Clusters Collection DynamicMiner ExactIndex Laplace "
     "MarginPos MemoryBank OnlineClusters PercPos Popularity Positives RankPower Selection SimANS Softmax "
-    "Stratified StringTable TopKAccumulator audit draw ensemble formats fuse in_batch_mask merge "
+    "Stratified StringTable TopKAccumulator audit draw embed ensemble formats fuse in_batch_mask merge "
     "mine_scores near_duplicate_groups pair_scores plan rescore retrieve sample_uniform search "
     "search_plan select spherical_kmeans strategies teachers sweep topk triplets judge",
     "memory": "AliasTable ExactIndex TopKAccumulator anchor_scores draw pair_scores sample_uniform search select topk",
     "kind": "SparseIndex SparseRows "
     "Absolute AliasTable AllOf Among Anchored Candidates Collection DynamicMiner ExactIndex Laplace "
     "MarginPos MemoryBank Negatives PercPos Popularity Positives RankPower Selection SimANS Softmax "
-    "Stratified StringTable TopKAccumulator TopThen anchor_scores audit draw ensemble fuse in_batch_mask "
+    "Stratified StringTable TopKAccumulator TopThen anchor_scores audit draw embed ensemble fuse in_batch_mask "
     "merge mine mine_scores near_duplicate_groups pair_scores plan rescore retrieve sample_uniform search "
     "search_plan select spherical_kmeans teachers sweep topk triplets judge",
 }

@@ -79,6 +79,25 @@ case("retrieve", "kind", TypeError, "cache: int 3, expected the path of a folder
 case("retrieve", "parameter", ValueError, "cache_policy: 'x', expected", lambda: retrieve(cache_policy="x"))
 
 
+def embed(teacher=None, **options):
+    teacher = teacher or hm.teachers.precomputed(vast(2, 2), vast(4, 2))
+    return hm.embed(collection(), teacher, progress=False, **options)
+
+
+case("embed", "kind", TypeError, "collection: int, expected a Collection", lambda: hm.embed(3, "bm25"))
+case("embed", "kind", TypeError, "teacher: int, expected a name", lambda: embed(3))
+case("embed", "kind", TypeError, "cache: int 3, expected the path of a folder", lambda: embed(cache=3))
+case("embed", "parameter", ValueError, "cache_policy: 'x', expected", lambda: embed(cache_policy="x"))
+case("embed", "parameter", ValueError, "teacher 'bm25': has no document embeddings", lambda: embed("bm25"))
+case(
+    "embed",
+    "shape",
+    ValueError,
+    "document embeddings: 3 rows, expected 4",
+    lambda: embed(hm.teachers.precomputed(vast(2, 2), vast(3, 2))),
+)
+
+
 def audited(**options):
     return hm.audit(mine(), **options)
 
