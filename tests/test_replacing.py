@@ -56,6 +56,19 @@ def killed(folder, at):
     assert run.returncode == -signal.SIGKILL, run.stderr
 
 
+def before_rename(monkeypatch, at, then):
+    """Something happens before the at-th rename."""
+    count, normal = [0], Path.rename
+
+    def rename(path, target):
+        count[0] += 1
+        if count[0] == at:
+            then()
+        return normal(path, target)
+
+    monkeypatch.setattr(Path, "rename", rename)
+
+
 def beside(folder):
     """What lies beside a folder."""
     return [path.name for path in folder.parent.iterdir() if path != folder]
@@ -252,15 +265,7 @@ def test_what_a_run_left_that_was_killed_is_cleared_away(folder, was_there, at):
 
 def test_files_that_come_while_the_folder_is_replaced_go_on_in_the_new_one(folder, monkeypatch):
     write(folder, "part-0")
-    count, normal = [0], Path.rename
-
-    def late(path, target):
-        count[0] += 1
-        if count[0] == 1:
-            (folder / "notes").write_text("precious")
-        return normal(path, target)
-
-    monkeypatch.setattr(Path, "rename", late)
+    before_rename(monkeypatch, 1, lambda: (folder / "notes").write_text("precious"))
     write(folder, "part-1")
     assert set(held(folder)) == {"manifest.json", "part-1", "notes"}
     assert (folder / "notes").read_text() == "precious"
@@ -280,15 +285,7 @@ def test_of_two_runs_at_a_time_each_is_whole_and_the_last_stays(folder):
 
 def test_another_run_that_puts_its_folder_there_between_the_renames(folder, monkeypatch):
     write(folder, "part-0")
-    count, normal = [0], Path.rename
-
-    def between(path, target):
-        count[0] += 1
-        if count[0] == 2:
-            write(folder, "part-5")
-        return normal(path, target)
-
-    monkeypatch.setattr(Path, "rename", between)
+    before_rename(monkeypatch, 2, lambda: write(folder, "part-5"))
     write(folder, "part-1")
     assert set(held(folder)) == {"manifest.json", "part-1"}
     assert beside(folder) == []

@@ -33,6 +33,7 @@ pub fn lacking(terms: usize, others: f64, size: f64) -> f64 {
 #[cfg(test)]
 mod tests {
     use super::*;
+    use crate::sparse::tests::numbers;
 
     #[test]
     fn the_last_float64_before_the_next_float32() {
@@ -48,16 +49,12 @@ mod tests {
 
     #[test]
     fn no_order_of_adding_leaves_the_bound() {
-        let mut state = 7u64;
-        let mut next = move || {
-            state = state.wrapping_mul(6_364_136_223_846_793_005).wrapping_add(1_442_695_040_888_963_407);
-            (state >> 33) as u32
-        };
+        let mut next = numbers(7);
         for round in 0..20_000u32 {
             let spread = [1, 8, 60][round as usize % 3];
             let mut number = || {
                 let scale = 2f64.powi((next() % spread) as i32);
-                let sign = if round % 2 == 0 && next() % 2 == 0 { -1.0 } else { 1.0 };
+                let sign = if round % 2 == 0 && next().is_multiple_of(2) { -1.0 } else { 1.0 };
                 (f64::from(next()) + 1.0) * scale * sign
             };
             let products: Vec<f64> = (0..=round % 60).map(|_| number()).collect();

@@ -187,14 +187,11 @@ impl Coarse {
 #[cfg(test)]
 mod tests {
     use super::*;
+    use crate::sparse::tests::numbers;
 
     #[test]
     fn units_bound_sums_from_both_sides() {
-        let mut state = 3u64;
-        let mut next = move || {
-            state = state.wrapping_mul(6_364_136_223_846_793_005).wrapping_add(1_442_695_040_888_963_407);
-            (state >> 33) as u32
-        };
+        let mut next = numbers(3);
         for round in 0..3000 {
             // Weights that are their codes, and weights that are nearly one code less: lists have 255 as their largest.
             let less = [0.0, 0.99][round % 2];

@@ -62,7 +62,7 @@ fn passing_body(filter: &[u32; SLOTS / 32], terms: &[i32], passing: &mut Passing
 
 #[cfg(target_arch = "x86_64")]
 mod x86 {
-    #[allow(clippy::wildcard_imports)] // some twenty intrinsics
+    #[allow(clippy::wildcard_imports)] // a dozen intrinsics
     use std::arch::x86_64::*;
 
     use super::{passing_body, Passing, FACTOR, LANES, SLOTS};
@@ -113,18 +113,15 @@ mod x86 {
 #[cfg(test)]
 mod tests {
     use super::*;
+    use crate::sparse::tests::numbers;
 
     #[test]
     fn every_level_lets_the_same_terms_pass() {
-        let mut state = 11u64;
-        let mut next = move || {
-            state = state.wrapping_mul(6_364_136_223_846_793_005).wrapping_add(1_442_695_040_888_963_407);
-            (state >> 33) as i32
-        };
+        let mut next = numbers(11);
         for round in 0..400usize {
             let mut filter = Filter::default();
             let count = [0, 1, 15, 16, 17, 100, AT_ONCE - 1, AT_ONCE][round % 8];
-            let terms: Vec<i32> = (0..count).map(|_| next()).collect();
+            let terms: Vec<i32> = (0..count).map(|_| next().cast_signed()).collect();
             for &term in terms.iter().step_by([1, 2, 50][round % 3]) {
                 filter.open(slot(term));
             }

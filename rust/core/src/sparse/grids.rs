@@ -146,14 +146,11 @@ mod x86 {
 #[cfg(test)]
 mod tests {
     use super::*;
+    use crate::sparse::tests::numbers;
 
     #[test]
     fn every_level_adds_the_same() {
-        let mut state = 5u64;
-        let mut next = move || {
-            state = state.wrapping_mul(6_364_136_223_846_793_005).wrapping_add(1_442_695_040_888_963_407);
-            (state >> 33) as u32
-        };
+        let mut next = numbers(5);
         let grids: Vec<Box<Grid>> = (0..3)
             .map(|_| {
                 let mut grid = Box::new([0; BLOCK / 2]);

@@ -25,19 +25,24 @@ impl Owned {
     }
 }
 
-/// Rows of weights of both signs, more of them for the first terms, and empty ones.
-fn random(rows: usize, terms: i32, seed: u64) -> Owned {
+/// Numbers that look drawn, the same for the same seed.
+pub(super) fn numbers(seed: u64) -> impl FnMut() -> u32 {
     let mut state = seed;
-    let mut next = move || {
+    move || {
         state = state.wrapping_mul(6_364_136_223_846_793_005).wrapping_add(1_442_695_040_888_963_407);
         (state >> 33) as u32
-    };
+    }
+}
+
+/// Rows of weights of both signs, more of them for the first terms, and empty ones.
+fn random(rows: usize, terms: i32, seed: u64) -> Owned {
+    let mut next = numbers(seed);
     let mut made = Owned { offsets: vec![0], terms: Vec::new(), weights: Vec::new() };
     for _ in 0..rows {
         for term in 0..terms {
-            if next() % (term as u32 + 2) == 0 {
+            if next().is_multiple_of(term as u32 + 2) {
                 made.terms.push(term * 7);
-                made.weights.push((next() % 9 + 1) as f32 * if next() % 4 == 0 { -0.37 } else { 0.51 });
+                made.weights.push((next() % 9 + 1) as f32 * if next().is_multiple_of(4) { -0.37 } else { 0.51 });
             }
         }
         made.offsets.push(made.terms.len() as i64);
