@@ -161,15 +161,16 @@ def test_a_cluster_that_a_thread_starts_outlives_it(monkeypatch):
         raise RuntimeError("no room")
 
     said = []
+    failing = SimpleNamespace(is_initialized=lambda: False, init=fails, shutdown=lambda: said.append("shutdown"))
 
     def refused():
         try:
-            cluster._entered(SimpleNamespace(is_initialized=lambda: False, init=fails), "local")
+            cluster._entered(failing, "local")
         except cluster.ClusterError as error:
             said.append(str(error))
 
     thread = threading.Thread(target=refused)
     thread.start()
     thread.join()
-    assert said == ["address: 'local': no room"]
+    assert said == ["shutdown", "address: 'local': no room"]  # what it had started already ends
     assert cluster._guests == 0

@@ -91,30 +91,72 @@ def test_a_collection_is_expected():
         hm.embed([], Toy(), progress=False)
 
 
-@pytest.mark.parametrize("kind", ["view", "array", "tensor"])
-def test_a_teacher_that_uses_its_buffer_again(kind):
+def view(buffer):
+    return buffer[:3]
+
+
+def whole(buffer):
+    return buffer
+
+
+def tensor(buffer):
+    return pytest.importorskip("torch").from_numpy(buffer)[:3]
+
+
+class Like:
+    """A matrix of another package."""
+
+    def __init__(self, buffer):
+        self.buffer, self.shape, self.dtype, self.ndim = buffer, buffer.shape, buffer.dtype, 2
+
+    def __array__(self, dtype=None, copy=None):
+        return np.array(self.buffer, dtype, copy=copy)
+
+
+@pytest.mark.parametrize(
+    "kinds", [(view, view), (whole, whole), (tensor, tensor), (view, tensor), (tensor, view), (Like, view)]
+)
+def test_a_teacher_that_uses_its_buffer_again(kinds):
     """The documents are not to be taken for the queries, in a retrieval either."""
-    torch = pytest.importorskip("torch") if kind == "tensor" else None
 
     class Again(Toy):
         buffer = np.zeros((3, 2), np.float32)
 
-        def embed_documents(self, texts, *, progress=False):  # noqa: ARG002 - as teachers are called
-            rows = [[len(text), 1.0] for text in texts.to_pylist()]
-            self.buffer[: len(rows)] = rows
-            if torch is not None:
-                return torch.from_numpy(self.buffer)[: len(rows)]
-            return self.buffer if kind == "array" else self.buffer[: len(rows)]
+        def fill(self, texts, kind):
+            self.buffer[:] = [[len(text), 1.0] for text in texts.to_pylist()]
+            return kind(self.buffer)
 
-        embed_queries = embed_documents
+        def embed_queries(self, texts, *, progress=False):  # noqa: ARG002 - as teachers are called
+            return self.fill(texts, kinds[0])
+
+        def embed_documents(self, texts, *, progress=False):  # noqa: ARG002 - as teachers are called
+            return self.fill(texts, kinds[1])
 
     collection = hm.Collection.from_pairs(["a", "bb", "ccc"], ["dddd", "e", "ffffff"])
-    queries, documents = hm.embed(collection, Again(), progress=False)
-    assert np.asarray(queries).tolist() == [[1, 1], [2, 1], [3, 1]]
-    assert np.asarray(documents).tolist() == [[4, 1], [1, 1], [6, 1]]
-    given = hm.teachers.precomputed(
-        np.asarray(queries).copy(), np.asarray(documents).copy(), similarity=Again.similarity
-    )
+    queries, documents = (np.asarray(each).copy() for each in hm.embed(collection, Again(), progress=False))
+    assert queries.tolist() == [[1, 1], [2, 1], [3, 1]]
+    assert documents.tolist() == [[4, 1], [1, 1], [6, 1]]
+    given = hm.teachers.precomputed(queries, documents, similarity=Again.similarity)
     runs = [hm.retrieve(collection, each, k=2, progress=False) for each in (Again(), given)]
     assert np.array_equal(runs[0].ids, runs[1].ids)
     assert np.array_equal(runs[0].scores, runs[1].scores)
+
+
+def test_embeddings_that_are_nobody_elses_are_not_copied():
+    """Queries may be as many as documents."""
+
+    class Fresh(Toy):
+        def embed_queries(self, texts, *, progress=False):
+            found = np.array(super().embed_queries(texts, progress=progress))
+            self.address = found.__array_interface__["data"][0]
+            return found
+
+    class ReadOnly(Fresh):
+        def embed_queries(self, texts, *, progress=False):
+            self.kept = super().embed_queries(texts, progress=progress)
+            self.kept.flags.writeable = False
+            return self.kept
+
+    for teacher in (Fresh(), ReadOnly()):
+        queries, _ = hm.embed(collect(), teacher, progress=False)
+        assert queries.__array_interface__["data"][0] == teacher.address

@@ -37,21 +37,21 @@ import os, signal, sys
 from pathlib import Path
 from hardmine.distributed import replacing as module
 from tests.test_replacing import write
-folder, at = Path(sys.argv[1]), int(sys.argv[2])
-count, normal = [0], Path.rename
-def rename(path, target):
+folder, at, step = Path(sys.argv[1]), int(sys.argv[2]), sys.argv[3]
+count, normal = [0], getattr(Path, step)
+def dies(*arguments, **more):
     count[0] += 1
     if count[0] == at:
         os.kill(os.getpid(), signal.SIGKILL)
-    return normal(path, target)
-Path.rename = rename
+    return normal(*arguments, **more)
+setattr(Path, step, dies)
 write(folder, "part-0", "part-7", fails=None)
 """
 
 
-def killed(folder, at):
-    """A run that is killed when it is about to rename for the at-th time."""
-    script = [sys.executable, "-c", DIES, str(folder), str(at)]
+def killed(folder, at, step="rename"):
+    """A run that is killed when it is about to take such a step for the at-th time."""
+    script = [sys.executable, "-c", DIES, str(folder), str(at), step]
     run = subprocess.run(script, cwd=ROOT, capture_output=True, text=True, check=False)
     assert run.returncode == -signal.SIGKILL, run.stderr
 
@@ -148,6 +148,39 @@ def test_another_run_that_replaces_the_folder_while_it_is_looked_at(folder, monk
     write(folder, "part-1")
     assert set(held(folder)) == {"manifest.json", "part-1"}
     assert beside(folder) == []
+
+
+def test_a_folder_inside_whose_files_somebody_took_away_is_still_our_own(folder):
+    write(folder, "part-0", "part-0.corpus/")
+    (folder / "part-0.corpus/inside").unlink()
+    write(folder, "part-1")
+    assert set(held(folder)) == {"manifest.json", "part-1"}
+    assert beside(folder) == []
+
+
+@posix
+@pytest.mark.parametrize("step", ["unlink", "rmdir"])
+@pytest.mark.parametrize("at", [1, 2, 3, 4])
+def test_a_run_that_is_killed_while_it_clears_away_what_was_replaced(folder, step, at):
+    write(folder, "part-0", "part-0.corpus/", "part-0.more/")
+    killed(folder, at, step)
+    for _ in range(2):
+        write(folder, "part-1")
+        assert set(held(folder)) == {"manifest.json", "part-1"}
+        assert beside(folder) == []
+
+
+@pytest.mark.parametrize("where", [(Path, "is_mount"), (replacing_module.shutil, "copymode")], ids=["mount", "mode"])
+def test_another_run_between_whose_renames_the_folder_is_looked_at(folder, monkeypatch, where):
+    """It is gone for a moment."""
+
+    def gone(*_):
+        raise FileNotFoundError(folder)
+
+    write(folder, "part-0")
+    monkeypatch.setattr(*where, gone)
+    write(folder, "part-1")
+    assert set(held(folder)) == {"manifest.json", "part-1"}
 
 
 @posix

@@ -259,6 +259,9 @@ def test_formats_that_a_teacher_may_give(tmp_path, monkeypatch):
     monkeypatch.setattr(cached, "SHARD_SECONDS", 1e9)  # all groups in one shard
     expected = saved(retrieve(collect(), Words(), tmp_path / "d"), tmp_path / "a")
     assert saved(retrieve(collect(), Buffered(), tmp_path / "e"), tmp_path / "b") == expected
+    honest, buffered = retrieve(collect(), Words(), None), retrieve(collect(), Buffered(), None)
+    assert np.array_equal(buffered.ids, honest.ids)
+    assert np.array_equal(buffered.scores, honest.scores)
 
 
 # What a plan says

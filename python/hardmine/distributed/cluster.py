@@ -157,15 +157,24 @@ def _entered(ray: Any, address: str | None) -> bool:
         except OSError as error:
             raise ClusterError(f"address: {address!r}: {_one_line(error)}, expected that of a Ray cluster") from None
         try:
-            _start(lambda: ray.init(address=address, log_to_driver=False, logging_level="ERROR", **local))
+            _start(ray, address=address, log_to_driver=False, logging_level="ERROR", **local)
         except (Exception, SystemExit) as error:  # of no class of its own where a node does not start in time
             raise ClusterError(f"address: {address!r}: {_one_line(error)}") from None
         _guests = 1
         return True
 
 
-def _start(init: Callable[[], Any]) -> None:
-    """Call `init` in a thread that lives as long as the cluster: the servers that Ray starts end with that thread."""
+def _start(ray: Any, **options: Any) -> None:
+    """Connect in a thread that lives as long as the cluster: the servers that Ray starts end with that thread."""
+
+    def init() -> None:
+        try:
+            ray.init(**options)
+        except BaseException:
+            with suppress(Exception):
+                ray.shutdown()  # what it had started already
+            raise
+
     if threading.current_thread() is threading.main_thread():
         init()
         return

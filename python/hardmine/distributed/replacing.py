@@ -67,7 +67,7 @@ def replacing(folder: Path, kind: dict[str, Any]) -> Iterator[tuple[Path, Callab
     try:
         rows = held / _ROWS
         rows.mkdir()
-        if folder.is_dir():
+        with suppress(FileNotFoundError):  # not there, or another run is replacing it
             shutil.copymode(folder, rows)
         yield rows, lambda entries: _put(folder, held, kind, entries)
     finally:
@@ -82,14 +82,15 @@ def refuse_others(folder: Path, kind: dict[str, Any]) -> None:
     folder = Path(os.path.realpath(folder))
     if folder.is_symlink():  # to itself
         raise ValueError(f"folder: {folder}: is a link that leads nowhere, expected a folder")
-    if folder.is_mount():
-        raise ValueError(f"folder: {folder}: is a mount point, expected a folder inside")
+    with suppress(FileNotFoundError):  # as above
+        if folder.is_mount():
+            raise ValueError(f"folder: {folder}: is a mount point, expected a folder inside")
     if folder.exists() and _stands_in(folder):
         raise ValueError(f"folder: {folder}: this process stands in it, expected one that can be replaced")
     while True:
         before = _identity(folder)
         own = _named(folder, kind)
-        others = [name for name in sorted(_files(folder)) if name not in own]
+        others = [name for name in sorted(_files(folder)) if not _is_own(name, own)]
         if not others:
             return
         if _identity(folder) == before:  # else another run has put its folder there meanwhile
@@ -220,17 +221,27 @@ def _discard(folder: Path, held: Path, kind: dict[str, Any]) -> None:
 def _empty(folder: Path, before: Path, kind: dict[str, Any]) -> None:
     """The replaced folder goes: what its manifest names is removed, what came in between moves to the new one."""
     own = _named(before, kind)
-    # The manifest last: as long as anything that it names is there, it says whose that is.
-    for name in sorted(_files(before), key=lambda name: name == MANIFEST):
+    # The manifest last: as long as anything that it names is there, folders too, it says whose that is.
+    for name in list(_files(before)):
         path, there = before / name, folder / name
+        if name == MANIFEST or (name.endswith("/") and _is_own(name, own)):
+            continue
         if name in own:
-            path.rmdir() if name.endswith("/") else path.unlink(missing_ok=True)
+            path.unlink(missing_ok=True)
         elif not os.path.lexists(there):
             there.parent.mkdir(parents=True, exist_ok=True)
             path.rename(there)
     for root, _, _ in os.walk(before, topdown=False):
         with suppress(OSError):
             Path(root).rmdir()
+    if {path.name for path in before.iterdir()} == {MANIFEST} <= own:
+        (before / MANIFEST).unlink()
+        before.rmdir()
+
+
+def _is_own(name: str, own: set[str]) -> bool:
+    """Whether a manifest names a file, or a folder's files: one that holds nothing may have held them."""
+    return name in own or (name.endswith("/") and any(each.startswith(name) for each in own))
 
 
 def _named(folder: Path, kind: dict[str, Any]) -> set[str]:

@@ -9,6 +9,7 @@ undisturbed one would have made.
 from __future__ import annotations
 
 import os
+import sys
 import time
 from collections.abc import Callable, Iterable, Iterator, Mapping
 from contextlib import contextmanager
@@ -198,6 +199,9 @@ def embed(
         if span is not None and not looks_up(kept, teacher):
             texts, span = texts[slice(*span)], None
         found = getattr(teacher, f"embed_{what}")(texts, progress=progress)
+        if what == "queries" and not looks_up(kept, teacher):
+            is_held = sys.getrefcount(found) > _ALONE  # a line of its own: an argument would be one more
+            found = _ours(found, is_held)
         _matrix(teacher, found)
         return Matrix(found if span is None else found[slice(*span)])
     keep_embeddings(
@@ -206,6 +210,18 @@ def embed(
     if span is not None and span[0] == span[1]:
         return Matrix(columns_of(teacher, what, texts[:1])["row.embedding"][:0])  # their dtype and dimension
     return assembled(rows if span is None else rows.part(*span), "embedding", kept.store.folder)
+
+
+_ALONE = 2
+"""References to what a local variable alone holds while it is asked for them."""
+
+
+def _ours(found: Any, is_held: bool) -> Any:  # noqa: FBT001 - the caller counts
+    """Embeddings that stay as they are when the teacher uses its buffer again: a copy, if it has or may have one."""
+    if isinstance(found, np.ndarray):
+        fresh = found.base is None and not is_held
+        return found if fresh or not found.flags.writeable else found.copy()
+    return found.clone() if hasattr(found, "clone") else np.array(np.asarray(found))
 
 
 def columns_of(teacher: Any, what: str, texts: Any) -> Columns:

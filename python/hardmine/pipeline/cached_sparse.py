@@ -37,7 +37,9 @@ def encode(
     call = getattr(teacher, f"encode_{what}")
     if rows is None or kept is None:
         texts = texts if span is None else texts[slice(*span)]
-        return checked(teacher, call(texts, progress=progress), len(texts))
+        found = checked(teacher, call(texts, progress=progress), len(texts))
+        # A teacher may hand out the same buffers again, for the documents.
+        return found.take(np.arange(len(found))) if what == "queries" else found
     keep_rows(
         kept, teacher, what, texts, rows, cached.one_by_one(teacher, what, columns_of), progress=progress, span=span
     )

@@ -20,7 +20,6 @@ from hardmine.plumbing.threads import thread_count
 from hardmine.primitives.anchors import anchor_scores
 from hardmine.primitives.limits import Exclusions, exclusions
 from hardmine.primitives.search.index import pair_scores, search
-from hardmine.store.matrix import Matrix
 
 if TYPE_CHECKING:
     from collections.abc import Callable
@@ -83,11 +82,6 @@ class DenseScorer:
         queries, documents = texts_of(collection)
         self._queries = cached.embed(kept, teacher, "queries", queries, progress=progress)
         self._documents = cached.embed(kept, teacher, "documents", documents, progress=progress, span=span)
-        if not cached.looks_up(kept, teacher) and _share(self._queries.array, self._documents.array):
-            # A teacher that uses its buffer again has written the documents over the queries.
-            found = self._documents.array
-            self._documents = Matrix(found.clone() if hasattr(found, "clone") else found.copy())
-            self._queries = cached.embed(kept, teacher, "queries", queries, progress=progress)
         self.queries, self.documents = self._queries.array, self._documents.array
         counts = collection.num_queries, collection.num_documents if span is None else span[1] - span[0]
         for name, wanted in zip(("queries", "documents"), counts, strict=True):
@@ -135,14 +129,6 @@ class DenseScorer:
                 num_threads=self.num_threads,
                 progress=report,
             )
-
-
-def _share(queries: Any, documents: Any) -> bool:
-    """Whether two matrices lie in the same memory."""
-    if isinstance(queries, np.ndarray) and isinstance(documents, np.ndarray):
-        return np.may_share_memory(queries, documents)
-    stores = [getattr(each, "untyped_storage", None) for each in (queries, documents)]  # of tensors
-    return None not in stores and len({store().data_ptr() for store in stores if store is not None}) == 1
 
 
 def texts_of(collection: Collection) -> tuple[Any, Any]:
