@@ -9,6 +9,7 @@ query, or has its text, is no document of the training side either: it would els
 from __future__ import annotations
 
 import dataclasses
+import unicodedata
 from collections.abc import Sequence
 from typing import NamedTuple
 
@@ -18,7 +19,6 @@ from scipy.sparse import coo_array
 from scipy.sparse.csgraph import connected_components
 
 import hardmine as hm
-from hardmine.nouns.normal_form import normalised
 
 NEAR = 0.9
 
@@ -158,7 +158,8 @@ def _part(collection: hm.Collection, queries: np.ndarray, documents: np.ndarray)
 
 
 def _texts(texts: pa.Array) -> list[str]:
-    return [normalised(text) for text in texts.to_pylist()]
+    """In the form in which `hm.audit` compares texts: NFKC, case folded, white space collapsed."""
+    return [" ".join(unicodedata.normalize("NFKC", text).casefold().split()) for text in texts.to_pylist()]
 
 
 def _numbered(names: Sequence[str]) -> np.ndarray:

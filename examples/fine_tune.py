@@ -43,7 +43,6 @@ try:
     from examples import clean_split
     from examples.model_card import ARMS, NAIVE, OURS, RANDOM, Arm, Comparison, refuse_taken, save
     from examples.teacher_scores import MOST, WEIGHT, ArmLoss, Taught, weight
-    from hardmine.rules.spelling import parse_ceiling, spell
 except ModuleNotFoundError as error:
     packages = "'hardmine[mine,torch,datasets]' sentence-transformers accelerate"
     raise SystemExit(f"fine_tune: no module {error.name}: pip install {packages}") from None
@@ -189,14 +188,14 @@ def ceiling(
 ) -> tuple[hm.rules.ceilings.Ceiling, str]:
     """The rule of hardmine's arm, and why it: it is given, or a sweep recommends it for training with uniform draws."""
     if options.rule != "sweep":
-        return parse_ceiling(options.rule, name="--rule"), "as given"
+        return hm.parse_ceiling(options.rule, name="--rule"), "as given"
     grid = [f"{each} draw=uniform" for each in CEILINGS]
     found = hm.sweep(train, run, grid, num_negatives=options.negatives, positive_agg=AGGREGATE, progress=False)
     reason = found.estimate["why_none"] or found.recommended["why"]
     if found.estimate["why_none"] is not None or found.selection is None:
-        print(f"sweep: {reason}; takes {spell(hm.PercPos(0.95))}")
+        print(f"sweep: {reason}; takes {hm.spell(hm.PercPos(0.95))}")
         return hm.PercPos(0.95), "the default, since hm.sweep could not tell"
-    print(f"sweep: {spell(found.selection.ceiling)}. {reason}")
+    print(f"sweep: {hm.spell(found.selection.ceiling)}. {reason}")
     return found.selection.ceiling, "recommended by hm.sweep from what trains"
 
 
@@ -264,7 +263,7 @@ def prepared(options: argparse.Namespace) -> Comparison:
     """Texts, split and mined in: what can be wrong with the input is wrong here, before anything trains."""
     refuse_taken(options.output)
     student(options, options.seeds[0])
-    anchors = options.rule != "sweep" and parse_ceiling(options.rule, name="--rule").needs_anchor_scores
+    anchors = options.rule != "sweep" and hm.parse_ceiling(options.rule, name="--rule").needs_anchor_scores
     split = read(options)
     print(split)
     train = split.train if options.labels is None else clean_split.with_few_labels(split.train, options.labels)

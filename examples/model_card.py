@@ -12,7 +12,6 @@ import numpy as np
 
 import hardmine as hm
 from examples.clean_split import Split
-from hardmine.rules.spelling import spell
 
 if TYPE_CHECKING:
     from sentence_transformers import SentenceTransformer
@@ -123,8 +122,8 @@ By hardmine {hm.__version__}, drawn afresh in every epoch.
 - **Known positives:** {known}
 - **Teacher:** {mined.report["teacher"]}, which read {read} of a text
 - **Depth:** the {depth} best documents of each query
-- **Rule:** {spell(rule.ceiling)}, {self.why}; of several positives the {rule.positive_agg} score counts
-- **Draw:** {spell(rule.draw)}, {rule.num_negatives} for each pair; random documents where the rule leaves too few
+- **Rule:** {hm.spell(rule.ceiling)}, {self.why}; of several positives the {rule.positive_agg} score counts
+- **Draw:** {hm.spell(rule.draw)}, {rule.num_negatives} for each pair; random documents where the rule leaves too few
 - **Seed:** {rule.seed}
 
 ```

@@ -37,14 +37,16 @@ EXEMPT = {
 
 
 APPLIES = {
-    "nan": "SparseIndex SparseRows "
+    "nan": "parse_ceiling parse_draw "
+    "SparseIndex SparseRows "
     "AliasTable Candidates DynamicMiner ExactIndex MemoryBank OnlineClusters Popularity Positives "
     "TopKAccumulator Weighted anchor_scores draw in_batch_mask mine_scores pair_scores rescore retrieve "
     "search spherical_kmeans topk triplets",
     "infinite": "SparseRows "
     "AliasTable DynamicMiner ExactIndex MemoryBank Popularity Positives Weighted anchor_scores draw "
     "mine_scores pair_scores rescore search spherical_kmeans",
-    "count": "SparseIndex SparseRows "
+    "count": "parse_ceiling parse_draw "
+    "SparseIndex SparseRows "
     "AliasTable Among Candidates DynamicMiner ExactIndex MemoryBank OnlineClusters Positives Selection "
     "Stratified StringTable TopKAccumulator TopThen draw ensemble fuse merge mine mine_scores "
     "near_duplicate_groups plan rescore retrieve sample_uniform search search_plan select "
@@ -62,14 +64,16 @@ APPLIES = {
     "AliasTable Candidates Clusters Collection DynamicMiner ExactIndex MemoryBank Positives StringTable "
     "TopKAccumulator anchor_scores merge mine_scores pair_scores rescore sample_uniform search select "
     "topk triplets judge sweep",
-    "parameter": "SparseIndex "
+    "parameter": "parse_ceiling parse_draw spell "
+    "SparseIndex "
     "Absolute AliasTable Anchored Candidates Clusters Collection DynamicMiner ExactIndex Laplace "
     "MarginPos MemoryBank OnlineClusters PercPos Popularity Positives RankPower Selection SimANS Softmax "
     "Stratified StringTable TopKAccumulator audit draw embed ensemble formats fuse in_batch_mask merge "
     "mine_scores near_duplicate_groups pair_scores plan rescore retrieve sample_uniform search "
     "search_plan select spherical_kmeans strategies teachers sweep topk triplets judge",
     "memory": "AliasTable ExactIndex TopKAccumulator anchor_scores draw pair_scores sample_uniform search select topk",
-    "kind": "SparseIndex SparseRows "
+    "kind": "parse_ceiling parse_draw spell "
+    "SparseIndex SparseRows "
     "Absolute AliasTable AllOf Among Anchored Candidates Collection DynamicMiner ExactIndex Laplace "
     "MarginPos MemoryBank Negatives PercPos Popularity Positives RankPower Selection SimANS Softmax "
     "Stratified StringTable TopKAccumulator TopThen anchor_scores audit draw embed ensemble fuse in_batch_mask "

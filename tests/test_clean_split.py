@@ -1,9 +1,11 @@
 """Splits of the fine-tuning example: who shares an answer stays together, and what leaks is dropped and counted."""
 
 import numpy as np
+import pyarrow as pa
 import pytest
 
 import hardmine as hm
+from hardmine.nouns.normal_form import normalised_all
 from tests.fine_tune_cases import a_world, leaky
 from tests.texts import write_beir
 
@@ -87,3 +89,8 @@ def test_few_labels(tmp_path):
     assert len(np.unique(few.positives.ids)) > 20, "drawn, not the first"
     everything = clean_split.with_few_labels(train, 9)
     assert everything.positives.ids.tolist() == train.positives.ids.tolist()
+
+
+def test_texts_are_compared_as_an_audit_compares_them():
+    odd = ["Two  Words", " Stra\u00dfe\u2003", "\ufb01ne\nprint", "\u00c5", "A\u030a", ""]
+    assert clean_split._texts(pa.array(odd)) == normalised_all(pa.array(odd)).to_pylist()

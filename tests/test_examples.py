@@ -1,11 +1,23 @@
 """The examples at a tiny size: the loss falls, the metric rises, and every epoch draws afresh."""
 
+import ast
 from pathlib import Path
 
 import pytest
 
 from examples import train_pytorch, train_transformers
 from tests.texts import random_beir
+
+EXAMPLES = sorted(Path(train_pytorch.__file__).parent.glob("*.py"))
+
+
+@pytest.mark.parametrize("path", EXAMPLES, ids=lambda path: path.stem)
+def test_what_is_copied_imports_no_module_from_inside(path):
+    """Names of the package's face are promised, modules below it are not."""
+    nodes = list(ast.walk(ast.parse(path.read_text())))
+    modules = [node.module for node in nodes if isinstance(node, ast.ImportFrom) and node.module]
+    modules += [alias.name for node in nodes if isinstance(node, ast.Import) for alias in node.names]
+    assert [module for module in modules if module.startswith("hardmine.")] == []
 
 
 @pytest.fixture

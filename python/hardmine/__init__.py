@@ -62,6 +62,7 @@ if TYPE_CHECKING:
     from hardmine.primitives.shingles import near_duplicate_groups
     from hardmine.report.audit.report import AuditReport
     from hardmine.report.audit.run import audit
+    from hardmine.rules.spelling import parse_ceiling, parse_draw, spell
     from hardmine.training.bank import MemoryBank
     from hardmine.training.clusters import Clusters, OnlineClusters, spherical_kmeans
     from hardmine.training.dynamic import DynamicLists, DynamicMiner
@@ -85,6 +86,7 @@ _LAZY = {
     "hardmine.primitives.shingles": ("near_duplicate_groups",),
     "hardmine.report.audit.report": ("AuditReport",),
     "hardmine.report.audit.run": ("audit",),
+    "hardmine.rules.spelling": ("parse_ceiling", "parse_draw", "spell"),
     "hardmine.training.bank": ("MemoryBank",),
     "hardmine.training.clusters": ("Clusters", "OnlineClusters", "spherical_kmeans"),
     "hardmine.training.dynamic": ("DynamicLists", "DynamicMiner"),
@@ -168,6 +170,8 @@ __all__ = [
     "mine_scores",
     "near_duplicate_groups",
     "pair_scores",
+    "parse_ceiling",
+    "parse_draw",
     "plan",
     "rescore",
     "retrieve",
@@ -175,6 +179,7 @@ __all__ = [
     "search",
     "search_plan",
     "select",
+    "spell",
     "spherical_kmeans",
     "strategies",
     "sweep",

@@ -216,6 +216,35 @@ case("AllOf", "kind", TypeError, "ceilings: int, expected a sequence", lambda: h
 case("AllOf", "kind", TypeError, "ceilings: int, expected ceilings", lambda: hm.AllOf((3,)))
 case("AllOf", "kind", TypeError, "unsupported operand", lambda: hm.PercPos() & 3)
 
+case("parse_ceiling", "kind", TypeError, "ceiling: float 0.7, expected text", lambda: hm.parse_ceiling(0.7))
+case(
+    "parse_ceiling",
+    "parameter",
+    ValueError,
+    "ceiling: unknown 'best', expected one of",
+    lambda: hm.parse_ceiling("best"),
+)
+case(
+    "parse_ceiling",
+    "count",
+    ValueError,
+    "ceiling abs=1,2: 2 numbers, expected 0 to 1",
+    lambda: hm.parse_ceiling("abs=1,2"),
+)
+case("parse_ceiling", "nan", ValueError, "ceiling perc-pos=nan", lambda: hm.parse_ceiling("perc-pos=nan"))
+case("parse_draw", "kind", TypeError, "draw: NoneType None, expected text", lambda: hm.parse_draw(None))
+case("parse_draw", "parameter", ValueError, "draw: unknown 'dice', expected one of", lambda: hm.parse_draw("dice"))
+case("parse_draw", "count", ValueError, "draw top=1: 1 numbers, expected 0", lambda: hm.parse_draw("top=1"))
+case("parse_draw", "nan", ValueError, "draw softmax=nan", lambda: hm.parse_draw("softmax=nan"))
+case("spell", "kind", TypeError, "value: str 'top', expected a ceiling or a draw", lambda: hm.spell("top"))
+case(
+    "spell",
+    "parameter",
+    ValueError,
+    "value: TopThen.*which alone have a spelling",
+    lambda: hm.spell(hm.TopThen(1, hm.Top())),
+)
+
 count_cases_of("Selection", "num_negatives", hm.Selection, minimum=1)
 count_cases_of("Selection", "range_min", lambda v: hm.Selection(2, range_min=v))
 count_cases_of("Selection", "seed", lambda v: hm.Selection(2, seed=v))

@@ -12,7 +12,6 @@ from typing import Any, TypeAlias
 from hardmine.plumbing.float_mode import in_default_mode
 from hardmine.rules.ceilings import Absolute, AllOf, Anchored, Ceiling, MarginPos, NoCeiling, PercPos
 from hardmine.rules.draws import Draw, Laplace, RankPower, SimANS, Softmax, Stratified, Top, Uniform
-from hardmine.rules.values import Value
 
 __all__ = ["ceiling_spellings", "draw_spellings", "parse_ceiling", "parse_draw", "spell"]
 
@@ -64,10 +63,10 @@ def parse_ceiling(text: str, *, name: str = "ceiling") -> Ceiling:
 
     Examples
     --------
-    >>> from hardmine.rules.spelling import parse_ceiling
-    >>> parse_ceiling("perc-pos=0.9 & abs")
+    >>> import hardmine as hm
+    >>> hm.parse_ceiling("perc-pos=0.9 & abs")
     PercPos(f=0.9) & Absolute(t=0.7)
-    >>> parse_ceiling("perc-pos=0.9@bm25")
+    >>> hm.parse_ceiling("perc-pos=0.9@bm25")
     PercPos(f=0.9, teacher='bm25')
     """
     ceiling: Ceiling = NoCeiling()
@@ -116,15 +115,15 @@ def parse_draw(text: str, *, name: str = "draw") -> Draw:
 
     Examples
     --------
-    >>> from hardmine.rules.spelling import parse_draw
-    >>> parse_draw("sim-ans=0.5,0")
+    >>> import hardmine as hm
+    >>> hm.parse_draw("sim-ans=0.5,0")
     SimANS(a=0.5, b=0.0)
     """
     draw: Draw = _parse(name, _text(name, text), _DRAWS)
     return draw
 
 
-def spell(value: Value) -> str:
+def spell(value: Ceiling | Draw) -> str:
     """The text that `parse_ceiling` or `parse_draw` reads as this value.
 
     Parameters
@@ -138,6 +137,8 @@ def spell(value: Value) -> str:
 
     Raises
     ------
+    TypeError
+        It is neither.
     ValueError
         The value has no spelling, as one that holds an array or another draw, or the name of a teacher with ``&`` or
         with white space that is no single blank.
@@ -145,14 +146,15 @@ def spell(value: Value) -> str:
     Examples
     --------
     >>> import hardmine as hm
-    >>> from hardmine.rules.spelling import spell
-    >>> spell(hm.Anchored() & hm.Absolute(0.8))
+    >>> hm.spell(hm.Anchored() & hm.Absolute(0.8))
     'anchored=1.1,1.0 & abs=0.8'
-    >>> spell(hm.PercPos(0.95, teacher="bm25"))
+    >>> hm.spell(hm.PercPos(0.95, teacher="bm25"))
     'perc-pos=0.95@bm25'
     """
     if isinstance(value, AllOf):
         return " & ".join(map(spell, value.ceilings)) or _NAMES[NoCeiling]
+    if not isinstance(value, (Ceiling, Draw)):
+        raise TypeError(f"value: {type(value).__name__} {value!r}, expected a ceiling or a draw")
     name = _NAMES.get(type(value))
     if name is None:
         raise ValueError(f"value: {value!r}, expected one of {', '.join(_NAMES.values())}, which alone have a spelling")
