@@ -270,7 +270,7 @@ def test_a_student_of_minilm_starts_as_the_teacher_and_learns(pool, student, ste
     """Padding counts nothing, a row does not depend on others; states below the top layer are made once."""
     part, model = pool.part, students.STUDENTS[student](0)
     inputs = model.inputs(part.queries)
-    rows = np.array([3, 0, 5])
+    rows = np.random.default_rng(0).integers(0, len(inputs), 40)  # more than C reads at a time
     with torch.no_grad():
         found = model(inputs[rows])
         alone = torch.cat([model(inputs[np.array([row])]) for row in rows])

@@ -55,8 +55,16 @@ class Whole(torch.nn.Module):
     def forward(self, read: tuple[torch.Tensor, torch.Tensor]) -> torch.Tensor:
         """Of tokens int64 [n, length] and which of them are there, one unit vector each."""
         tokens, there = read
+        lengths = there.sum(1)
+        order = lengths.argsort(stable=True)
+        # Texts of like length together: no more padding is computed than they need.
+        found = torch.cat([self._summed(tokens[rows], there[rows], int(lengths[rows[-1]])) for rows in order.split(32)])
+        return functional.normalize(found[order.argsort()], dim=1)
+
+    def _summed(self, tokens: torch.Tensor, there: torch.Tensor, length: int) -> torch.Tensor:
+        tokens, there = tokens[:, :length], there[:, :length]
         found = self.model(input_ids=tokens, attention_mask=there.long()).last_hidden_state
-        return functional.normalize((found * there[:, :, None]).sum(1), dim=1)
+        return (found * there[:, :, None]).sum(1)
 
 
 class Framed:
