@@ -77,8 +77,8 @@ recipes: .venv/dev/.stamp
 # Which negatives train the better retriever: every training anew into STUDY (some hours), and the page from it.
 STUDY ?= study.jsonl
 study: .venv/dev/.bench-stamp
-	set -e; for stage in check tune judge; do \
-		$(DEV_BIN)/python -m benches.quality.study $$stage --data $(DATA) --cache target/embeddings --results $(STUDY); done
+	set -e; run() { $(DEV_BIN)/python -m benches.quality.study "$$@" --data $(DATA) --cache target/embeddings --results $(STUDY); }; \
+	run check; for student in A B C; do run tune --student $$student; run judge --student $$student; done
 	$(DEV_BIN)/python -m benches.quality.study page --results $(STUDY) --output docs/study.md
 
 # The false-negative curves of the rules, on the collections of DATA that are judged (nearly) completely.

@@ -238,6 +238,12 @@ def test_the_committed_page_is_what_the_committed_records_give():
     assert re.search(r"shows|does not show", text)
 
 
+def test_the_whole_of_minilm_trains_on_one_world(tmp_path, data):
+    path = tmp_path / "r"
+    assert study.main(["check", "--student", "C", "--data", str(data), "--results", str(path)]) == 0
+    assert {key.world for key in records.Records(path).found} == {"banking77"}
+
+
 def test_wrong_arguments(capsys, tmp_path, data):
     with pytest.raises(SystemExit):
         study.main(["tune", "--worlds", "nothing"])

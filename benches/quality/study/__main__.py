@@ -101,7 +101,7 @@ def main(arguments: list[str] | None = None) -> int:
     parser.add_argument("stage", choices=("check", "tune", "judge", "page"))
     parser.add_argument("--data", type=Path, help="folder of the collections in BEIR layout")
     parser.add_argument("--cache", type=Path, help="folder where embeddings are kept")
-    parser.add_argument("--worlds", nargs="+", choices=list(STEPS), default=list(STEPS))
+    parser.add_argument("--worlds", nargs="+", choices=list(STEPS), help="all that the student has")
     parser.add_argument("--student", choices=list(students.STUDENTS), default="A")
     parser.add_argument("--arms", nargs="+", choices=list(ARMS), metavar="ARM", help="all that the student has")
     parser.add_argument(
@@ -140,7 +140,7 @@ def train_all(options: argparse.Namespace) -> None:
     if path.suffix == ".gz":
         raise UnreadableError(f"--results {path}: is packed, and what is trained is appended; expected a .jsonl")
     records = Records(path)
-    for name in options.worlds:
+    for name in options.worlds or plan.worlds(options.student):
         bench = Bench(_world(name, options), options.student, records)
         bench.describe()
         if options.stage == "check":

@@ -171,6 +171,11 @@ FEW = ("untrained", "in-batch", "random, n = 4", "naive, n = 4", "PercPos, n = 4
 """What students B and C are trained with, whose trainings take half a minute and more."""
 
 
+def worlds(student: str) -> tuple[str, ...]:
+    """Those that a student is trained on: C, a minute and more a training, where false negatives are known."""
+    return HIDDEN if student == "C" else tuple(STEPS)
+
+
 def arms(world: str, student: str = "A") -> tuple[str, ...]:
     """Those that are compared on a world."""
     if student != "A":
