@@ -98,6 +98,8 @@ def test_claims_are_of_arms_that_every_collection_has():
         assert set(plan.arms(world, "B")) <= set(plan.arms(world))
         for claim in EVERY_CLAIM:
             assert {claim.better, *claim.than} <= set(plan.arms(world))
+    for claim in claims.SMALL:
+        assert all({claim.better, *claim.than} <= set(plan.arms(world, "A8")) for world in plan.worlds("A8"))
 
 
 @pytest.mark.parametrize("name", [name for name, arm in plan.ARMS.items() if arm.rule is not None])

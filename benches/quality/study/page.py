@@ -12,7 +12,7 @@ import numpy as np
 
 from benches.quality.study import plan
 from benches.quality.study.claims import WORLDS, Verdict, compare, families, verdicts
-from benches.quality.study.findings import Findings, listed
+from benches.quality.study.findings import Findings, full, listed
 from benches.quality.study.lines import Key
 from benches.quality.study.records import Records
 from benches.quality.study.splits import LEAKS
@@ -21,7 +21,19 @@ PAGE, PAGE_EARLIER = (Path(__file__).with_name(name) for name in ("page.md", "ea
 EARLIER = Path(__file__).with_name("earlier.jsonl.gz")
 """The trainings of the run before, whose claims stand on the page for collections that were not judged again."""
 PRETRAINED = {"B": "MiniLM, whose top layer learns", "C": "MiniLM, all of which learns"}
-"""The other students, which start where the teacher ended."""
+"""Students that start where the teacher ended."""
+OTHERS = {"A8": f"A in batches of {plan.GRIDS['A8'].batch} instead of {plan.GRIDS['A'].batch}", **PRETRAINED}
+"""What is not A."""
+NUMBERS = {2: "two", 4: "four", 6: "six", 12: "twelve"}
+TOLD = (("PercPos + KL", "PercPos"), ("PercPos", "naive"), ("PercPos", "in-batch"), ("PercPos", "random"))
+"""What is said in words of the students that are not A."""
+TOLD_OF_SMALL = (
+    ("random", "in-batch"),
+    ("fresh under PercPos", "PercPos"),
+    ("PercPos + KL", "in-batch + KL"),
+    ("PercPos + KL", "random + KL"),
+    ("fresh, no ceiling + KL", "random + KL"),
+)
 BASES = ("in-batch", "random, n = 4")
 
 
@@ -75,27 +87,34 @@ def _earlier(findings: Findings) -> dict[str, str]:
 
 def _others(records: Records, before: Records, students: list[str]) -> dict[str, str]:
     """Of the students that are not A: what they are, what came of the claims, and which were not judged."""
-    judged = [student for student in PRETRAINED if student in students]
-    unjudged = [f"{student} ({PRETRAINED[student]})" for student in PRETRAINED if student not in students]
-    claims = (("PercPos + KL", "PercPos"), ("PercPos", "naive"), ("PercPos", "in-batch"), ("PercPos", "random"))
+    judged = [student for student in OTHERS if student in students]
+    unjudged = [f"{student} ({OTHERS[student]})" for student in OTHERS if student not in students]
     items = []
     for student in judged:
         found = Findings(records, before, student)
+        grid = plan.GRIDS[student]
+        claims = TOLD + (TOLD_OF_SMALL if student == "A8" else ())
         told = "; ".join(f"{a} over {b}: {found.outcome(a, b)}" for a, b in claims)
-        same = "; ".join(f"{a} over {b} {found.outcome(a, b, alike=True)}" for a, b in claims[1:])
-        items.append(
-            f"- **Student {student}**, {PRETRAINED[student]}, with four trainings an arm to choose from: {told}. "
-            f"Where all arms choose among the same two trainings: {same}.\n"
+        same = "; ".join(
+            f"{a} over {b} {found.outcome(a, b, alike=True)}" for a, b in claims if not _choose_alike(a, b)
         )
-    what = "".join(
-        f" {student} is {PRETRAINED[student]}: it starts where its teacher ended, and reads {plan.LENGTH} word pieces."
-        for student in judged
-    )
+        items.append(
+            f"- **Student {student}**, {OTHERS[student]}, with {NUMBERS[len(grid.crossed + grid.more)]} trainings an "
+            f"arm to choose from: {told}. Where all arms choose among the same {NUMBERS[len(grid.crossed)]} trainings: "
+            f"{same}.\n"
+        )
+    start = f": it starts where its teacher ended, and reads {plan.LENGTH} word pieces"
+    what = "".join(f" {each} is {OTHERS[each]}{start if each in PRETRAINED else ''}." for each in judged)
     return {
         "students": what,
         "others": "".join(items),
         "unjudged": f" Not judged: student {listed(unjudged)}." if unjudged else "",
     }
+
+
+def _choose_alike(*arms: str) -> bool:
+    """Whether all of their trainings are those that every arm has."""
+    return all(len(plan.ARMS[full(arm)].values) > 1 or plan.ARMS[full(arm)].kl for arm in arms)
 
 
 def _said(findings: Findings) -> dict[str, str]:

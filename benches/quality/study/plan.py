@@ -58,6 +58,25 @@ GRIDS = {
         ),
         batch=64,
     ),
+    "A8": Grid(
+        crossed=(
+            (4.0, 0.003, 0.10),
+            (4.0, 0.003, 0.05),
+            (4.0, 0.001, 0.10),
+            (4.0, 0.001, 0.05),
+            (8.0, 0.001, 0.10),
+            (8.0, 0.001, 0.05),
+        ),
+        more=(
+            (2.0, 0.003, 0.10),
+            (2.0, 0.003, 0.05),
+            (2.0, 0.010, 0.10),
+            (4.0, 0.010, 0.10),
+            (8.0, 0.0003, 0.10),
+            (8.0, 0.003, 0.10),
+        ),
+        batch=8,
+    ),
     "B": Grid(
         crossed=((0.2, 0.0001, 0.05), (0.2, 0.0003, 0.05)),
         more=((0.2, 0.0001, 0.10), (0.2, 0.00003, 0.05)),
@@ -171,15 +190,34 @@ FEW = ("untrained", "in-batch", "random, n = 4", "naive, n = 4", "PercPos, n = 4
 """What students B and C are trained with, whose trainings take half a minute and more."""
 
 
+SMALL = (
+    "untrained",
+    "in-batch",
+    "random, n = 4",
+    "naive, n = 4",
+    "PercPos, n = 4",
+    "fresh under PercPos, n = 4",
+    "in-batch + KL",
+    "random + KL, n = 4",
+    "PercPos + KL, n = 4",
+    "fresh, no ceiling + KL, n = 4",
+)
+"""What student A is trained with in batches of 8."""
+
+
 def worlds(student: str) -> tuple[str, ...]:
-    """Those that a student is trained on: C, a minute and more a training, where false negatives are known."""
-    return HIDDEN if student == "C" else tuple(STEPS)
+    """Those that a student is trained on.
+
+    Small batches on two whose dev part asks what the test asks; C, a minute and more a training, where false negatives
+    are known.
+    """
+    return {"A8": ("banking77", "scifact"), "C": HIDDEN}.get(student, tuple(STEPS))
 
 
 def arms(world: str, student: str = "A") -> tuple[str, ...]:
     """Those that are compared on a world."""
     if student != "A":
-        return FEW
+        return SMALL if student == "A8" else FEW
     return tuple(ARMS) if world in HIDDEN else COMMON
 
 

@@ -143,8 +143,8 @@ def _kept(digest: str, unhashed: _Unhashed) -> States:
     return States(torch.cat(read), framed.lengths)
 
 
-STUDENTS = {"A": Bag, "B": TopLayer, "C": Whole}
-"""A, a bag of word pieces from a random start, shares nothing with the teacher but the word pieces."""
+STUDENTS = {"A": Bag, "A8": Bag, "B": TopLayer, "C": Whole}
+"""A, a bag of word pieces from a random start, shares nothing with the teacher but those; A8 is A in small batches."""
 
 
 def of_teacher(part: Part) -> float:
