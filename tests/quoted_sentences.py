@@ -165,6 +165,27 @@ def which_rule(f, r):
     yield "Fresh draws from the top over random documents, with scores on either side: {}.", fresh
     yield f"With the batch alone, scores over none, {UNADJUSTED}: {{}}.", f.sides("in-batch + KL", "in-batch")
     yield "In training, over PercPos: {}. Dev", f.outcome("Anchored 1", "PercPos")
+    yield from others(f)
+
+
+def others(f):
+    """What came of students that are not A."""
+    small = f.of("A8")
+    yield (
+        "in batches of 8 PercPos over naive mining: {}. Over in-batch negatives alone: {}. Over as many random "
+        "documents: {}. The scores in the loss over PercPos: {}. Fresh draws from the top over random documents, both "
+        "with scores: {}.",
+        *(small.outcome("PercPos", than) for than in ("naive", "in-batch", "random")),
+        small.outcome("PercPos + KL", "PercPos"),
+        small.outcome("fresh, no ceiling + KL", "random + KL"),
+    )
+    b, c = f.of("B"), f.of("C")
+    for what, student in (("With MiniLM's top layer", b), ("With all of MiniLM", c)):
+        yield (
+            f"{what} PercPos over naive mining: {{}}. Over in-batch negatives alone: {{}}.",
+            *(student.outcome("PercPos", than) for than in ("naive", "in-batch")),
+        )
+    yield "The scores in the loss, with its top layer, over PercPos: {}.", b.outcome("PercPos + KL", "PercPos")
 
 
 def evidence(f, r):
@@ -182,13 +203,10 @@ def evidence(f, r):
     yield "In the recipes PercPos over naive mining is {} on cranfield, and {} on banking77.", *rows
     yield "PercPos over as many random documents: {}.", f.outcome("PercPos", "random")
     yield "PercPos over in-batch negatives alone: {}.", f.outcome("PercPos", "in-batch")
-    b = f.of("B")
-    yield "The scores in the loss over PercPos: {}. PercPos", b.outcome("PercPos + KL", "PercPos")
-    same = b.outcome("PercPos", "naive", alike=True)
+    yield from others(f)
     yield (
-        "PercPos over naive mining: {}; where both choose among the same trainings it {}.",
-        b.outcome("PercPos", "naive"),
-        same,
+        "where both choose among the same trainings PercPos over naive mining: {} with the top layer, and {} with all.",
+        *(f.of(student).outcome("PercPos", "naive", alike=True) for student in "BC"),
     )
 
 

@@ -103,6 +103,11 @@ class Findings:
         """Any two arms on all collections, with the differences: "is above 0 on X (+0.071), covers 0 on Y (+0.002)"."""
         return told(self.pair(a, b), SIDES)
 
+    def oracle(self, than: str) -> str:
+        """By the run before alone, mining that knows the hidden truth of banking77 over an arm; nothing without it."""
+        found = self._pair(self.before, ("banking77",), "oracle", than)
+        return f"{found[0].interval.show(3)} ({found[0].word})" if found else ""
+
     def sides_before(self, a: str, b: str) -> str:
         """The same by the run before alone."""
         return told(self._pair(self.before, WORLDS, a, b), SIDES)
