@@ -78,7 +78,7 @@ recipes: .venv/dev/.stamp
 STUDY ?= study.jsonl
 study: .venv/dev/.bench-stamp
 	set -e; run() { $(DEV_BIN)/python -m benches.quality.study "$$@" --data $(DATA) --cache target/embeddings --results $(STUDY); }; \
-	run check; for student in A B C; do run tune --student $$student; run judge --student $$student; done
+	run check; for student in A A8 B C; do run tune --student $$student; run judge --student $$student; done
 	$(DEV_BIN)/python -m benches.quality.study page --results $(STUDY) --output docs/study.md
 
 # The false-negative curves of the rules, on the collections of DATA that are judged (nearly) completely.

@@ -7,6 +7,10 @@ UNADJUSTED = "by intervals that no adjustment has widened"
 ALIKE = "Where both choose among the same trainings, a reading added when test figures of banking77 had been seen, it"
 
 
+SCORED = ("in-batch + KL", "random + KL", "naive + KL")
+"""Arms that are tried with both weights of the scores."""
+
+
 def twice(f, better, than, *, alike=False):
     """The outcome of a claim, and what the run before said where that was judged again."""
     return f"{f.outcome(better, than, alike=alike)}. {f.earlier(better, than)}".strip()
@@ -210,6 +214,16 @@ def evidence(f, r):
     )
 
 
+def fine_tune(f, r):
+    del r
+    over = [student.outcome("PercPos + KL", "PercPos", means=False) for student in (f, f.of("B"))]
+    yield "for a student from a random start: {}. For one that is its own teacher: {}.", *over
+    alone, *further = ([f.setting(world, f"{arm}").training.kl == 3 for world in f.anew] for arm in SCORED)
+    took = sum(further, alone)
+    counts = (sum(took), len(took), sum(alone), len(alone))
+    yield "its dev parts took 3 in {} of {} cases, with the batch alone in {} of {}.", *map(str, counts)
+
+
 PAGES = {
     "docs/methods/ceilings.md": ceilings,
     "docs/methods/draws.md": draws,
@@ -219,4 +233,5 @@ PAGES = {
     "docs/explain/masks.md": masks,
     "docs/howto/which_rule.md": which_rule,
     "docs/evidence.md": evidence,
+    "docs/fine_tune.md": fine_tune,
 }

@@ -1,8 +1,10 @@
 """Rules and draws as text: there and back, and what wrong text says."""
 
 import dataclasses
+import enum
 import math
 
+import numpy as np
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
@@ -144,3 +146,40 @@ def test_wrong_draws_and_kinds():
     for name in ("a & b", "a  b", " a", "a\nb"):
         with pytest.raises(ValueError, match="value: teacher .* has no spelling, expected a name without & or odd"):
             spell(hm.PercPos(0.9, teacher=name))
+
+
+def test_joins_are_read_back_flat():
+    one, other = hm.Absolute(0.7), hm.PercPos(0.9)
+    for joined, flat in (
+        (hm.AllOf((one,)), one),
+        (hm.AllOf((hm.NoCeiling(), one)), one),
+        (hm.AllOf((one, hm.AllOf((other, hm.NoCeiling())))), one & other),
+        (hm.AllOf(()), hm.NoCeiling()),
+    ):
+        assert parse_ceiling(spell(joined)) == flat
+
+
+def test_words_of_an_enumeration_are_spelled_as_words():
+    class Name(str, enum.Enum):
+        BM25, RANK, ABS = "bm25", "rank", "abs"
+
+        def __format__(self, how):
+            return "another"
+
+    assert spell(hm.Absolute(0.7, teacher=Name.BM25)) == "abs=0.7@bm25"
+    assert spell(hm.Stratified(3, Name.RANK)) == "stratified=3,rank"
+    assert parse_ceiling(Name.ABS) == hm.Absolute()
+
+
+def test_what_is_no_text_is_named_in_one_line():
+    class Silent:
+        def __repr__(self):
+            raise RuntimeError
+
+    for value, shown in ((np.ones((3, 3)), "ndarray"), (Silent(), "Silent"), (None, "NoneType None"), ([], "list")):
+        for parse, example in ((parse_ceiling, "perc-pos=0.95"), (parse_draw, "sim-ans=0.5,0")):
+            with pytest.raises(TypeError, match=rf": {shown}, expected text such as '{example}'$"):
+                parse(value)
+            parse(example)
+        with pytest.raises(TypeError, match=f"value: {shown}, expected a ceiling or a draw$"):
+            spell(value)

@@ -263,6 +263,20 @@ def test_wrong_arguments(capsys, tmp_path, data):
     assert study.RESULTS.read_bytes() == packed
 
 
+def test_what_a_student_has_no_part_in_is_refused(capsys, tmp_path, data):
+    given = ["tune", "--data", str(data), "--results", str(tmp_path / "r"), "--student", "A8"]
+    assert study.main([*given, "--worlds", "docstrings"]) == 2
+    assert capsys.readouterr().err == "--worlds docstrings: student A8 has banking77, scifact\n"
+    assert study.main([*given, "--worlds", "banking77", "--arms", "Abs, n = 4"]) == 2
+    assert capsys.readouterr().err.startswith("--arms Abs, n = 4: student A8 on banking77 has untrained, in-batch, ")
+    assert not (tmp_path / "r").exists()
+
+
+def test_one_command_trains_every_student():
+    makefile = (Path(study.__file__).parents[3] / "Makefile").read_text()
+    assert f"for student in {' '.join(plan.GRIDS)};" in makefile
+
+
 def test_wrong_arguments_of_the_page(capsys, tmp_path):
     assert study.main(["page", "--results", str(tmp_path / "typo")]) == 2
     assert capsys.readouterr().err == f"--results: no file {tmp_path / 'typo'}\n"

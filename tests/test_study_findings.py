@@ -103,7 +103,7 @@ def test_another_student_is_told_apart_from_a(tmp_path):
     text = pages.page(records.Records(path))
     assert "### banking77, student B" in text
     words = " ".join(text.split())
-    assert "B is MiniLM, whose top layer learns: it starts where its teacher ended, and reads 32 word pieces." in words
+    assert "B is MiniLM, whose top layer learns: it starts where its teacher ended, and reads 32 tokens." in words
     assert (
         "- **Student B**, MiniLM, whose top layer learns, with four trainings an arm to choose from: PercPos + KL"
         in words
@@ -120,6 +120,8 @@ def test_what_the_page_says_of_mined_documents_without_scores_is_what_its_tables
         words = [each.word for each in found.claim("PercPos", than)]
         assert "shows" not in words
         assert words.count("the other way round") == 3
+    same = {each.word for than in ("in-batch", "random") for each in found.claim("PercPos", than, alike=True)}
+    assert "shows" not in same
     assert "on three collections it is the other way round" in pages.PAGE.read_text()
 
 

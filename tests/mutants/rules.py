@@ -6,15 +6,15 @@ MUTANTS = [
     Mutant(
         "spelling-digits-cut",
         "python/hardmine/rules/spelling.py",
-        "map(str, known.values())",
-        'f"{each:.6g}" for each in known.values()',
+        "map(_plain, parts.values())",
+        'f"{each:.6g}" for each in parts.values()',
         "tests/test_spelling.py",
     ),
     Mutant(
         "spelling-last-rule-wins",
         "python/hardmine/rules/spelling.py",
-        "ceiling = ceiling & (_of_teacher(",
-        "ceiling = (_of_teacher(",
+        "return AllOf(tuple(bounds)) if len(bounds) > 1 else",
+        "bounds = bounds[-1:]\n    return",
         "tests/test_spelling.py",
     ),
 ]

@@ -11,6 +11,7 @@ from __future__ import annotations
 import argparse
 import sys
 import time
+from collections.abc import Sequence
 from pathlib import Path
 
 import torch
@@ -140,7 +141,12 @@ def train_all(options: argparse.Namespace) -> None:
     if path.suffix == ".gz":
         raise UnreadableError(f"--results {path}: is packed, and what is trained is appended; expected a .jsonl")
     records = Records(path)
-    for name in options.worlds or plan.worlds(options.student):
+    names = options.worlds or plan.worlds(options.student)
+    for name in names:
+        _refuse("--worlds", name, plan.worlds(options.student), options.student)
+        for arm in options.arms or ():
+            _refuse("--arms", arm, arms(name, options.student), f"{options.student} on {name}")
+    for name in names:
         bench = Bench(_world(name, options), options.student, records)
         bench.describe()
         if options.stage == "check":
@@ -150,6 +156,12 @@ def train_all(options: argparse.Namespace) -> None:
             start = time.perf_counter()
             getattr(bench, options.stage)(arm)
             print(f"{name}, {arm}: {time.perf_counter() - start:.0f} s", file=sys.stderr)
+
+
+def _refuse(option: str, given: str, known: Sequence[str], whose: str) -> None:
+    """What is judged beyond the plan would stand among the claims that are adjusted together."""
+    if given not in known:
+        raise UnreadableError(f"{option} {given}: student {whose} has {', '.join(known)}")
 
 
 def _world(name: str, options: argparse.Namespace) -> worlds.World:

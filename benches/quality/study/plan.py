@@ -185,7 +185,7 @@ COMMON = (
     "PercPos + KL, n = 4",
     "fresh, no ceiling + KL, n = 4",
 )
-"""What student A is trained with on every collection; all arms on banking77, where a training takes two seconds."""
+"""What student A is tried with on every collection; all arms on banking77, where a training takes two seconds."""
 FEW = ("untrained", "in-batch", "random, n = 4", "naive, n = 4", "PercPos, n = 4", "PercPos + KL, n = 4")
 """What students B and C are trained with, whose trainings take half a minute and more."""
 

@@ -72,7 +72,8 @@ class Framed:
 
     def __init__(self, tokens: np.ndarray) -> None:
         tokens = tokens[:, : LENGTH - 2]
-        self.lengths = (tokens > 0).sum(1) + 2
+        places = np.arange(1, tokens.shape[1] + 1)
+        self.lengths = ((tokens > 0) * places).max(1, initial=0) + 2  # a text's own "[PAD]" is piece 0 too
         self.tokens = np.zeros((len(tokens), LENGTH), np.int64)
         self.tokens[:, 0] = FIRST
         self.tokens[:, 1:-1] = tokens

@@ -69,12 +69,13 @@ def parse_ceiling(text: str, *, name: str = "ceiling") -> Ceiling:
     >>> hm.parse_ceiling("perc-pos=0.9@bm25")
     PercPos(f=0.9, teacher='bm25')
     """
-    ceiling: Ceiling = NoCeiling()
-    for part in _text(name, text).split("&"):
+    found: list[Ceiling] = []
+    for part in _text(name, text, "perc-pos=0.95").split("&"):
         rule, at, teacher = part.partition("@")
         value: Ceiling = _parse(name, rule, _CEILINGS)
-        ceiling = ceiling & (_of_teacher(name, part, value, teacher) if at else value)
-    return ceiling
+        found.append(_of_teacher(name, part, value, teacher) if at else value)
+    bounds = [each for each in found if not isinstance(each, NoCeiling)]
+    return AllOf(tuple(bounds)) if len(bounds) > 1 else (*bounds, NoCeiling())[0]
 
 
 def _of_teacher(argument: str, text: str, value: Ceiling, teacher: str) -> Ceiling:
@@ -119,12 +120,15 @@ def parse_draw(text: str, *, name: str = "draw") -> Draw:
     >>> hm.parse_draw("sim-ans=0.5,0")
     SimANS(a=0.5, b=0.0)
     """
-    draw: Draw = _parse(name, _text(name, text), _DRAWS)
+    draw: Draw = _parse(name, _text(name, text, "sim-ans=0.5,0"), _DRAWS)
     return draw
 
 
 def spell(value: Ceiling | Draw) -> str:
-    """The text that `parse_ceiling` or `parse_draw` reads as this value.
+    """The text that `parse_ceiling` or `parse_draw` reads as this value: the inverse of what they read.
+
+    Joined ceilings are read back flat: without those that are in one another, `NoCeiling` among others, and a join
+    around one alone.
 
     Parameters
     ----------
@@ -154,16 +158,18 @@ def spell(value: Ceiling | Draw) -> str:
     if isinstance(value, AllOf):
         return " & ".join(map(spell, value.ceilings)) or _NAMES[NoCeiling]
     if not isinstance(value, (Ceiling, Draw)):
-        raise TypeError(f"value: {type(value).__name__} {value!r}, expected a ceiling or a draw")
+        raise TypeError(f"value: {_shown(value)}, expected a ceiling or a draw")
     name = _NAMES.get(type(value))
     if name is None:
-        raise ValueError(f"value: {value!r}, expected one of {', '.join(_NAMES.values())}, which alone have a spelling")
-    known = {field.name: getattr(value, field.name) for field in fields(value)}  # type: ignore[arg-type]
-    teacher = known.pop("teacher", None)
-    parameters = ",".join(map(str, known.values()))
+        known = ", ".join(_NAMES.values())
+        raise ValueError(f"value: {type(value).__name__}, expected one of {known}, which alone have a spelling")
+    parts = {field.name: getattr(value, field.name) for field in fields(value)}  # type: ignore[arg-type]
+    teacher = parts.pop("teacher", None)
+    parameters = ",".join(map(_plain, parts.values()))
     text = f"{name}={parameters}" if parameters else name
     if teacher is None:
         return text
+    teacher = _plain(teacher)
     if "&" in teacher or teacher != " ".join(teacher.split()):
         raise ValueError(f"value: teacher {teacher!r} has no spelling, expected a name without & or odd white space")
     return f"{text}@{teacher}"
@@ -179,10 +185,21 @@ def draw_spellings() -> tuple[str, ...]:
     return tuple(spell(made()) for made, _ in _DRAWS.values())
 
 
-def _text(name: str, text: Any) -> str:
+def _text(name: str, text: Any, example: str) -> str:
     if not isinstance(text, str):
-        raise TypeError(f"{name}: {type(text).__name__} {text!r}, expected text such as {next(iter(_NAMES))!r}")
-    return text
+        raise TypeError(f"{name}: {_shown(text)}, expected text such as {example!r}")
+    return str.__str__(text)
+
+
+def _plain(part: Any) -> str:
+    """A parameter as text; of a word that is an enumeration's, or another kind of str, the word itself."""
+    return str.__str__(part) if isinstance(part, str) else str(part)
+
+
+def _shown(value: Any) -> str:
+    """What came, in one line: a number, a word or nothing itself, of all else its type alone."""
+    kind = type(value).__name__
+    return f"{kind} {value!r}" if value is None or isinstance(value, (bool, int, float, str)) else kind
 
 
 @in_default_mode
