@@ -186,8 +186,9 @@ def others(f):
     b, c = f.of("B"), f.of("C")
     for what, student in (("With MiniLM's top layer", b), ("With all of MiniLM", c)):
         yield (
-            f"{what} PercPos over naive mining: {{}}. Over in-batch negatives alone: {{}}.",
-            *(student.outcome("PercPos", than) for than in ("naive", "in-batch")),
+            f"{what} PercPos over naive mining: {{}}. Over in-batch negatives alone: {{}}. "
+            "Over random documents: {}.",
+            *(student.outcome("PercPos", than) for than in ("naive", "in-batch", "random")),
         )
     yield "The scores in the loss, with its top layer, over PercPos: {}.", b.outcome("PercPos + KL", "PercPos")
 
@@ -197,7 +198,9 @@ def evidence(f, r):
     yield "the teacher's scores in the loss, over PercPos without them: {}. PercPos'", over
     yield "PercPos' top over random documents, both with scores: {}. Fresh", mined
     fresh = f.outcome("fresh, no ceiling + KL", "random + KL", means=False)
-    yield "Fresh draws over random documents, both with scores: {} |", fresh
+    yield "Fresh draws over random documents, both with scores: {}. For", fresh
+    top = f.of("B").outcome("PercPos", "random", means=False)
+    yield "For MiniLM's top layer, PercPos over as many random documents, without scores: {} |", top
     yield "PercPos over naive mining: {}; where", f.outcome("PercPos", "naive")
     yield (
         "where both choose among the same trainings, a reading that was added later, it {} In",

@@ -183,6 +183,10 @@ def _said(findings: Findings) -> dict[str, str]:
         "one_tuned": findings.tuned("PercPos, n = 1", "PercPos"),
         "above_the_batch": findings.above_the_batch(),
         "oracle": _oracle(findings),
+        **{
+            f"b_{name}": findings.of("B").outcome("PercPos", than)
+            for name, than in (("random", "random"), ("batch", "in-batch"))
+        },
         "favoured": _favoured(findings),
         "longest": _longest(findings.of("A8")),
         **findings.leaky("PercPos + KL", "PercPos"),
