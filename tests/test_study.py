@@ -304,3 +304,18 @@ def test_a_student_of_minilm_starts_as_the_teacher_and_learns(pool, student, ste
     losses = train(model, part, None, plan.Training(steps, 0.0003, batch=batch), 0)
     assert np.mean(losses[-steps // 4 :]) < np.mean(losses[: steps // 4])
     assert any(not torch.equal(*pair) for pair in zip(before, model.parameters(), strict=True))
+
+
+def test_a_text_that_holds_the_piece_of_padding_is_read_to_its_end():
+    tokens = np.zeros((2, 64), np.int64)
+    tokens[0, :3] = 5, 0, 7
+    framed = students.Framed(tokens)
+    assert framed.lengths.tolist() == [5, 2]
+    assert framed.tokens[:, :5].tolist() == [[101, 5, 0, 7, 102], [101, 102, 0, 0, 0]]
+
+
+def test_what_was_planned_for_the_other_students_was_judged():
+    found = records.Records(study.RESULTS)
+    for student in set(plan.GRIDS) - {"A"}:
+        for world in plan.worlds(student):
+            assert found.judged(world, student) == set(plan.arms(world, student)), (world, student)

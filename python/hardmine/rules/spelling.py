@@ -125,10 +125,10 @@ def parse_draw(text: str, *, name: str = "draw") -> Draw:
 
 
 def spell(value: Ceiling | Draw) -> str:
-    """The text that `parse_ceiling` or `parse_draw` reads as this value: the inverse of what they read.
+    """The text that `parse_ceiling` or `parse_draw` reads as this value.
 
-    Joined ceilings are read back flat: without those that are in one another, `NoCeiling` among others, and a join
-    around one alone.
+    Joined ceilings are read back flat: a join inside a join, a join of one ceiling alone, and `NoCeiling` beside others
+    mean the same without.
 
     Parameters
     ----------
