@@ -183,10 +183,8 @@ def student(options: argparse.Namespace, seed: int) -> SentenceTransformer:
 # What trains, and what judges
 
 
-def ceiling(
-    options: argparse.Namespace, train: hm.Collection, run: hm.Candidates
-) -> tuple[hm.rules.ceilings.Ceiling, str]:
-    """The rule of hardmine's arm, and why it: it is given, or a sweep recommends it for training with uniform draws."""
+def ceiling(options: argparse.Namespace, train: hm.Collection, run: hm.Candidates) -> tuple[Any, str]:
+    """The ceiling of hardmine's arm, and why it: given, or recommended by a sweep for training with uniform draws."""
     if options.rule != "sweep":
         return hm.parse_ceiling(options.rule, name="--rule"), "as given"
     grid = [f"{each} draw=uniform" for each in CEILINGS]

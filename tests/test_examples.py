@@ -5,6 +5,7 @@ from pathlib import Path
 
 import pytest
 
+import hardmine as hm
 from examples import train_pytorch, train_transformers
 from tests.texts import random_beir
 
@@ -13,11 +14,14 @@ EXAMPLES = sorted(Path(train_pytorch.__file__).parent.glob("*.py"))
 
 @pytest.mark.parametrize("path", EXAMPLES, ids=lambda path: path.stem)
 def test_what_is_copied_imports_no_module_from_inside(path):
-    """Names of the package's face are promised, modules below it are not."""
+    """Names of the package's face are promised, modules below it are not, imported or reached through it."""
     nodes = list(ast.walk(ast.parse(path.read_text())))
     modules = [node.module for node in nodes if isinstance(node, ast.ImportFrom) and node.module]
     modules += [alias.name for node in nodes if isinstance(node, ast.Import) for alias in node.names]
     assert [module for module in modules if module.startswith("hardmine.")] == []
+    owners = ((node.attr, node.value) for node in nodes if isinstance(node, ast.Attribute))
+    asked = {name for name, owner in owners if isinstance(owner, ast.Name) and owner.id == "hm"}
+    assert asked <= set(hm.__all__)
 
 
 @pytest.fixture

@@ -13,8 +13,8 @@ MUTANTS = [
     Mutant(
         "spelling-last-rule-wins",
         "python/hardmine/rules/spelling.py",
-        "return AllOf(tuple(bounds)) if len(bounds) > 1 else",
-        "bounds = bounds[-1:]\n    return",
+        "return joined(found)",
+        "return joined(found[-1:])",
         "tests/test_spelling.py",
     ),
 ]

@@ -212,8 +212,13 @@ def embed(
     return assembled(rows if span is None else rows.part(*span), "embedding", kept.store.folder)
 
 
-_ALONE = 2
-"""References to what a local variable alone holds while it is asked for them."""
+def _alone() -> int:
+    """References to what a local variable alone holds while it is asked for them: not the same in all interpreters."""
+    found = np.empty(0)
+    return sys.getrefcount(found)
+
+
+_ALONE = _alone()
 
 
 def _ours(found: Any, is_held: bool) -> Any:  # noqa: FBT001 - the caller counts

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from abc import abstractmethod
+from collections.abc import Iterable
 from dataclasses import dataclass, field, fields, replace
 from typing import Any, ClassVar
 
@@ -16,12 +17,7 @@ class Ceiling(Value):
     """An upper bound on the score of a negative, from the score p of the query's positive. Combine with ``&``."""
 
     def __and__(self, other: Ceiling) -> Ceiling:
-        if not isinstance(other, Ceiling):
-            return NotImplemented
-        parts = (*self._parts(), *other._parts())
-        if not parts:
-            return NoCeiling()
-        return parts[0] if len(parts) == 1 else AllOf(parts)
+        return joined((self, other)) if isinstance(other, Ceiling) else NotImplemented
 
     def _parts(self) -> tuple[Ceiling, ...]:
         return (self,)
@@ -48,6 +44,14 @@ class Ceiling(Value):
     def needs_anchor_scores(self) -> bool:
         """Whether the rule needs ``Candidates.anchor_scores``."""
         return False
+
+
+def joined(ceilings: Iterable[Ceiling]) -> Ceiling:
+    """All of some ceilings, as ``&`` joins them: flat, `NoCeiling` left out, one alone as it is."""
+    parts = tuple(part for each in ceilings for part in each._parts())
+    if not parts:
+        return NoCeiling()
+    return parts[0] if len(parts) == 1 else AllOf(parts)
 
 
 @dataclass(frozen=True)

@@ -10,7 +10,7 @@ from dataclasses import fields, replace
 from typing import Any, TypeAlias
 
 from hardmine.plumbing.float_mode import in_default_mode
-from hardmine.rules.ceilings import Absolute, AllOf, Anchored, Ceiling, MarginPos, NoCeiling, PercPos
+from hardmine.rules.ceilings import Absolute, AllOf, Anchored, Ceiling, MarginPos, NoCeiling, PercPos, joined
 from hardmine.rules.draws import Draw, Laplace, RankPower, SimANS, Softmax, Stratified, Top, Uniform
 
 __all__ = ["ceiling_spellings", "draw_spellings", "parse_ceiling", "parse_draw", "spell"]
@@ -74,8 +74,7 @@ def parse_ceiling(text: str, *, name: str = "ceiling") -> Ceiling:
         rule, at, teacher = part.partition("@")
         value: Ceiling = _parse(name, rule, _CEILINGS)
         found.append(_of_teacher(name, part, value, teacher) if at else value)
-    bounds = [each for each in found if not isinstance(each, NoCeiling)]
-    return AllOf(tuple(bounds)) if len(bounds) > 1 else (*bounds, NoCeiling())[0]
+    return joined(found)
 
 
 def _of_teacher(argument: str, text: str, value: Ceiling, teacher: str) -> Ceiling:
