@@ -212,8 +212,9 @@ def evidence(f, r):
     yield "PercPos over in-batch negatives alone: {}.", f.outcome("PercPos", "in-batch")
     yield from others(f)
     yield (
-        "where both choose among the same trainings PercPos over naive mining: {} with the top layer, and {} with all.",
-        *(f.of(student).outcome("PercPos", "naive", alike=True) for student in "BC"),
+        "where both choose among the same trainings PercPos over naive mining: {} with the top layer, and {} with all; "
+        "over random documents: {} with the top layer, and {} with all.",
+        *(f.of(student).outcome("PercPos", than, alike=True) for than in ("naive", "random") for student in "BC"),
     )
 
 

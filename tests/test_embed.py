@@ -103,6 +103,21 @@ def tensor(buffer):
     return pytest.importorskip("torch").from_numpy(buffer)[:3]
 
 
+def read_only(buffer):
+    found = buffer[:3]
+    found.flags.writeable = False
+    return found
+
+
+def spread(buffer):
+    return np.broadcast_to(buffer, buffer.shape)
+
+
+def toggled(buffer):
+    buffer.flags.writeable = False
+    return buffer
+
+
 class Like:
     """A matrix of another package."""
 
@@ -114,7 +129,11 @@ class Like:
 
 
 @pytest.mark.parametrize(
-    "kinds", [(view, view), (whole, whole), (tensor, tensor), (view, tensor), (tensor, view), (Like, view)]
+    "kinds",
+    [
+        *[(kind, kind) for kind in (view, whole, tensor, read_only, spread, toggled)],
+        *[(view, tensor), (tensor, view), (Like, view)],
+    ],
 )
 def test_a_teacher_that_uses_its_buffer_again(kinds):
     """The documents are not to be taken for the queries, in a retrieval either."""
@@ -123,6 +142,7 @@ def test_a_teacher_that_uses_its_buffer_again(kinds):
         buffer = np.zeros((3, 2), np.float32)
 
         def fill(self, texts, kind):
+            self.buffer.flags.writeable = True
             self.buffer[:] = [[len(text), 1.0] for text in texts.to_pylist()]
             return kind(self.buffer)
 
@@ -153,9 +173,9 @@ def test_embeddings_that_are_nobody_elses_are_not_copied():
 
     class ReadOnly(Fresh):
         def embed_queries(self, texts, *, progress=False):
-            self.kept = super().embed_queries(texts, progress=progress)
-            self.kept.flags.writeable = False
-            return self.kept
+            found = super().embed_queries(texts, progress=progress)
+            found.flags.writeable = False
+            return found
 
     for teacher in (Fresh(), ReadOnly()):
         queries, _ = hm.embed(collect(), teacher, progress=False)

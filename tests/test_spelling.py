@@ -176,7 +176,14 @@ def test_what_is_no_text_is_named_in_one_line():
         def __repr__(self):
             raise RuntimeError
 
-    for value, shown in ((np.ones((3, 3)), "ndarray"), (Silent(), "Silent"), (None, "NoneType None"), ([], "list")):
+    class Lines(int):
+        def __repr__(self):
+            return "a\nb"
+
+    for value, shown in (
+        (np.ones((3, 3)), "ndarray"), (Silent(), "Silent"), (None, "NoneType None"), ([], "list"),
+        (Lines(3), "Lines"), (10**6000, "int"), (3, "int 3"),
+    ):  # fmt: skip
         for parse, example in ((parse_ceiling, "perc-pos=0.95"), (parse_draw, "sim-ans=0.5,0")):
             with pytest.raises(TypeError, match=rf": {shown}, expected text such as '{example}'$"):
                 parse(value)

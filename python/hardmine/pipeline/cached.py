@@ -224,8 +224,8 @@ _ALONE = _alone()
 def _ours(found: Any, is_held: bool) -> Any:  # noqa: FBT001 - the caller counts
     """Embeddings that stay as they are when the teacher uses its buffer again: a copy, if it has or may have one."""
     if isinstance(found, np.ndarray):
-        fresh = found.base is None and not is_held
-        return found if fresh or not found.flags.writeable else found.copy()
+        # One that is only to be read may be a view of what its owner writes, or the owner lifts the flag.
+        return found if found.base is None and not is_held else found.copy()
     return found.clone() if hasattr(found, "clone") else np.array(np.asarray(found))
 
 

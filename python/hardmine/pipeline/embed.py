@@ -43,9 +43,9 @@ def embed(
     queries, documents : floats [num_queries, dimension], [num_documents, dimension]
         Row i for query or document i, as the teacher gives it, float32 of what `hardmine.teachers.load` loads; not
         normalised. From a cache they are read-only, bfloat16 is widened to float32, and what is larger than 64 MiB is
-        mapped from the disk. Without one the documents are what the teacher gave: where that is a buffer of its own,
-        they change when it is called again. What `hardmine.teachers.precomputed` was made of comes back as it is, with
-        a cache or without.
+        mapped from the disk. Without one the queries are a copy wherever the teacher, or another array, may hold them
+        too; the documents are what the teacher gave: where that is a buffer of its own, they change when it is called
+        again. What `hardmine.teachers.precomputed` was made of comes back as it is, with a cache or without.
 
     Raises
     ------

@@ -197,8 +197,9 @@ def _plain(part: Any) -> str:
 
 def _shown(value: Any) -> str:
     """What came, in one line: a number, a word or nothing itself, of all else its type alone."""
-    kind = type(value).__name__
-    return f"{kind} {value!r}" if value is None or isinstance(value, (bool, int, float, str)) else kind
+    kind = type(value)
+    plain = value is None or kind in (bool, float, str) or (kind is int and value.bit_length() < 64)
+    return f"{kind.__name__} {value!r}" if plain else kind.__name__
 
 
 @in_default_mode
